@@ -1,0 +1,265 @@
+//! Directories held open, and what can durably be done in them.
+//!
+//! Every operation goes through the directory's descriptor and never follows a symbolic link in its last component,
+//! so nothing that swaps a name for a link can send a write elsewhere. Files are 0600, directories 0700, whatever
+//! the umask allows beyond that.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use super::error::{At, PathError};
+
+/// A directory held open, with the path it was opened by for use in messages.
+#[derive(Debug)]
+pub struct Dir {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+/// What `fstat` says of a file, as far as the spool cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Device and inode: the file's identity.
+    pub device: u64,
+    /// See `device`.
+    pub inode: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Numeric user who owns it.
+    pub owner: u32,
+    /// Permission bits.
+    pub mode: u32,
+    /// How many names it has.
+    pub links: u64,
+    /// True for a regular file.
+    pub regular: bool,
+    /// True for a directory.
+    pub directory: bool,
+    /// Last change of its content, in seconds since the epoch.
+    pub modified: i64,
+}
+
+impl Facts {
+    /// True when both describe the same file.
+    pub fn same_file(&self, other: &Facts) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+}
+
+impl From<fs::Stat> for Facts {
+    fn from(stat: fs::Stat) -> Facts {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        Facts {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            size: stat.st_size.max(0) as u64,
+            owner: stat.st_uid,
+            mode: stat.st_mode & 0o7777,
+            links: stat.st_nlink as u64,
+            regular: kind == FileType::RegularFile,
+            directory: kind == FileType::Directory,
+            modified: stat.st_mtime as i64,
+        }
+    }
+}
+
+const OPEN_DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const PRIVATE_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
+const PRIVATE_DIR: Mode = Mode::RWXU;
+
+impl Dir {
+    /// Opens a directory by path; a symbolic link there is followed, for people link their spools and mailboxes.
+    pub fn open(path: &Path) -> Result<Dir, PathError> {
+        let fd = fs::open(path, OPEN_DIR, Mode::empty()).at("open", path)?;
+        Ok(Dir { fd, path: path.to_owned() })
+    }
+
+    /// Makes the directory with all its missing parents, and opens it.
+    pub fn make(path: &Path) -> Result<Dir, PathError> {
+        match Dir::open(path) {
+            Err(error) if error.is_not_found() => {}
+            answer => return answer,
+        }
+        let mut missing: Vec<&Path> = path.ancestors().take_while(|part| !part.exists()).collect();
+        while let Some(part) = missing.pop() {
+            if part.as_os_str().is_empty() {
+                continue;
+            }
+            match fs::mkdir(part, PRIVATE_DIR) {
+                Err(Errno::EXIST) => {}
+                answer => answer.at("make", part)?,
+            }
+        }
+        Dir::open(path)
+    }
+
+    /// Opens a directory inside this one; a symbolic link there is an error.
+    pub fn open_in(&self, name: &str) -> Result<Dir, PathError> {
+        let path = self.path.join(name);
+        let fd = fs::openat(&self.fd, name, OPEN_DIR | OFlags::NOFOLLOW, Mode::empty()).at("open", &path)?;
+        Ok(Dir { fd, path })
+    }
+
+    /// Opens a directory inside this one and makes it first if it is not there.
+    pub fn make_in(&self, name: &str) -> Result<Dir, PathError> {
+        match fs::mkdirat(&self.fd, name, PRIVATE_DIR) {
+            Err(Errno::EXIST) => {}
+            answer => answer.at("make", self.path.join(name))?,
+        }
+        self.open_in(name)
+    }
+
+    /// The path this directory was opened by.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of something inside.
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Creates a file that was not there, for reading and writing.
+    pub fn create_new(&self, name: &str) -> Result<File, PathError> {
+        self.open_with(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, "create")
+    }
+
+    /// Opens a file for appending, created if missing.
+    pub fn append_to(&self, name: &str) -> Result<File, PathError> {
+        self.open_with(name, OFlags::RDWR | OFlags::CREATE | OFlags::APPEND, "open")
+    }
+
+    /// Opens a file for reading and writing, created empty if missing.
+    pub fn open_or_create(&self, name: &str) -> Result<File, PathError> {
+        self.open_with(name, OFlags::RDWR | OFlags::CREATE, "open")
+    }
+
+    /// Opens a file for reading. Never blocks, not even on a pipe that someone put there.
+    pub fn open_file(&self, name: &str) -> Result<File, PathError> {
+        self.open_with(name, OFlags::RDONLY | OFlags::NONBLOCK, "open")
+    }
+
+    fn open_with(&self, name: &str, how: OFlags, doing: &'static str) -> Result<File, PathError> {
+        let how = how | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = fs::openat(&self.fd, name, how, PRIVATE_FILE).at(doing, self.path.join(name))?;
+        Ok(File::from(fd))
+    }
+
+    /// What is at a name: `None` when nothing is. A symbolic link is described itself.
+    pub fn look(&self, name: &str) -> Result<Option<Facts>, PathError> {
+        match fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat.into())),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(PathError::new("look at", self.path.join(name), error)),
+        }
+    }
+
+    /// What the directory itself is.
+    pub fn facts(&self) -> Result<Facts, PathError> {
+        Ok(fs::fstat(&self.fd).at("look at", &self.path)?.into())
+    }
+
+    /// Moves a file here or to another directory. Something already at the new name is never overwritten.
+    pub fn rename(&self, from: &str, to: &Dir, name: &str) -> Result<(), PathError> {
+        let answer = match fs::renameat_with(&self.fd, from, &to.fd, name, RenameFlags::NOREPLACE) {
+            // Filesystems without that flag: names are unique by construction, so a plain rename is right too.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => fs::renameat(&self.fd, from, &to.fd, name),
+            answer => answer,
+        };
+        answer.at("rename", self.path.join(from))
+    }
+
+    /// Writes a small file as a whole: under another name, synced, then renamed over what was there.
+    pub fn replace(&self, name: &str, content: &[u8]) -> Result<(), PathError> {
+        use std::io::Write;
+        let fresh = format!(".{name}.{}", std::process::id());
+        self.remove_if_there(&fresh)?;
+        let mut file = self.create_new(&fresh)?;
+        let path = self.path.join(&fresh);
+        let written = file.write_all(content).at("write", &path).and_then(|()| sync(&file, &path));
+        let moved = written.and_then(|()| {
+            fs::renameat(&self.fd, fresh.as_str(), &self.fd, name).at("rename", &path)?;
+            self.sync()
+        });
+        if moved.is_err() {
+            let _ = self.remove_if_there(&fresh);
+        }
+        moved
+    }
+
+    /// Removes a file's name.
+    pub fn remove(&self, name: &str) -> Result<(), PathError> {
+        fs::unlinkat(&self.fd, name, AtFlags::empty()).at("remove", self.path.join(name))
+    }
+
+    /// Removes a file's name if it is there.
+    pub fn remove_if_there(&self, name: &str) -> Result<(), PathError> {
+        match self.remove(name) {
+            Err(error) if error.is_not_found() => Ok(()),
+            answer => answer,
+        }
+    }
+
+    /// Makes the names in this directory durable.
+    pub fn sync(&self) -> Result<(), PathError> {
+        fs::fsync(&self.fd).at("sync", &self.path)
+    }
+
+    /// Makes everything on this directory's filesystem durable, in one go; reports write errors since the last time.
+    pub fn sync_filesystem(&self) -> Result<(), PathError> {
+        fs::syncfs(&self.fd).at("sync", &self.path)
+    }
+
+    /// The descriptor, for calls that need one.
+    pub fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+}
+
+/// What an open file is.
+pub fn facts_of(file: &File, path: &Path) -> Result<Facts, PathError> {
+    Ok(fs::fstat(file).at("look at", path)?.into())
+}
+
+/// Reads at a place, without moving the one that others read at. Zero is the end.
+pub fn read_at(fd: impl std::os::fd::AsFd, buffer: &mut [u8], at: u64) -> std::io::Result<usize> {
+    loop {
+        match rustix::io::pread(&fd, &mut *buffer, at) {
+            Err(Errno::INTR) => {}
+            answer => return Ok(answer?),
+        }
+    }
+}
+
+/// Reads from where the descriptor stands. Zero is the end.
+pub fn read_next(fd: impl std::os::fd::AsFd, buffer: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match rustix::io::read(&fd, &mut *buffer) {
+            Err(Errno::INTR) => {}
+            answer => return Ok(answer?),
+        }
+    }
+}
+
+/// Tells the kernel to begin writing a file's content, and does not wait. Only ever a hint: [`sync`] says whether it
+/// worked.
+pub fn begin_writing(file: &File) {
+    use std::os::fd::AsRawFd;
+    // SAFETY: a plain system call on a descriptor that is open for as long as `file` lives.
+    unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
+}
+
+/// Makes a file's content and size durable. A failure is final: the kernel may have dropped the dirty pages, so a
+/// second call on the same file would report success for data that is gone.
+pub fn sync(file: &File, path: &Path) -> Result<(), PathError> {
+    fs::fsync(file).at("sync", path)
+}
+
+/// As [`sync`], without the times that nobody needs back.
+pub fn sync_data(file: &File, path: &Path) -> Result<(), PathError> {
+    fs::fdatasync(file).at("sync", path)
+}

@@ -1,0 +1,49 @@
+//! Advisory locks of whole files (flock). The only home of `fs2`.
+//!
+//! A lock belongs to the open file description, not to the process: a child that was given the file as its standard
+//! input holds it too, and the kernel drops it with the last holder, however that one ends.
+
+use std::fs::File;
+use std::io;
+
+/// Takes the exclusive lock if nobody holds any; `false` when someone does.
+pub fn try_exclusive(file: &File) -> io::Result<bool> {
+    answer(uninterrupted(|| fs2::FileExt::try_lock_exclusive(file)))
+}
+
+/// Takes a shared lock, or turns our exclusive one into a shared one, if nobody else holds the exclusive one.
+pub fn try_shared(file: &File) -> io::Result<bool> {
+    answer(uninterrupted(|| fs2::FileExt::try_lock_shared(file)))
+}
+
+/// Waits for the exclusive lock. For critical sections of microseconds only.
+pub fn exclusive(file: &File) -> io::Result<()> {
+    uninterrupted(|| fs2::FileExt::lock_exclusive(file))
+}
+
+/// Waits for a shared lock.
+pub fn shared(file: &File) -> io::Result<()> {
+    uninterrupted(|| fs2::FileExt::lock_shared(file))
+}
+
+/// Gives the lock up for every holder of this open file description, children included.
+pub fn unlock(file: &File) -> io::Result<()> {
+    uninterrupted(|| fs2::FileExt::unlock(file))
+}
+
+fn answer(result: io::Result<()>) -> io::Result<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn uninterrupted(call: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            answer => return answer,
+        }
+    }
+}

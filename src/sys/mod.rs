@@ -1,0 +1,46 @@
+//! Floor 0: the operating system, without a word about mail.
+//!
+//! Everything unsafe, every raw system call and every file lock of the crate is in here.
+
+pub mod clock;
+pub mod dir;
+pub mod error;
+pub mod lock;
+pub mod locks_held;
+pub mod process;
+pub mod ready;
+pub mod signals;
+pub mod space;
+pub mod trust;
+
+/// The name of this host, as `uname -n` gives it.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Bits that nobody can guess.
+pub fn random() -> u64 {
+    let mut bytes = [0; 8];
+    let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    if filled.is_err() {
+        return std::process::id().into();
+    }
+    u64::from_ne_bytes(bytes)
+}
+
+/// The text columns of the terminal that this descriptor is, `None` when it is none.
+pub fn terminal_columns(fd: impl std::os::fd::AsFd) -> Option<usize> {
+    rustix::termios::tcgetwinsize(fd).ok().map(|size| size.ws_col.into()).filter(|columns| *columns > 0)
+}
+
+/// The name of the user we act as: by the password file, then by the environment, then the number.
+pub fn user_name() -> String {
+    let user = trust::user().to_string();
+    let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let known = text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == user).then(|| name.to_owned())
+    });
+    known.or_else(|| std::env::var("LOGNAME").ok()).or_else(|| std::env::var("USER").ok()).unwrap_or(user)
+}

@@ -1,0 +1,124 @@
+//! Signals as flags and descriptors. The only home of `signal-hook`.
+//!
+//! The first request to stop means: finish what is under way, begin nothing. The second means: stop that too.
+//! Handlers only set atomics and ring bells.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+
+use super::ready::Bell;
+
+/// What a hang-up of the terminal or SIGHUP means to the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hangup {
+    /// The same as SIGTERM.
+    Stops,
+    /// Read the configuration again.
+    Reloads,
+}
+
+/// The signals that this process was sent since it began to listen.
+#[derive(Clone, Debug)]
+pub struct Signals(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    first_stop: AtomicI32,
+    stops: AtomicUsize,
+    reload: AtomicBool,
+    stop: Bell,
+    abort: Bell,
+    reloading: Bell,
+}
+
+impl Signals {
+    /// Listens to SIGTERM, SIGINT and SIGHUP. A SIGHUP that is ignored, as under nohup(1), stays ignored.
+    pub fn listen(hangup: Hangup) -> io::Result<Signals> {
+        let inner = Arc::new(Inner {
+            first_stop: AtomicI32::new(0),
+            stops: AtomicUsize::new(0),
+            reload: AtomicBool::new(false),
+            stop: Bell::new()?,
+            abort: Bell::new()?,
+            reloading: Bell::new()?,
+        });
+        for signal in [libc::SIGTERM, libc::SIGINT] {
+            on(signal, &inner, move |inner| inner.stop(signal))?;
+        }
+        if !is_ignored(libc::SIGHUP) {
+            match hangup {
+                Hangup::Stops => on(libc::SIGHUP, &inner, |inner| inner.stop(libc::SIGHUP))?,
+                Hangup::Reloads => on(libc::SIGHUP, &inner, Inner::reload)?,
+            }
+        }
+        // A parent may have left SIGCHLD ignored, and then children could not be waited for.
+        // SAFETY: sets a disposition, no handler of ours.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+        Ok(Signals(inner))
+    }
+
+    /// The signal that asked us to stop, if one did.
+    pub fn stop_requested(&self) -> Option<i32> {
+        Some(self.0.first_stop.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
+    }
+
+    /// True when we were asked to stop twice.
+    pub fn abort_requested(&self) -> bool {
+        self.0.stops.load(Ordering::SeqCst) > 1
+    }
+
+    /// Readable from the first request to stop on.
+    pub fn stop_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.stop.fd().as_fd()
+    }
+
+    /// Readable from the second request to stop on.
+    pub fn abort_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.abort.fd().as_fd()
+    }
+
+    /// Readable after a request to reload, until it is taken.
+    pub fn reload_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.reloading.fd().as_fd()
+    }
+
+    /// Takes a request to reload.
+    pub fn take_reload(&self) -> bool {
+        self.0.reloading.silence();
+        self.0.reload.swap(false, Ordering::SeqCst)
+    }
+}
+
+impl Inner {
+    fn stop(&self, signal: i32) {
+        if self.stops.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.first_stop.store(signal, Ordering::SeqCst);
+            self.stop.ring();
+        } else {
+            self.abort.ring();
+        }
+    }
+
+    fn reload(&self) {
+        self.reload.store(true, Ordering::SeqCst);
+        self.reloading.ring();
+    }
+}
+
+fn on(signal: i32, inner: &Arc<Inner>, act: impl Fn(&Inner) + Send + Sync + 'static) -> io::Result<()> {
+    let inner = Arc::clone(inner);
+    // SAFETY: the action touches atomics and writes a byte to a pipe, both allowed in a signal handler.
+    unsafe { signal_hook::low_level::register(signal, move || act(&inner)) }?;
+    Ok(())
+}
+
+fn is_ignored(signal: i32) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: with no new action given, the call only fills in the old one.
+    unsafe {
+        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0
+            && action.assume_init().sa_sigaction == libc::SIG_IGN
+    }
+}

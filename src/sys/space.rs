@@ -1,0 +1,22 @@
+//! How much room a filesystem has left.
+
+use rustix::fs;
+
+use super::dir::Dir;
+use super::error::{At, PathError};
+
+/// Free room for an ordinary user.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Free bytes.
+    pub bytes: u64,
+    /// Free inodes; `None` on filesystems that make them as needed.
+    pub inodes: Option<u64>,
+}
+
+/// Asks the filesystem that a directory is on.
+pub fn room(dir: &Dir) -> Result<Room, PathError> {
+    let stat = fs::fstatvfs(dir.fd()).at("ask the free space of", dir.path())?;
+    let inodes = if stat.f_files == 0 { None } else { Some(stat.f_favail) };
+    Ok(Room { bytes: stat.f_bavail.saturating_mul(stat.f_frsize), inodes })
+}
