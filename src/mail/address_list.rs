@@ -1,0 +1,318 @@
+//! Address lists in header fields (RFC 5322 section 3.4, with the obsolete forms of section 4.4): strict, because every
+//! address read here becomes a recipient.
+
+use std::fmt;
+use std::iter::Peekable;
+use std::str::Chars;
+
+/// A list that could not be read.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BadList {
+    /// What is wrong.
+    pub reason: &'static str,
+}
+
+impl fmt::Display for BadList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason)
+    }
+}
+
+impl std::error::Error for BadList {}
+
+/// The bare addresses (`local@domain`, or `local` alone) of all mailboxes, those in groups included, in order.
+pub fn parse(text: &str) -> Result<Vec<String>, BadList> {
+    let mut reader = Reader { chars: text.chars().peekable(), found: Vec::new() };
+    reader.list(Place::Top)?;
+    Ok(reader.found)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Top,
+    Group,
+}
+
+/// A piece of a phrase or of an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Word {
+    Atom(String),
+    Quoted(String),
+    Dot,
+}
+
+struct Reader<'a> {
+    chars: Peekable<Chars<'a>>,
+    found: Vec<String>,
+}
+
+const fn bad<T>(reason: &'static str) -> Result<T, BadList> {
+    Err(BadList { reason })
+}
+
+impl Reader<'_> {
+    fn list(&mut self, place: Place) -> Result<(), BadList> {
+        loop {
+            self.blanks()?;
+            match self.chars.peek() {
+                Some(',') => {
+                    self.chars.next();
+                }
+                Some(';') if place == Place::Group => {
+                    self.chars.next();
+                    return Ok(());
+                }
+                // A group that nobody closed is read all the same; its members are known.
+                None => return Ok(()),
+                Some(_) => self.entry(place)?,
+            }
+        }
+    }
+
+    fn entry(&mut self, place: Place) -> Result<(), BadList> {
+        let words = self.words()?;
+        match self.chars.peek() {
+            Some('<') => {
+                self.chars.next();
+                self.bracketed()?;
+            }
+            Some(':') if place == Place::Top && !words.is_empty() => {
+                self.chars.next();
+                self.list(Place::Group)?;
+            }
+            Some('@') => {
+                self.mailbox(&words)?;
+                self.blanks()?;
+                // `joe@x <joe@x>`: many write the name without the quotes that its @ asks for.
+                if self.chars.next_if_eq(&'<').is_some() {
+                    self.found.pop();
+                    self.bracketed()?;
+                }
+            }
+            None | Some(',') => self.found.push(local_part(&words)?),
+            Some(';') if place == Place::Group => self.found.push(local_part(&words)?),
+            Some(_) => return bad("has a character where an address should be"),
+        }
+        self.blanks()?;
+        match self.chars.peek() {
+            None | Some(',') => Ok(()),
+            Some(';') if place == Place::Group => Ok(()),
+            Some(_) => bad("has two addresses without a comma between them"),
+        }
+    }
+
+    /// `route:local@domain>`; the route of old times is passed over (RFC 5321 section 3.6.1).
+    fn bracketed(&mut self) -> Result<(), BadList> {
+        self.blanks()?;
+        if self.chars.peek() == Some(&'@') {
+            loop {
+                match self.chars.next() {
+                    Some(':') => break,
+                    Some('>') | None => return bad("has a route without an address"),
+                    Some(_) => {}
+                }
+            }
+        }
+        let words = self.words()?;
+        match self.chars.peek() {
+            Some('@') => self.mailbox(&words)?,
+            Some('>') if words.is_empty() => {}
+            Some('>') => self.found.push(local_part(&words)?),
+            _ => return bad("has a < without its >"),
+        }
+        self.blanks()?;
+        if self.chars.next() == Some('>') { Ok(()) } else { bad("has a < without its >") }
+    }
+
+    fn mailbox(&mut self, words: &[Word]) -> Result<(), BadList> {
+        let local = local_part(words)?;
+        self.chars.next();
+        self.blanks()?;
+        let domain = if self.chars.peek() == Some(&'[') {
+            self.literal()?
+        } else {
+            let words = self.words()?;
+            if words.iter().any(|word| matches!(word, Word::Quoted(_))) {
+                return bad("has a quoted domain");
+            }
+            local_part(&words).or(bad("has an @ without a domain"))?
+        };
+        self.found.push(format!("{local}@{domain}"));
+        Ok(())
+    }
+
+    fn literal(&mut self) -> Result<String, BadList> {
+        let mut text = String::new();
+        for c in self.chars.by_ref() {
+            text.push(c);
+            match c {
+                ']' => return Ok(text),
+                '[' if text.len() > 1 => break,
+                '\\' => break,
+                c if c.is_whitespace() => break,
+                _ => {}
+            }
+        }
+        bad("has a domain literal that does not end")
+    }
+
+    fn words(&mut self) -> Result<Vec<Word>, BadList> {
+        let mut words = Vec::new();
+        loop {
+            self.blanks()?;
+            match self.chars.peek() {
+                Some('"') => words.push(Word::Quoted(self.quoted()?)),
+                Some('.') => {
+                    self.chars.next();
+                    words.push(Word::Dot);
+                }
+                Some(c) if is_atom(*c) => {
+                    let mut atom = String::new();
+                    while let Some(c) = self.chars.next_if(|c| is_atom(*c)) {
+                        atom.push(c);
+                    }
+                    words.push(Word::Atom(atom));
+                }
+                _ => return Ok(words),
+            }
+        }
+    }
+
+    fn quoted(&mut self) -> Result<String, BadList> {
+        self.chars.next();
+        let mut text = String::new();
+        while let Some(c) = self.chars.next() {
+            match c {
+                '"' => return Ok(text),
+                '\\' => match self.chars.next() {
+                    Some(c) => text.push(c),
+                    None => break,
+                },
+                c => text.push(c),
+            }
+        }
+        bad("has a quote that does not end")
+    }
+
+    /// Passes over blanks and comments; comments nest.
+    fn blanks(&mut self) -> Result<(), BadList> {
+        let mut depth = 0usize;
+        while let Some(c) = self.chars.peek() {
+            match c {
+                '(' => depth += 1,
+                ')' if depth > 0 => depth -= 1,
+                '\\' if depth > 0 => {
+                    self.chars.next();
+                }
+                _ if depth > 0 => {}
+                c if c.is_whitespace() => {}
+                _ => return Ok(()),
+            }
+            self.chars.next();
+        }
+        if depth > 0 { bad("has a comment that does not end") } else { Ok(()) }
+    }
+}
+
+/// Atoms and quoted strings with a dot between each two; blanks around the dots were allowed once. What needs no
+/// quotes loses them.
+fn local_part(words: &[Word]) -> Result<String, BadList> {
+    let mut text = String::new();
+    let mut after_word = false;
+    for word in words {
+        match word {
+            Word::Dot => {
+                text.push('.');
+                after_word = false;
+            }
+            _ if after_word => return bad("has a name without an address in < >"),
+            Word::Atom(atom) => {
+                text.push_str(atom);
+                after_word = true;
+            }
+            Word::Quoted(inner) => {
+                if words.len() == 1 && inner.split('.').all(|part| !part.is_empty() && part.chars().all(is_atom)) {
+                    text.push_str(inner);
+                } else {
+                    text.push('"');
+                    for c in inner.chars() {
+                        if matches!(c, '"' | '\\') {
+                            text.push('\\');
+                        }
+                        text.push(c);
+                    }
+                    text.push('"');
+                }
+                after_word = true;
+            }
+        }
+    }
+    if words.iter().all(|word| *word == Word::Dot) { bad("has no address") } else { Ok(text) }
+}
+
+fn is_atom(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || (!c.is_ascii() && !c.is_control())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ok(text: &str) -> Vec<String> {
+        parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn reads_what_people_write() {
+        assert_eq!(ok("a@x, b@y"), ["a@x", "b@y"]);
+        assert_eq!(ok("Ann Other <a@x>, \"Other, Bob\" <b@y>"), ["a@x", "b@y"]);
+        assert_eq!(ok("=?utf-8?q?caf=C3=A9?= <c@x>"), ["c@x"]);
+        assert_eq!(ok("A. N. Other <a.n@x>"), ["a.n@x"]);
+        assert_eq!(ok("root"), ["root"]);
+        assert_eq!(
+            ok("Joe Q. Public <john.q.public@example.com> (a, comment \\) (nested)), x@y"),
+            ["john.q.public@example.com", "x@y"]
+        );
+        assert_eq!(ok("undisclosed-recipients:;"), Vec::<String>::new());
+        assert_eq!(ok("A Group: Ed <e@x>, joe@y; , z@w"), ["e@x", "joe@y", "z@w"]);
+        assert_eq!(ok("<@a.example,@b.example:c@d.example>"), ["c@d.example"]);
+        assert_eq!(ok("a . b @ x . y"), ["a.b@x.y"]);
+        assert_eq!(ok("\"a b\"@x, \"bob\"@x"), ["\"a b\"@x", "bob@x"]);
+        assert_eq!(ok("u@[IPv6:::1], u@[127.0.0.1]"), ["u@[IPv6:::1]", "u@[127.0.0.1]"]);
+        assert_eq!(ok(",, a@x,,"), ["a@x"]);
+        assert_eq!(ok("j\u{fc}rgen@b\u{fc}cher.example"), ["j\u{fc}rgen@b\u{fc}cher.example"]);
+        assert_eq!(ok(""), Vec::<String>::new());
+        assert_eq!(ok("<>"), Vec::<String>::new());
+        assert_eq!(ok("joe@home <joe@x>"), ["joe@x"]);
+    }
+
+    #[test]
+    fn refuses_what_it_would_have_to_guess() {
+        for text in [
+            "foo bar", "a@x b@y", "Ann <a@x", "a@", "@x", "\"open", "(open", "a@x; b@y", "Ann a@x", "<@r>", "a@\"x\"",
+            "u@[1.2", "a@x> b", "[x]", ".",
+        ] {
+            assert!(parse(text).is_err(), "{text}: {:?}", parse(text));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_and_never_lets_a_line_through(text in "\\PC{0,60}") {
+            for address in parse(&text).unwrap_or_default() {
+                prop_assert!(!address.is_empty());
+                prop_assert!(!address.contains(['\n', '\r', '\0']));
+            }
+        }
+
+        #[test]
+        fn every_quoted_local_part_comes_back(local in "[ -~]{1,20}") {
+            let quoted: String = local.chars().flat_map(|c| if matches!(c, '"' | '\\') { vec!['\\', c] } else { vec![c] }).collect();
+            let found = parse(&format!("\"{quoted}\"@x")).unwrap();
+            let again = parse(&found[0]).unwrap();
+            prop_assert_eq!(&found, &again);
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! The envelope: who a message is from, whom it is for, and what the sender asked. It is written once, as the first
+//! line of the queue file, and never changed.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::address::{Address, Sender};
+use super::id::QueueId;
+use super::time::Timestamp;
+
+/// Everything the spool must know of a message apart from its bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Bytes of the message that follows the envelope's line. A file that is shorter was torn while being written.
+    #[serde(skip_serializing, default)]
+    pub size: u64,
+    /// The message's id; the file's name begins with it.
+    pub id: QueueId,
+    /// When it was accepted.
+    pub arrival: Timestamp,
+    /// Where reports go.
+    pub sender: Sender,
+    /// Who gets it; no mailbox stands here twice.
+    pub recipients: Vec<Address>,
+    /// Not to be attempted before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// Of no use after; nothing is attempted then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deliver_by: Option<Timestamp>,
+    /// On what the sender wants reports (RFC 3461 section 4.1); `None` leaves it to the default, failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<Notify>,
+    /// How much of the message a report carries (RFC 3461 section 4.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ret: Option<Ret>,
+    /// The sender's own name for the message (RFC 3461 section 4.4); the id stands in where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envid: Option<EnvelopeId>,
+    /// The one transport that the sender wants it to go through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<String>,
+    /// Whose turn it is among messages that are due.
+    #[serde(default, skip_serializing_if = "Priority::is_normal")]
+    pub priority: Priority,
+    /// What becomes of the message when every recipient has it.
+    #[serde(default, skip_serializing_if = "AfterSent::is_default")]
+    pub after_sent: AfterSent,
+    /// How many of our own transports had handed it to us again: a loop shows here.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hops: u32,
+    /// The message that this one sends again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resend_of: Option<QueueId>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// A delivery status request of RFC 3461 section 4.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Notify {
+    /// A report when it was delivered.
+    pub success: bool,
+    /// A report when it failed.
+    pub failure: bool,
+    /// A report when it is late.
+    pub delay: bool,
+}
+
+/// A text that is no `--notify` list.
+#[derive(Debug)]
+pub struct NotANotify;
+
+impl fmt::Display for NotANotify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("give never, or a list of success, failure and delay")
+    }
+}
+
+impl std::error::Error for NotANotify {}
+
+impl Notify {
+    /// Reads `never`, or a comma-separated list of `success`, `failure` and `delay`.
+    pub fn parse(text: &str) -> Result<Notify, NotANotify> {
+        let mut notify = Notify { success: false, failure: false, delay: false };
+        if text.eq_ignore_ascii_case("never") {
+            return Ok(notify);
+        }
+        for word in text.split(',') {
+            match word.trim().to_ascii_lowercase().as_str() {
+                "success" => notify.success = true,
+                "failure" => notify.failure = true,
+                "delay" => notify.delay = true,
+                _ => return Err(NotANotify),
+            }
+        }
+        Ok(notify)
+    }
+}
+
+impl fmt::Display for Notify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = [(self.success, "success"), (self.failure, "failure"), (self.delay, "delay")];
+        let words: Vec<&str> = words.iter().filter(|(on, _)| *on).map(|(_, word)| *word).collect();
+        f.write_str(if words.is_empty() { "never".to_owned() } else { words.join(",") }.as_str())
+    }
+}
+
+impl TryFrom<String> for Notify {
+    type Error = NotANotify;
+
+    fn try_from(text: String) -> Result<Notify, NotANotify> {
+        Notify::parse(&text)
+    }
+}
+
+impl From<Notify> for String {
+    fn from(notify: Notify) -> String {
+        notify.to_string()
+    }
+}
+
+/// How much of the message a report carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ret {
+    /// All of it.
+    Full,
+    /// Its header.
+    Hdrs,
+}
+
+/// Urgent mail goes first, non-urgent mail last (RFC 2156 names).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// Before all others.
+    Urgent,
+    /// In order of submission.
+    #[default]
+    Normal,
+    /// After all others.
+    Nonurgent,
+}
+
+impl Priority {
+    fn is_normal(&self) -> bool {
+        *self == Priority::Normal
+    }
+}
+
+/// What becomes of a message when every recipient has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AfterSent {
+    /// It stays in `out/sent` for as long as the configuration says.
+    #[default]
+    Default,
+    /// It stays in `out/sent` until somebody removes it.
+    Keep,
+    /// It goes at once.
+    Delete,
+    /// It is filed in this Maildir, then as by default.
+    Sent(String),
+}
+
+impl AfterSent {
+    fn is_default(&self) -> bool {
+        *self == AfterSent::Default
+    }
+}
+
+/// An envelope identifier: printable ASCII, at most 100 bytes (RFC 3461 section 4.4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EnvelopeId(String);
+
+/// A text that cannot be an envelope identifier.
+#[derive(Debug)]
+pub struct NotAnEnvelopeId;
+
+impl fmt::Display for NotAnEnvelopeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an envelope id is 1 to 100 printable ASCII characters without spaces")
+    }
+}
+
+impl std::error::Error for NotAnEnvelopeId {}
+
+impl EnvelopeId {
+    /// Checks the characters and the length.
+    pub fn parse(text: &str) -> Result<EnvelopeId, NotAnEnvelopeId> {
+        let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
+        if printable && (1..=100).contains(&text.len()) {
+            Ok(EnvelopeId(text.to_owned()))
+        } else {
+            Err(NotAnEnvelopeId)
+        }
+    }
+
+    /// The identifier.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for EnvelopeId {
+    type Error = NotAnEnvelopeId;
+
+    fn try_from(text: String) -> Result<EnvelopeId, NotAnEnvelopeId> {
+        EnvelopeId::parse(&text)
+    }
+}
+
+impl From<EnvelopeId> for String {
+    fn from(id: EnvelopeId) -> String {
+        id.0
+    }
+}
+
+/// Where the size stands in an envelope's line: right behind `{"size":`.
+pub const SIZE_OFFSET: u64 = 8;
+
+/// How wide the size is written, blanks behind it, so that it can be put in when the message has gone by.
+const SIZE_WIDTH: usize = 20;
+
+/// A size as it stands in the line.
+pub fn size_field(size: u64) -> String {
+    format!("{size:<SIZE_WIDTH$}")
+}
+
+impl Envelope {
+    /// The line that begins a queue file, newline included. The size comes first, with room for any number.
+    pub fn to_line(&self) -> serde_json::Result<Vec<u8>> {
+        let mut line = format!("{{\"size\":{},", size_field(self.size)).into_bytes();
+        let rest = serde_json::to_vec(self)?;
+        line.extend_from_slice(&rest[1..]);
+        line.push(b'\n');
+        Ok(line)
+    }
+
+    /// Reads such a line. Members that a later version added are passed over; they stay in the file.
+    pub fn from_line(line: &[u8]) -> serde_json::Result<Envelope> {
+        serde_json::from_slice(line)
+    }
+
+    /// The name by which reports call the message.
+    pub fn report_id(&self) -> &str {
+        self.envid.as_ref().map_or(self.id.as_str(), EnvelopeId::as_str)
+    }
+
+    /// When the message is given up: the queue's lifetime, counted from when it could first be sent or was last
+    /// released, or the sender's own deadline if that is earlier.
+    pub fn expires(&self, lifetime: std::time::Duration, released: Option<Timestamp>) -> Timestamp {
+        let start = self.arrival.max(self.not_before.unwrap_or_default()).max(released.unwrap_or_default());
+        let end = start.after(lifetime);
+        self.deliver_by.map_or(end, |deadline| deadline.min(end))
+    }
+}
+
+/// Takes out addresses that name a mailbox already named, and keeps the first spelling and the order.
+pub fn without_duplicates(addresses: Vec<Address>) -> Vec<Address> {
+    let mut seen = HashSet::new();
+    addresses.into_iter().filter(|address| seen.insert(address.key())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn envelope() -> Envelope {
+        Envelope {
+            size: 4096,
+            id: QueueId::parse("1795308431.M123456P42Q0R00c0ffee.host").unwrap(),
+            arrival: Timestamp::from_seconds(1_795_308_431),
+            sender: Sender::parse("joe@example.org").unwrap(),
+            recipients: vec![Address::parse("bob@example.com").unwrap()],
+            not_before: None,
+            deliver_by: None,
+            notify: None,
+            ret: None,
+            envid: None,
+            transport: None,
+            priority: Priority::Normal,
+            after_sent: AfterSent::Default,
+            hops: 0,
+            resend_of: None,
+        }
+    }
+
+    #[test]
+    fn the_size_can_be_written_over() {
+        let mut line = envelope().to_line().unwrap();
+        let at = SIZE_OFFSET as usize;
+        line[at..at + 20].copy_from_slice(size_field(u64::MAX).as_bytes());
+        assert_eq!(Envelope::from_line(&line).unwrap().size, u64::MAX);
+    }
+
+    #[test]
+    fn a_later_versions_members_are_passed_over() {
+        let line = String::from_utf8(envelope().to_line().unwrap()).unwrap();
+        let line = line.replacen('}', ",\"colour\":\"blue\"}", 1);
+        assert!(line.contains("blue"));
+        assert!(Envelope::from_line(line.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_line_without_a_safe_address_is_refused() {
+        let line = String::from_utf8(envelope().to_line().unwrap()).unwrap();
+        assert!(Envelope::from_line(line.replace("bob@", "bob\\n@").as_bytes()).is_err());
+        assert!(Envelope::from_line(line.replace("joe@", "joe\\u0000@").as_bytes()).is_err());
+        assert!(Envelope::from_line(line.replace(".host", "/../x").as_bytes()).is_err());
+    }
+
+    #[test]
+    fn expiry_is_the_first_of_lifetime_and_deadline() {
+        let hour = std::time::Duration::from_secs(3600);
+        let mut mail = envelope();
+        assert_eq!(mail.expires(hour, None), mail.arrival.after(hour));
+        mail.deliver_by = Some(mail.arrival.after(hour / 2));
+        assert_eq!(mail.expires(hour, None), mail.arrival.after(hour / 2));
+        mail.deliver_by = None;
+        let released = mail.arrival.after(hour * 9);
+        assert_eq!(mail.expires(hour, Some(released)), released.after(hour));
+    }
+
+    #[test]
+    fn the_first_spelling_of_a_mailbox_stays() {
+        let list = ["b@X", "a@x", "b@x", "B@x", "FAX:1", "FAX:1"].map(|text| Address::parse(text).unwrap());
+        let texts: Vec<String> = without_duplicates(list.to_vec()).iter().map(Address::to_string).collect();
+        assert_eq!(texts, ["b@X", "a@x", "B@x", "FAX:1"]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_envelope_is_one_line_and_comes_back(
+            size: u64,
+            recipients in proptest::collection::vec("[^\\x00-\\x1f\\x7f-\\x9f]{1,30}", 1..5),
+            sender in "[^\\x00-\\x1f\\x7f-\\x9f]{0,30}",
+            transport in proptest::option::of(".{0,20}"),
+            folder in ".{0,20}",
+            hops: u32,
+            times in proptest::option::of(0u64..9_999_999_999),
+        ) {
+            let recipients: Vec<Address> = recipients.iter().filter_map(|text| Address::parse(text).ok()).collect();
+            let time = times.map(Timestamp::from_seconds);
+            let mail = Envelope {
+                size, recipients, transport, hops, not_before: time, deliver_by: time,
+                sender: Sender::parse(&sender).unwrap_or_default(),
+                after_sent: AfterSent::Sent(folder),
+                notify: Some(Notify { success: true, failure: false, delay: true }),
+                ret: Some(Ret::Hdrs),
+                envid: Some(EnvelopeId::parse("a+b").unwrap()),
+                priority: Priority::Urgent,
+                ..envelope()
+            };
+            let line = mail.to_line().unwrap();
+            prop_assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+            prop_assert_eq!(Envelope::from_line(&line).unwrap(), mail);
+        }
+    }
+}

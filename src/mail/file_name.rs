@@ -1,0 +1,85 @@
+//! Names of queue files: an id, and what a pass must know without opening the file.
+
+use std::fmt;
+
+use super::envelope::Priority;
+use super::id::QueueId;
+use super::time::Timestamp;
+
+/// `ID`, `ID,P=u`, `ID,T=SECONDS` or `ID,P=u,T=SECONDS`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileName {
+    /// The message.
+    pub id: QueueId,
+    /// Whose turn it is among messages that are due.
+    pub priority: Priority,
+    /// When there is something to do for it next: an attempt, an expiry, its removal. `None` is now.
+    pub due: Option<Timestamp>,
+}
+
+impl FileName {
+    /// A message of this id that is due now.
+    pub fn new(id: QueueId, priority: Priority) -> FileName {
+        FileName { id, priority, due: None }
+    }
+
+    /// The same message with another time; `None` makes it due now.
+    pub fn due(&self, due: Option<Timestamp>) -> FileName {
+        FileName { due, ..self.clone() }
+    }
+
+    /// Reads a name; `None` for one that this program never gives.
+    pub fn parse(text: &str) -> Option<FileName> {
+        let (id, marks) = text.split_once(',').map_or((text, None), |(id, marks)| (id, Some(marks)));
+        let mut name = FileName::new(QueueId::parse(id).ok()?, Priority::Normal);
+        for mark in marks.into_iter().flat_map(|marks| marks.split(',')) {
+            match mark.split_once('=')? {
+                ("P", "u") => name.priority = Priority::Urgent,
+                ("P", "n") => name.priority = Priority::Nonurgent,
+                ("T", seconds) => name.due = Some(Timestamp::from_seconds(seconds.parse().ok()?)),
+                _ => return None,
+            }
+        }
+        (name.to_string() == text).then_some(name)
+    }
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id.as_str())?;
+        match self.priority {
+            Priority::Urgent => f.write_str(",P=u")?,
+            Priority::Normal => {}
+            Priority::Nonurgent => f.write_str(",P=n")?,
+        }
+        match self.due {
+            Some(due) => write!(f, ",T={}", due.seconds()),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "1795308431.M123456P42Q0R00c0ffee.host";
+
+    #[test]
+    fn reads_what_it_writes_and_nothing_else() {
+        for marks in ["", ",T=1795308999", ",P=u", ",P=n,T=0"] {
+            let text = format!("{ID}{marks}");
+            assert_eq!(FileName::parse(&text).unwrap().to_string(), text);
+        }
+        for marks in [",", ",T=", ",T=-1", ",T=007", ",T=1,P=u", ",P=x", ",S=12", ":2,S"] {
+            assert_eq!(FileName::parse(&format!("{ID}{marks}")), None, "{marks}");
+        }
+    }
+
+    #[test]
+    fn a_new_time_keeps_the_rest() {
+        let name = FileName::parse(&format!("{ID},P=u,T=5")).unwrap();
+        assert_eq!(name.due(None).to_string(), format!("{ID},P=u"));
+        assert_eq!(name.due(Some(Timestamp::from_seconds(9))).to_string(), format!("{ID},P=u,T=9"));
+    }
+}

@@ -1,0 +1,218 @@
+//! The header of a message: where it ends, what its fields are, and what a submission agent completes
+//! (RFC 5322 sections 2.2 and 3.6, RFC 6409 section 8). The only home of `mail-parser`.
+
+use std::borrow::Cow;
+
+/// Longest header taken apart, in bytes. Longer ones are carried but not looked into.
+pub const LONGEST: usize = 1 << 20;
+
+/// One field with its continuation lines and line end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
+    raw: &'a [u8],
+    colon: usize,
+}
+
+impl<'a> Field<'a> {
+    /// The field's bytes, line end included.
+    pub fn raw(&self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// True when this is the field's name, in any case.
+    pub fn is(&self, name: &str) -> bool {
+        self.raw[..self.colon].trim_ascii_end().eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// What stands behind the colon, on one line. Bytes that are not UTF-8 become U+FFFD.
+    pub fn value(&self) -> String {
+        let text = String::from_utf8_lossy(&self.raw[self.colon + 1..]);
+        let unfolded: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+        unfolded.trim().to_owned()
+    }
+}
+
+/// A header as it stands at the beginning of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// `From ` lines of an mbox before the first field.
+    pub marker: &'a [u8],
+    /// The fields in order.
+    pub fields: Vec<Field<'a>>,
+    /// Bytes of marker and fields; the empty line or the body comes next.
+    pub len: usize,
+    /// True when an empty line, or nothing, comes next; false when a body follows without one.
+    pub closed: bool,
+}
+
+/// Whether the bytes at hand are all there will be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supply {
+    /// More may follow.
+    More,
+    /// That was all.
+    End,
+}
+
+impl<'a> Header<'a> {
+    /// Takes the header apart. `None` when its end is not in these bytes and more may follow.
+    pub fn scan(bytes: &'a [u8], supply: Supply) -> Option<Header<'a>> {
+        let mut header = Header { marker: &[], fields: Vec::new(), len: 0, closed: true };
+        loop {
+            let rest = &bytes[header.len..];
+            let line = match rest.iter().position(|byte| *byte == b'\n') {
+                Some(end) => &rest[..=end],
+                None if supply == Supply::End => rest,
+                None => return None,
+            };
+            if line.trim_ascii().is_empty() && !line.starts_with(b" ") && !line.starts_with(b"\t") {
+                return Some(header);
+            }
+            let start = header.len;
+            if line[0] == b' ' || line[0] == b'\t' {
+                let Some(field) = header.fields.last_mut() else { break };
+                let begin = start - field.raw.len();
+                field.raw = &bytes[begin..start + line.len()];
+            } else if header.fields.is_empty() && (line.starts_with(b"From ") || line.starts_with(b">From ")) {
+                header.marker = &bytes[..start + line.len()];
+            } else if let Some(colon) = colon(line) {
+                header.fields.push(Field { raw: line, colon });
+            } else {
+                break;
+            }
+            header.len = start + line.len();
+        }
+        header.closed = false;
+        Some(header)
+    }
+
+    /// The fields of that name.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &Field<'a>> {
+        self.fields.iter().filter(move |field| field.is(name))
+    }
+
+    /// True when there is a field of that name.
+    pub fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|field| field.is(name))
+    }
+
+    /// The line end that this header uses.
+    pub fn line_end(&self) -> &'static str {
+        let first = self.fields.first().map_or(&b""[..], |field| field.raw);
+        if first.ends_with(b"\r\n") { "\r\n" } else { "\n" }
+    }
+
+    /// The fields whose addresses are the recipients: `Resent-` ones where there are any (RFC 5322 section 3.6.6).
+    pub fn recipient_fields(&self) -> impl Iterator<Item = &Field<'a>> {
+        let resent = ["Resent-To", "Resent-Cc", "Resent-Bcc"];
+        let plain = ["To", "Cc", "Bcc"];
+        let names =
+            if self.fields.iter().any(|field| resent.iter().any(|name| field.is(name))) { resent } else { plain };
+        self.fields.iter().filter(move |field| names.iter().any(|name| field.is(name)))
+    }
+
+    /// The header as it goes out when its recipients were read from it: `Bcc` gone, a missing `Date` and `Message-ID`
+    /// put before the first field, every other byte as it was.
+    pub fn completed(&self, date: &str, message_id: &str) -> Vec<u8> {
+        let end = self.line_end();
+        let mut out = self.marker.to_vec();
+        if !self.has("Date") {
+            out.extend_from_slice(format!("Date: {date}{end}").as_bytes());
+        }
+        if !self.has("Message-ID") {
+            out.extend_from_slice(format!("Message-ID: <{message_id}>{end}").as_bytes());
+        }
+        for field in self.fields.iter().filter(|field| !field.is("Bcc") && !field.is("Resent-Bcc")) {
+            out.extend_from_slice(field.raw);
+        }
+        if !self.closed {
+            out.extend_from_slice(end.as_bytes());
+        }
+        out
+    }
+}
+
+/// Where the name of a field ends, if the line begins one: printable ASCII without a colon (RFC 5322 section 2.2),
+/// blanks before the colon allowed as of old (section 4.5).
+fn colon(line: &[u8]) -> Option<usize> {
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    let name = line[..colon].trim_ascii_end();
+    (!name.is_empty() && name.iter().all(u8::is_ascii_graphic)).then_some(colon)
+}
+
+/// The subject of a message that begins with these bytes, decoded (RFC 2047); not yet safe for a terminal.
+pub fn subject(bytes: &[u8]) -> Option<String> {
+    let header = Header::scan(&bytes[..bytes.len().min(LONGEST)], Supply::End)?;
+    let raw = header.all("Subject").next()?.raw;
+    if raw.is_ascii() && !raw.windows(2).any(|pair| pair == b"=?") {
+        return header.all("Subject").next().map(Field::value);
+    }
+    let mut block = raw.to_vec();
+    block.extend_from_slice(b"\r\n\r\n");
+    // A parser of foreign text must not be able to take a report down with it.
+    let parsed = std::panic::catch_unwind(|| {
+        let message = mail_parser::MessageParser::default().parse_headers(&block)?;
+        message.subject().map(|text| Cow::into_owned(text.into()))
+    });
+    parsed.ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(header: &Header<'_>) -> Vec<String> {
+        let name = |field: &Field<'_>| String::from_utf8_lossy(&field.raw[..field.colon]).into_owned();
+        header.fields.iter().map(name).collect()
+    }
+
+    #[test]
+    fn finds_fields_and_their_continuations() {
+        let bytes = b"From joe Mon\nTo: a@x,\n b@x\nSubject : hi\n\nbody: no\n";
+        let header = Header::scan(bytes, Supply::More).unwrap();
+        assert_eq!(header.marker, b"From joe Mon\n");
+        assert_eq!(names(&header), ["To", "Subject "]);
+        assert_eq!(header.fields[0].value(), "a@x, b@x");
+        assert!(header.fields[1].is("subject"));
+        assert_eq!(&bytes[header.len..], b"\nbody: no\n");
+        assert!(header.closed);
+    }
+
+    #[test]
+    fn waits_for_the_end_of_the_header() {
+        assert_eq!(Header::scan(b"To: a@x\nCc", Supply::More), None);
+        assert_eq!(names(&Header::scan(b"To: a@x\nCc: b", Supply::End).unwrap()), ["To", "Cc"]);
+        assert_eq!(Header::scan(b"", Supply::End).unwrap().len, 0);
+    }
+
+    #[test]
+    fn a_body_without_an_empty_line_ends_the_header() {
+        let header = Header::scan(b"To: a@x\nhello there\n", Supply::End).unwrap();
+        assert!(!header.closed);
+        assert_eq!(header.len, 8);
+        assert_eq!(header.completed("D", "m@h"), b"Date: D\nMessage-ID: <m@h>\nTo: a@x\n\n");
+    }
+
+    #[test]
+    fn completes_only_what_is_missing() {
+        let bytes = b"To: a@x\r\nBCC: b@x,\r\n c@x\r\nDate: then\r\nX: \xff\r\n\r\n";
+        let header = Header::scan(bytes, Supply::End).unwrap();
+        assert_eq!(header.completed("now", "m@h"), b"Message-ID: <m@h>\r\nTo: a@x\r\nDate: then\r\nX: \xff\r\n");
+    }
+
+    #[test]
+    fn resent_fields_replace_the_first_recipients() {
+        let bytes = b"To: a@x\nResent-To: b@x\nResent-Bcc: c@x\n\n";
+        let header = Header::scan(bytes, Supply::End).unwrap();
+        let values: Vec<String> = header.recipient_fields().map(Field::value).collect();
+        assert_eq!(values, ["b@x", "c@x"]);
+    }
+
+    #[test]
+    fn subjects_are_decoded() {
+        assert_eq!(subject(b"Subject: plain\n\n").as_deref(), Some("plain"));
+        assert_eq!(subject(b"A: b\nSubject: =?utf-8?q?caf=C3=A9?=\n\n").as_deref(), Some("caf\u{e9}"));
+        assert_eq!(subject(b"A: b\n\n"), None);
+        assert_eq!(subject(b"\xff\xfe\n"), None);
+    }
+}

@@ -1,0 +1,165 @@
+//! Queue ids: the name of a message for its whole life, in Maildir's form.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Longest id taken, in bytes: a file name with room for what is put behind it.
+const LONGEST: usize = 200;
+
+/// A queue id: `SECONDS.MmicrosecondsPpidQcounterRrandom.host`. Ids sort by arrival and are never used again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct QueueId(String);
+
+/// A text that is not a queue id.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotAnId;
+
+impl fmt::Display for NotAnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a queue id")
+    }
+}
+
+impl std::error::Error for NotAnId {}
+
+/// Makes ids; one a process, so that ids of one process keep the order they were made in.
+#[derive(Debug)]
+pub struct Mint {
+    host: String,
+    random: u32,
+    made: Mutex<Made>,
+}
+
+/// What the mint remembers of the ids it made.
+#[derive(Debug, Default)]
+struct Made {
+    count: u64,
+    last_micros: u64,
+}
+
+impl Mint {
+    /// `host` becomes the last part of each id, with every byte that Maildir gives a meaning to made a `-`.
+    /// `random` tells apart two processes with the same number on hosts with the same name.
+    pub fn new(host: &str, random: u64) -> Mint {
+        let safe =
+            |byte: u8| if byte.is_ascii_alphanumeric() || b".-_".contains(&byte) { char::from(byte) } else { '-' };
+        let host: String = host.bytes().take(64).map(safe).collect();
+        let host = if host.trim_matches('.').is_empty() { "localhost".to_owned() } else { host };
+        Mint { host, random: random as u32, made: Mutex::default() }
+    }
+
+    /// A new id for a message that arrived at `now`, later than every id before it.
+    pub fn next(&self, now: Duration) -> QueueId {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let earliest = if made.count == 0 { 0 } else { made.last_micros + 1 };
+        let stamp = (now.as_micros() as u64).max(earliest);
+        let number = made.count;
+        *made = Made { count: number + 1, last_micros: stamp };
+        let (seconds, micros) = (stamp / 1_000_000, stamp % 1_000_000);
+        let pid = std::process::id();
+        QueueId(format!("{seconds}.M{micros:06}P{pid}Q{number}R{:08x}.{}", self.random, self.host))
+    }
+}
+
+impl QueueId {
+    /// Takes exactly what [`Mint::next`] makes. Everything else, a path above all, is refused before it can name a file.
+    pub fn parse(text: &str) -> Result<QueueId, NotAnId> {
+        if is_id(text) { Ok(QueueId(text.to_owned())) } else { Err(NotAnId) }
+    }
+
+    /// The id in letters.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// When the message arrived, in seconds since the epoch.
+    pub fn seconds(&self) -> u64 {
+        self.0.split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0)
+    }
+}
+
+fn is_id(text: &str) -> bool {
+    fn digits(text: &str) -> Option<&str> {
+        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        (1..=20).contains(&end).then(|| &text[end..])
+    }
+    let tail = || {
+        let rest = digits(text)?.strip_prefix(".M")?;
+        let rest = digits(rest)?.strip_prefix('P')?;
+        let rest = digits(rest)?.strip_prefix('Q')?;
+        let rest = digits(rest)?.strip_prefix('R')?;
+        let (random, host) = rest.split_at_checked(8)?;
+        let hex = random.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let host = host.strip_prefix('.')?;
+        let plain = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+        Some(hex && plain && !host.is_empty())
+    };
+    text.len() <= LONGEST && tail().unwrap_or(false)
+}
+
+impl TryFrom<String> for QueueId {
+    type Error = NotAnId;
+
+    fn try_from(text: String) -> Result<QueueId, NotAnId> {
+        QueueId::parse(&text)
+    }
+}
+
+impl From<QueueId> for String {
+    fn from(id: QueueId) -> String {
+        id.0
+    }
+}
+
+impl fmt::Display for QueueId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ids_of_one_process_sort_by_age_even_when_the_clock_stands_still_or_goes_back() {
+        let mint = Mint::new("host", 7);
+        let times = [5, 5, 5, 3, 9, 4];
+        let ids: Vec<QueueId> = times.iter().map(|s| mint.next(Duration::from_secs(1_700_000_000 + s))).collect();
+        let mut sorted = ids.clone();
+        sorted.sort();
+        sorted.dedup();
+        assert_eq!(ids, sorted);
+    }
+
+    #[test]
+    fn a_strange_host_name_stays_one_plain_file_name() {
+        let id = Mint::new("we/ird:host,x", 1).next(Duration::from_secs(1_700_000_000));
+        assert!(id.as_str().ends_with(".we-ird-host-x"), "{id}");
+        assert_eq!(QueueId::parse(id.as_str()).as_ref(), Ok(&id));
+        assert_eq!(id.seconds(), 1_700_000_000);
+        assert!(Mint::new("", 1).next(Duration::ZERO).as_str().ends_with(".localhost"));
+    }
+
+    #[test]
+    fn a_path_is_no_id() {
+        for text in ["", "a", "../../x", "1.M1P1Q1R00000000.", "1.M1P1Q1R00000000.a/b", "1.M1P1Q1R00000000.a,T=1"] {
+            assert_eq!(QueueId::parse(text), Err(NotAnId), "{text}");
+        }
+        assert_eq!(QueueId::parse(&format!("1.M1P1Q1R00000000.{}", "a".repeat(10_000))), Err(NotAnId));
+    }
+
+    proptest! {
+        #[test]
+        fn minted_ids_parse(host in ".{0,80}", random: u64, seconds in 0u64..9_999_999_999) {
+            let id = Mint::new(&host, random).next(Duration::from_secs(seconds));
+            prop_assert_eq!(QueueId::parse(id.as_str()).unwrap(), id);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Taking an mbox apart, in the mboxrd form: `From ` begins a message after an empty line, and a line that begins
+//! with `>`s and `From ` has one `>` too many.
+
+/// What a piece of an mbox means.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// A new message begins.
+    Begin,
+    /// Bytes of the message, in order.
+    Bytes(&'a [u8], &'a [u8]),
+    /// The piece says nothing yet: an empty line that may belong to the mbox, or one before the first message.
+    Nothing,
+    /// Something stands before the first `From ` line: this is no mbox.
+    NoMbox,
+}
+
+/// Where in a line a piece begins. Lines may come in several pieces, for they can be longer than any buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// At its beginning.
+    LineStart,
+    /// Further on.
+    Within,
+}
+
+/// The reader's memory between pieces.
+#[derive(Debug, Default)]
+pub struct Unpacker {
+    begun: bool,
+    empty_line: &'static [u8],
+}
+
+impl Unpacker {
+    /// Takes the next piece: at most one line, its line end included where it has one.
+    pub fn take<'a>(&mut self, piece: &'a [u8], position: Position) -> Piece<'a> {
+        let starts = position == Position::LineStart;
+        if starts && piece.starts_with(b"From ") && (!self.begun || !self.empty_line.is_empty()) {
+            *self = Unpacker { begun: true, empty_line: b"" };
+            return Piece::Begin;
+        }
+        let empty: &'static [u8] = match piece {
+            b"\n" if starts => b"\n",
+            b"\r\n" if starts => b"\r\n",
+            _ => b"",
+        };
+        if !self.begun {
+            return if empty.is_empty() { Piece::NoMbox } else { Piece::Nothing };
+        }
+        let before = std::mem::replace(&mut self.empty_line, empty);
+        match (empty.is_empty(), before.is_empty()) {
+            (false, true) => Piece::Nothing,
+            (false, false) => Piece::Bytes(before, b""),
+            (true, _) if starts => Piece::Bytes(before, unquoted(piece)),
+            (true, _) => Piece::Bytes(before, piece),
+        }
+    }
+}
+
+fn unquoted(line: &[u8]) -> &[u8] {
+    let quotes = line.iter().take_while(|byte| **byte == b'>').count();
+    if quotes > 0 && line[quotes..].starts_with(b"From ") { &line[1..] } else { line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unpack(mbox: &str) -> Option<Vec<String>> {
+        let mut unpacker = Unpacker::default();
+        let mut messages: Vec<String> = Vec::new();
+        for line in mbox.split_inclusive('\n') {
+            match unpacker.take(line.as_bytes(), Position::LineStart) {
+                Piece::Begin => messages.push(String::new()),
+                Piece::Bytes(a, b) => {
+                    let last = messages.last_mut().unwrap();
+                    last.push_str(std::str::from_utf8(a).unwrap());
+                    last.push_str(std::str::from_utf8(b).unwrap());
+                }
+                Piece::Nothing => {}
+                Piece::NoMbox => return None,
+            }
+        }
+        Some(messages)
+    }
+
+    #[test]
+    fn messages_come_out_as_they_went_in() {
+        let mbox = "From a Mon\nSubject: 1\n\nFrom here on\n>From me\n>>From you\n\n\nFrom b Tue\nSubject: 2\n\nx";
+        // "From here on" follows the empty line after a header: in an mbox that is a new message.
+        let mbox = mbox.replace("\n\nFrom here", "\n\n>From here");
+        assert_eq!(unpack(&mbox).unwrap(), ["Subject: 1\n\nFrom here on\nFrom me\n>From you\n\n", "Subject: 2\n\nx"]);
+    }
+
+    #[test]
+    fn only_the_one_empty_line_of_the_format_is_dropped() {
+        assert_eq!(unpack("From a\nA: b\n\nx\n\n").unwrap(), ["A: b\n\nx\n"]);
+        assert_eq!(unpack("From a\r\nA: b\r\n\r\nx\r\n\r\nFrom b\r\ny").unwrap(), ["A: b\r\n\r\nx\r\n", "y"]);
+    }
+
+    #[test]
+    fn something_else_is_no_mbox() {
+        assert_eq!(unpack("Subject: x\n\nFrom a\n"), None);
+        assert_eq!(unpack("\n\nFrom a\nb"), Some(vec!["b".to_owned()]));
+        assert_eq!(unpack(""), Some(vec![]));
+    }
+}

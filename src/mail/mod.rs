@@ -1,0 +1,18 @@
+//! Floor 1: mail as pure values. No files, no processes, no clock.
+
+pub mod address;
+pub mod address_list;
+pub mod answer;
+pub mod argv;
+pub mod envelope;
+pub mod file_name;
+pub mod header;
+pub mod history;
+pub mod id;
+pub mod mbox;
+pub mod pattern;
+pub mod printable;
+pub mod route;
+pub mod schedule;
+pub mod status;
+pub mod time;

@@ -1,0 +1,71 @@
+//! When to try again.
+
+use std::time::Duration;
+
+/// A back-off that grows by a factor up to a ceiling (RFC 5321 section 4.5.4.1 asks for patience, not for a table).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Schedule {
+    /// The wait after the first attempt.
+    pub first: Duration,
+    /// How much longer each wait is than the one before; at least 1.
+    pub factor: f64,
+    /// The longest wait.
+    pub max: Duration,
+    /// How far a wait may be off, as a share of itself, 0 to 1: mail that failed together must not come back together.
+    pub jitter: f64,
+}
+
+impl Default for Schedule {
+    fn default() -> Schedule {
+        Schedule { first: Duration::from_secs(300), factor: 2.0, max: Duration::from_secs(4 * 3600), jitter: 0.2 }
+    }
+}
+
+impl Schedule {
+    /// The wait after so many charged attempts, at least one. `random` is any number; the same one gives the same wait.
+    pub fn wait(&self, attempts: u32, random: u64) -> Duration {
+        let growth = self.factor.powi(attempts.clamp(1, 1000) as i32 - 1);
+        let plain = (self.first.as_secs_f64() * growth).min(self.max.as_secs_f64());
+        let share = (random >> 11) as f64 / (1u64 << 53) as f64;
+        let wait = plain * (1.0 + self.jitter * (2.0 * share - 1.0));
+        Duration::from_secs(wait.clamp(0.0, 1e9).round() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_ceiling() {
+        let schedule = Schedule { jitter: 0.0, ..Schedule::default() };
+        let minutes = |attempts| schedule.wait(attempts, 0).as_secs() / 60;
+        assert_eq!([1, 2, 3, 6, 7, 99].map(minutes), [5, 10, 20, 160, 240, 240]);
+        assert_eq!(minutes(0), 5);
+        assert_eq!(minutes(u32::MAX), 240);
+    }
+
+    proptest! {
+        #[test]
+        fn waits_stay_within_the_jitter(
+            first in 0u64..100_000, factor in 1.0f64..10.0, max in 0u64..1_000_000, jitter in 0.0f64..=1.0,
+            attempts: u32, random: u64,
+        ) {
+            let (first, max) = (Duration::from_secs(first), Duration::from_secs(max));
+            let schedule = Schedule { first, factor, max, jitter };
+            let plain = Schedule { jitter: 0.0, ..schedule }.wait(attempts, random).as_secs_f64();
+            let wait = schedule.wait(attempts, random).as_secs_f64();
+            prop_assert!(wait >= (plain * (1.0 - jitter)).floor() - 1.0, "{wait} {plain}");
+            prop_assert!(wait <= (plain * (1.0 + jitter)).ceil() + 1.0, "{wait} {plain}");
+            prop_assert!(plain <= max.as_secs_f64());
+        }
+
+        #[test]
+        fn without_jitter_a_wait_is_never_shorter_than_the_one_before(attempts in 1u32..2000) {
+            let schedule = Schedule { jitter: 0.0, ..Schedule::default() };
+            prop_assert!(schedule.wait(attempts, 0) <= schedule.wait(attempts + 1, 0));
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Enhanced status codes (RFC 3463).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// `class.subject.detail`; the class is 2, 4 or 5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Status {
+    class: u8,
+    subject: u16,
+    detail: u16,
+}
+
+/// What a status means for the recipient (RFC 3463 section 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// 2: done.
+    Success,
+    /// 4: may yet succeed.
+    Temporary,
+    /// 5: will not succeed.
+    Permanent,
+}
+
+/// A text that is no status code.
+#[derive(Debug)]
+pub struct NotAStatus;
+
+impl fmt::Display for NotAStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a status code of RFC 3463, such as 5.1.1")
+    }
+}
+
+impl std::error::Error for NotAStatus {}
+
+impl Status {
+    /// 2.0.0: done, no more to say.
+    pub const DONE: Status = Status::of(2, 0, 0);
+    /// 4.0.0: not done yet, no more to say.
+    pub const TEMPORARY: Status = Status::of(4, 0, 0);
+    /// 4.1.2: the host is not known now.
+    pub const NO_HOST: Status = Status::of(4, 1, 2);
+    /// 4.3.0: trouble on our side.
+    pub const LOCAL_TROUBLE: Status = Status::of(4, 3, 0);
+    /// 4.3.2: not accepting mail now.
+    pub const NOT_NOW: Status = Status::of(4, 3, 2);
+    /// 4.3.5: the transport is not usable.
+    pub const BROKEN: Status = Status::of(4, 3, 5);
+    /// 4.4.7: kept for as long as mail is kept.
+    pub const EXPIRED: Status = Status::of(4, 4, 7);
+    /// 5.4.7: the sender's own deadline has passed.
+    pub const TOO_LATE: Status = Status::of(5, 4, 7);
+    /// 5.1.1: no such mailbox.
+    pub const NO_MAILBOX: Status = Status::of(5, 1, 1);
+    /// 5.1.3: the address cannot be handed over.
+    pub const BAD_SYNTAX: Status = Status::of(5, 1, 3);
+    /// 5.4.4: nobody takes it.
+    pub const NO_ROUTE: Status = Status::of(5, 4, 4);
+    /// 5.4.6: it has been here before.
+    pub const LOOP: Status = Status::of(5, 4, 6);
+    /// 5.5.4: the transport was called wrongly.
+    pub const BAD_USAGE: Status = Status::of(5, 5, 4);
+    /// 5.6.0: the message itself is not acceptable.
+    pub const BAD_MESSAGE: Status = Status::of(5, 6, 0);
+    /// 5.7.1: refused.
+    pub const REFUSED: Status = Status::of(5, 7, 1);
+
+    const fn of(class: u8, subject: u16, detail: u16) -> Status {
+        Status { class, subject, detail }
+    }
+
+    /// Takes `class.subject.detail` and nothing else.
+    pub fn parse(text: &str) -> Option<Status> {
+        let mut parts = text.split('.');
+        let mut number = |longest: usize| {
+            let part = parts.next()?;
+            let plain = (1..=longest).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+            if plain { part.parse::<u16>().ok() } else { None }
+        };
+        let (class, subject, detail) = (number(1)?, number(3)?, number(3)?);
+        let known = matches!(class, 2 | 4 | 5) && parts.next().is_none();
+        known.then_some(Status { class: class as u8, subject, detail })
+    }
+
+    /// Splits `5.2.2 mailbox full` into the status and what follows it.
+    pub fn lead(text: &str) -> Option<(Status, &str)> {
+        let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        Some((Status::parse(word)?, rest.trim()))
+    }
+
+    /// What it means for the recipient.
+    pub fn class(self) -> Class {
+        match self.class {
+            2 => Class::Success,
+            4 => Class::Temporary,
+            _ => Class::Permanent,
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.class, self.subject, self.detail)
+    }
+}
+
+impl TryFrom<String> for Status {
+    type Error = NotAStatus;
+
+    fn try_from(text: String) -> Result<Status, NotAStatus> {
+        Status::parse(&text).ok_or(NotAStatus)
+    }
+}
+
+impl From<Status> for String {
+    fn from(status: Status) -> String {
+        status.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_full_codes_of_the_three_classes_count() {
+        assert_eq!(Status::parse("5.1.1"), Some(Status::NO_MAILBOX));
+        assert_eq!(Status::parse("4.123.4").unwrap().to_string(), "4.123.4");
+        for text in ["", "5", "5.1", "3.0.0", "5.1.1.1", "5.1.x", "5.1.1234", "55.1.1", "5..1", "+5.1.1"] {
+            assert_eq!(Status::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_leading_code_is_split_from_its_text() {
+        assert_eq!(Status::lead("5.1.1 no such user"), Some((Status::NO_MAILBOX, "no such user")));
+        assert_eq!(Status::lead("2.0.0"), Some((Status::DONE, "")));
+        assert_eq!(Status::lead("2.0.0ok"), None);
+        assert_eq!(Status::lead("version 5.1.1"), None);
+    }
+}

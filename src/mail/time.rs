@@ -1,0 +1,160 @@
+//! Instants as the spool keeps them, and the three ways to write them. The only home of `jiff` and `humantime`.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A wall-clock instant in whole seconds since the epoch. In JSON and in text it is RFC 3339 in UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Timestamp(u64);
+
+/// The last second that can be written in every time zone: RFC 3339 ends with the year 9999.
+const LAST: u64 = 253_402_207_200;
+
+/// A text that is no time.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotATime(String);
+
+impl fmt::Display for NotATime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?} is no time: give 2026-05-01T12:00:00Z, \"Fri, 1 May 2026 12:00:00 +0200\", or a span such as 90s, 15m, 2h, 3d, 1w",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for NotATime {}
+
+impl Timestamp {
+    /// From seconds since the epoch, cut near the end of the year 9999.
+    pub fn from_seconds(seconds: u64) -> Timestamp {
+        Timestamp(seconds.min(LAST))
+    }
+
+    /// Seconds since the epoch.
+    pub fn seconds(self) -> u64 {
+        self.0
+    }
+
+    /// The instant this much later.
+    pub fn after(self, span: Duration) -> Timestamp {
+        Timestamp::from_seconds(self.0.saturating_add(span.as_secs()))
+    }
+
+    /// How long it is from `earlier` to here; zero when it is not earlier.
+    pub fn since(self, earlier: Timestamp) -> Duration {
+        Duration::from_secs(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Reads RFC 3339, an RFC 5322 date, or a span counted from `now`.
+    pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, NotATime> {
+        let bad = || NotATime(text.chars().take(60).collect());
+        let parsed = text
+            .parse::<jiff::Timestamp>()
+            .ok()
+            .or_else(|| jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp()));
+        match parsed {
+            Some(time) => u64::try_from(time.as_second()).map(Timestamp::from_seconds).map_err(|_| bad()),
+            None => parse_span(text).map(|span| now.after(span)).map_err(|_| bad()),
+        }
+    }
+
+    /// As a `Date:` field has it (RFC 5322 section 3.3), in UTC.
+    pub fn rfc5322(self) -> String {
+        jiff::fmt::rfc2822::to_string(&self.jiff().to_zoned(jiff::tz::TimeZone::UTC)).unwrap_or_default()
+    }
+
+    fn jiff(self) -> jiff::Timestamp {
+        jiff::Timestamp::from_second(self.0 as i64).unwrap_or_default()
+    }
+}
+
+impl From<Duration> for Timestamp {
+    fn from(since_epoch: Duration) -> Timestamp {
+        Timestamp::from_seconds(since_epoch.as_secs())
+    }
+}
+
+impl TryFrom<String> for Timestamp {
+    type Error = NotATime;
+
+    fn try_from(text: String) -> Result<Timestamp, NotATime> {
+        let time = text.parse::<jiff::Timestamp>().ok().and_then(|time| u64::try_from(time.as_second()).ok());
+        time.map(Timestamp::from_seconds).ok_or(NotATime(text))
+    }
+}
+
+impl From<Timestamp> for String {
+    fn from(time: Timestamp) -> String {
+        time.to_string()
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.jiff())
+    }
+}
+
+/// Reads a span: `90s 15m 2h 3d 1w`, or several of them together.
+pub fn parse_span(text: &str) -> Result<Duration, humantime::DurationError> {
+    humantime::parse_duration(text)
+}
+
+/// Writes a span in its two largest units: `2h 5m`, `3days`.
+pub fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let units = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
+    let first = units.iter().position(|(_, size)| seconds >= *size).unwrap_or(3);
+    let mut left = seconds;
+    let mut words = Vec::new();
+    for (unit, size) in units.iter().skip(first).take(2) {
+        let count = left / size;
+        left %= size;
+        if count > 0 || words.is_empty() {
+            words.push(format!("{count}{unit}"));
+        }
+    }
+    words.join("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_three_forms() {
+        let now = Timestamp::from_seconds(1_000_000_000);
+        let read = |text| Timestamp::parse(text, now).map(Timestamp::seconds);
+        assert_eq!(read("2026-05-01T12:00:00Z"), Ok(1_777_636_800));
+        assert_eq!(read("2026-05-01T14:00:00+02:00"), Ok(1_777_636_800));
+        assert_eq!(read("Fri, 1 May 2026 14:00:00 +0200"), Ok(1_777_636_800));
+        assert_eq!(read("2h"), Ok(1_000_007_200));
+        assert_eq!(read("1w"), Ok(1_000_604_800));
+        assert!(read("tomorrow").is_err());
+        assert!(read("1960-01-01T00:00:00Z").is_err());
+    }
+
+    #[test]
+    fn writes_what_it_reads() {
+        let time = Timestamp::from_seconds(1_777_636_800);
+        assert_eq!(time.to_string(), "2026-05-01T12:00:00Z");
+        assert_eq!(time.rfc5322(), "Fri, 1 May 2026 12:00:00 +0000");
+        let json = serde_json::to_string(&time).unwrap();
+        assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), time);
+        assert_eq!(Timestamp::from_seconds(u64::MAX).to_string(), "9999-12-30T22:00:00Z");
+    }
+
+    #[test]
+    fn spans_are_short() {
+        let text = |seconds| span(Duration::from_secs(seconds));
+        assert_eq!(text(0), "0s");
+        assert_eq!(text(59), "59s");
+        assert_eq!(text(7_500), "2h5m");
+        assert_eq!(text(86_400), "1d");
+    }
+}
