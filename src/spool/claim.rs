@@ -1,0 +1,219 @@
+//! Claims: the right to move one message, held by one runner at a time.
+//!
+//! To claim is to open, to lock, and to look again: does the path still name the file that was locked? Without that
+//! second look a runner that was slow between the two would deliver what another has just finished. The lock belongs
+//! to the open file, which is also the standard input of the transport: if the runner dies, the message stays
+//! claimed until the transport has ended, so that no second delivery can begin beside the first.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use crate::mail::file_name::FileName;
+use crate::mail::time::Timestamp;
+use crate::sys::dir::{Dir, Facts, facts_of};
+use crate::sys::error::{At, PathError};
+use crate::sys::lock;
+
+use super::queue_file::{QueueFile, Unusable, open_message};
+use super::{Spool, State};
+
+/// The exclusive right to a message. Dropping it gives the message back as it is; every method that takes `self`
+/// moves it on.
+#[derive(Debug)]
+pub struct Claim<'s> {
+    spool: &'s Spool,
+    queue_file: QueueFile,
+}
+
+/// A message as a standard input, at its first byte, holding the message's lock.
+#[derive(Debug)]
+pub enum Input<'c> {
+    /// The claimed file itself.
+    Claimed(&'c File),
+    /// The same file opened anew, for one of several hand-offs at once.
+    Own(File),
+}
+
+impl AsFd for Input<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Input::Claimed(file) => file.as_fd(),
+            Input::Own(file) => file.as_fd(),
+        }
+    }
+}
+
+impl Drop for Input<'_> {
+    /// Explicitly, not by closing: a transport that went to the background may still have the file open, and must
+    /// not keep the message locked for as long as it lives.
+    fn drop(&mut self) {
+        if let Input::Own(file) = self {
+            let _ = lock::unlock(file);
+        }
+    }
+}
+
+/// What came of trying to claim a message.
+#[derive(Debug)]
+pub enum Taken<'s> {
+    /// It is ours.
+    Claimed(Box<Claim<'s>>),
+    /// Somebody else is at work on it.
+    Busy,
+    /// It is not where it was; somebody else moved it on.
+    Gone,
+    /// Not a message of ours, and left alone: why.
+    Stray(&'static str),
+    /// It could not be believed and lies in `corrupt` now: why.
+    SetAside(String),
+}
+
+/// Where a held message goes when it is let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// It was never attempted.
+    Untried,
+    /// It was.
+    Tried,
+}
+
+impl Spool {
+    /// Claims a message, without waiting. A file that cannot be believed is set aside on the way.
+    pub fn claim(&self, state: State, name: &FileName) -> Result<Taken<'_>, PathError> {
+        let dir = self.messages(state)?;
+        let text = name.to_string();
+        let path = dir.path_of(&text);
+        let (file, facts) = match open_message(dir, &text) {
+            Ok(open) => open,
+            Err(Unusable::Gone | Unusable::Corrupt(_)) => return Ok(Taken::Gone),
+            Err(Unusable::Stray(reason)) => return Ok(Taken::Stray(reason)),
+            Err(Unusable::Path(error)) => return Err(error),
+        };
+        if !lock::try_exclusive(&file).at("lock", &path)? {
+            return Ok(Taken::Busy);
+        }
+        if !still_there(dir, &text, &facts)? {
+            return Ok(Taken::Gone);
+        }
+        // The size is read under the lock: whoever writes the file holds the lock until it is complete.
+        let facts = facts_of(&file, &path)?;
+        match QueueFile::parse(state, name, file, facts, &path) {
+            Ok(queue_file) => Ok(Taken::Claimed(Box::new(Claim { spool: self, queue_file }))),
+            Err(Unusable::Corrupt(reason)) => {
+                dir.rename(&text, self.messages(State::Corrupt)?, name.id.as_str())?;
+                Ok(Taken::SetAside(reason))
+            }
+            Err(Unusable::Path(error)) => Err(error),
+            Err(Unusable::Gone | Unusable::Stray(_)) => Ok(Taken::Gone),
+        }
+    }
+}
+
+/// The second look.
+fn still_there(dir: &Dir, name: &str, facts: &Facts) -> Result<bool, PathError> {
+    Ok(dir.look(name)?.is_some_and(|now| now.same_file(facts)))
+}
+
+impl Claim<'_> {
+    /// The message.
+    pub fn message(&self) -> &QueueFile {
+        &self.queue_file
+    }
+
+    /// Makes the claim fit for several hand-offs at once: the lock becomes a shared one, which nobody can claim past
+    /// and which each hand-off's own open file can hold too. `false` when somebody else got in between; then nothing
+    /// may be done with the message. To be called before the first hand-off.
+    pub fn share(&self) -> Result<bool, PathError> {
+        lock::try_shared(self.queue_file.file()).at("lock", self.path())
+    }
+
+    /// The message for a hand-off that is the only one at its time.
+    pub fn input(&self) -> Result<Input<'_>, PathError> {
+        let mut file = self.queue_file.file();
+        file.seek(SeekFrom::Start(self.queue_file.body_at)).at("read", self.path())?;
+        Ok(Input::Claimed(file))
+    }
+
+    /// The message for one of several hand-offs at once; only after [`Claim::share`].
+    pub fn another_input(&self) -> Result<Input<'_>, PathError> {
+        let dir = self.spool.messages(self.queue_file.state)?;
+        let mut file = dir.open_file(&self.queue_file.name.to_string())?;
+        let same = facts_of(&file, &self.path())?.same_file(self.queue_file.facts());
+        if !same || !lock::try_shared(&file).at("lock", self.path())? {
+            return Err(PathError::new("lock", self.path(), std::io::Error::from(std::io::ErrorKind::WouldBlock)));
+        }
+        file.seek(SeekFrom::Start(self.queue_file.body_at)).at("read", self.path())?;
+        Ok(Input::Own(file))
+    }
+
+    /// Still owed: it lies in `cur` and is due again at that time; `None` is at once. Not synced, for the log says
+    /// the same and is.
+    pub fn owe(self, due: Option<Timestamp>) -> Result<(), PathError> {
+        self.move_to(State::Cur, self.queue_file.name.due(due))
+    }
+
+    /// Untouched, with another time in its name.
+    pub fn put_back(self, due: Option<Timestamp>) -> Result<(), PathError> {
+        self.move_to(self.queue_file.state, self.queue_file.name.due(due))
+    }
+
+    /// Finished, everybody has it. It may be removed after that time; `None` is never.
+    pub fn sent(self, keep_until: Option<Timestamp>) -> Result<(), PathError> {
+        self.move_to(State::Sent, self.queue_file.name.due(keep_until))
+    }
+
+    /// Finished, somebody does not have it. It may be removed after that time.
+    pub fn failed(self, keep_until: Option<Timestamp>) -> Result<(), PathError> {
+        self.move_to(State::Failed, self.queue_file.name.due(keep_until))
+    }
+
+    /// Taken out by the operator; durable when this returns. It lies among what failed.
+    pub fn cancelled(self, keep_until: Option<Timestamp>) -> Result<(), PathError> {
+        self.move_to(State::Failed, self.queue_file.name.due(keep_until))?;
+        self.sync(&[self.queue_file.state, State::Failed])
+    }
+
+    /// Set aside by the operator; durable when this returns.
+    pub fn hold(self) -> Result<(), PathError> {
+        let name = self.queue_file.name.due(None);
+        self.move_to(State::Hold, name)?;
+        self.sync(&[self.queue_file.state, State::Hold])
+    }
+
+    /// Let go by the operator; durable when this returns.
+    pub fn release(self, to: Release, due: Option<Timestamp>) -> Result<(), PathError> {
+        let state = if to == Release::Tried { State::Cur } else { State::New };
+        self.move_to(state, self.queue_file.name.due(due))?;
+        self.sync(&[State::Hold, state])
+    }
+
+    /// Removed for good, its log with it.
+    pub fn delete(self) -> Result<(), PathError> {
+        self.spool.messages(self.queue_file.state)?.remove(&self.queue_file.name.to_string())?;
+        self.spool.remove_log(&self.queue_file.name.id)
+    }
+
+    fn move_to(&self, state: State, name: FileName) -> Result<(), PathError> {
+        let (from, to) = (self.queue_file.name.to_string(), name.to_string());
+        if state == self.queue_file.state && from == to {
+            return Ok(());
+        }
+        self.spool.messages(self.queue_file.state)?.rename(&from, self.spool.messages(state)?, &to)
+    }
+
+    fn sync(&self, states: &[State]) -> Result<(), PathError> {
+        states.iter().try_for_each(|state| self.spool.messages(*state)?.sync())
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.spool.path_of_message(self.queue_file.state, &self.queue_file.name)
+    }
+}
+
+impl Drop for Claim<'_> {
+    /// For the same reason as an input's.
+    fn drop(&mut self) {
+        let _ = lock::unlock(self.queue_file.file());
+    }
+}

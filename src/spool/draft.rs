@@ -1,0 +1,167 @@
+//! Drafts: messages on their way into the queue.
+//!
+//! A draft is written under `tmp`, locked by its writer, then renamed to its place, and only then synced: the file,
+//! then the directory. The first sync takes the rename along, so that both cost one commit of the filesystem. A file
+//! that a power cut tore between the rename and the sync is shorter than its envelope says, and nobody was ever told
+//! that it had been accepted. The writer's lock keeps runners away until the message is safe.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+
+use crate::mail::envelope::{Envelope, SIZE_OFFSET, size_field};
+use crate::mail::file_name::FileName;
+use crate::mail::time::Timestamp;
+use crate::sys::dir;
+use crate::sys::error::{At, PathError};
+use crate::sys::lock;
+
+use super::{Place, Spool, State};
+
+/// Bytes gathered before the first write; a message that fits is written in one.
+const BUFFER: usize = 128 << 10;
+
+/// A message being written. Dropping it leaves nothing behind.
+#[derive(Debug)]
+pub struct Draft<'s> {
+    spool: &'s Spool,
+    name: FileName,
+    file: File,
+    buffer: Vec<u8>,
+    body_at: u64,
+    written: u64,
+    at: Option<(State, String)>,
+    keep: bool,
+}
+
+/// Why an envelope or message could not be written.
+#[derive(Debug)]
+pub enum DraftError {
+    /// A system call failed.
+    Path(PathError),
+    /// The envelope could not be put into JSON.
+    Envelope(serde_json::Error),
+}
+
+impl From<PathError> for DraftError {
+    fn from(error: PathError) -> DraftError {
+        DraftError::Path(error)
+    }
+}
+
+impl<'s> Draft<'s> {
+    /// Begins a message with this envelope. Its size need not be known yet.
+    pub fn begin(spool: &'s Spool, envelope: &Envelope) -> Result<Draft<'s>, DraftError> {
+        let line = envelope.to_line().map_err(DraftError::Envelope)?;
+        let name = FileName::new(envelope.id.clone(), envelope.priority);
+        let tmp = spool.dir(Place::Tmp)?;
+        let file = tmp.create_new(name.id.as_str())?;
+        let body_at = line.len() as u64;
+        let draft = Draft { spool, name, file, buffer: line, body_at, written: 0, at: None, keep: false };
+        // Nobody else can know the file yet: this only tells the sweep that its writer lives.
+        lock::try_exclusive(&draft.file).at("lock", tmp.path_of(draft.name.id.as_str()))?;
+        Ok(draft)
+    }
+
+    /// Adds bytes of the message.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), PathError> {
+        if self.buffer.len() + bytes.len() > BUFFER && !self.buffer.is_empty() {
+            self.flush()?;
+        }
+        if bytes.len() >= BUFFER / 2 {
+            self.written += bytes.len() as u64;
+            return self.file.write_all(bytes).at("write", self.path());
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), PathError> {
+        self.file.write_all(&self.buffer).at("write", self.path())?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Bytes of the message so far.
+    pub fn size(&self) -> u64 {
+        self.written + self.buffer.len() as u64 - self.body_at
+    }
+
+    /// Completes the file and renames it to its place; not durable yet, and still ours alone.
+    pub fn place(mut self, state: State, due: Option<Timestamp>) -> Result<Placed<'s>, PathError> {
+        let size = size_field(self.size());
+        if self.written == 0 {
+            let at = SIZE_OFFSET as usize;
+            self.buffer[at..at + size.len()].copy_from_slice(size.as_bytes());
+            self.flush()?;
+        } else {
+            self.flush()?;
+            self.file.write_all_at(size.as_bytes(), SIZE_OFFSET).at("write", self.path())?;
+        }
+        let name = self.name.due(due).to_string();
+        self.spool.dir(Place::Tmp)?.rename(self.name.id.as_str(), self.spool.messages(state)?, &name)?;
+        self.at = Some((state, name));
+        Ok(Placed(self))
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        match &self.at {
+            Some((state, name)) => self.spool.path_of_state(*state).join(name),
+            None => self.spool.path().join("out/tmp").join(self.name.id.as_str()),
+        }
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        if self.keep {
+            return;
+        }
+        // The name goes while we hold the lock: no runner can have begun with a message that was never accepted.
+        let _ = match &self.at {
+            None => self.spool.dir(Place::Tmp).and_then(|tmp| tmp.remove(self.name.id.as_str())),
+            Some((state, name)) => {
+                self.spool.messages(*state).and_then(|dir| dir.remove(name).and_then(|()| dir.sync()))
+            }
+        };
+    }
+}
+
+/// A message in its place that no power cut is promised to spare yet.
+#[derive(Debug)]
+pub struct Placed<'s>(Draft<'s>);
+
+/// How a group of messages is made durable.
+impl<'s> Placed<'s> {
+    /// Makes messages durable, all or none of them accepted; from here on they are in the queue. If it fails they are
+    /// gone. A failed sync is not tried again: it may have dropped what it could not write.
+    pub fn commit(group: Vec<Placed<'s>>) -> Result<(), PathError> {
+        let Some(Placed(first)) = group.first() else { return Ok(()) };
+        let spool = first.spool;
+        if group.len() == 1 {
+            dir::sync(&first.file, &first.path())?;
+        } else {
+            // One commit for all of them instead of one each.
+            for Placed(draft) in &group {
+                dir::begin_writing(&draft.file);
+            }
+            for Placed(draft) in &group {
+                dir::sync(&draft.file, &draft.path())?;
+            }
+        }
+        let mut states: Vec<State> = group.iter().filter_map(|Placed(draft)| Some(draft.at.as_ref()?.0)).collect();
+        states.sort_unstable();
+        states.dedup();
+        for state in states {
+            spool.messages(state)?.sync()?;
+        }
+        group.into_iter().for_each(Placed::accepted);
+        Ok(())
+    }
+
+    fn accepted(mut self) {
+        self.0.keep = true;
+        drop(self);
+    }
+}

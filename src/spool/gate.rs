@@ -1,0 +1,128 @@
+//! What is known of a transport between runs: paused, broken, last probe. One small file a transport, so that runs of
+//! cron remember, and so that a report can read it without asking anybody.
+
+use serde::{Deserialize, Serialize};
+
+use crate::mail::time::Timestamp;
+use crate::sys::dir;
+use crate::sys::error::{At, PathError};
+use crate::sys::lock;
+use crate::sys::trust;
+
+use super::error::SpoolError;
+use super::{Place, Spool};
+
+/// The state of one transport.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gate {
+    /// Set by the operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Pause>,
+    /// Set when the transport says that it does not work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<Breaker>,
+    /// What its probe last said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Probe>,
+}
+
+/// An operator's pause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// When it began.
+    pub since: Timestamp,
+    /// When it ends by itself; `None` is never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// An open breaker: nothing is handed to the transport until it may be tried again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breaker {
+    /// When it first opened.
+    pub since: Timestamp,
+    /// When one message may be tried again.
+    pub until: Timestamp,
+    /// How often in a row the transport failed.
+    pub failures: u32,
+    /// What it said.
+    pub text: String,
+    /// The configuration that it failed with; another one closes the breaker.
+    pub config: String,
+}
+
+/// A probe's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// When it was asked.
+    pub at: Timestamp,
+    /// Whether the transport can be used.
+    pub ok: bool,
+    /// What it said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+}
+
+/// A resource that one transport has at a time. Dropping it gives it back.
+#[derive(Debug)]
+pub struct Resource(std::fs::File);
+
+impl Spool {
+    /// What is known of a transport. A name that has no file has no past.
+    pub fn gate(&self, transport: &str) -> Result<Gate, SpoolError> {
+        use std::io::Read;
+        let dir = self.dir(Place::Transports)?;
+        let name = file_name(transport);
+        let mut file = match dir.open_file(&name) {
+            Err(error) if error.is_not_found() => return Ok(Gate::default()),
+            file => file?,
+        };
+        let path = dir.path_of(&name);
+        trust::ours(&path, &dir::facts_of(&file, &path)?)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).at("read", &path)?;
+        serde_json::from_str(&text).map_err(|error| {
+            SpoolError::Content(
+                path,
+                format!("does not hold a transport's state ({error}); removing it forgets the state"),
+            )
+        })
+    }
+
+    /// Changes what is known of a transport, one run at a time.
+    pub fn change_gate(&self, transport: &str, change: impl FnOnce(&mut Gate)) -> Result<(), SpoolError> {
+        let dir = self.dir(Place::Transports)?;
+        let guard = dir.open_or_create("lock")?;
+        lock::exclusive(&guard).at("lock", dir.path_of("lock"))?;
+        let before = self.gate(transport)?;
+        let mut gate = before.clone();
+        change(&mut gate);
+        if gate == before {
+            return Ok(());
+        }
+        let name = file_name(transport);
+        let text = serde_json::to_vec(&gate).map_err(std::io::Error::from).at("write", dir.path_of(&name))?;
+        Ok(dir.replace(&name, &text)?)
+    }
+
+    /// Takes a resource for this run; `None` when another has it.
+    pub fn take_resource(&self, name: &str) -> Result<Option<Resource>, PathError> {
+        let dir = self.dir(Place::Transports)?;
+        let name = format!("resource.{name}");
+        let file = dir.open_or_create(&name)?;
+        Ok(lock::try_exclusive(&file).at("lock", dir.path_of(&name))?.then_some(Resource(file)))
+    }
+}
+
+impl Drop for Resource {
+    fn drop(&mut self) {
+        let _ = lock::unlock(&self.0);
+    }
+}
+
+fn file_name(transport: &str) -> String {
+    format!("{transport}.json")
+}

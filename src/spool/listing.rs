@@ -1,0 +1,152 @@
+//! Reading the names in a directory, and nothing but the names. The only home of `walkdir`.
+//!
+//! A pass over a hundred thousand messages costs what `readdir` costs: what is due, and whose turn it is, stands in
+//! the names.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use walkdir::WalkDir;
+
+use crate::mail::file_name::FileName;
+use crate::mail::time::Timestamp;
+use crate::sys::error::PathError;
+
+use super::{Spool, State};
+
+/// One name in a directory of messages.
+#[derive(Debug)]
+pub enum Entry {
+    /// A message.
+    Message(FileName),
+    /// Something that no run of this program put there.
+    Stray(OsString),
+}
+
+/// Every name in a directory, in no order.
+pub fn names(dir: &Path) -> Result<Vec<OsString>, PathError> {
+    walk(dir).collect()
+}
+
+fn walk(dir: &Path) -> impl Iterator<Item = Result<OsString, PathError>> + '_ {
+    WalkDir::new(dir).min_depth(1).max_depth(1).into_iter().map(move |entry| match entry {
+        Ok(entry) => Ok(entry.file_name().to_owned()),
+        Err(error) => Err(PathError::new("list", dir, std::io::Error::from(error))),
+    })
+}
+
+impl Spool {
+    /// Every name in a state's directory, in no order.
+    pub fn entries(&self, state: State) -> Result<impl Iterator<Item = Result<Entry, PathError>>, PathError> {
+        let path = self.messages(state)?.path();
+        Ok(walk(path).map(|name| {
+            let name = name?;
+            let parsed = name.to_str().and_then(FileName::parse);
+            Ok(parsed.map_or_else(|| Entry::Stray(name), Entry::Message))
+        }))
+    }
+
+    /// The messages in a state, oldest first.
+    pub fn sorted(&self, state: State) -> Result<Vec<FileName>, PathError> {
+        let mut found = Vec::new();
+        for entry in self.entries(state)? {
+            if let Entry::Message(name) = entry? {
+                found.push(name);
+            }
+        }
+        found.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        Ok(found)
+    }
+
+    /// Walks over everything queued and sorts out what is due at `now`.
+    pub fn look_for_due(&self, now: Timestamp, mut stray: impl FnMut(State, OsString)) -> Result<Due, PathError> {
+        let mut due = Due::default();
+        for state in [State::New, State::Cur] {
+            for entry in self.entries(state)? {
+                match entry? {
+                    Entry::Message(name) if name.due.is_none_or(|time| time <= now) => due.push(state, &name),
+                    Entry::Message(name) => due.add_later(name.due),
+                    Entry::Stray(name) => stray(state, name),
+                }
+            }
+        }
+        due.sort();
+        Ok(due)
+    }
+}
+
+/// Messages that are due, in the order of their turns: by priority, then by arrival. All names share one buffer, so
+/// that a queue of any length costs little more than its names.
+#[derive(Debug, Default)]
+pub struct Due {
+    text: String,
+    order: Vec<(u32, u16, State)>,
+    later: usize,
+    next: Option<Timestamp>,
+}
+
+impl Due {
+    fn push(&mut self, state: State, name: &FileName) {
+        let text = name.to_string();
+        // A queue whose names fill four gigabytes is walked in several passes.
+        let Ok(start) = u32::try_from(self.text.len()) else { return };
+        self.order.push((start, text.len() as u16, state));
+        self.text.push_str(&text);
+    }
+
+    fn add_later(&mut self, due: Option<Timestamp>) {
+        self.later += 1;
+        self.next = [self.next, due].into_iter().flatten().min();
+    }
+
+    fn sort(&mut self) {
+        let text = &self.text;
+        let key = |(start, len, _): &(u32, u16, State)| {
+            let name = &text[*start as usize..*start as usize + *len as usize];
+            let (id, marks) = name.split_once(',').unwrap_or((name, ""));
+            let turn = match marks.get(..3) {
+                Some("P=u") => 0,
+                Some("P=n") => 2,
+                _ => 1,
+            };
+            (turn, id)
+        };
+        self.order.sort_unstable_by(|a, b| key(a).cmp(&key(b)));
+    }
+
+    /// How many are due.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// True when none is.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// How many are queued and not due yet.
+    pub fn later(&self) -> usize {
+        self.later
+    }
+
+    /// When the first of those will be.
+    pub fn next(&self) -> Option<Timestamp> {
+        self.next
+    }
+
+    /// The message whose turn is at this place.
+    pub fn get(&self, place: usize) -> Option<(State, FileName)> {
+        let (start, len, state) = *self.order.get(place)?;
+        let name = FileName::parse(&self.text[start as usize..start as usize + len as usize])?;
+        Some((state, name))
+    }
+
+    /// A list of just these, in the order given.
+    pub fn of(messages: impl IntoIterator<Item = (State, FileName)>) -> Due {
+        let mut due = Due::default();
+        for (state, name) in messages {
+            due.push(state, &name);
+        }
+        due
+    }
+}

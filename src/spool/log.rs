@@ -1,0 +1,94 @@
+//! Logs: what happened to a message, one JSON object a line, appended and never changed.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::fs::FileExt;
+
+use crate::mail::history::Record;
+use crate::mail::id::QueueId;
+use crate::sys::dir;
+use crate::sys::error::{At, PathError};
+
+use super::{Place, Spool};
+
+/// An open log.
+#[derive(Debug)]
+pub struct Log {
+    file: File,
+    path: std::path::PathBuf,
+    created: bool,
+}
+
+impl Spool {
+    /// The bytes of a message's log; none if nothing has happened to it.
+    pub fn read_log(&self, id: &QueueId) -> Result<Vec<u8>, PathError> {
+        let dir = self.dir(Place::Log)?;
+        let mut file = match dir.open_file(id.as_str()) {
+            Err(error) if error.is_not_found() => return Ok(Vec::new()),
+            file => file?,
+        };
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).at("read", dir.path_of(id.as_str()))?;
+        Ok(bytes)
+    }
+
+    /// Opens a message's log for appending. Only for whoever has claimed the message.
+    pub fn log(&self, id: &QueueId) -> Result<Log, PathError> {
+        let dir = self.dir(Place::Log)?;
+        let path = dir.path_of(id.as_str());
+        let mut file = dir.append_to(id.as_str())?;
+        let size = dir::facts_of(&file, &path)?.size;
+        if size > 0 {
+            let mut last = [b'\n'];
+            file.read_exact_at(&mut last, size - 1).at("read", &path)?;
+            if last != *b"\n" {
+                // A crash cut the last line short. It counts for nothing, and must not spoil the next.
+                file.write_all(b"\n").at("write", &path)?;
+            }
+        }
+        Ok(Log { file, path, created: size == 0 })
+    }
+
+    /// Makes the names of new logs durable.
+    pub fn sync_log_names(&self) -> Result<(), PathError> {
+        self.dir(Place::Log)?.sync()
+    }
+
+    /// The ids of all logs, oldest first.
+    pub fn logs(&self) -> Result<Vec<QueueId>, PathError> {
+        let names = super::listing::names(self.dir(Place::Log)?.path())?;
+        let mut ids: Vec<QueueId> = names.iter().filter_map(|name| QueueId::parse(name.to_str()?).ok()).collect();
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    pub(super) fn remove_log(&self, id: &QueueId) -> Result<(), PathError> {
+        self.dir(Place::Log)?.remove_if_there(id.as_str())
+    }
+}
+
+impl Log {
+    /// Adds a line, in one write.
+    pub fn append(&mut self, record: &Record) -> Result<(), PathError> {
+        let encoded = serde_json::to_vec(record).map_err(std::io::Error::from);
+        let mut line = encoded.at("write", &self.path)?;
+        line.push(b'\n');
+        self.file.write_all(&line).at("write", &self.path)
+    }
+
+    /// Tells the kernel to begin writing the lines out.
+    pub fn begin_sync(&self) {
+        dir::begin_writing(&self.file);
+    }
+
+    /// Makes all lines durable; the commit instant of whatever they say. The name of a new log needs
+    /// [`Spool::sync_log_names`] too.
+    pub fn sync(&self) -> Result<(), PathError> {
+        dir::sync_data(&self.file, &self.path)
+    }
+
+    /// True when the log was made by opening it.
+    pub fn is_new(&self) -> bool {
+        self.created
+    }
+}

@@ -1,0 +1,243 @@
+//! Floor 2: the spool on disk, and the only room that knows its paths.
+//!
+//! Directories are facts, locks are activities: where a message file lies says what is durably true of it, whether it
+//! is flock'ed says whether someone is at work on it. Every transition is a method that consumes a [`claim::Claim`].
+
+pub mod claim;
+pub mod draft;
+pub mod error;
+pub mod gate;
+pub mod listing;
+pub mod log;
+pub mod queue_file;
+pub mod runner;
+pub mod sweep;
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use crate::mail::file_name::FileName;
+use crate::mail::id::QueueId;
+use crate::sys::dir::Dir;
+use crate::sys::error::PathError;
+use crate::sys::space::{self, Room};
+use crate::sys::trust;
+
+use error::SpoolError;
+
+/// The only layout this program knows, as the `version` file has it.
+const VERSION: &str = "1";
+
+/// What is durably true of a message: the directory it lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Queued, never attempted.
+    New,
+    /// Attempted, and some recipient is still owed.
+    Cur,
+    /// Set aside by the operator.
+    Hold,
+    /// Finished: every recipient has it.
+    Sent,
+    /// Finished: some recipient does not have it.
+    Failed,
+    /// Cannot be read.
+    Corrupt,
+}
+
+impl State {
+    /// All states, in the order in which messages move through them.
+    pub const ALL: [State; 6] = [State::New, State::Cur, State::Hold, State::Sent, State::Failed, State::Corrupt];
+
+    /// The directory's name, which is the word for it everywhere.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::New => "new",
+            State::Cur => "cur",
+            State::Hold => "hold",
+            State::Sent => "sent",
+            State::Failed => "failed",
+            State::Corrupt => "corrupt",
+        }
+    }
+
+    /// The state of that name.
+    pub fn from_word(word: &str) -> Option<State> {
+        State::ALL.into_iter().find(|state| state.word() == word)
+    }
+}
+
+/// Everything in a spool that is not a state of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Tmp,
+    Message(State),
+    Log,
+    Transports,
+}
+
+const PLACES: [Place; 9] = [
+    Place::Tmp,
+    Place::Message(State::New),
+    Place::Message(State::Cur),
+    Place::Message(State::Hold),
+    Place::Message(State::Sent),
+    Place::Message(State::Failed),
+    Place::Message(State::Corrupt),
+    Place::Log,
+    Place::Transports,
+];
+
+impl Place {
+    fn names(self) -> (Option<&'static str>, &'static str) {
+        match self {
+            Place::Tmp => (Some("out"), "tmp"),
+            Place::Message(state) => (Some("out"), state.word()),
+            Place::Log => (None, "log"),
+            Place::Transports => (None, "state"),
+        }
+    }
+}
+
+/// An open spool. Its directories are opened when they are first needed.
+#[derive(Debug)]
+pub struct Spool {
+    root: Dir,
+    dirs: [OnceLock<Dir>; PLACES.len()],
+}
+
+impl Spool {
+    /// Opens the spool at this absolute path, and makes it first if nothing is there.
+    ///
+    /// # Errors
+    /// What is there is not ours alone, not a spool, or of another version; or it cannot be made or opened.
+    pub fn open(path: &Path) -> Result<Spool, SpoolError> {
+        let root = match Dir::open(path) {
+            Ok(root) => root,
+            Err(error) if error.is_not_found() => Dir::make(path).map_err(SpoolError::CannotMake)?,
+            Err(error) => return Err(error.into()),
+        };
+        trust::ours(path, &root.facts()?)?;
+        trust::parent_is_closed(path)??;
+        let spool = Spool { root, dirs: Default::default() };
+        match spool.version()?.as_deref() {
+            Some(VERSION) => {}
+            Some(other) => return Err(SpoolError::Version(spool.root.path_of("version"), other.to_owned())),
+            None => spool.lay_out()?,
+        }
+        Ok(spool)
+    }
+
+    fn version(&self) -> Result<Option<String>, PathError> {
+        use std::io::Read;
+        let file = match self.root.open_file("version") {
+            Err(error) if error.is_not_found() => return Ok(None),
+            file => file?,
+        };
+        let mut text = String::new();
+        let read = file.take(100).read_to_string(&mut text);
+        read.map_err(|error| PathError::new("read", self.root.path_of("version"), error))?;
+        Ok(Some(text.trim().to_owned()))
+    }
+
+    /// Makes the directories. The version file comes last: with it the layout is complete, without it this is done
+    /// again. Several processes may do so at once.
+    fn lay_out(&self) -> Result<(), SpoolError> {
+        let stranger = listing::names(self.root.path())?.into_iter().find(|name| {
+            let name = name.to_string_lossy();
+            !["out", "log", "state", "inbox", "in"].contains(&name.as_ref()) && !name.starts_with(".version.")
+        });
+        if stranger.is_some() && self.version()?.is_none() {
+            return Err(SpoolError::NotASpool(self.root.path().to_owned()));
+        }
+        let make = || -> Result<(), PathError> {
+            let out = self.root.make_in("out")?;
+            for place in PLACES {
+                let (parent, name) = place.names();
+                parent.map_or(&self.root, |_| &out).make_in(name)?;
+            }
+            out.sync()?;
+            self.root.replace("version", format!("{VERSION}\n").as_bytes())
+        };
+        make().map_err(SpoolError::CannotMake)
+    }
+
+    /// Where the spool is.
+    pub fn path(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// The built-in Maildir.
+    pub fn inbox(&self) -> PathBuf {
+        self.root.path_of("inbox")
+    }
+
+    /// The directory of a state, for watching it.
+    pub fn path_of_state(&self, state: State) -> PathBuf {
+        self.root.path().join("out").join(state.word())
+    }
+
+    /// The directory of the transports' states, for watching it.
+    pub fn path_of_gates(&self) -> PathBuf {
+        self.root.path_of("state")
+    }
+
+    /// How much room its filesystem has left.
+    pub fn room(&self) -> Result<Room, PathError> {
+        space::room(&self.root)
+    }
+
+    fn messages(&self, state: State) -> Result<&Dir, PathError> {
+        self.dir(Place::Message(state))
+    }
+
+    fn dir(&self, place: Place) -> Result<&Dir, PathError> {
+        let index = PLACES.iter().position(|known| *known == place).unwrap_or_default();
+        let slot = &self.dirs[index];
+        if let Some(dir) = slot.get() {
+            return Ok(dir);
+        }
+        let dir = match place.names() {
+            (Some(parent), name) => self.root.open_in(&format!("{parent}/{name}"))?,
+            (None, name) => self.root.open_in(name)?,
+        };
+        Ok(slot.get_or_init(|| dir))
+    }
+
+    /// Checks what cannot change under a running program: every directory there, ours, and on one filesystem, so that
+    /// a rename is one step.
+    pub fn verify(&self) -> Result<(), SpoolError> {
+        let root = self.root.facts()?;
+        for place in PLACES {
+            let dir = self.dir(place)?;
+            let facts = dir.facts()?;
+            trust::ours(dir.path(), &facts)?;
+            if facts.device != root.device {
+                return Err(SpoolError::OtherFilesystem(dir.path().to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for a message in every state.
+    pub fn find(&self, id: &QueueId) -> Result<Option<(State, FileName)>, SpoolError> {
+        // A message may move on while we look; a second look finds it in its new place.
+        for _ in 0..2 {
+            for state in State::ALL {
+                if let Some(name) = self.find_in(state, id)? {
+                    return Ok(Some((state, name)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn find_in(&self, state: State, id: &QueueId) -> Result<Option<FileName>, SpoolError> {
+        if self.messages(state)?.look(id.as_str())?.is_some() {
+            return Ok(FileName::parse(id.as_str()));
+        }
+        let names = listing::names(self.messages(state)?.path())?;
+        let mut names = names.iter().filter_map(|name| FileName::parse(name.to_str()?));
+        Ok(names.find(|name| name.id == *id))
+    }
+}

@@ -1,0 +1,172 @@
+//! Queue files: one line of envelope, then the message, byte for byte. Written once, read by anybody.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::mail::envelope::Envelope;
+use crate::mail::file_name::FileName;
+use crate::sys::dir::{self, Dir, Facts};
+use crate::sys::error::PathError;
+use crate::sys::trust;
+
+use super::{Spool, State};
+
+/// Bytes read at first: envelope and header of most messages.
+const FIRST_READ: usize = 4096;
+
+/// Longest envelope taken, in bytes: some half a million recipients.
+const LONGEST_ENVELOPE: usize = 64 << 20;
+
+/// A queue file that was opened and understood.
+#[derive(Debug)]
+pub struct QueueFile {
+    /// Its name.
+    pub name: FileName,
+    /// Where it lay when it was opened.
+    pub state: State,
+    /// What its first line says.
+    pub envelope: Envelope,
+    /// Where the message begins in the file.
+    pub body_at: u64,
+    file: File,
+    facts: Facts,
+    head: Vec<u8>,
+}
+
+/// Why a queue file is not used.
+#[derive(Debug)]
+pub enum Unusable {
+    /// It is not there (any more).
+    Gone,
+    /// Something that this program did not put there, and does not touch: why.
+    Stray(&'static str),
+    /// It can be opened but not believed: why.
+    Corrupt(String),
+    /// A system call failed.
+    Path(PathError),
+}
+
+impl From<PathError> for Unusable {
+    fn from(error: PathError) -> Unusable {
+        if error.is_not_found() { Unusable::Gone } else { Unusable::Path(error) }
+    }
+}
+
+/// Opens a file that must be a message: regular, ours, and with no second name elsewhere.
+pub(super) fn open_message(dir: &Dir, name: &str) -> Result<(File, Facts), Unusable> {
+    // Before opening, so that neither a link nor a device is ever opened, however harmless that would be.
+    let before = dir.look(name)?.ok_or(Unusable::Gone)?;
+    if !before.regular {
+        return Err(Unusable::Stray("is not a regular file"));
+    }
+    let file = dir.open_file(name)?;
+    let facts = dir::facts_of(&file, &dir.path_of(name))?;
+    if !facts.regular {
+        Err(Unusable::Stray("is not a regular file"))
+    } else if facts.owner != trust::user() {
+        Err(Unusable::Stray("belongs to another user"))
+    } else if facts.links > 1 {
+        Err(Unusable::Stray("has a second name elsewhere"))
+    } else {
+        Ok((file, facts))
+    }
+}
+
+impl QueueFile {
+    pub(super) fn parse(
+        state: State,
+        name: &FileName,
+        file: File,
+        facts: Facts,
+        path: &Path,
+    ) -> Result<QueueFile, Unusable> {
+        let corrupt = |reason: &str| Err(Unusable::Corrupt(reason.to_owned()));
+        let mut head = vec![0; FIRST_READ.min(facts.size as usize)];
+        let read = |head: &mut [u8]| read_fully(&file, head).map_err(|error| PathError::new("read", path, error));
+        let mut filled = read(&mut head)?;
+        let line = loop {
+            match head[..filled].iter().position(|byte| *byte == b'\n') {
+                Some(end) => break end,
+                None if filled < head.len() || filled >= facts.size as usize => {
+                    return corrupt("the envelope is cut short");
+                }
+                None if filled >= LONGEST_ENVELOPE => return corrupt("the envelope does not end"),
+                None => head.resize((filled * 4).min(facts.size as usize), 0),
+            }
+            filled = read(&mut head)?;
+        };
+        head.truncate(filled);
+        let envelope = match Envelope::from_line(&head[..line]) {
+            Ok(envelope) => envelope,
+            Err(error) => return corrupt(&format!("the envelope cannot be read: {error}")),
+        };
+        let body_at = line as u64 + 1;
+        if envelope.id != name.id {
+            return corrupt("the envelope is that of another message");
+        }
+        if facts.size != body_at + envelope.size {
+            let (has, wants) = (facts.size - body_at, envelope.size);
+            return corrupt(&format!("the message has {has} bytes where its envelope says {wants}"));
+        }
+        head.drain(..line + 1);
+        Ok(QueueFile { name: name.clone(), state, envelope, body_at, file, facts, head })
+    }
+
+    /// The first bytes of the message: with luck, its header.
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// The beginning of the message, up to so many bytes.
+    pub fn beginning(&self, longest: usize) -> std::io::Result<Vec<u8>> {
+        let mut bytes = vec![0; longest.min(self.envelope.size as usize)];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match self.file.read_at(&mut bytes[filled..], self.body_at + filled as u64)? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
+    }
+
+    /// The open file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// What the file is.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+}
+
+fn read_fully(file: &File, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+impl Spool {
+    /// Reads a message without claiming it: for reports, which must neither wait for a runner nor get in its way.
+    pub fn read(&self, state: State, name: &FileName) -> Result<QueueFile, Unusable> {
+        let dir = self.messages(state)?;
+        let text = name.to_string();
+        let (file, facts) = open_message(dir, &text)?;
+        QueueFile::parse(state, name, file, facts, &dir.path_of(&text))
+    }
+
+    /// Where a message's file is.
+    pub fn path_of_message(&self, state: State, name: &FileName) -> PathBuf {
+        self.path_of_state(state).join(name.to_string())
+    }
+}

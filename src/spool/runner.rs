@@ -1,0 +1,65 @@
+//! Who is at work: each run holds a lock that a report can see without taking any.
+
+use std::fs::File;
+
+use crate::sys::error::{At, PathError};
+use crate::sys::lock;
+use crate::sys::locks_held::LocksHeld;
+
+use super::queue_file::QueueFile;
+use super::{Place, Spool};
+
+/// The kinds of runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runner {
+    /// Delivers until told to stop.
+    Watch,
+    /// Delivers what is due.
+    Flush,
+}
+
+impl Runner {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Runner::Watch => "watch",
+            Runner::Flush => "flush",
+        }
+    }
+
+    fn file(self) -> String {
+        format!("runner.{}", self.word())
+    }
+}
+
+/// Shows a run to others for as long as it lives.
+#[derive(Debug)]
+pub struct Presence(#[expect(dead_code, reason = "the open file is the lock")] File);
+
+impl Spool {
+    /// Shows that a run of this kind is at work. Any number may be.
+    pub fn announce(&self, runner: Runner) -> Result<Presence, PathError> {
+        let dir = self.dir(Place::Transports)?;
+        let file = dir.open_or_create(&runner.file())?;
+        lock::shared(&file).at("lock", dir.path_of(&runner.file()))?;
+        Ok(Presence(file))
+    }
+
+    /// The run at work, a watch before a flush.
+    pub fn runner(&self, held: &LocksHeld) -> Result<Option<Runner>, PathError> {
+        let dir = self.dir(Place::Transports)?;
+        for runner in [Runner::Watch, Runner::Flush] {
+            if dir.look(&runner.file())?.is_some_and(|facts| held.contains(facts.inode)) {
+                return Ok(Some(runner));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl QueueFile {
+    /// True when someone is at work on the message.
+    pub fn is_active(&self, held: &LocksHeld) -> bool {
+        held.contains(self.facts().inode)
+    }
+}

@@ -1,0 +1,116 @@
+//! Removing what nobody needs any more: drafts whose writers died, finished mail whose time is up, logs of messages
+//! that are gone.
+
+use std::collections::HashSet;
+
+use crate::mail::id::QueueId;
+use crate::mail::time::Timestamp;
+use crate::sys::error::{At, PathError};
+use crate::sys::lock;
+
+use super::listing::{Entry, names};
+use super::{Place, Spool, State};
+
+/// How old a draft must be before it is taken for dead: a day and a half, as in Maildir. Its writer's lock must be
+/// gone as well.
+const DEAD_DRAFT: u64 = 36 * 3600;
+
+/// How old a message must be before a log without it is removed.
+const ORPHAN_LOG: u64 = 24 * 3600;
+
+/// How often is enough.
+const INTERVAL: u64 = 3600;
+
+/// What a sweep removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Drafts.
+    pub drafts: usize,
+    /// Finished messages.
+    pub finished: usize,
+    /// Logs.
+    pub logs: usize,
+}
+
+impl Spool {
+    /// Sweeps if the last sweep was an hour ago or more, whoever did it.
+    pub fn sweep_if_due(&self, now: Timestamp) -> Result<Option<Swept>, PathError> {
+        let dir = self.dir(Place::Transports)?;
+        let last = match dir.open_file("swept") {
+            Ok(file) => std::io::read_to_string(file).ok().and_then(|text| text.trim().parse::<u64>().ok()),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error),
+        };
+        // A mark from the future comes from a clock that was wrong: it must not stop sweeping for years.
+        if last.is_some_and(|last| (last..last.saturating_add(INTERVAL)).contains(&now.seconds())) {
+            return Ok(None);
+        }
+        dir.replace("swept", format!("{}\n", now.seconds()).as_bytes())?;
+        self.sweep(now).map(Some)
+    }
+
+    /// Removes what nobody needs any more.
+    pub fn sweep(&self, now: Timestamp) -> Result<Swept, PathError> {
+        let finished = self.sweep_finished(now)?;
+        Ok(Swept { drafts: self.sweep_drafts(now)?, finished, logs: self.sweep_logs(now)? })
+    }
+
+    fn sweep_drafts(&self, now: Timestamp) -> Result<usize, PathError> {
+        let tmp = self.dir(Place::Tmp)?;
+        let mut swept = 0;
+        for name in names(tmp.path())? {
+            let Some(id) = name.to_str().and_then(|name| QueueId::parse(name).ok()) else { continue };
+            let Some(facts) = tmp.look(id.as_str())?.filter(|facts| facts.regular) else { continue };
+            let youngest = id.seconds().max(facts.modified.max(0) as u64);
+            if now.seconds().saturating_sub(youngest) < DEAD_DRAFT {
+                continue;
+            }
+            let file = tmp.open_file(id.as_str())?;
+            if lock::try_exclusive(&file).at("lock", tmp.path_of(id.as_str()))? {
+                tmp.remove_if_there(id.as_str())?;
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    }
+
+    fn sweep_finished(&self, now: Timestamp) -> Result<usize, PathError> {
+        let mut swept = 0;
+        for state in [State::Sent, State::Failed] {
+            for entry in self.entries(state)? {
+                let Entry::Message(name) = entry? else { continue };
+                if name.due.is_some_and(|due| due <= now) {
+                    self.messages(state)?.remove_if_there(&name.to_string())?;
+                    self.remove_log(&name.id)?;
+                    swept += 1;
+                }
+            }
+        }
+        Ok(swept)
+    }
+
+    fn sweep_logs(&self, now: Timestamp) -> Result<usize, PathError> {
+        let old = |id: &QueueId| now.seconds().saturating_sub(id.seconds()) >= ORPHAN_LOG;
+        let mut orphans: HashSet<QueueId> = self.logs()?.into_iter().filter(old).collect();
+        for state in State::ALL {
+            if orphans.is_empty() {
+                return Ok(0);
+            }
+            for entry in self.entries(state)? {
+                if let Entry::Message(name) = entry? {
+                    orphans.remove(&name.id);
+                }
+            }
+        }
+        // A message may have moved on between two of those lists: look for each by name before its log goes.
+        let mut swept = 0;
+        for id in orphans {
+            if !matches!(self.find(&id), Ok(None)) {
+                continue;
+            }
+            self.remove_log(&id)?;
+            swept += 1;
+        }
+        Ok(swept)
+    }
+}
