@@ -1,0 +1,192 @@
+//! One run of another program: its input is a file, its output is caught, its time is limited, and it is ended with
+//! everything it started.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use crate::mail::answer::Ending;
+use crate::sys::error::plain;
+use crate::sys::process::{Child, End, Program, is_shortage};
+use crate::sys::ready;
+use crate::sys::signals::Signals;
+
+/// Bytes of standard output, and of standard error, that are kept. What follows is read and dropped.
+const KEPT: usize = 20 << 10;
+
+/// Bytes of result lines that are kept: a thousand recipients and more.
+const KEPT_LINES: usize = 1 << 20;
+
+/// How long a program may take to end after it was asked to.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What to run.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// The arguments; the first is the program.
+    pub argv: Vec<String>,
+    /// Its environment, names and values.
+    pub env: &'a [(String, String)],
+    /// Its standard input; `None` is an empty one.
+    pub input: Option<BorrowedFd<'a>>,
+    /// Whether descriptor 3 is there for result lines.
+    pub results: Results,
+    /// When it is killed.
+    pub timeout: Duration,
+}
+
+/// Where a program says what became of its recipients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Results {
+    /// In its exit status.
+    Exit,
+    /// In lines on descriptor 3.
+    Lines,
+}
+
+/// What a program left behind.
+#[derive(Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub ending: Ending,
+    /// The beginning of its standard output.
+    pub stdout: Vec<u8>,
+    /// The beginning of its standard error.
+    pub stderr: Vec<u8>,
+    /// Its result lines.
+    pub lines: Vec<u8>,
+}
+
+/// A stream that is being caught.
+struct Stream {
+    fd: Option<OwnedFd>,
+    bytes: Vec<u8>,
+    kept: usize,
+}
+
+impl Stream {
+    /// Takes what is there; closes the stream at its end.
+    fn drain(&mut self) {
+        let mut buffer = [0; 8192];
+        while let Some(fd) = &self.fd {
+            match ready::read_now(fd, &mut buffer) {
+                Ok(None) => return,
+                Ok(Some(0)) | Err(_) => self.fd = None,
+                Ok(Some(count)) => {
+                    let room = self.kept.saturating_sub(self.bytes.len());
+                    self.bytes.extend_from_slice(&buffer[..count.min(room)]);
+                }
+            }
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Runs the program to its end. `heard` is given every complete result line as it comes.
+    pub fn finish(&self, signals: &Signals, heard: &mut dyn FnMut(&str)) -> Finished {
+        let (child, mut streams) = match self.start() {
+            Ok(started) => started,
+            Err(error) => {
+                let program = self.argv.first().map_or("", String::as_str);
+                let reason = format!("{program} cannot be started: {}", plain(&error));
+                let ending = if is_shortage(&error) { Ending::NoResources(reason) } else { Ending::NotStarted(reason) };
+                return Finished { ending, stdout: Vec::new(), stderr: Vec::new(), lines: Vec::new() };
+            }
+        };
+        let ending = self.watch_over(child, &mut streams, signals, heard);
+        let mut bytes = streams.into_iter().map(|stream| stream.bytes);
+        let mut next = || bytes.next().unwrap_or_default();
+        Finished { ending, stdout: next(), stderr: next(), lines: next() }
+    }
+
+    fn start(&self) -> io::Result<(Child, Vec<Stream>)> {
+        let strings = |texts: &mut dyn Iterator<Item = String>| -> io::Result<Vec<CString>> {
+            texts.map(|text| CString::new(text).map_err(io::Error::from)).collect()
+        };
+        let argv = strings(&mut self.argv.iter().cloned())?;
+        let env = strings(&mut self.env.iter().map(|(name, value)| format!("{name}={value}")))?;
+        let empty;
+        let input = match self.input {
+            Some(input) => input,
+            None => {
+                empty = std::fs::File::open("/dev/null")?;
+                empty.as_fd()
+            }
+        };
+        let count = if self.results == Results::Lines { 3 } else { 2 };
+        let mut fds = vec![input];
+        let mut streams = Vec::with_capacity(count);
+        let mut ends = Vec::with_capacity(count);
+        for kept in [KEPT, KEPT, KEPT_LINES].into_iter().take(count) {
+            let (read, write) = ready::pipe()?;
+            streams.push(Stream { fd: Some(read), bytes: Vec::new(), kept });
+            ends.push(write);
+        }
+        fds.extend(ends.iter().map(AsFd::as_fd));
+        let child = Program { argv: &argv, env: &env, fds: &fds }.start()?;
+        Ok((child, streams))
+    }
+
+    /// Reads what comes until the program ends, its time is up, or we are told to stop at once. A child that the
+    /// program left behind may keep the pipes open; it is not waited for.
+    fn watch_over(
+        &self,
+        child: Child,
+        streams: &mut [Stream],
+        signals: &Signals,
+        heard: &mut dyn FnMut(&str),
+    ) -> Ending {
+        let end = Instant::now() + self.timeout;
+        let mut said = 0;
+        loop {
+            let open: Vec<usize> = (0..streams.len()).filter(|index| streams[*index].fd.is_some()).collect();
+            let mut fds = vec![child.fd().as_fd(), signals.abort_fd()];
+            fds.extend(open.iter().filter_map(|index| streams[*index].fd.as_ref()).map(AsFd::as_fd));
+            let left = end.saturating_duration_since(Instant::now());
+            let ready = ready::readable(&fds, Some(left)).unwrap_or_else(|_| vec![false; fds.len()]);
+            let (ended, aborted) = (ready[0], ready[1]);
+            for (index, _) in open.iter().zip(&ready[2..]).filter(|(_, ready)| **ready) {
+                streams[*index].drain();
+            }
+            if let Some(lines) = streams.get(2) {
+                said += tell(&lines.bytes[said..], heard);
+            }
+            if ended {
+                streams.iter_mut().for_each(Stream::drain);
+                if let Some(lines) = streams.get(2) {
+                    tell(&lines.bytes[said..], heard);
+                }
+                return match child.reap() {
+                    Ok(End::Exited(code)) => Ending::Exited(code),
+                    Ok(End::Signalled(signal)) => Ending::Signalled(signal),
+                    Err(error) => Ending::NoResources(format!("its end was missed: {}", plain(&error))),
+                };
+            }
+            if aborted || left.is_zero() {
+                stop(child);
+                streams.iter_mut().for_each(Stream::drain);
+                return if aborted { Ending::Interrupted } else { Ending::TimedOut(self.timeout) };
+            }
+        }
+    }
+}
+
+/// Asks the whole group to stop, and kills what is left of it after a while: a child that ignores the request must
+/// not live on behind a parent that did not.
+fn stop(child: Child) {
+    child.ask_to_stop();
+    let _ = ready::readable(&[child.fd().as_fd()], Some(GRACE));
+    child.kill();
+    let _ = child.reap();
+}
+
+/// Passes on the complete lines; returns the bytes they took.
+fn tell(bytes: &[u8], heard: &mut dyn FnMut(&str)) -> usize {
+    let mut taken = 0;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
+        heard(String::from_utf8_lossy(line).trim_end());
+        taken += line.len();
+    }
+    taken
+}

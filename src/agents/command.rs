@@ -1,0 +1,96 @@
+//! Delivery through a command.
+
+use std::time::Duration;
+
+use crate::mail::address::Address;
+use crate::mail::answer::{Answer, Outcome, Remains};
+use crate::mail::argv::{Template, Values};
+use crate::mail::status::Status;
+use crate::sys::signals::Signals;
+
+use super::child::{Finished, Results, Run};
+use super::transport::{HandOff, Transport, refused};
+
+/// What a command inherits. Everything else stays behind: a loader's or a shell's variables must not get through.
+const INHERITED: [&str; 5] = ["PATH", "HOME", "USER", "LANG", "TZ"];
+
+/// Recipients in one run at most, so that their addresses fit into an argument list.
+pub const MOST_RECIPIENTS: usize = 500;
+
+pub(super) fn deliver(
+    transport: &Transport,
+    template: &Template,
+    results: Results,
+    hand_off: &HandOff<'_>,
+    signals: &Signals,
+    heard: &mut dyn FnMut(&str),
+) -> Answer {
+    let sender_fits = template.takes_sender(hand_off.sender.as_str());
+    let fits = |address: &Address| sender_fits && template.takes_recipient(address.text());
+    let taken: Vec<&Address> = hand_off.recipients.iter().map(|(_, address)| *address).filter(|a| fits(a)).collect();
+    let mut answer = if taken.is_empty() {
+        Answer { outcomes: Vec::new(), broken: None, remote_id: None }
+    } else {
+        let finished = run(transport, template, results, hand_off, &taken, signals, heard);
+        let Finished { ending, stdout, stderr, lines } = finished;
+        Remains { ending, stdout: &stdout, stderr: &stderr, lines: &lines }.interpret(&taken)
+    };
+    let mut given = std::mem::take(&mut answer.outcomes).into_iter();
+    let outcome = |(_, address): &(usize, &Address)| -> Outcome {
+        if fits(address)
+            && let Some(outcome) = given.next()
+        {
+            return outcome;
+        }
+        let whose = if sender_fits { "the address" } else { "the sender's address" };
+        refused(
+            Status::BAD_SYNTAX,
+            &format!("{whose} cannot be handed over: the command could take it for an option or run it"),
+        )
+    };
+    answer.outcomes = hand_off.recipients.iter().map(outcome).collect();
+    answer
+}
+
+fn run(
+    transport: &Transport,
+    template: &Template,
+    results: Results,
+    hand_off: &HandOff<'_>,
+    taken: &[&Address],
+    signals: &Signals,
+    heard: &mut dyn FnMut(&str),
+) -> Finished {
+    let recipients: Vec<&str> = taken.iter().map(|address| address.text()).collect();
+    let values = Values {
+        sender: hand_off.sender.as_str(),
+        recipients: &recipients,
+        id: hand_off.id,
+        envid: hand_off.envid,
+        transport: &transport.name,
+        attempt: hand_off.attempt,
+    };
+    let mut env = base_environment(transport);
+    let own = [
+        ("MSPOOL_ID", hand_off.id.to_owned()),
+        ("MSPOOL_SENDER", hand_off.sender.as_str().to_owned()),
+        ("MSPOOL_RECIPIENTS", recipients.join("\n")),
+        ("MSPOOL_ENVID", hand_off.envid.to_owned()),
+        ("MSPOOL_TRANSPORT", transport.name.clone()),
+        ("MSPOOL_ATTEMPT", hand_off.attempt.to_string()),
+        ("MSPOOL_SPOOL", hand_off.spool.to_string_lossy().into_owned()),
+    ];
+    env.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    let timeout = if transport.timeout.is_zero() { Duration::from_secs(1) } else { transport.timeout };
+    Run { argv: template.fill(&values), env: &env, input: Some(hand_off.input), results, timeout }
+        .finish(signals, heard)
+}
+
+/// What every command of a transport finds in its environment.
+pub(super) fn base_environment(transport: &Transport) -> Vec<(String, String)> {
+    let inherited = INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
+    inherited
+        .filter(|(name, _)| !transport.env.iter().any(|(set, _)| set == name))
+        .chain(transport.env.clone())
+        .collect()
+}

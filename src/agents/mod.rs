@@ -1,0 +1,6 @@
+//! Floor 3: running other programs and filing in mailboxes. Knows nothing of the spool.
+
+pub mod child;
+pub mod command;
+pub mod maildir;
+pub mod transport;
