@@ -1,0 +1,185 @@
+//! From an input and options to an envelope and the bytes that are queued.
+
+use anyhow::Result;
+
+use crate::mail::address::{Address, Sender};
+use crate::mail::address_list;
+use crate::mail::envelope::{Envelope, without_duplicates};
+use crate::mail::header::{Field, Header, Supply};
+use crate::mail::id::{Mint, QueueId};
+use crate::mail::printable;
+use crate::spool::Spool;
+use crate::spool::draft::Draft;
+use crate::sys;
+use crate::verbs::exit::{Exit, Refusal, refuse};
+use crate::verbs::session::Session;
+
+use super::intake::{self, Head, Input};
+use super::{HeaderUse, Options, begin, check_size, copy_rest};
+
+/// Why a message without recipients is refused.
+pub const NO_RECIPIENT: &str = "no recipient; nothing was queued";
+
+/// `Received` fields at which a message is taken to be going round in circles (RFC 5321 section 6.3).
+const MOST_RECEIVED: usize = 100;
+
+/// Times that our own transports may hand the same message to us again.
+const MOST_HOPS: u32 = 30;
+
+/// Makes messages of inputs.
+#[derive(Debug)]
+pub struct Composer<'a> {
+    /// What was configured.
+    pub session: &'a Session,
+    /// What was asked.
+    pub options: &'a Options,
+    /// Where messages go.
+    pub spool: &'a Spool,
+    /// Where their ids come from.
+    pub mint: &'a Mint,
+}
+
+impl<'a> Composer<'a> {
+    /// Reads one message to its end into a draft, which is not placed yet.
+    pub fn take_in(&self, input: &mut dyn Input) -> Result<(Draft<'a>, Envelope)> {
+        let head = intake::head(input, self.options.header)?;
+        if head.bytes.is_empty() {
+            return refuse(Exit::Data, "the message is empty; nothing was queued");
+        }
+        let header = Header::scan(&head.bytes, Supply::End);
+        let received = header.as_ref().map_or(0, |header| header.all("Received").count());
+        if received >= MOST_RECEIVED {
+            return refuse(
+                Exit::Data,
+                format!("mail loop: the message has {received} Received fields; nothing was queued"),
+            );
+        }
+        let (envelope, completed) = self.envelope(&head)?;
+        let mut draft = begin(self.spool, &envelope)?;
+        let body = match (&completed, &header) {
+            (Some(new), Some(old)) => {
+                draft.write(new)?;
+                &head.bytes[old.len..]
+            }
+            _ => &head.bytes[..],
+        };
+        draft.write(body)?;
+        let limit = self.session.settings.queue.message_limit;
+        match head.supply {
+            Supply::End => check_size(draft.size(), limit)?,
+            Supply::More => copy_rest(input, &mut draft, limit)?,
+        }
+        Ok((draft, envelope))
+    }
+
+    /// The envelope of a message that begins so, and its header if that is changed.
+    fn envelope(&self, head: &Head) -> Result<(Envelope, Option<Vec<u8>>)> {
+        let options = self.options;
+        let now = self.session.clock.now();
+        let id = self.mint.next(now);
+        let mut recipients = options.recipients.clone();
+        let mut completed = None;
+        let mut header_sender = None;
+        if options.header == HeaderUse::Recipients
+            && let Some(header) = Header::scan(&head.bytes, Supply::End)
+        {
+            recipients.extend(header_recipients(head)?);
+            header_sender = sender_of(&header);
+            let date = crate::mail::time::Timestamp::from(now).rfc5322();
+            completed = Some(header.completed(&date, &self.message_id(&id)));
+        }
+        let recipients = without_duplicates(recipients);
+        if recipients.is_empty() {
+            return refuse(Exit::Data, NO_RECIPIENT);
+        }
+        let sender = match (&options.report_to, &options.sender) {
+            (Some(sender), _) | (None, Some(sender)) => sender.clone(),
+            (None, None) => match header_sender.or_else(|| self.session.settings.sender.clone()) {
+                Some(sender) => sender,
+                None => self.local_sender()?,
+            },
+        };
+        let envelope = Envelope {
+            size: 0,
+            id,
+            arrival: now.into(),
+            sender,
+            recipients,
+            not_before: options.not_before,
+            deliver_by: options.deliver_by,
+            notify: options.notify,
+            ret: options.ret,
+            envid: options.envid.clone(),
+            transport: options.transport.clone(),
+            priority: options.priority,
+            after_sent: options.after_sent.clone(),
+            hops: self.hops()?,
+            resend_of: None,
+        };
+        Ok((envelope, completed))
+    }
+
+    /// A Message-ID of our own: the queue id, which is unique, at this host.
+    fn message_id(&self, id: &QueueId) -> String {
+        let local = id.as_str().splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
+        let host: String =
+            self.session.settings.hostname.chars().filter(|c| c.is_ascii_alphanumeric() || ".-".contains(*c)).collect();
+        let host = if host.is_empty() { "localhost".to_owned() } else { host };
+        format!("{local}@{host}")
+    }
+
+    fn local_sender(&self) -> Result<Sender> {
+        let text = format!("{}@{}", sys::user_name(), self.session.settings.hostname);
+        Sender::parse(&text).or_else(|error| {
+            let text = printable::line(&text);
+            refuse(
+                Exit::Config,
+                format!("the sender {text:?} {error}; give one with -f, or `sender` in the configuration"),
+            )
+        })
+    }
+
+    /// A transport of ours that calls us again passes its message on one hop older.
+    fn hops(&self) -> Result<u32> {
+        let same = std::env::var_os("MSPOOL_SPOOL").is_some_and(|path| path == self.spool.path());
+        let id = std::env::var("MSPOOL_ID").ok().filter(|_| same).and_then(|text| QueueId::parse(&text).ok());
+        let Some(id) = id else { return Ok(0) };
+        let Some((state, name)) = self.spool.find(&id)? else { return Ok(1) };
+        let hops = self.spool.read(state, &name).map_or(0, |message| message.envelope.hops) + 1;
+        if hops > MOST_HOPS {
+            return refuse(
+                Exit::Data,
+                format!("mail loop: the message was handed back {hops} times; nothing was queued"),
+            );
+        }
+        Ok(hops)
+    }
+}
+
+/// The recipients that a header names.
+pub fn header_recipients(head: &Head) -> Result<Vec<Address>> {
+    let Some(header) = Header::scan(&head.bytes, Supply::End) else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for field in header.recipient_fields() {
+        let bad = |what: String| {
+            let text: String = printable::line(&field.value()).chars().take(80).collect();
+            Refusal::new(Exit::Data, format!("the field {:?} {what}: {text}; nothing was queued", name(field)))
+        };
+        for text in address_list::parse(&field.value()).map_err(|error| bad(error.to_string()))? {
+            let address = Address::new(crate::mail::address::AddressType::smtp(), &text);
+            found.push(address.map_err(|error| bad(format!("names an address that {error}")))?);
+        }
+    }
+    Ok(found)
+}
+
+fn name(field: &Field<'_>) -> String {
+    String::from_utf8_lossy(field.raw().split(|byte| *byte == b':').next().unwrap_or_default()).trim().to_owned()
+}
+
+/// The sender that a header names: `Sender`, or else the first of `From` (RFC 5322 section 3.6.2).
+fn sender_of(header: &Header<'_>) -> Option<Sender> {
+    let field = header.all("Sender").next().or_else(|| header.all("From").next())?;
+    let first = address_list::parse(&field.value()).ok()?.into_iter().next()?;
+    Sender::parse(&first).ok()
+}

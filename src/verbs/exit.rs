@@ -1,0 +1,93 @@
+//! How a run ends: the exit codes, and errors that know theirs.
+
+use std::fmt;
+
+/// Exit codes, after sysexits(3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done, also when mail is still owed.
+    Ok,
+    /// 1: some of the ids failed.
+    Partial,
+    /// 64: wrong usage.
+    Usage,
+    /// 65: bad message, or no recipient.
+    Data,
+    /// 66: no such id.
+    NoInput,
+    /// 69: that transport cannot, or a recipient failed for good.
+    Unavailable,
+    /// 70: a bug.
+    Software,
+    /// 73: the spool cannot be made.
+    CannotCreate,
+    /// 74: input or output error.
+    Io,
+    /// 75: try again.
+    TryAgain,
+    /// 77: not permitted.
+    NoPermission,
+    /// 78: configuration.
+    Config,
+    /// 128 and the number of the signal that ended the run.
+    Signal(i32),
+}
+
+impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Ok => 0,
+            Exit::Partial => 1,
+            Exit::Usage => 64,
+            Exit::Data => 65,
+            Exit::NoInput => 66,
+            Exit::Unavailable => 69,
+            Exit::Software => 70,
+            Exit::CannotCreate => 73,
+            Exit::Io => 74,
+            Exit::TryAgain => 75,
+            Exit::NoPermission => 77,
+            Exit::Config => 78,
+            Exit::Signal(signal) => (128 + signal.clamp(1, 127)) as u8,
+        }
+    }
+}
+
+/// A refusal with its reason: the end of a verb that did nothing, or stopped.
+#[derive(Debug)]
+pub struct Refusal {
+    /// How the run ends.
+    pub exit: Exit,
+    /// One line that says why, and what to do.
+    pub message: String,
+}
+
+impl Refusal {
+    /// Builds one.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Refusal {
+        Refusal { exit, message: message.into() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Ends a verb with this exit code and reason.
+pub fn refuse<T>(exit: Exit, message: impl Into<String>) -> anyhow::Result<T> {
+    Err(Refusal::new(exit, message).into())
+}
+
+/// The end of a verb that went over several ids: its own code for one, [`Exit::Partial`] where some of several failed.
+pub fn over_all(ends: &[Exit]) -> Exit {
+    match ends {
+        [one] => *one,
+        _ if ends.iter().all(|end| *end == Exit::Ok) => Exit::Ok,
+        _ => Exit::Partial,
+    }
+}

@@ -1,0 +1,334 @@
+//! A claimed message during a run: what is to be done for whom, and what is written down about it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::agents::transport::Transport;
+use crate::mail::address::Address;
+use crate::mail::answer::{Answer, Outcome, Verdict};
+use crate::mail::envelope::{AfterSent, Envelope};
+use crate::mail::history::{Charge, Decision, Event, History, RecipientState, Record};
+use crate::mail::status::Status;
+use crate::mail::time::{self, Timestamp};
+use crate::spool::Spool;
+use crate::spool::claim::Claim;
+use crate::spool::log::Log;
+use crate::verbs::settings::{Queue, Settings};
+
+use super::observer::Handled;
+
+/// A message that this run has claimed.
+#[derive(Debug)]
+pub struct OpenMessage<'e> {
+    /// Its place in the list of what is due.
+    pub place: usize,
+    /// The claim; moving the message on consumes it.
+    pub claim: Box<Claim<'e>>,
+    state: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    history: History,
+    log: Option<Log>,
+    in_flight: Vec<bool>,
+    shared: bool,
+    unsynced: bool,
+    handled: Vec<Handled>,
+}
+
+/// What is to be done for one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Nothing now.
+    Rest,
+    /// Give it to this transport.
+    Give(usize),
+    /// Nobody takes it: why.
+    NoRoute(String),
+    /// Nobody is configured to take it yet.
+    Unconfigured,
+    /// Its time is over: the status and why.
+    Expire(Status, String),
+    /// The result that was promised has not come.
+    AsyncOver,
+}
+
+/// What a recipient's back-off means to a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// It is waited for.
+    Waits,
+    /// It is passed over.
+    None,
+}
+
+/// Decides what is to be done for one recipient.
+pub fn plan(
+    settings: &Settings,
+    envelope: &Envelope,
+    history: &History,
+    place: usize,
+    now: Timestamp,
+    patience: Patience,
+) -> Plan {
+    let (Some(address), Some(progress)) = (envelope.recipients.get(place), history.recipients.get(place)) else {
+        return Plan::Rest;
+    };
+    let waits = progress.next.is_some_and(|next| next > now);
+    match progress.state {
+        RecipientState::Async if !waits => return Plan::AsyncOver,
+        RecipientState::Owed => {}
+        _ => return Plan::Rest,
+    }
+    let released = history.released;
+    if envelope.expires(settings.queue.lifetime, released) <= now {
+        let tried = if progress.text.is_empty() { String::new() } else { format!("; last: {}", progress.text) };
+        return match envelope.deliver_by {
+            Some(deadline) if deadline <= now => {
+                Plan::Expire(Status::TOO_LATE, format!("not delivered by {deadline}{tried}"))
+            }
+            _ => Plan::Expire(
+                Status::EXPIRED,
+                format!("not delivered within {}{tried}", time::span(settings.queue.lifetime)),
+            ),
+        };
+    }
+    if waits && patience == Patience::Waits {
+        return Plan::Rest;
+    }
+    let refused = |lane: &usize| progress.refused_by.contains(&settings.transports[*lane].name);
+    let candidates = settings.candidates(address, envelope.transport.as_deref());
+    match candidates.iter().find(|lane| !refused(lane)) {
+        Some(lane) => Plan::Give(*lane),
+        None if settings.is_bare() => Plan::Unconfigured,
+        None if candidates.is_empty() && envelope.transport.is_some() => Plan::Unconfigured,
+        None if candidates.is_empty() => Plan::NoRoute(format!("no transport takes {}", describe(address))),
+        None => Plan::NoRoute(format!("every transport declined {}", describe(address))),
+    }
+}
+
+fn describe(address: &Address) -> String {
+    if address.is_smtp() { "this address".to_owned() } else { format!("addresses of type {}", address.kind()) }
+}
+
+impl<'e> OpenMessage<'e> {
+    /// A claimed message, its log read.
+    pub fn new(place: usize, claim: Box<Claim<'e>>, history: History) -> OpenMessage<'e> {
+        let in_flight = vec![false; history.recipients.len()];
+        let inner = Inner { history, log: None, in_flight, shared: false, unsynced: false, handled: Vec::new() };
+        OpenMessage { place, claim, state: Mutex::new(inner) }
+    }
+
+    /// What its first line says.
+    pub fn envelope(&self) -> &Envelope {
+        &self.claim.message().envelope
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be done for every recipient that nobody is at work on.
+    pub fn plans(&self, settings: &Settings, now: Timestamp, patience: Patience) -> Vec<(usize, Plan)> {
+        let inner = self.inner();
+        let free = (0..inner.in_flight.len()).filter(|place| !inner.in_flight[*place]);
+        free.map(|place| (place, plan(settings, self.envelope(), &inner.history, place, now, patience))).collect()
+    }
+
+    /// Makes sure that several hand-offs at once are safe; `false` when the message is no longer ours alone.
+    pub fn share(&self) -> Result<bool> {
+        let mut inner = self.inner();
+        if !inner.shared {
+            inner.shared = self.claim.share()?;
+        }
+        Ok(inner.shared)
+    }
+
+    /// True when hand-offs must each open the message for themselves.
+    pub fn is_shared(&self) -> bool {
+        self.inner().shared
+    }
+
+    /// Writes down that these recipients are about to be handed over, and returns the number of the attempt and
+    /// whether an earlier one ended unseen. If that cannot be written, nothing may be handed over: its result could
+    /// not be written either.
+    pub fn begin(&self, spool: &Spool, transport: &Transport, places: &[usize], now: Timestamp) -> Result<(u32, bool)> {
+        let mut inner = self.inner();
+        let about = || places.iter().filter_map(|place| inner.history.recipients.get(*place));
+        let attempt = about().map(|progress| progress.attempts).max().unwrap_or(0) + 1;
+        let unseen = about().any(|progress| progress.outcome_unknown);
+        let event = Event::Attempt { transport: transport.name.clone(), attempt, recipients: places.to_vec() };
+        inner.write(spool, &self.envelope().id, Record { at: now, event })?;
+        for place in places {
+            inner.in_flight[*place] = true;
+        }
+        Ok((attempt, unseen))
+    }
+
+    /// Writes down what a transport answered. Returns the places that it declined or gave back without a charge.
+    pub fn end(&self, spool: &Spool, given: &Given<'_>, answer: &Answer, now: Timestamp) -> Result<Vec<usize>> {
+        let mut inner = self.inner();
+        let mut results: Vec<Decision> = Vec::new();
+        let mut back = Vec::new();
+        for (place, outcome) in given.places.iter().zip(&answer.outcomes) {
+            let attempts = inner.history.recipients.get(*place).map_or(1, |progress| progress.attempts);
+            let decision = given.decide(*place, outcome, answer, attempts, now);
+            if decision.charge != Charge::Full {
+                back.push(*place);
+            }
+            let same = |other: &Decision| Decision { recipients: Vec::new(), ..other.clone() };
+            match results.iter_mut().find(|other| same(other) == same(&decision)) {
+                Some(other) => other.recipients.push(*place),
+                None => results.push(decision),
+            }
+        }
+        for place in given.places {
+            inner.in_flight[*place] = false;
+        }
+        self.write_results(&mut inner, spool, Some(&given.transport.name), results, now)?;
+        Ok(back)
+    }
+
+    /// Writes down decisions of our own.
+    pub fn decide(&self, spool: &Spool, results: Vec<Decision>, now: Timestamp) -> Result<()> {
+        if results.is_empty() {
+            return Ok(());
+        }
+        self.write_results(&mut self.inner(), spool, None, results, now)
+    }
+
+    fn write_results(
+        &self,
+        inner: &mut Inner,
+        spool: &Spool,
+        transport: Option<&str>,
+        results: Vec<Decision>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let envelope = self.envelope();
+        for decision in &results {
+            for place in &decision.recipients {
+                let Some(address) = envelope.recipients.get(*place) else { continue };
+                inner.handled.push(Handled {
+                    id: envelope.id.clone(),
+                    address: address.clone(),
+                    transport: transport.map(str::to_owned),
+                    state: decision.state,
+                    status: decision.status,
+                    text: decision.text.clone(),
+                    next: decision.next,
+                });
+            }
+        }
+        let event = Event::Result { transport: transport.map(str::to_owned), results };
+        inner.write(spool, &envelope.id, Record { at: now, event })
+    }
+
+    /// Tells the kernel to begin writing the log out.
+    pub fn begin_sync(&self) {
+        if let Some(log) = &self.inner().log {
+            log.begin_sync();
+        }
+    }
+
+    /// Makes what was written down durable, and hands out what may now be told. The flag says that the log's name is
+    /// new too.
+    pub fn sync(&self) -> (Result<bool>, Vec<Handled>) {
+        let mut inner = self.inner();
+        let handled = std::mem::take(&mut inner.handled);
+        if !std::mem::take(&mut inner.unsynced) {
+            return (Ok(false), handled);
+        }
+        let synced = inner.log.as_ref().map_or(Ok(false), |log| log.sync().map(|()| log.is_new()));
+        (synced.map_err(Into::into), handled)
+    }
+
+    /// Moves the message to where its history says it belongs, and lets it go.
+    pub fn settle(self, queue: &Queue, now: Timestamp) -> Result<()> {
+        let history = self.state.into_inner().unwrap_or_else(PoisonError::into_inner).history;
+        let claim = *self.claim;
+        let keep = |span: Duration| Some(now.after(span));
+        if history.is_sent() {
+            return Ok(match &claim.message().envelope.after_sent {
+                AfterSent::Delete => claim.delete()?,
+                AfterSent::Keep => claim.sent(None)?,
+                AfterSent::Default | AfterSent::Sent(_) => claim.sent(keep(queue.keep_sent))?,
+            });
+        }
+        if history.is_settled() {
+            return Ok(claim.failed(keep(queue.keep_failed))?);
+        }
+        let expires = claim.message().envelope.expires(queue.lifetime, history.released);
+        let due = history.next().map(|next| next.min(expires)).filter(|due| *due > now);
+        Ok(if history.was_attempted() { claim.owe(due)? } else { claim.put_back(due)? })
+    }
+
+    /// The whole history, for those who look on.
+    pub fn history(&self) -> History {
+        self.inner().history.clone()
+    }
+}
+
+impl Inner {
+    fn write(&mut self, spool: &Spool, id: &crate::mail::id::QueueId, record: Record) -> Result<()> {
+        // An attempt that cannot be written down is not made. A result that cannot be is known to this run at least.
+        let is_result = !matches!(record.event, Event::Attempt { .. });
+        if is_result {
+            self.history.apply(&record);
+        }
+        let log = match &mut self.log {
+            Some(log) => log,
+            None => self.log.insert(spool.log(id)?),
+        };
+        self.unsynced = true;
+        log.append(&record)?;
+        if !is_result {
+            self.history.apply(&record);
+        }
+        Ok(())
+    }
+}
+
+/// Recipients that were handed to a transport.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    /// The transport.
+    pub transport: &'a Transport,
+    /// Their places.
+    pub places: &'a [usize],
+    /// How the queue is kept.
+    pub queue: &'a Queue,
+}
+
+impl Given<'_> {
+    fn decide(&self, place: usize, outcome: &Outcome, answer: &Answer, attempts: u32, now: Timestamp) -> Decision {
+        let mut decision = Decision {
+            recipients: vec![place],
+            state: RecipientState::Owed,
+            status: outcome.status,
+            text: outcome.text.clone(),
+            next: None,
+            charge: Charge::Full,
+            remote_id: answer.remote_id.clone(),
+        };
+        match &outcome.verdict {
+            Verdict::Taken => decision.state = self.transport.success_state(),
+            Verdict::Failed => decision.state = RecipientState::Failed,
+            Verdict::Later(seconds) => {
+                let wait = seconds.map(Duration::from_secs);
+                let wait = wait.unwrap_or_else(|| self.queue.retry.wait(attempts, crate::sys::random()));
+                decision.next = Some(now.after(wait));
+            }
+            Verdict::Async => {
+                decision.state = RecipientState::Async;
+                decision.next = Some(now.after(self.transport.async_timeout));
+            }
+            Verdict::NotMine => decision.charge = Charge::Refused,
+            Verdict::Busy | Verdict::Broken => decision.charge = Charge::None,
+        }
+        decision
+    }
+}

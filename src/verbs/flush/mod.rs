@@ -1,0 +1,304 @@
+//! `flush`: attempt what is due, and end.
+
+pub mod board;
+pub mod committer;
+pub mod engine;
+pub mod explain;
+pub mod lane;
+pub mod message;
+pub mod observer;
+pub mod voices;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::mail::file_name::FileName;
+use crate::mail::history::{History, RecipientState};
+use crate::mail::id::QueueId;
+use crate::mail::pattern::Pattern;
+use crate::mail::time::Timestamp;
+use crate::spool::gate::Pause;
+use crate::spool::listing::{Due, Entry};
+use crate::spool::runner::Runner;
+use crate::spool::{Spool, State};
+use crate::sys::signals::{Hangup, Signals};
+
+use super::exit::{Exit, over_all, refuse};
+use super::say;
+use super::session::{Form, Session, Voice};
+use super::settings::{Settings, Source};
+use engine::{Engine, Orders};
+use lane::Force;
+use observer::Tally;
+use voices::{Bar, Voices};
+
+/// What `flush` is asked to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Only these messages, whatever their back-off.
+    pub ids: Vec<String>,
+    /// Only mail for this transport.
+    pub transport: Option<String>,
+    /// Only these recipients.
+    pub to: Option<Pattern>,
+    /// What does not count.
+    pub force: Force,
+    /// Hand-offs at once, all transports together.
+    pub jobs: Option<usize>,
+    /// Messages at most.
+    pub limit: Option<usize>,
+    /// What mail that is still owed means for the exit code.
+    pub owed: Owed,
+    /// Whether a bar shows how far it is.
+    pub bar: Bar,
+    /// In what form results are printed.
+    pub form: Form,
+}
+
+/// What mail that is still owed means for the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owed {
+    /// Nothing: that is what a spooler is for.
+    IsFine,
+    /// Try again (75).
+    IsFailure,
+}
+
+/// Attempts what is due.
+pub fn run(session: &Session, options: &Options) -> Result<Exit> {
+    let spool = session.spool()?;
+    spool.verify()?;
+    let orders = orders(session, options)?;
+    let signals = Signals::listen(Hangup::Stops)?;
+    let presence = spool.announce(Runner::Flush)?;
+    spool.sweep_if_due(session.now())?;
+    let (due, mut ends) = select(session, &spool, options)?;
+    let voices = Voices::new(session.voice, options.form, options.bar, due.len());
+    let engine = Engine {
+        spool: &spool,
+        settings: &session.settings,
+        clock: &session.clock,
+        signals: &signals,
+        observer: &voices,
+    };
+    let tally = engine.run(&due, &orders, &HashSet::new())?;
+    drop(voices);
+    drop(presence);
+    if options.form == Form::Json {
+        let rest = Rest::count(&spool, session.now())?;
+        say::json(&mut say::output(), &serde_json::json!({ "summary": Summary::of(&tally, &rest) }))?;
+    }
+    if let Some(signal) = signals.stop_requested() {
+        say::problem(&format!("stopped by signal {signal}; what was not attempted stays queued"));
+        return Ok(Exit::Signal(signal));
+    }
+    if tally.errors > 0 {
+        return Ok(Exit::Io);
+    }
+    if tally.unconfigured > 0 {
+        return refuse(Exit::Config, unconfigured(&session.settings));
+    }
+    if options.owed == Owed::IsFailure && still_queued(&spool)? {
+        return Ok(Exit::TryAgain);
+    }
+    if options.ids.is_empty() {
+        return Ok(Exit::Ok);
+    }
+    if tally.busy > 0 {
+        say::problem("somebody else is at work on that message");
+        ends.push(Exit::TryAgain);
+    }
+    Ok(over_all(&ends))
+}
+
+fn unconfigured(settings: &Settings) -> String {
+    match &settings.source {
+        Source::BuiltIn(path) => format!(
+            "mail for other hosts is kept, for no transport is configured; write {} (`mspool init` makes one to start from)",
+            path.display()
+        ),
+        Source::File(path) => {
+            format!("mail is kept for a transport that {} does not name", path.display())
+        }
+    }
+}
+
+fn orders(session: &Session, options: &Options) -> Result<Orders> {
+    let mut orders = Orders {
+        to: options.to.clone(),
+        force: options.force,
+        reach: session.reach,
+        jobs: options.jobs,
+        limit: options.limit,
+        ..Orders::all()
+    };
+    if let Some(name) = &options.transport {
+        orders.transport = Some(known_transport(&session.settings, name)?);
+    }
+    if !options.ids.is_empty() && options.force == Force::No {
+        orders.force = Force::Backoff;
+    }
+    Ok(orders)
+}
+
+/// The place of a transport that somebody named.
+pub fn known_transport(settings: &Settings, name: &str) -> Result<usize> {
+    match settings.transport(name) {
+        Some(place) => Ok(place),
+        None => {
+            let names: Vec<&str> = settings.transports.iter().map(|transport| transport.name.as_str()).collect();
+            refuse(Exit::Usage, format!("there is no transport {name:?}; configured: {}", names.join(", ")))
+        }
+    }
+}
+
+/// What the run is about: what is due, or the messages that were named. One end for each id that was.
+fn select(session: &Session, spool: &Spool, options: &Options) -> Result<(Due, Vec<Exit>)> {
+    if !options.ids.is_empty() {
+        let mut chosen = Vec::new();
+        let mut ends = Vec::new();
+        for text in &options.ids {
+            let id = match session.id(text) {
+                Ok(id) => id,
+                Err(error) if options.ids.len() == 1 => return Err(error),
+                Err(error) => {
+                    say::problem(&format!("{error:#}"));
+                    ends.push(Exit::Data);
+                    continue;
+                }
+            };
+            ends.push(match spool.find(&id)? {
+                Some((state @ (State::New | State::Cur), name)) => {
+                    chosen.push((state, name));
+                    Exit::Ok
+                }
+                Some((State::Hold, _)) => {
+                    say::problem(&format!("{id} is on hold; `mspool release {id}` lets it go on"));
+                    Exit::TryAgain
+                }
+                Some((state, _)) => {
+                    say::problem(&format!("{id} is not queued any more: {}", state.word()));
+                    Exit::NoInput
+                }
+                None => {
+                    say::problem(&format!("{id} is not in the spool"));
+                    Exit::NoInput
+                }
+            });
+        }
+        return Ok((Due::of(chosen), ends));
+    }
+    let now = if options.force == Force::BackoffAndBreaker { Timestamp::from_seconds(u64::MAX) } else { session.now() };
+    let due = spool.look_for_due(now, |state, name| {
+        if session.voice > Voice::Quiet {
+            let path = spool.path_of_state(state).join(name);
+            say::problem(&format!("{} is not a message of this spool; it is left alone", path.display()));
+        }
+    })?;
+    Ok((due, Vec::new()))
+}
+
+fn still_queued(spool: &Spool) -> Result<bool> {
+    for state in [State::New, State::Cur] {
+        for entry in spool.entries(state)? {
+            if matches!(entry?, Entry::Message(_)) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// What is still owed when a run has ended.
+#[derive(Debug, Default)]
+pub struct Rest {
+    /// Recipients.
+    pub owed: usize,
+    /// Messages.
+    pub messages: usize,
+    /// When the first is tried again.
+    pub next: Option<Timestamp>,
+}
+
+impl Rest {
+    /// Reads every queued envelope; `next` is never in the past.
+    pub fn count(spool: &Spool, now: Timestamp) -> Result<Rest> {
+        let mut rest = Rest::default();
+        for state in [State::New, State::Cur] {
+            for entry in spool.entries(state)? {
+                let Entry::Message(name) = entry? else { continue };
+                let Some(owed) = Rest::owed(spool, state, &name)? else { continue };
+                rest.messages += 1;
+                rest.owed += owed;
+                let next = name.due.unwrap_or(now).max(now);
+                rest.next = Some(rest.next.map_or(next, |first| first.min(next)));
+            }
+        }
+        Ok(rest)
+    }
+
+    fn owed(spool: &Spool, state: State, name: &FileName) -> Result<Option<usize>> {
+        let Ok(message) = spool.read(state, name) else { return Ok(None) };
+        let count = message.envelope.recipients.len();
+        if state == State::New && message.name.due.is_some() {
+            return Ok(Some(count));
+        }
+        let history = History::read(count, &spool.read_log(&name.id)?);
+        let settled = |state: RecipientState| state.is_settled();
+        Ok(Some(history.recipients.iter().filter(|progress| !settled(progress.state)).count()))
+    }
+}
+
+#[derive(Serialize)]
+struct Summary {
+    delivered: usize,
+    relayed: usize,
+    deferred: usize,
+    failed: usize,
+    skipped: usize,
+    owed: usize,
+    next_attempt: Option<Timestamp>,
+}
+
+impl Summary {
+    fn of(tally: &Tally, rest: &Rest) -> Summary {
+        Summary {
+            delivered: tally.delivered,
+            relayed: tally.relayed,
+            deferred: tally.deferred,
+            failed: tally.failed,
+            skipped: tally.skipped + tally.unconfigured,
+            owed: rest.owed,
+            next_attempt: rest.next,
+        }
+    }
+}
+
+/// Lets no more mail go to a transport, for a while or until [`resume`].
+pub fn pause(session: &Session, name: &str, span: Option<Duration>, reason: &str) -> Result<Exit> {
+    known_transport(&session.settings, name)?;
+    let now = session.now();
+    let pause = Pause { since: now, until: span.map(|span| now.after(span)), reason: reason.to_owned() };
+    session.spool()?.change_gate(name, |gate| gate.pause = Some(pause))?;
+    Ok(Exit::Ok)
+}
+
+/// Lets mail go to a transport again: ends its pause and closes its breaker.
+pub fn resume(session: &Session, name: &str) -> Result<Exit> {
+    known_transport(&session.settings, name)?;
+    session.spool()?.change_gate(name, |gate| {
+        gate.pause = None;
+        gate.breaker = None;
+    })?;
+    Ok(Exit::Ok)
+}
+
+/// Attempts one message now, in this process: for `enqueue --now`.
+pub fn attempt_one(engine: &Engine<'_>, id: &QueueId, reach: lane::Reach) -> Result<Tally> {
+    let Some((state @ (State::New | State::Cur), name)) = engine.spool.find(id)? else { return Ok(Tally::default()) };
+    let orders = Orders { reach, ..Orders::all() };
+    engine.run(&Due::of([(state, name)]), &orders, &HashSet::new())
+}

@@ -1,0 +1,76 @@
+//! Whoever wants to know what a run does.
+
+use crate::mail::address::Address;
+use crate::mail::history::RecipientState;
+use crate::mail::id::QueueId;
+use crate::mail::status::Status;
+use crate::mail::time::Timestamp;
+
+/// What became of one recipient.
+#[derive(Clone, Debug)]
+pub struct Handled {
+    /// The message.
+    pub id: QueueId,
+    /// The recipient.
+    pub address: Address,
+    /// Who said so; `None` when we did.
+    pub transport: Option<String>,
+    /// Where the recipient stands now.
+    pub state: RecipientState,
+    /// The status code.
+    pub status: Status,
+    /// What was said.
+    pub text: String,
+    /// When it is tried again, if it is.
+    pub next: Option<Timestamp>,
+}
+
+/// What a run tells while it goes on, from any of its threads.
+pub trait Observer: Sync {
+    /// A recipient was handled, and that is durable.
+    fn handled(&self, handled: &Handled);
+    /// Something is wrong that somebody should look into.
+    fn problem(&self, text: &str);
+    /// A message that was not seen before is being looked at.
+    fn picked_up(&self, _id: &QueueId) {}
+    /// A message is done with for this run.
+    fn message_done(&self) {}
+    /// A transport says how far it is.
+    fn progress(&self, _transport: &str, _done: u64, _all: u64, _text: &str) {}
+}
+
+/// What a run came to, in recipients.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Delivered.
+    pub delivered: usize,
+    /// Handed to a system that takes them further.
+    pub relayed: usize,
+    /// Tried, and still owed.
+    pub deferred: usize,
+    /// Given up.
+    pub failed: usize,
+    /// Not tried, for their transport cannot be used now.
+    pub skipped: usize,
+    /// Kept, for nobody has configured how they leave this machine.
+    pub unconfigured: usize,
+    /// Things that went wrong with the spool itself.
+    pub errors: usize,
+    /// Messages at which somebody else was at work.
+    pub busy: usize,
+    /// Messages that are due and were left: nothing to do for them before something changes.
+    pub left: Vec<QueueId>,
+}
+
+impl Tally {
+    /// Counts one recipient.
+    pub fn count(&mut self, state: RecipientState) {
+        match state {
+            RecipientState::Delivered => self.delivered += 1,
+            RecipientState::Relayed => self.relayed += 1,
+            RecipientState::Failed => self.failed += 1,
+            RecipientState::Owed | RecipientState::Async => self.deferred += 1,
+            RecipientState::Cancelled => {}
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What a run says to people and to programs. The only home of `indicatif`.
+
+use std::io::{self, IsTerminal};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::mail::history::RecipientState;
+use crate::mail::status::Status;
+use crate::verbs::say;
+use crate::verbs::session::{Form, Voice};
+
+use super::observer::{Handled, Observer};
+
+/// Whether a bar shows how far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bar {
+    /// On a terminal, where there is enough to do.
+    IfUseful,
+    /// In any case.
+    Always,
+}
+
+/// Messages from which on a bar is worth its line.
+const WORTH_A_BAR: usize = 5;
+
+/// Prints what a run does.
+#[derive(Debug)]
+pub struct Voices {
+    voice: Voice,
+    form: Form,
+    bar: ProgressBar,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    address: &'a str,
+    r#type: &'a str,
+    transport: Option<&'a str>,
+    state: RecipientState,
+    status: Status,
+    text: &'a str,
+}
+
+impl Voices {
+    /// For a run over so many messages.
+    pub fn new(voice: Voice, form: Form, bar: Bar, messages: usize) -> Voices {
+        let terminal = io::stderr().is_terminal() && voice > Voice::Quiet && form == Form::Text;
+        let shown = bar == Bar::Always || (terminal && messages >= WORTH_A_BAR);
+        let target = if shown { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(messages as u64), target);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}") {
+            bar.set_style(style);
+        }
+        Voices { voice, form, bar }
+    }
+}
+
+impl Drop for Voices {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// One line about one recipient.
+pub fn sentence(handled: &Handled) -> String {
+    let Handled { id, address, transport, state, status, text, next } = handled;
+    let via = transport.as_ref().map_or(String::new(), |name| format!(" via {name}"));
+    let text = if text.is_empty() { String::new() } else { format!(" {text}") };
+    let next = next.map_or(String::new(), |next| format!("; next attempt {next}"));
+    let word = if *state == RecipientState::Owed { "deferred" } else { state.word() };
+    format!("{id}: {address}: {word}{via}: {status}{text}{next}")
+}
+
+impl Observer for Voices {
+    fn handled(&self, handled: &Handled) {
+        let print = || {
+            let mut out = say::output();
+            if self.form == Form::Json {
+                let line = Line {
+                    id: handled.id.as_str(),
+                    address: handled.address.text(),
+                    r#type: handled.address.kind().as_str(),
+                    transport: handled.transport.as_deref(),
+                    state: handled.state,
+                    status: handled.status,
+                    text: &handled.text,
+                };
+                say::json(&mut out, &line)
+            } else if self.voice == Voice::Verbose {
+                say::line(&mut out, &sentence(handled))
+            } else {
+                Ok(())
+            }
+        };
+        self.bar.suspend(|| {
+            // Nobody listening is no reason to stop delivering.
+            let _ = print();
+            if handled.state == RecipientState::Failed && self.form == Form::Text && self.voice == Voice::Normal {
+                say::problem(&sentence(handled));
+            }
+        });
+    }
+
+    fn problem(&self, text: &str) {
+        self.bar.suspend(|| say::problem(text));
+    }
+
+    fn message_done(&self) {
+        self.bar.inc(1);
+    }
+
+    fn progress(&self, transport: &str, done: u64, all: u64, text: &str) {
+        self.bar.set_message(format!("{transport} {done}/{all} {text}"));
+    }
+}

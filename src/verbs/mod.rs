@@ -1,0 +1,12 @@
+//! Floor 4: the verbs. They introduce the spool to the transports.
+
+pub mod enqueue;
+pub mod exit;
+pub mod flush;
+pub mod init;
+pub mod operate;
+pub mod report;
+pub mod say;
+pub mod session;
+pub mod settings;
+pub mod watch;

@@ -1,0 +1,226 @@
+//! `report check`: is everything as it should be? Touches no network without `--probe`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::agents::transport::{Action, Transport};
+use crate::mail::history::History;
+use crate::spool::listing::Entry;
+use crate::spool::queue_file::Unusable;
+use crate::spool::{Spool, State};
+use crate::sys::error::plain;
+use crate::sys::signals::{Hangup, Signals};
+use crate::verbs::exit::Exit;
+use crate::verbs::flush::lane::Keeper;
+use crate::verbs::say;
+use crate::verbs::session::{Form, Session};
+use crate::verbs::settings::Source;
+
+/// Whether the transports are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probing {
+    /// Only what is on this machine is looked at.
+    No,
+    /// Every probe command is run.
+    Yes,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    check: &'static str,
+    ok: bool,
+    text: String,
+    path: Option<PathBuf>,
+    #[serde(skip)]
+    exit: Exit,
+}
+
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn good(&mut self, check: &'static str, text: impl Into<String>, path: Option<&Path>) {
+        self.add(check, Exit::Ok, text, path);
+    }
+
+    fn add(&mut self, check: &'static str, exit: Exit, text: impl Into<String>, path: Option<&Path>) {
+        let path = path.map(Path::to_owned);
+        self.0.push(Finding { check, ok: exit == Exit::Ok, text: text.into(), path, exit });
+    }
+}
+
+/// Prints what was found. 78 when something is configured wrongly, 75 when something does not work now.
+pub fn run(session: &Session, probing: Probing, form: Form) -> Result<Exit> {
+    let mut findings = Findings(Vec::new());
+    match &session.settings.source {
+        Source::File(path) => findings.good("configuration", "read", Some(path)),
+        Source::BuiltIn(path) => findings.good("configuration", "built in; a file would be read from here", Some(path)),
+    }
+    for key in &session.settings.reserved {
+        findings.add("configuration", Exit::Config, format!("{key} has no effect in this version"), None);
+    }
+    let spool = session.spool()?;
+    match spool.verify() {
+        Ok(()) => findings.good("spool", "ours alone, on one filesystem, version 1", Some(spool.path())),
+        Err(error) => findings.add("spool", Exit::Config, error.to_string(), Some(spool.path())),
+    }
+    room(session, &spool, &mut findings)?;
+    messages(session, &spool, &mut findings)?;
+    for transport in &session.settings.transports {
+        of_transport(session, &spool, transport, &mut findings)?;
+    }
+    if probing == Probing::Yes {
+        probes(session, &spool, &mut findings)?;
+    }
+    let mut out = say::output();
+    for finding in &findings.0 {
+        match form {
+            Form::Json => say::json(&mut out, finding)?,
+            Form::Text => {
+                let word = if finding.ok { "ok" } else { "BAD" };
+                let path = finding.path.as_ref().map_or(String::new(), |path| format!(" ({})", path.display()));
+                say::line(&mut out, &format!("{word:<4}{:<14}{}{path}", finding.check, finding.text))?;
+            }
+        }
+    }
+    out.flush()?;
+    let has = |exit| findings.0.iter().any(|finding| finding.exit == exit);
+    Ok(if has(Exit::Config) {
+        Exit::Config
+    } else if has(Exit::TryAgain) {
+        Exit::TryAgain
+    } else {
+        Exit::Ok
+    })
+}
+
+fn room(session: &Session, spool: &Spool, findings: &mut Findings) -> Result<()> {
+    let room = spool.room()?;
+    let reserve = session.settings.queue.reserve;
+    let text = format!("{} bytes free, {reserve} reserved", room.bytes);
+    let exit = if room.bytes < reserve { Exit::TryAgain } else { Exit::Ok };
+    findings.add("space", exit, text, Some(spool.path()));
+    if let Some(inodes) = room.inodes {
+        let exit = if inodes < 1000 { Exit::TryAgain } else { Exit::Ok };
+        findings.add("inodes", exit, format!("{inodes} free"), Some(spool.path()));
+    }
+    Ok(())
+}
+
+/// Every queue file must be readable, and every log.
+fn messages(session: &Session, spool: &Spool, findings: &mut Findings) -> Result<()> {
+    let mut count = 0;
+    let mut bad = 0;
+    let now = session.now();
+    for state in State::ALL {
+        for entry in spool.entries(state)? {
+            let name = match entry? {
+                Entry::Message(name) => name,
+                Entry::Stray(name) => {
+                    bad += 1;
+                    let path = spool.path_of_state(state).join(name);
+                    findings.add("messages", Exit::Config, "not a message; nobody touches it", Some(&path));
+                    continue;
+                }
+            };
+            count += 1;
+            let path = spool.path_of_message(state, &name);
+            let trouble = match spool.read(state, &name) {
+                Err(Unusable::Gone) => None,
+                Err(Unusable::Stray(reason)) => Some(reason.to_owned()),
+                Err(Unusable::Corrupt(reason)) => Some(reason),
+                Err(Unusable::Path(error)) => Some(error.to_string()),
+                Ok(message) => {
+                    let history = History::read(message.envelope.recipients.len(), &spool.read_log(&name.id)?);
+                    let torn = history.unreadable > 0;
+                    let future = message.envelope.arrival.since(now).as_secs() > 86_400;
+                    torn.then(|| format!("{} lines of its log cannot be read", history.unreadable))
+                        .or_else(|| future.then(|| "arrived in the future: was the clock wrong?".to_owned()))
+                }
+            };
+            if let Some(text) = trouble {
+                bad += 1;
+                findings.add("messages", Exit::Config, text, Some(&path));
+            }
+        }
+    }
+    if bad == 0 {
+        findings.good("messages", format!("{count}, all readable"), None);
+    }
+    Ok(())
+}
+
+fn of_transport(session: &Session, spool: &Spool, transport: &Transport, findings: &mut Findings) -> Result<()> {
+    let name = &transport.name;
+    match &transport.action {
+        Action::Command { template, .. } => {
+            let program = template.program();
+            match find_program(&program) {
+                Ok(path) => findings.good("transport", format!("{name}: command found"), Some(&path)),
+                Err(text) => findings.add("transport", Exit::Config, format!("{name}: {program}: {text}"), None),
+            }
+        }
+        Action::Maildir(path) => {
+            let exit = if path.exists() && !path.join("new").is_dir() { Exit::Config } else { Exit::Ok };
+            let text = if path.exists() { "Maildir" } else { "Maildir, made on first delivery" };
+            let text = if exit == Exit::Ok { text } else { "there is something else than a Maildir" };
+            findings.add("transport", exit, format!("{name}: {text}"), Some(path));
+        }
+    }
+    for argv in [&transport.probe, &transport.connect, &transport.disconnect].into_iter().flatten() {
+        if let Err(text) = find_program(&argv[0]) {
+            findings.add("transport", Exit::Config, format!("{name}: {}: {text}", argv[0]), None);
+        }
+    }
+    let gate = spool.gate(name)?;
+    if let Some(breaker) = gate.breaker.as_ref().filter(|breaker| breaker.config == transport.fingerprint) {
+        findings.add(
+            "transport",
+            Exit::TryAgain,
+            format!("{name}: broken since {}: {}", breaker.since, breaker.text),
+            None,
+        );
+    }
+    if let Some(text) = crate::verbs::flush::lane::paused(&gate, session.now()) {
+        findings.good("transport", format!("{name}: {text}"), None);
+    }
+    Ok(())
+}
+
+fn probes(session: &Session, spool: &Spool, findings: &mut Findings) -> Result<()> {
+    let signals = Signals::listen(Hangup::Stops)?;
+    let keeper = Keeper { spool, schedule: session.settings.queue.retry, signals: &signals, now: session.now() };
+    for transport in &session.settings.transports {
+        let name = &transport.name;
+        let Some(argv) = &transport.probe else {
+            findings.good("probe", format!("{name}: none configured"), None);
+            continue;
+        };
+        match keeper.probe(transport, argv)? {
+            Ok(()) => findings.good("probe", format!("{name}: answers"), None),
+            Err(reason) => findings.add("probe", Exit::TryAgain, format!("{name}: {reason}"), None),
+        }
+    }
+    Ok(())
+}
+
+/// Where a program is, as the system would look for it.
+fn find_program(program: &str) -> Result<PathBuf, String> {
+    use std::os::unix::fs::PermissionsExt;
+    let runs = |path: &Path| -> Result<PathBuf, String> {
+        let facts = std::fs::metadata(path).map_err(|error| plain(&error))?;
+        if !facts.is_file() || facts.permissions().mode() & 0o111 == 0 {
+            return Err("is not a program".to_owned());
+        }
+        Ok(path.to_owned())
+    };
+    if program.contains('/') {
+        return runs(Path::new(program));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+    let found = std::env::split_paths(&path).find_map(|dir| runs(&dir.join(program)).ok());
+    found.ok_or_else(|| "is not in PATH".to_owned())
+}

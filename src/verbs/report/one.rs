@@ -1,0 +1,150 @@
+//! One message in full: its envelope, every recipient, every attempt.
+
+use std::io::Write;
+
+use anyhow::Result;
+
+use crate::mail::history::{Event, Record};
+use crate::mail::id::QueueId;
+use crate::sys::locks_held::LocksHeld;
+use crate::verbs::exit::{Exit, over_all};
+use crate::verbs::say;
+use crate::verbs::session::{Form, Session};
+
+use super::view::{RecipientView, View, view};
+
+/// Prints these messages; goes on after one that is not there.
+pub fn run(session: &Session, ids: &[String], form: Form) -> Result<Exit> {
+    let spool = session.spool()?;
+    let held = LocksHeld::now();
+    let mut out = say::output();
+    let mut ends = Vec::new();
+    for text in ids {
+        let id = match session.id(text) {
+            Ok(id) => id,
+            Err(error) => {
+                say::problem(&format!("{error:#}"));
+                ends.push(Exit::Data);
+                continue;
+            }
+        };
+        // Between finding and reading it may move on: then it is found again.
+        let mut found = None;
+        for _ in 0..3 {
+            let Some((state, name)) = spool.find(&id)? else { break };
+            found = view(&spool, &session.settings, &held, state, &name)?;
+            if found.is_some() {
+                break;
+            }
+        }
+        match found {
+            Some(view) => {
+                let log = spool.read_log(&id)?;
+                print(&mut out, &view, &log, form)?;
+                ends.push(Exit::Ok);
+            }
+            None => {
+                say::problem(&format!("{id} is not in the spool"));
+                ends.push(Exit::NoInput);
+            }
+        }
+    }
+    out.flush()?;
+    Ok(over_all(&ends))
+}
+
+fn print(out: &mut impl Write, view: &View, log: &[u8], form: Form) -> Result<()> {
+    if form == Form::Json {
+        return say::json(out, view);
+    }
+    say::line(out, view.id.as_str())?;
+    let active = if view.active { ", somebody is at work on it" } else { "" };
+    field(out, "state", &format!("{}{active}", view.state))?;
+    if let Some(text) = &view.text {
+        return field(out, "trouble", text);
+    }
+    field(out, "sender", &format!("<{}>", view.sender))?;
+    field(out, "subject", view.subject.as_deref().unwrap_or("-"))?;
+    field(out, "size", &format!("{} bytes", view.size))?;
+    field(out, "arrival", &view.arrival.to_string())?;
+    if let Some(envid) = &view.envid {
+        field(out, "envid", envid)?;
+    }
+    if let Some(first) = &view.resend_of {
+        field(out, "resend of", first.as_str())?;
+    }
+    if let Some(next) = view.next_attempt {
+        field(out, "next", &next.to_string())?;
+    }
+    if let Some(expires) = view.expires {
+        field(out, "expires", &expires.to_string())?;
+    }
+    for recipient in &view.recipients {
+        say::line(out, &format!("  {}", of_recipient(recipient)))?;
+    }
+    for line in log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        if let Ok(record) = serde_json::from_slice::<Record>(line) {
+            for text in of_record(&view.id, &record, &view.recipients) {
+                say::line(out, &format!("  {}  {text}", record.at))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn field(out: &mut impl Write, name: &str, text: &str) -> Result<()> {
+    say::line(out, &format!("  {name:<10}{text}"))
+}
+
+fn of_recipient(recipient: &RecipientView) -> String {
+    let mut text = format!("{}: {}", recipient.shown(), recipient.state.word());
+    if recipient.maybe_delivered {
+        text.push_str(", maybe delivered: its last attempt ended unseen");
+    }
+    if let Some(transport) = &recipient.transport {
+        text.push_str(&format!(" via {transport}"));
+    }
+    if let Some(status) = recipient.status {
+        text.push_str(&format!(": {status}"));
+    }
+    if !recipient.text.is_empty() {
+        text.push_str(&format!(" {}", recipient.text));
+    }
+    if let Some(remote) = &recipient.remote_id {
+        text.push_str(&format!(" (their id: {remote})"));
+    }
+    if recipient.attempts > 0 {
+        text.push_str(&format!("; attempts: {}", recipient.attempts));
+    }
+    text
+}
+
+/// What a record says, one line for each thing that happened.
+pub fn of_record(id: &QueueId, record: &Record, recipients: &[RecipientView]) -> Vec<String> {
+    let names = |places: &[usize]| -> String {
+        let name =
+            |place: &usize| recipients.get(*place).map_or(format!("recipient {place} of {id}"), RecipientView::shown);
+        places.iter().map(name).collect::<Vec<_>>().join(", ")
+    };
+    match &record.event {
+        Event::Attempt { transport, attempt, recipients } => {
+            vec![format!("attempt {attempt} via {transport}: {}", names(recipients))]
+        }
+        Event::Result { transport, results } => results
+            .iter()
+            .map(|decision| {
+                let via = transport.as_ref().map_or(String::new(), |name| format!(" via {name}"));
+                let next = decision.next.map_or(String::new(), |next| format!("; next {next}"));
+                let text = if decision.text.is_empty() { String::new() } else { format!(" {}", decision.text) };
+                format!(
+                    "{}{via}: {}: {}{text}{next}",
+                    decision.state.word(),
+                    names(&decision.recipients),
+                    decision.status
+                )
+            })
+            .collect(),
+        Event::Held => vec!["held".to_owned()],
+        Event::Released => vec!["released".to_owned()],
+    }
+}

@@ -1,0 +1,146 @@
+//! The queue as a table that fits the terminal, and as JSON Lines.
+
+use std::io::Write;
+
+use anyhow::Result;
+use bytesize::ByteSize;
+
+use crate::mail::file_name::FileName;
+use crate::mail::history::RecipientState;
+use crate::mail::printable;
+use crate::mail::time::{self, Timestamp};
+use crate::spool::State;
+use crate::sys::locks_held::LocksHeld;
+use crate::sys::terminal_columns;
+use crate::verbs::exit::Exit;
+use crate::verbs::say;
+use crate::verbs::session::{Form, Session};
+
+use super::view::{View, view};
+
+/// What the report lists: all that is not finished, and all that failed.
+const LISTED: [State; 5] = [State::New, State::Cur, State::Hold, State::Corrupt, State::Failed];
+
+/// Messages after which what was printed is shown, however many follow.
+const FIRST_PAGE: usize = 40;
+
+/// Prints the queue, oldest message first.
+pub fn run(session: &Session, form: Form) -> Result<Exit> {
+    let spool = session.spool()?;
+    let mut listed: Vec<(State, FileName)> = Vec::new();
+    for state in LISTED {
+        listed.extend(spool.sorted(state)?.into_iter().map(|name| (state, name)));
+    }
+    listed.sort_by(|a, b| a.1.id.cmp(&b.1.id));
+    let held = LocksHeld::now();
+    let mut out = say::output();
+    let mut table = Table::new(session.now());
+    for (number, (state, name)) in listed.iter().enumerate() {
+        let Some(view) = view(&spool, &session.settings, &held, *state, name)? else { continue };
+        // A message that was taken out by the operator has not failed.
+        if *state == State::Failed
+            && !view.recipients.iter().any(|one| one.state == RecipientState::Failed)
+            && view.text.is_none()
+        {
+            continue;
+        }
+        match form {
+            Form::Json => say::json(&mut out, &view)?,
+            Form::Text => table.row(&mut out, &view)?,
+        }
+        if number == FIRST_PAGE {
+            out.flush()?;
+        }
+    }
+    if form == Form::Text {
+        table.end(&mut out)?;
+    }
+    out.flush()?;
+    Ok(Exit::Ok)
+}
+
+struct Table {
+    now: Timestamp,
+    columns: usize,
+    rows: usize,
+    bytes: u64,
+    by_state: Vec<(&'static str, usize)>,
+}
+
+/// Columns when the output is no terminal: whatever there is, it is not cut.
+const NO_LIMIT: usize = 100_000;
+
+impl Table {
+    fn new(now: Timestamp) -> Table {
+        Table {
+            now,
+            columns: terminal_columns(std::io::stdout()).unwrap_or(NO_LIMIT),
+            rows: 0,
+            bytes: 0,
+            by_state: Vec::new(),
+        }
+    }
+
+    fn row(&mut self, out: &mut impl Write, view: &View) -> Result<()> {
+        let id = view.id.as_str();
+        if self.rows == 0 {
+            let width = printable::width(id);
+            let head = format!("{}  {:<8}{:>9}{:>7}  {}", printable::fit("ID", width), "STATE", "SIZE", "AGE", "NEXT");
+            self.print(out, &head)?;
+        }
+        self.rows += 1;
+        self.bytes += view.size;
+        match self.by_state.iter_mut().find(|(state, _)| *state == view.state) {
+            Some((_, count)) => *count += 1,
+            None => self.by_state.push((view.state, 1)),
+        }
+        let state = format!("{}{}", view.state, if view.active { "*" } else { "" });
+        let size = ByteSize(view.size).display().si_short().to_string();
+        let age = time::span(self.now.since(view.arrival));
+        self.print(out, &format!("{id}  {state:<8}{size:>9}{age:>7}  {}", self.next(view)))?;
+        let to: Vec<String> = view.recipients.iter().take(4).map(|recipient| recipient.shown()).collect();
+        let more = view.recipients.len().saturating_sub(4);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let subject = view.subject.as_ref().map_or(String::new(), |subject| format!("  \"{subject}\""));
+        if view.text.is_none() {
+            self.print(out, &format!("    <{}> to {}{more}{subject}", view.sender, to.join(", ")))?;
+        }
+        let trouble =
+            view.recipients.iter().find(|recipient| !recipient.text.is_empty() && is_trouble(recipient.state));
+        let status =
+            trouble.and_then(|recipient| recipient.status).map_or(String::new(), |status| format!("{status} "));
+        let text = view.text.as_ref().or(trouble.map(|recipient| &recipient.text));
+        match text {
+            Some(text) => self.print(out, &format!("    ({status}{text})")),
+            None => Ok(()),
+        }
+    }
+
+    fn next(&self, view: &View) -> String {
+        match view.next_attempt {
+            Some(next) if next > self.now => format!("in {}", time::span(next.since(self.now))),
+            Some(_) => "now".to_owned(),
+            None => "-".to_owned(),
+        }
+    }
+
+    fn end(&self, out: &mut impl Write) -> Result<()> {
+        if self.rows == 0 {
+            return self.print(out, "The queue is empty.");
+        }
+        let states: Vec<String> = self.by_state.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        let size = ByteSize(self.bytes).display().si_short();
+        let plural = if self.rows == 1 { "message" } else { "messages" };
+        self.print(out, &format!("{} {plural}, {size}: {}", self.rows, states.join(", ")))
+    }
+
+    fn print(&self, out: &mut impl Write, text: &str) -> Result<()> {
+        let text = printable::line(text);
+        let cut = if printable::width(&text) > self.columns { printable::fit(&text, self.columns) } else { text };
+        Ok(writeln!(out, "{}", cut.trim_end())?)
+    }
+}
+
+fn is_trouble(state: RecipientState) -> bool {
+    matches!(state, RecipientState::Owed | RecipientState::Failed)
+}

@@ -1,0 +1,171 @@
+//! The transports, one line each, and the runner. Reads what is on disk; connects to nothing.
+
+use std::io::Write;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::agents::transport::Transport;
+use crate::mail::history::History;
+use crate::mail::printable;
+use crate::mail::route::Types;
+use crate::mail::time::Timestamp;
+use crate::spool::gate::{Breaker, Gate};
+use crate::spool::listing::Entry;
+use crate::spool::{Spool, State};
+use crate::sys::locks_held::LocksHeld;
+use crate::verbs::exit::Exit;
+use crate::verbs::flush::lane::{Reach, paused};
+use crate::verbs::flush::message::{Patience, Plan, plan};
+use crate::verbs::say;
+use crate::verbs::session::{Form, Session};
+
+#[derive(Serialize)]
+struct Row<'a> {
+    transport: &'a str,
+    kind: &'static str,
+    state: &'static str,
+    text: String,
+    types: Vec<&'a str>,
+    outbound: bool,
+    inbound: bool,
+    owed: usize,
+    active: usize,
+    next_attempt: Option<Timestamp>,
+    breaker: Option<&'a Breaker>,
+}
+
+#[derive(Serialize)]
+struct RunnerRow {
+    runner: &'static str,
+    owed: usize,
+    next_attempt: Option<Timestamp>,
+}
+
+/// What waits for a transport.
+#[derive(Clone, Default)]
+struct Load {
+    owed: usize,
+    active: usize,
+    next: Option<Timestamp>,
+}
+
+impl Load {
+    fn add_next(&mut self, next: Timestamp) {
+        self.next = Some(self.next.map_or(next, |first| first.min(next)));
+    }
+}
+
+/// Prints the state of every transport, and of the runner.
+pub fn run(session: &Session, form: Form) -> Result<Exit> {
+    let spool = session.spool()?;
+    let held = LocksHeld::now();
+    let transports = &session.settings.transports;
+    let (loads, all) = loads(session, &spool, &held)?;
+    let mut out = say::output();
+    if form == Form::Text {
+        let head =
+            format!("{:<16}{:<9}{:<11}{:<12}{:>6}{:>8}  ", "TRANSPORT", "KIND", "STATE", "TYPES", "OWED", "ACTIVE");
+        say::line(&mut out, &format!("{head}TEXT"))?;
+    }
+    for (transport, load) in transports.iter().zip(&loads) {
+        let gate = spool.gate(&transport.name)?;
+        let (state, text) = state(session, transport, &gate);
+        let row = Row {
+            transport: &transport.name,
+            kind: transport.kind(),
+            state,
+            text,
+            types: types(transport),
+            outbound: transport.claims.types != Types::Only(Vec::new()) || !transport.claims.patterns.is_empty(),
+            inbound: false,
+            owed: load.owed,
+            active: load.active,
+            next_attempt: load.next,
+            breaker: gate.breaker.as_ref().filter(|breaker| breaker.config == transport.fingerprint),
+        };
+        match form {
+            Form::Json => say::json(&mut out, &row)?,
+            Form::Text => {
+                let name = printable::fit(row.transport, 15);
+                let types = printable::fit(&row.types.join(","), 11);
+                let numbers = format!("{:>6}{:>8}", row.owed, row.active);
+                say::line(
+                    &mut out,
+                    &format!("{name} {:<9}{:<11}{types} {numbers}  {}", row.kind, row.state, row.text),
+                )?;
+            }
+        }
+    }
+    let runner = spool.runner(&held)?.map_or("none", |runner| runner.word());
+    let row = RunnerRow { runner, owed: all.owed, next_attempt: all.next };
+    match form {
+        Form::Json => say::json(&mut out, &row)?,
+        Form::Text => {
+            let next = row.next_attempt.map_or(String::new(), |next| format!(", next attempt {next}"));
+            let runner =
+                if runner == "none" { "no runner is at work".to_owned() } else { format!("{runner} is at work") };
+            say::line(&mut out, &format!("{runner}; {} recipients owed{next}", row.owed))?;
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Ok)
+}
+
+fn types(transport: &Transport) -> Vec<&str> {
+    match &transport.claims.types {
+        Types::Any => vec!["*"],
+        Types::Only(types) => types.iter().map(|kind| kind.as_str()).collect(),
+    }
+}
+
+/// A transport's state in one word and one sentence.
+fn state(session: &Session, transport: &Transport, gate: &Gate) -> (&'static str, String) {
+    if let Some(text) = paused(gate, session.now()) {
+        return ("paused", text);
+    }
+    if session.reach == Reach::Offline && transport.is_remote() {
+        return ("offline", "offline, as asked".to_owned());
+    }
+    if let Some(breaker) = gate.breaker.as_ref().filter(|breaker| breaker.config == transport.fingerprint) {
+        let text = format!("broken since {}, tried again {}: {}", breaker.since, breaker.until, breaker.text);
+        return ("failure", text);
+    }
+    match &gate.probe {
+        Some(probe) if !probe.ok => ("offline", format!("at {}: {}", probe.at, probe.text)),
+        Some(probe) => ("available", format!("probed at {}", probe.at)),
+        None => ("available", "ready".to_owned()),
+    }
+}
+
+/// What waits for each transport, and in all.
+fn loads(session: &Session, spool: &Spool, held: &LocksHeld) -> Result<(Vec<Load>, Load)> {
+    let settings = &session.settings;
+    let mut loads = vec![Load::default(); settings.transports.len()];
+    let mut all = Load::default();
+    for state in [State::New, State::Cur] {
+        for entry in spool.entries(state)? {
+            let Entry::Message(name) = entry? else { continue };
+            let Ok(message) = spool.read(state, &name) else { continue };
+            let history = History::read(message.envelope.recipients.len(), &spool.read_log(&name.id)?);
+            let next = name.due.unwrap_or(message.envelope.arrival);
+            let active = message.is_active(held);
+            for place in history.owed() {
+                all.owed += 1;
+                all.add_next(next);
+                let plan = plan(settings, &message.envelope, &history, place, session.now(), Patience::None);
+                if let Plan::Give(lane) = plan {
+                    loads[lane].owed += 1;
+                    loads[lane].add_next(next);
+                }
+            }
+            let at_work = history.recipients.iter().filter(|progress| active && progress.outcome_unknown);
+            let names: std::collections::BTreeSet<&String> =
+                at_work.filter_map(|progress| progress.transport.as_ref()).collect();
+            for lane in names.into_iter().filter_map(|name| settings.transport(name)) {
+                loads[lane].active += 1;
+            }
+        }
+    }
+    Ok((loads, all))
+}

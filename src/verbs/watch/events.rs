@@ -1,0 +1,187 @@
+//! What `watch` tells: one line for each event, as text or as JSON.
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::mail::history::RecipientState;
+use crate::mail::id::QueueId;
+use crate::mail::status::Status;
+use crate::mail::time::Timestamp;
+use crate::spool::Spool;
+use crate::spool::listing::Entry;
+use crate::sys::clock::Clock;
+use crate::verbs::flush::Rest;
+use crate::verbs::flush::observer::{Handled, Observer};
+use crate::verbs::flush::voices::sentence;
+use crate::verbs::say;
+use crate::verbs::session::{Form, Voice};
+
+/// Prints events, from any thread.
+#[derive(Debug)]
+pub struct Events {
+    voice: Voice,
+    form: Form,
+    clock: Clock,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    queued: HashSet<QueueId>,
+    strays: HashSet<PathBuf>,
+}
+
+#[derive(Default, Serialize)]
+struct Line<'a> {
+    event: &'static str,
+    at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transport: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<RecipientState>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+struct Shutdown {
+    event: &'static str,
+    at: Timestamp,
+    reason: String,
+    complete: bool,
+    inbound: usize,
+    outbound: usize,
+    queued: usize,
+    next_attempt: Option<Timestamp>,
+}
+
+impl Events {
+    /// Nothing seen yet.
+    pub fn new(voice: Voice, form: Form, clock: Clock) -> Events {
+        Events { voice, form, clock, seen: Mutex::default() }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now().into()
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever reads this may be gone; delivering goes on.
+    fn print(&self, line: &impl Serialize, words: &str) {
+        let mut out = say::output();
+        let printed = match self.form {
+            Form::Json => say::json(&mut out, line),
+            Form::Text if self.voice == Voice::Quiet => Ok(()),
+            Form::Text => say::line(&mut out, &format!("{} {words}", self.now())),
+        };
+        let _ = printed.and_then(|()| Ok(out.flush()?));
+    }
+
+    /// Something about the run itself.
+    pub fn status(&self, text: &str) {
+        self.print(&Line { event: "status", at: self.now(), text: Some(text), ..Line::default() }, text);
+    }
+
+    /// A file that is no message; told once.
+    pub fn stray(&self, path: &Path) {
+        if self.seen().strays.insert(path.to_owned()) {
+            self.problem(&format!("{} is not a message of this spool; it is left alone", path.display()));
+        }
+    }
+
+    /// Forgets messages that are not queued any more, when there are many more of them than of queued ones.
+    pub fn forget_gone(&self, spool: &Spool, queued: usize) -> Result<()> {
+        let mut seen = self.seen();
+        if seen.queued.len() < 2 * queued + 1000 {
+            return Ok(());
+        }
+        let mut still = HashSet::new();
+        for state in super::WATCHED {
+            for entry in spool.entries(state)? {
+                if let Entry::Message(name) = entry?
+                    && seen.queued.contains(&name.id)
+                {
+                    still.insert(name.id);
+                }
+            }
+        }
+        seen.queued = still;
+        Ok(())
+    }
+
+    /// The last line: why it ends, and what is left.
+    pub fn shutdown(&self, signal: i32, complete: bool, rest: &Rest) {
+        let reason = format!("signal {signal}");
+        let next = rest.next.map_or(String::new(), |next| format!(", next attempt {next}"));
+        let how = if complete { "" } else { "; hand-offs were cut short" };
+        let words =
+            format!("shutdown: {reason}; {} messages queued, {} recipients owed{next}{how}", rest.messages, rest.owed);
+        let line = Shutdown {
+            event: "shutdown",
+            at: self.now(),
+            reason,
+            complete,
+            inbound: 0,
+            outbound: 0,
+            queued: rest.messages,
+            next_attempt: rest.next,
+        };
+        self.print(&line, &words);
+    }
+}
+
+impl Observer for Events {
+    fn handled(&self, handled: &Handled) {
+        let event = match handled.state {
+            RecipientState::Delivered | RecipientState::Relayed => "sent",
+            RecipientState::Failed => "failed",
+            RecipientState::Owed | RecipientState::Async => "deferred",
+            RecipientState::Cancelled => "status",
+        };
+        let line = Line {
+            event,
+            at: self.now(),
+            id: Some(handled.id.as_str()),
+            r#type: Some(handled.address.kind().as_str()),
+            address: Some(handled.address.text()),
+            transport: handled.transport.as_deref(),
+            state: Some(handled.state),
+            status: Some(handled.status),
+            text: Some(&handled.text),
+            next_attempt: handled.next,
+        };
+        self.print(&line, &sentence(handled));
+    }
+
+    fn problem(&self, text: &str) {
+        if self.form == Form::Json {
+            self.print(&Line { event: "error", at: self.now(), text: Some(text), ..Line::default() }, text);
+        }
+        say::problem(text);
+    }
+
+    fn picked_up(&self, id: &QueueId) {
+        if self.seen().queued.insert(id.clone()) {
+            let line = Line { event: "queued", at: self.now(), id: Some(id.as_str()), ..Line::default() };
+            self.print(&line, &format!("{id}: queued"));
+        }
+    }
+}

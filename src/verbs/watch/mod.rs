@@ -1,0 +1,168 @@
+//! `watch`: deliver as mail arrives and as attempts fall due, until told to stop.
+//!
+//! It is `flush` in a loop. Notifications only end the waiting early; the full look at the names, after each of them
+//! and on a timer, is the truth. So a lost notification costs a minute, and no state is kept that could be wrong.
+
+pub mod events;
+pub mod wakeup;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::mail::id::QueueId;
+use crate::mail::time::Timestamp;
+use crate::spool::gate::Gate;
+use crate::spool::runner::Runner;
+use crate::spool::{Spool, State};
+use crate::sys::signals::{Hangup, Signals};
+
+use super::exit::Exit;
+use super::flush::Rest;
+use super::flush::engine::{Engine, Orders};
+use super::flush::observer::Observer;
+use super::session::{Form, Session};
+use super::settings::{Settings, Source};
+use events::Events;
+use wakeup::{Reason, Wakeup};
+
+/// What `watch` is asked to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Hand-offs at once, all transports together.
+    pub jobs: Option<usize>,
+    /// In what form events are printed.
+    pub form: Form,
+}
+
+/// How long it waits at most before it looks again, whatever it was told.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// How soon it looks again at a message that was not safe on disk yet, or that somebody else had claimed.
+const SOON: Duration = Duration::from_millis(50);
+
+/// Delivers until told to stop. `reload` reads the configuration anew.
+pub fn run(session: &Session, options: &Options, reload: &dyn Fn() -> Result<Settings>) -> Result<Exit> {
+    let mut session = session.clone();
+    let spool = session.spool()?;
+    spool.verify()?;
+    let signals = Signals::listen(Hangup::Reloads)?;
+    let _presence = spool.announce(Runner::Watch)?;
+    let events = Events::new(session.voice, options.form, session.clock.clone());
+    let mut wakeup = Wakeup::new(&spool, config_file(&session.settings.source).as_deref(), &events)?;
+    let mut watch = Watch { parked: HashSet::new(), gates: Vec::new(), soon: SOON };
+    let mut reason = Reason::Timer;
+    loop {
+        if matches!(reason, Reason::Reload) || signals.take_reload() {
+            watch.reload(&mut session, &spool, &events, reload);
+            wakeup.follow_config(config_file(&session.settings.source).as_deref());
+        }
+        let wait = watch.pass(&session, &spool, &signals, &events, options, reason)?;
+        if signals.stop_requested().is_some() {
+            break;
+        }
+        reason = wakeup.wait(&signals, wait, &spool, &events)?;
+        if signals.stop_requested().is_some() {
+            break;
+        }
+    }
+    let rest = Rest::count(&spool, session.now())?;
+    let complete = !signals.abort_requested();
+    events.shutdown(signals.stop_requested().unwrap_or(0), complete, &rest);
+    Ok(if complete { Exit::Ok } else { Exit::Signal(signals.stop_requested().unwrap_or(0)) })
+}
+
+fn config_file(source: &Source) -> Option<std::path::PathBuf> {
+    match source {
+        Source::File(path) | Source::BuiltIn(path) => Some(path.clone()),
+    }
+}
+
+struct Watch {
+    /// Messages that are due and wait for something else than time: looked at again on the timer, or when a
+    /// transport's state has changed.
+    parked: HashSet<QueueId>,
+    gates: Vec<Gate>,
+    soon: Duration,
+}
+
+impl Watch {
+    /// One pass over what is due; says how long to wait for the next.
+    fn pass(
+        &mut self,
+        session: &Session,
+        spool: &Spool,
+        signals: &Signals,
+        events: &Events,
+        options: &Options,
+        reason: Reason,
+    ) -> Result<Duration> {
+        let mut gates = Vec::new();
+        for transport in &session.settings.transports {
+            gates.push(spool.gate(&transport.name)?);
+        }
+        let now = session.now();
+        let opened = gates != self.gates || gates.iter().any(|gate| opens_by(gate, now));
+        if reason == Reason::Timer || opened {
+            self.parked.clear();
+        }
+        spool.sweep_if_due(now)?;
+        let due = spool.look_for_due(now, |state, name| events.stray(&spool.path_of_state(state).join(name)))?;
+        events.forget_gone(spool, due.len() + due.later())?;
+        let engine = Engine { spool, settings: &session.settings, clock: &session.clock, signals, observer: events };
+        let orders = Orders { reach: session.reach, jobs: options.jobs, ..Orders::all() };
+        let tally = engine.run(&due, &orders, &self.parked)?;
+        self.parked.extend(tally.left);
+        self.gates = gates;
+        // What we did ourselves to the transports' states is no news.
+        for (gate, transport) in self.gates.iter_mut().zip(&session.settings.transports) {
+            *gate = spool.gate(&transport.name)?;
+        }
+        let pause_ends = self.gates.iter().filter_map(ends).filter(|end| *end > now).min();
+        let next = if due.is_empty() { due.next() } else { spool.look_for_due(now, |_, _| {})?.next() };
+        let next = [next, pause_ends].into_iter().flatten().min();
+        let until_next = next.map(|next| next.since(session.now()).max(Duration::from_millis(10)));
+        let wait = until_next.map_or(LOOK_AGAIN, |wait| wait.min(LOOK_AGAIN));
+        if tally.busy == 0 {
+            self.soon = SOON;
+            return Ok(wait);
+        }
+        let soon = self.soon;
+        self.soon = (self.soon * 2).min(LOOK_AGAIN);
+        Ok(wait.min(soon))
+    }
+
+    fn reload(&mut self, session: &mut Session, spool: &Spool, events: &Events, reload: &dyn Fn() -> Result<Settings>) {
+        match reload() {
+            Ok(settings) if settings.spool != session.settings.spool => {
+                events.problem(&format!(
+                    "the configuration names another spool, {}; watch stays with {} until it is started anew",
+                    settings.spool.display(),
+                    spool.path().display()
+                ));
+                session.settings = Settings { spool: session.settings.spool.clone(), ..settings };
+            }
+            Ok(settings) => {
+                session.settings = settings;
+                events.status("the configuration was read anew");
+            }
+            Err(error) => events.problem(&format!("{error:#}; the configuration stays as it was")),
+        }
+        self.parked.clear();
+    }
+}
+
+/// When a closed gate opens by itself.
+fn ends(gate: &Gate) -> Option<Timestamp> {
+    let pause = gate.pause.as_ref().and_then(|pause| pause.until);
+    let breaker = gate.breaker.as_ref().map(|breaker| breaker.until);
+    [pause, breaker].into_iter().flatten().min()
+}
+
+fn opens_by(gate: &Gate, now: Timestamp) -> bool {
+    ends(gate).is_some_and(|end| end <= now)
+}
+
+/// The states that new work appears in.
+const WATCHED: [State; 2] = [State::New, State::Cur];
