@@ -1,0 +1,197 @@
+//! The arguments of `enqueue`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{ArgAction, ValueEnum};
+
+use crate::mail::address::{Address, Sender};
+use crate::mail::envelope::{AfterSent, EnvelopeId, Notify, Priority, Ret};
+use crate::mail::printable;
+use crate::mail::time::{Timestamp, parse_span};
+use crate::verbs::enqueue::{self, Begin, Effort, From, HeaderUse, Options, Rehearsal};
+use crate::verbs::exit::{Exit, Refusal, refuse};
+use crate::verbs::session::Session;
+
+/// The arguments as they are written.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The envelope sender; '' is the null sender.
+    #[arg(short = 'f', long = "from", value_name = "SENDER", allow_hyphen_values = true)]
+    sender: Option<String>,
+    /// Read recipients from To, Cc and Bcc, remove Bcc, add a missing Date and Message-ID.
+    #[arg(short = 't', long = "read-recipients")]
+    header: bool,
+    /// A recipient; may be given again.
+    #[arg(long = "to", value_name = "[TYPE:]ADDR", action = ArgAction::Append, allow_hyphen_values = true)]
+    to: Vec<String>,
+    /// Recipients.
+    #[arg(value_name = "ADDR")]
+    recipients: Vec<String>,
+    /// Do not attempt before this time.
+    #[arg(long, value_name = "TIME")]
+    not_before: Option<String>,
+    /// Do not attempt for so long; wins over --not-before.
+    #[arg(long, value_name = "SPAN")]
+    delay: Option<String>,
+    /// Give up at this time.
+    #[arg(long, value_name = "TIME")]
+    deliver_by: Option<String>,
+    /// When to report: never, or a list of success, failure, delay.
+    #[arg(long, value_name = "WHEN")]
+    notify: Option<String>,
+    /// How much of the message a report carries.
+    #[arg(long, value_name = "WHAT")]
+    ret: Option<RetArg>,
+    /// Your own name for the message, for reports.
+    #[arg(long, value_name = "ID")]
+    envid: Option<String>,
+    /// Where reports go, instead of to the sender.
+    #[arg(long, value_name = "ADDR", allow_hyphen_values = true)]
+    report_to: Option<String>,
+    /// Whose turn it is among messages that are due.
+    #[arg(long, value_name = "LEVEL")]
+    priority: Option<PriorityArg>,
+    /// File a copy in this Maildir when all have the message.
+    #[arg(long, value_name = "MAILDIR", conflicts_with_all = ["keep", "delete"])]
+    sent: Option<PathBuf>,
+    /// Keep the message in the spool when all have it.
+    #[arg(long, conflicts_with = "delete")]
+    keep: bool,
+    /// Delete the message when all have it.
+    #[arg(long)]
+    delete: bool,
+    /// Set the message aside until it is released.
+    #[arg(long, conflicts_with_all = ["now", "wait"])]
+    hold: bool,
+    /// Use this transport and no other.
+    #[arg(long, value_name = "NAME")]
+    transport: Option<String>,
+    /// Attempt it at once, in this process.
+    #[arg(long)]
+    now: bool,
+    /// Attempt it and wait for the outcome, which becomes the exit status.
+    #[arg(long, value_name = "SECS", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    wait: Option<String>,
+    /// Take every message of an mbox on standard input.
+    #[arg(long, conflicts_with_all = ["maildir", "now", "wait"])]
+    mbox: bool,
+    /// Take every message of this Maildir.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["now", "wait"])]
+    maildir: Option<PathBuf>,
+    /// Queue nothing; say who would take each recipient.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print JSON Lines.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum RetArg {
+    /// All of it.
+    Full,
+    /// Its header.
+    Hdrs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PriorityArg {
+    /// Before all others.
+    Urgent,
+    /// In order of submission.
+    Normal,
+    /// After all others.
+    Nonurgent,
+}
+
+/// Checks the arguments and runs the verb.
+pub fn run(args: Args, session: &Session) -> Result<Exit> {
+    enqueue::run(session, &args.options(session)?)
+}
+
+impl Args {
+    fn options(self, session: &Session) -> Result<Options> {
+        let now = session.now();
+        let after_sent = match &self.sent {
+            Some(folder) => {
+                let path = std::path::absolute(folder)?;
+                let Some(text) = path.to_str() else { return refuse(Exit::Usage, "--sent: the path is not UTF-8") };
+                AfterSent::Sent(text.to_owned())
+            }
+            None if self.keep => AfterSent::Keep,
+            None if self.delete => AfterSent::Delete,
+            None => AfterSent::Default,
+        };
+        let recipients = self.to.iter().chain(&self.recipients);
+        Ok(Options {
+            sender: self.sender.as_deref().map(|text| sender("-f", text)).transpose()?,
+            report_to: self.report_to.as_deref().map(|text| sender("--report-to", text)).transpose()?,
+            recipients: recipients.map(|text| recipient(text)).collect::<Result<_>>()?,
+            header: if self.header { HeaderUse::Recipients } else { HeaderUse::None },
+            not_before: match &self.delay {
+                Some(text) => Some(now.after(usage("--delay", text, parse_span(text))?)),
+                None => time("--not-before", self.not_before.as_deref(), now)?,
+            },
+            deliver_by: time("--deliver-by", self.deliver_by.as_deref(), now)?,
+            notify: self.notify.as_deref().map(|text| usage("--notify", text, Notify::parse(text))).transpose()?,
+            ret: self.ret.map(|ret| match ret {
+                RetArg::Full => Ret::Full,
+                RetArg::Hdrs => Ret::Hdrs,
+            }),
+            envid: self.envid.as_deref().map(|text| usage("--envid", text, EnvelopeId::parse(text))).transpose()?,
+            priority: match self.priority {
+                Some(PriorityArg::Urgent) => Priority::Urgent,
+                Some(PriorityArg::Nonurgent) => Priority::Nonurgent,
+                Some(PriorityArg::Normal) | None => Priority::Normal,
+            },
+            after_sent,
+            begin: if self.hold { Begin::Held } else { Begin::Queued },
+            transport: self.transport,
+            effort: match (&self.wait, self.now) {
+                (Some(text), _) if text.is_empty() => Effort::Outcome(None),
+                (Some(text), _) => Effort::Outcome(Some(span_or_seconds(text)?)),
+                (None, true) => Effort::Attempt,
+                (None, false) => Effort::Queue,
+            },
+            from: match self.maildir {
+                Some(path) => From::Maildir(path),
+                None if self.mbox => From::Mbox,
+                None => From::Stdin,
+            },
+            rehearsal: if self.dry_run { Rehearsal::Yes } else { Rehearsal::No },
+            form: super::verbs::form(self.json),
+        })
+    }
+}
+
+fn recipient(text: &str) -> Result<Address> {
+    Address::parse(text).map_err(|error| bad_address("recipient", text, error))
+}
+
+fn sender(what: &str, text: &str) -> Result<Sender> {
+    Sender::parse(text).map_err(|error| bad_address(what, text, error))
+}
+
+fn bad_address(what: &str, text: &str, error: crate::mail::address::BadAddress) -> anyhow::Error {
+    let shown: String = printable::line(text).chars().take(60).collect();
+    Refusal::new(Exit::Data, format!("{what} {shown:?} {error}; nothing was queued")).into()
+}
+
+fn time(key: &str, text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>> {
+    text.map(|text| usage(key, text, Timestamp::parse(text, now))).transpose()
+}
+
+fn usage<T, E: std::fmt::Display>(key: &str, text: &str, parsed: Result<T, E>) -> Result<T> {
+    parsed.or_else(|error| {
+        let shown: String = printable::line(text).chars().take(60).collect();
+        refuse(Exit::Usage, format!("{key} {shown:?}: {error}"))
+    })
+}
+
+fn span_or_seconds(text: &str) -> Result<std::time::Duration> {
+    match text.parse::<u64>() {
+        Ok(seconds) => Ok(std::time::Duration::from_secs(seconds)),
+        Err(_) => usage("--wait", text, parse_span(text)),
+    }
+}

@@ -1,0 +1,244 @@
+//! The arguments of all other verbs.
+
+use anyhow::Result;
+use clap::{Subcommand, ValueEnum};
+
+use crate::mail::address::Address;
+use crate::mail::pattern::Pattern;
+use crate::mail::printable;
+use crate::mail::status::Status;
+use crate::mail::time::{Timestamp, parse_span};
+use crate::verbs::exit::{Exit, refuse};
+use crate::verbs::flush::lane::Force;
+use crate::verbs::flush::voices::Bar;
+use crate::verbs::flush::{self, Owed};
+use crate::verbs::report::check::Probing;
+use crate::verbs::report::{self, Subject};
+use crate::verbs::session::{Form, Session};
+use crate::verbs::settings::Settings;
+use crate::verbs::{operate, watch};
+
+/// The form that a `--json` flag asks for.
+pub fn form(json: bool) -> Form {
+    if json { Form::Json } else { Form::Text }
+}
+
+/// Messages.
+#[derive(Debug, clap::Args)]
+pub struct Ids {
+    /// Queue ids.
+    #[arg(value_name = "ID", required = true)]
+    pub ids: Vec<String>,
+}
+
+/// The arguments of `flush`.
+#[derive(Debug, clap::Args)]
+pub struct Flush {
+    /// Only these messages, whatever their back-off.
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+    /// Only mail for this transport.
+    #[arg(long, value_name = "NAME")]
+    transport: Option<String>,
+    /// Only recipients that match.
+    #[arg(long, value_name = "PATTERN")]
+    to: Option<String>,
+    /// Send mail out; what flush does anyway.
+    #[arg(long)]
+    out: bool,
+    /// Ignore back-off and breakers; never hold, not-before or deliver-by.
+    #[arg(long)]
+    force: bool,
+    /// Hand-offs at once, all transports together.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Messages at most.
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Do nothing; say what would be done, and why.
+    #[arg(long)]
+    dry_run: bool,
+    /// Exit with 75 when mail is still queued.
+    #[arg(long)]
+    strict: bool,
+    /// Show a progress bar wherever the output goes.
+    #[arg(long)]
+    progress: bool,
+    /// Print JSON Lines.
+    #[arg(long)]
+    json: bool,
+    /// Let no more mail go to this transport.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["resume", "ids", "dry_run", "force"])]
+    pause: Option<String>,
+    /// Pause for so long.
+    #[arg(long = "for", value_name = "SPAN", requires = "pause")]
+    span: Option<String>,
+    /// Why it is paused.
+    #[arg(long, value_name = "TEXT", requires = "pause", default_value = "", hide_default_value = true)]
+    reason: String,
+    /// End a transport's pause and close its breaker.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["ids", "dry_run", "force"])]
+    resume: Option<String>,
+}
+
+impl Flush {
+    /// Checks the arguments and runs the verb.
+    pub fn run(self, session: &Session) -> Result<Exit> {
+        if let Some(name) = &self.pause {
+            let span = self.span.as_deref().map(|text| match parse_span(text) {
+                Ok(span) => Ok(span),
+                Err(error) => refuse(Exit::Usage, format!("--for {:?}: {error}", printable::line(text))),
+            });
+            return flush::pause(session, name, span.transpose()?, &printable::line(&self.reason));
+        }
+        if let Some(name) = &self.resume {
+            return flush::resume(session, name);
+        }
+        let to = self.to.as_deref().map(|text| match Pattern::parse(text) {
+            Ok(pattern) => Ok(pattern),
+            Err(error) => refuse(Exit::Usage, format!("--to {:?} {error}", printable::line(text))),
+        });
+        let options = flush::Options {
+            ids: self.ids,
+            transport: self.transport,
+            to: to.transpose()?,
+            force: if self.force { Force::BackoffAndBreaker } else { Force::No },
+            jobs: self.jobs.map(usize::from),
+            limit: self.limit,
+            owed: if self.strict { Owed::IsFailure } else { Owed::IsFine },
+            bar: if self.progress { Bar::Always } else { Bar::IfUseful },
+            form: form(self.json),
+        };
+        if self.dry_run { flush::explain::run(session, &options) } else { flush::run(session, &options) }
+    }
+}
+
+/// The arguments of `watch`.
+#[derive(Debug, clap::Args)]
+pub struct Watch {
+    /// Hand-offs at once, all transports together.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Print events as JSON Lines.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Watch {
+    /// Runs the verb; `reload` reads the configuration anew.
+    pub fn run(self, session: &Session, reload: &dyn Fn() -> Result<Settings>) -> Result<Exit> {
+        let options = watch::Options { jobs: self.jobs.map(usize::from), form: form(self.json) };
+        watch::run(session, &options, reload)
+    }
+}
+
+/// The arguments of `report`.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Report {
+    /// Only these messages, in full.
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+    /// Print JSON Lines.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    about: Option<About>,
+}
+
+#[derive(Debug, Subcommand)]
+enum About {
+    /// The transports and the runner.
+    Status,
+    /// The address types, and who takes them.
+    Types,
+    /// What happened, oldest first.
+    Log {
+        /// Only to these messages.
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+        /// From this time on; a span counts back from now.
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+    },
+    /// Counts by state, domain and age.
+    Stats,
+    /// Whether everything is as it should be.
+    Check {
+        /// Run the probes of all transports.
+        #[arg(long)]
+        probe: bool,
+    },
+    /// Give the result of a hand-off whose result was to come later.
+    Complete {
+        /// The message.
+        id: String,
+        /// The recipient.
+        #[arg(long, value_name = "ADDR")]
+        rcpt: String,
+        /// The result, as an enhanced status code: 2.0.0, 5.1.1.
+        #[arg(long, value_name = "STATUS")]
+        status: String,
+    },
+}
+
+impl Report {
+    /// Checks the arguments and runs the verb.
+    pub fn run(self, session: &Session) -> Result<Exit> {
+        let subject = match self.about {
+            None if self.ids.is_empty() => Subject::Queue,
+            None => Subject::Messages(self.ids),
+            Some(About::Status) => Subject::Status,
+            Some(About::Types) => Subject::Types,
+            Some(About::Log { ids, since }) => {
+                let since = since.map(|text| match ago(&text, session.now()) {
+                    Ok(time) => Ok(time),
+                    Err(error) => refuse(Exit::Usage, format!("--since: {error}")),
+                });
+                Subject::Log { since: since.transpose()?, ids }
+            }
+            Some(About::Stats) => Subject::Stats,
+            Some(About::Check { probe }) => Subject::Check(if probe { Probing::Yes } else { Probing::No }),
+            Some(About::Complete { id, rcpt, status }) => {
+                let Ok(address) = Address::parse(&rcpt) else {
+                    return refuse(Exit::Data, format!("{:?} is no address", printable::line(&rcpt)));
+                };
+                let Some(status) = Status::parse(&status) else {
+                    return refuse(Exit::Usage, "--status wants a status code of RFC 3463, such as 2.0.0 or 5.1.1");
+                };
+                return operate::complete(session, &id, &address, status);
+            }
+        };
+        report::run(session, &subject, form(self.json))
+    }
+}
+
+/// A time, or a span before now.
+fn ago(text: &str, now: Timestamp) -> Result<Timestamp, crate::mail::time::NotATime> {
+    match parse_span(text) {
+        Ok(span) => Ok(Timestamp::from_seconds(now.seconds().saturating_sub(span.as_secs()))),
+        Err(_) => Timestamp::parse(text, now),
+    }
+}
+
+/// Shells with completions.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Shell {
+    /// bash(1)
+    Bash,
+    /// zsh(1)
+    Zsh,
+    /// fish(1)
+    Fish,
+}
+
+impl Shell {
+    /// The completions, as they lie in the source tree.
+    pub fn script(self) -> &'static str {
+        match self {
+            Shell::Bash => include_str!("../../../completions/mspool.bash"),
+            Shell::Zsh => include_str!("../../../completions/_mspool"),
+            Shell::Fish => include_str!("../../../completions/mspool.fish"),
+        }
+    }
+}

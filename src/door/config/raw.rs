@@ -1,0 +1,104 @@
+//! The configuration as it is written: keys and types, nothing checked.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::mail::argv::distance;
+
+use super::trouble::ConfigError;
+
+/// A whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub spool: Option<Spanned<String>>,
+    pub hostname: Option<Spanned<String>>,
+    pub sender: Option<Spanned<String>>,
+    pub order: Option<Spanned<Vec<String>>>,
+    #[serde(default)]
+    pub queue: Queue,
+    #[serde(default)]
+    pub transport: BTreeMap<String, Spanned<Transport>>,
+    // What the manual reserves: read, and said to have no effect by `report check`.
+    pub inbound: Option<Spanned<toml::Value>>,
+    pub hook: Option<Spanned<toml::Value>>,
+    pub folders: Option<Spanned<toml::Value>>,
+    pub notify: Option<Spanned<toml::Value>>,
+    pub reports: Option<Spanned<toml::Value>>,
+    /// The file's text, for finding lines.
+    #[serde(skip)]
+    pub text: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    pub lifetime: Option<Spanned<String>>,
+    pub retry: Option<Retry>,
+    pub keep_sent: Option<Spanned<String>>,
+    pub keep_failed: Option<Spanned<String>>,
+    pub message_limit: Option<Spanned<String>>,
+    pub reserve: Option<Spanned<String>>,
+    pub delay_warning: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    pub first: Option<Spanned<String>>,
+    pub factor: Option<Spanned<f64>>,
+    pub max: Option<Spanned<String>>,
+    pub jitter: Option<Spanned<f64>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transport {
+    pub types: Option<Spanned<Vec<String>>>,
+    pub r#match: Option<Spanned<Vec<String>>>,
+    pub command: Option<Spanned<Vec<String>>>,
+    pub maildir: Option<Spanned<String>>,
+    pub results: Option<Spanned<String>>,
+    pub timeout: Option<Spanned<String>>,
+    pub parallel: Option<Spanned<i64>>,
+    pub relays: Option<bool>,
+    pub probe: Option<Spanned<Vec<String>>>,
+    pub resource: Option<Spanned<String>>,
+    pub connect: Option<Spanned<Vec<String>>>,
+    pub disconnect: Option<Spanned<Vec<String>>>,
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    pub async_timeout: Option<Spanned<String>>,
+    pub preprocess: Option<Spanned<toml::Value>>,
+}
+
+/// Reads a file's text.
+pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    match toml::from_str::<Config>(text) {
+        Ok(config) => Ok(Config { text: text.to_owned(), ..config }),
+        Err(error) => {
+            let line = error.span().map(|span| line_of(text, span.start));
+            Err(ConfigError::Invalid(path.to_owned(), line, explain(error.message())))
+        }
+    }
+}
+
+/// The line, from 1, that a byte of a text is in.
+pub fn line_of(text: &str, at: usize) -> usize {
+    text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// The parser's words in one line, with the key that was probably meant.
+fn explain(message: &str) -> String {
+    let one_line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let Some(key) = quoted.next().filter(|_| message.starts_with("unknown field")) else { return one_line };
+    let near = quoted.min_by_key(|known| distance(key, known));
+    match near.filter(|known| distance(key, known) <= 1 + known.len() / 3) {
+        Some(known) => format!("unknown key {key:?}; did you mean {known:?}?"),
+        None => format!("unknown key {key:?}; mspool.conf(5) lists those there are"),
+    }
+}
