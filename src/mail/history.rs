@@ -180,19 +180,16 @@ impl History {
     /// Takes one more record in.
     pub fn apply(&mut self, record: &Record) {
         match &record.event {
-            Event::Attempt { transport, recipients, .. } => {
-                for progress in some(&mut self.recipients, recipients) {
-                    progress.attempts += 1;
-                    progress.last_attempt = Some(record.at);
-                    progress.transport = Some(transport.clone());
-                    progress.outcome_unknown = true;
-                }
-            }
+            Event::Attempt { transport, recipients, .. } => each(&mut self.recipients, recipients, |progress| {
+                progress.attempts += 1;
+                progress.last_attempt = Some(record.at);
+                progress.transport = Some(transport.clone());
+                progress.outcome_unknown = true;
+            }),
             Event::Result { transport, results } => {
                 for decision in results {
-                    for progress in some(&mut self.recipients, &decision.recipients) {
-                        progress.decide(transport.as_deref(), decision);
-                    }
+                    let decide = |progress: &mut Progress| progress.decide(transport.as_deref(), decision);
+                    each(&mut self.recipients, &decision.recipients, decide);
                 }
             }
             Event::Held => {}
@@ -267,9 +264,13 @@ impl Progress {
     }
 }
 
-/// The recipients at these places; places that a damaged log made up are passed over.
-fn some<'a>(recipients: &'a mut [Progress], places: &'a [usize]) -> impl Iterator<Item = &'a mut Progress> {
-    recipients.iter_mut().enumerate().filter(|(place, _)| places.contains(place)).map(|(_, progress)| progress)
+/// Does something to the recipients at these places; places that a damaged log made up are passed over.
+fn each(recipients: &mut [Progress], places: &[usize], mut change: impl FnMut(&mut Progress)) {
+    for place in places {
+        if let Some(progress) = recipients.get_mut(*place) {
+            change(progress);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -65,10 +65,11 @@ impl<'s> Draft<'s> {
 
     /// Adds bytes of the message.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), PathError> {
-        if self.buffer.len() + bytes.len() > BUFFER && !self.buffer.is_empty() {
+        let large = bytes.len() >= BUFFER / 2;
+        if large || self.buffer.len() + bytes.len() > BUFFER {
             self.flush()?;
         }
-        if bytes.len() >= BUFFER / 2 {
+        if large {
             self.written += bytes.len() as u64;
             return self.file.write_all(bytes).at("write", self.path());
         }

@@ -59,10 +59,10 @@ impl From<fs::Stat> for Facts {
             size: stat.st_size.max(0) as u64,
             owner: stat.st_uid,
             mode: stat.st_mode & 0o7777,
-            links: stat.st_nlink as u64,
+            links: stat.st_nlink,
             regular: kind == FileType::RegularFile,
             directory: kind == FileType::Directory,
-            modified: stat.st_mtime as i64,
+            modified: stat.st_mtime,
         }
     }
 }

@@ -33,11 +33,8 @@ impl fmt::Display for PathError {
     }
 }
 
-impl std::error::Error for PathError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
-}
+// The system's words are part of the message: a source would say them twice.
+impl std::error::Error for PathError {}
 
 /// The system's words for an error, without Rust's ` (os error 28)` behind them.
 pub fn plain(error: &io::Error) -> String {

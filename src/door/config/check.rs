@@ -189,7 +189,7 @@ impl Checker<'_> {
             Some(value) if (1..=MOST_PARALLEL).contains(value.get_ref()) => *value.get_ref() as usize,
             Some(value) => return Err(self.bad(value, format!("parallel must be from 1 to {MOST_PARALLEL}"))),
         };
-        Ok(Transport {
+        let mut transport = Transport {
             name: name.to_owned(),
             claims: self.claims(raw)?,
             action,
@@ -202,8 +202,10 @@ impl Checker<'_> {
             disconnect: self.argv("disconnect", raw.disconnect.as_ref())?,
             env: self.environment(written, &raw.env)?,
             async_timeout: self.span("async_timeout", raw.async_timeout.as_ref(), DEFAULT_ASYNC_TIMEOUT)?,
-            fingerprint: fingerprint(self.text.get(written.span()).unwrap_or_default()),
-        })
+            fingerprint: String::new(),
+        };
+        transport.fingerprint = fingerprint(&format!("{transport:?}"));
+        Ok(transport)
     }
 
     /// Names become parts of file names.

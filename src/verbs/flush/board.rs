@@ -41,8 +41,8 @@ pub struct Board<'e> {
     pub lanes: Vec<Lane<'e>>,
     /// Messages claimed now, by place.
     open: HashMap<usize, Seat<'e>>,
-    /// Messages whose results are being made durable, and the lanes that wait for them.
-    closing: HashMap<usize, Vec<usize>>,
+    /// Messages whose results are being made durable.
+    closing: HashSet<usize>,
     /// Recipients that came back without a charge, and are not tried twice in one run.
     pub tried: HashSet<(usize, usize)>,
     /// What was done.
@@ -63,7 +63,7 @@ impl<'e> Board<'e> {
         Board {
             lanes,
             open: HashMap::new(),
-            closing: HashMap::new(),
+            closing: HashSet::new(),
             tried: HashSet::new(),
             tally: Tally::default(),
             jobs: 0,
@@ -142,13 +142,11 @@ impl<'e> Board<'e> {
 
     fn backlog(&mut self) -> Option<Job<'e>> {
         for index in 0..self.lanes.len() {
-            while self.lanes[index].has_room() {
-                let Some(place) = self.lanes[index].backlog.pop_front() else { break };
-                if let Some(waiting) = self.closing.get_mut(&place) {
-                    // Its results are on their way to the disk; it comes back when they are there.
-                    waiting.push(index);
-                    continue;
-                }
+            // A message whose results are on their way to the disk is waited for, or the order would be lost.
+            let ready = |place: &usize| !self.closing.contains(place);
+            if self.lanes[index].has_room()
+                && let Some(place) = self.lanes[index].backlog.pop_front_if(|place| ready(place))
+            {
                 self.lanes[index].running += 1;
                 return Some(match self.open.get_mut(&place) {
                     Some(seat) => {
@@ -197,7 +195,7 @@ impl<'e> Board<'e> {
         let mut messages = Vec::new();
         for place in places {
             if let Some(seat) = self.open.remove(&place) {
-                self.closing.insert(place, Vec::new());
+                self.closing.insert(place);
                 messages.push(seat.message);
             }
         }
@@ -206,9 +204,7 @@ impl<'e> Board<'e> {
 
     /// It has arrived there.
     pub fn closed(&mut self, place: usize) {
-        for lane in self.closing.remove(&place).unwrap_or_default() {
-            self.wait_for(lane, place);
-        }
+        self.closing.remove(&place);
     }
 
     /// Shuts a lane for the rest of the run; what waited for it is left.

@@ -103,7 +103,23 @@ impl<'e> Engine<'e> {
 
     /// Attempts what is in the list, except what is to be passed over. Returns when nothing is left to do now, or
     /// when we were asked to stop and what was under way has ended.
-    pub fn run(&self, due: &'e Due, orders: &'e Orders, passed_over: &'e HashSet<QueueId>) -> Result<Tally> {
+    pub fn run(&self, due: &Due, orders: &Orders, passed_over: &HashSet<QueueId>) -> Result<Tally> {
+        let mut tally = self.pass(due, orders, passed_over)?;
+        if tally.busy.is_empty() || self.signals.stop_requested().is_some() {
+            return Ok(tally);
+        }
+        // Whoever had them may have let them go without an attempt, when we were not looking.
+        let mut again = Vec::new();
+        for id in std::mem::take(&mut tally.busy) {
+            if let Some((state @ (State::New | State::Cur), name)) = self.spool.find(&id)? {
+                again.push((state, name));
+            }
+        }
+        tally.add(self.pass(&Due::of(again), orders, passed_over)?);
+        Ok(tally)
+    }
+
+    fn pass(&self, due: &Due, orders: &Orders, passed_over: &HashSet<QueueId>) -> Result<Tally> {
         if due.is_empty() {
             return Ok(Tally::default());
         }
@@ -277,7 +293,7 @@ impl<'e> Run<'e> {
             if matches!(board.lanes[*lane].ready, Ready::No(_)) {
                 board.tally.skipped += places.len();
                 left = true;
-            } else if give.is_none() && board.lanes[*lane].has_room() {
+            } else if give.is_none() && board.lanes[*lane].has_room() && board.lanes[*lane].backlog.is_empty() {
                 board.lanes[*lane].running += 1;
                 give = Some(*lane);
             } else {
@@ -288,7 +304,7 @@ impl<'e> Run<'e> {
             board.tally.left.push(message.envelope().id.clone());
         }
         board.admitted(usize::from(sorted.decided || !sorted.wanted.is_empty()));
-        if give.is_some() || sorted.decided {
+        if give.is_some() || sorted.decided || message.is_misplaced(self.engine.now()) {
             board.sit(&message);
         } else {
             if sorted.wanted.is_empty() {
@@ -338,8 +354,7 @@ impl<'e> Run<'e> {
                 Ok(Taken::Claimed(claim)) => return Some(claim),
                 Ok(Taken::Gone) => {}
                 Ok(Taken::Busy) => {
-                    let mut board = self.board();
-                    board.tally.busy += 1;
+                    self.board().tally.busy.push(name.id.clone());
                     return None;
                 }
                 Ok(Taken::Stray(reason)) => {
@@ -435,27 +450,25 @@ impl<'e> Run<'e> {
     /// Hands a message to a transport for as many recipients as one hand-off takes, and writes down what came of it.
     fn give(&self, message: Arc<OpenMessage<'e>>, lane: usize) -> Arc<OpenMessage<'e>> {
         let transport = self.transport(lane);
-        let plans = message.plans(self.engine.settings, self.engine.now(), self.patience());
-        let mine = |(place, plan): (usize, Plan)| {
-            (plan == Plan::Give(lane) && self.is_meant(&message, place)).then_some(place)
-        };
-        let mut places: Vec<usize> = plans.into_iter().filter_map(mine).collect();
         let most = if transport.batch() == Batch::One { 1 } else { MOST_RECIPIENTS };
-        {
-            let mut board = self.board();
-            places.retain(|place| !board.tried.contains(&(message.place, *place)));
-            if places.len() > most {
-                // The others may go at once, if the transport takes several.
-                board.wait_for(lane, message.place);
-            }
+        let now = self.engine.now();
+        let tried = self.board().tried.clone();
+        let wanted = |place| self.is_meant(&message, place) && !tried.contains(&(message.place, place));
+        let mut places = message.first_for(lane, most + 1, self.engine.settings, now, self.patience(), wanted);
+        if places.len() > most {
+            // The others may go at once, if the transport takes several.
+            self.board().wait_for(lane, message.place);
+            places.truncate(most);
         }
-        places.truncate(most);
         let stopped = self.engine.signals.stop_requested().is_some();
         if !places.is_empty() && !stopped && self.is_still_open(lane) {
-            if let Err(error) = self.hand_over(&message, transport, lane, &places) {
+            let handed = self.hand_over(&message, transport, lane, &places);
+            // Who has no back-off to wait for would be next in turn again, and again.
+            if handed.is_err() || self.patience() == Patience::None {
+                self.board().tried.extend(places.iter().map(|place| (message.place, *place)));
+            }
+            if let Err(error) = handed {
                 self.trouble(&error);
-                let mut board = self.board();
-                board.tried.extend(places.iter().map(|place| (message.place, *place)));
             }
         }
         self.board().lanes[lane].running -= 1;

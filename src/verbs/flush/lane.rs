@@ -120,7 +120,7 @@ impl<'e> Lane<'e> {
 
     /// True when mail for it would be of use now or soon.
     pub fn wants_mail(&self) -> bool {
-        self.has_room() || (self.ready == Ready::Unprepared && self.backlog.is_empty())
+        self.backlog.is_empty() && (self.has_room() || self.ready == Ready::Unprepared)
     }
 
     /// True when it has taken something that must be given back.

@@ -138,6 +138,31 @@ impl<'e> OpenMessage<'e> {
         free.map(|place| (place, plan(settings, self.envelope(), &inner.history, place, now, patience))).collect()
     }
 
+    /// The first so many recipients that are for this transport now and that `wanted` accepts.
+    pub fn first_for(
+        &self,
+        lane: usize,
+        most: usize,
+        settings: &Settings,
+        now: Timestamp,
+        patience: Patience,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Vec<usize> {
+        let inner = self.inner();
+        let free = (0..inner.in_flight.len()).filter(|place| !inner.in_flight[*place]);
+        let mine = |place: &usize| {
+            plan(settings, self.envelope(), &inner.history, *place, now, patience) == Plan::Give(lane) && wanted(*place)
+        };
+        free.filter(mine).take(most).collect()
+    }
+
+    /// True when the message lies, or is named, otherwise than its log says: a run died before it could move it.
+    pub fn is_misplaced(&self, now: Timestamp) -> bool {
+        let inner = self.inner();
+        let due = self.claim.message().name.due;
+        inner.history.is_settled() || (due.is_none() && inner.history.next().is_some_and(|next| next > now))
+    }
+
     /// Makes sure that several hand-offs at once are safe; `false` when the message is no longer ours alone.
     pub fn share(&self) -> Result<bool> {
         let mut inner = self.inner();
@@ -252,18 +277,20 @@ impl<'e> OpenMessage<'e> {
         let claim = *self.claim;
         let keep = |span: Duration| Some(now.after(span));
         if history.is_sent() {
-            return Ok(match &claim.message().envelope.after_sent {
+            match &claim.message().envelope.after_sent {
                 AfterSent::Delete => claim.delete()?,
                 AfterSent::Keep => claim.sent(None)?,
                 AfterSent::Default | AfterSent::Sent(_) => claim.sent(keep(queue.keep_sent))?,
-            });
+            }
+            return Ok(());
         }
         if history.is_settled() {
             return Ok(claim.failed(keep(queue.keep_failed))?);
         }
         let expires = claim.message().envelope.expires(queue.lifetime, history.released);
         let due = history.next().map(|next| next.min(expires)).filter(|due| *due > now);
-        Ok(if history.was_attempted() { claim.owe(due)? } else { claim.put_back(due)? })
+        let moved = if history.was_attempted() { claim.owe(due) } else { claim.put_back(due) };
+        Ok(moved?)
     }
 
     /// The whole history, for those who look on.

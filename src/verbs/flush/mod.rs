@@ -107,7 +107,7 @@ pub fn run(session: &Session, options: &Options) -> Result<Exit> {
     if options.ids.is_empty() {
         return Ok(Exit::Ok);
     }
-    if tally.busy > 0 {
+    if !tally.busy.is_empty() {
         say::problem("somebody else is at work on that message");
         ends.push(Exit::TryAgain);
     }

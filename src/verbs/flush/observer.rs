@@ -57,12 +57,25 @@ pub struct Tally {
     /// Things that went wrong with the spool itself.
     pub errors: usize,
     /// Messages at which somebody else was at work.
-    pub busy: usize,
+    pub busy: Vec<QueueId>,
     /// Messages that are due and were left: nothing to do for them before something changes.
     pub left: Vec<QueueId>,
 }
 
 impl Tally {
+    /// Takes the counts of another run in.
+    pub fn add(&mut self, other: Tally) {
+        self.delivered += other.delivered;
+        self.relayed += other.relayed;
+        self.deferred += other.deferred;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+        self.unconfigured += other.unconfigured;
+        self.errors += other.errors;
+        self.busy.extend(other.busy);
+        self.left.extend(other.left);
+    }
+
     /// Counts one recipient.
     pub fn count(&mut self, state: RecipientState) {
         match state {

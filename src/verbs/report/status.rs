@@ -62,15 +62,15 @@ pub fn run(session: &Session, form: Form) -> Result<Exit> {
     let held = LocksHeld::now();
     let transports = &session.settings.transports;
     let (loads, all) = loads(session, &spool, &held)?;
+    let gates = transports.iter().map(|transport| spool.gate(&transport.name)).collect::<Result<Vec<_>, _>>()?;
     let mut out = say::output();
     if form == Form::Text {
         let head =
             format!("{:<16}{:<9}{:<11}{:<12}{:>6}{:>8}  ", "TRANSPORT", "KIND", "STATE", "TYPES", "OWED", "ACTIVE");
         say::line(&mut out, &format!("{head}TEXT"))?;
     }
-    for (transport, load) in transports.iter().zip(&loads) {
-        let gate = spool.gate(&transport.name)?;
-        let (state, text) = state(session, transport, &gate);
+    for ((transport, load), gate) in transports.iter().zip(&loads).zip(&gates) {
+        let (state, text) = state(session, transport, gate);
         let row = Row {
             transport: &transport.name,
             kind: transport.kind(),

@@ -124,7 +124,7 @@ impl Watch {
         let next = [next, pause_ends].into_iter().flatten().min();
         let until_next = next.map(|next| next.since(session.now()).max(Duration::from_millis(10)));
         let wait = until_next.map_or(LOOK_AGAIN, |wait| wait.min(LOOK_AGAIN));
-        if tally.busy == 0 {
+        if tally.busy.is_empty() {
             self.soon = SOON;
             return Ok(wait);
         }

@@ -1,0 +1,132 @@
+//! The configuration: found, trusted, checked; its mistakes named by file, line and key.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::world::{MAIL, World, is_root};
+
+#[test]
+fn mistakes_name_the_file_the_line_and_the_cure() {
+    let world = World::new();
+    for (text, line, reason) in [
+        ("\n[queue]\nliftime = \"5d\"", 3, "unknown key \"liftime\"; did you mean \"lifetime\"?"),
+        ("colour = \"blue\"", 1, "unknown key \"colour\""),
+        ("[transport.a]\ncommand = [\"x\"]\ntimout = \"5m\"", 3, "did you mean \"timeout\"?"),
+        ("[queue]\nlifetime = \"soon\"", 2, "lifetime is no span"),
+        ("[queue]\nlifetime = 5", 2, "invalid type"),
+        ("[queue]\nmessage_limit = \"big\"", 2, "message_limit is no size"),
+        ("[queue]\nretry = { factor = 0.5 }", 2, "factor must be"),
+        ("[queue]\nretry = { jitter = 2.0 }", 2, "jitter must be"),
+        ("hostname = \"a/b\"", 1, "hostname"),
+        ("sender = \"a\\nb\"", 1, "control character"),
+        ("[transport.A]\ncommand = [\"x\"]", 1, "only a-z"),
+        ("[transport.\"../x\"]\ncommand = [\"x\"]", 1, "only a-z"),
+        ("[transport.a]\ntypes = [\"SMTP\"]", 1, "neither a command nor a maildir"),
+        ("[transport.a]\ncommand = [\"x\"]\nmaildir = \"/m\"", 2, "both a command and a maildir"),
+        ("[transport.a]\ncommand = []", 2, "names no program"),
+        ("[transport.a]\ncommand = \"x\"", 2, "invalid type"),
+        ("[transport.a]\ncommand = [\"x\", \"{recipent}\"]", 2, "did you mean {recipient}?"),
+        ("[transport.a]\ncommand = [\"x\", \"-t={recipients}\"]", 2, "argument of its own"),
+        ("[transport.a]\ncommand = [\"x\"]\nresults = \"maybe\"", 3, "results must be"),
+        ("[transport.a]\ncommand = [\"x\"]\nparallel = 0", 3, "parallel must be"),
+        ("[transport.a]\ncommand = [\"x\"]\ntypes = [\"smtp\"]", 3, "type \"smtp\""),
+        ("[transport.a]\ncommand = [\"x\"]\nmatch = [\"\"]", 3, "pattern"),
+        ("[transport.a]\ncommand = [\"x\"]\nprobe = []", 3, "probe names no program"),
+        ("[transport.a]\ncommand = [\"x\"]\nenv = { MSPOOL_ID = \"1\" }", 1, "cannot be set"),
+        ("[transport.a]\nmaildir = \"/m\"\nresults = \"lines\"", 3, "means nothing"),
+        ("[transport.a]\ncommand = [\"x\"]\npreprocess = [[\"sign\"]]", 3, "not supported"),
+        ("[queue\n", 1, ""),
+    ] {
+        world.config(text);
+        let ran = world.mspool(&["flush"]).run();
+        assert_eq!((ran.code, ran.out.as_str()), (78, ""), "{text}: {ran:?}");
+        ran.says(&format!("config.toml:{line}: "));
+        ran.says(reason);
+    }
+}
+
+#[test]
+fn a_file_that_was_asked_for_must_be_there() {
+    let world = World::new();
+    world.mspool(&["--config", "/nonexistent.toml", "report"]).run().fails(78, "/nonexistent.toml");
+    world.mspool(&["report"]).env("MSPOOL_CONFIG", "/nonexistent.toml").run().fails(78, "/nonexistent.toml");
+    world.mspool(&["--config", "/dev/null", "report"]).run().fails(78, "not a regular file");
+}
+
+#[test]
+fn a_file_that_others_could_have_written_is_refused() {
+    let world = World::new();
+    let path = world.path("config.toml");
+    for mode in [0o666, 0o620, 0o602] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        world.mspool(&["report"]).run().fails(78, "chmod go-w");
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    world.mspool(&["report"]).run().ok();
+    if is_root() {
+        std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
+        world.mspool(&["report"]).run().fails(78, "belongs to user 65534");
+    }
+}
+
+#[test]
+fn a_file_in_a_directory_open_to_all_is_refused_unless_sticky() {
+    let world = World::new();
+    let dir = world.path("open");
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("c.toml"), "").unwrap();
+    fs::set_permissions(dir.join("c.toml"), fs::Permissions::from_mode(0o600)).unwrap();
+    let path = dir.join("c.toml");
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).unwrap();
+    world.mspool(&["--config", path.to_str().unwrap(), "report"]).run().fails(78, "chmod o-w");
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o1777)).unwrap();
+    world.mspool(&["--config", path.to_str().unwrap(), "report"]).run().ok();
+}
+
+#[test]
+fn flags_win_over_variables_and_variables_over_the_file() {
+    let world = World::new();
+    world.config(&format!("spool = {:?}", world.path("from-file")));
+    let used = |args: &[&str], variable: bool| {
+        let run = world.mspool(args);
+        let run = if variable { run } else { run.without("MSPOOL_SPOOL") };
+        run.input(MAIL).run().ok();
+        let mut dirs: Vec<String> = ["from-file", "spool", "flag"].iter().filter(|name| world.path(name).exists()).map(|name| (*name).to_owned()).collect();
+        for name in &dirs {
+            fs::remove_dir_all(world.path(name)).unwrap();
+        }
+        assert_eq!(dirs.len(), 1);
+        dirs.remove(0)
+    };
+    let flag = world.path("flag");
+    assert_eq!(used(&["enqueue", "bob@x"], false), "from-file");
+    assert_eq!(used(&["enqueue", "bob@x"], true), "spool");
+    assert_eq!(used(&["--spool", flag.to_str().unwrap(), "enqueue", "bob@x"], true), "flag");
+    assert_eq!(used(&["enqueue", "--spool", "flag", "bob@x"], true), "flag");
+}
+
+#[test]
+fn init_writes_a_file_that_loads_and_never_touches_one() {
+    let world = World::new();
+    let path = world.path("fresh/config.toml");
+    // Root's first file is the system's: there it is only tried where --config says.
+    let run = if is_root() {
+        world.mspool(&["--config", path.to_str().unwrap(), "init"])
+    } else {
+        world.mspool(&["init"])
+    };
+    let out = run.run().ok();
+    let written = std::path::PathBuf::from(out.trim());
+    assert_eq!(fs::metadata(&written).unwrap().permissions().mode() & 0o777, 0o600);
+    world.mspool(&["--config", out.trim(), "report", "check"]).run().ok();
+    world.mspool(&["--config", out.trim(), "init"]).run().fails(73, "stays as it is");
+}
+
+#[test]
+fn the_environment_may_be_as_poor_as_under_cron() {
+    let world = World::with_relay("cat >/dev/null");
+    let run = |args: &[&str]| world.mspool(args).without("HOME").without("USER").without("PATH").without("TZ");
+    let id = run(&["enqueue", "bob@x"]).input(MAIL).run().ok();
+    run(&["flush"]).env("PATH", "/usr/bin:/bin").run().silent();
+    assert_eq!(world.state(id.trim()), "sent");
+}

@@ -1,0 +1,28 @@
+//! Tests through the binary: what a user, a script or another program can see.
+//!
+//! Every test has a world of its own: a home, a spool, a configuration, and transports that write down what they were
+//! given. Nothing here sleeps for a fixed time, and no deadline depends on the machine's clock.
+
+mod answers;
+mod batch;
+mod concurrency;
+mod config;
+mod corpus;
+mod crash;
+mod disk;
+mod documents;
+mod enqueue;
+mod flush;
+mod gates;
+mod hostile;
+mod maildir;
+mod operate;
+mod power;
+mod recipients;
+mod report;
+mod retry;
+mod routing;
+mod spool;
+mod tidy;
+mod watch;
+mod world;

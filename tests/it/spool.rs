@@ -1,0 +1,298 @@
+//! The spool itself: layout, trust, what does not belong there, what is removed in time.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::world::{MAIL, NOON, World, is_root};
+
+#[test]
+fn a_queue_file_is_an_envelope_line_and_the_message() {
+    let world = World::at_noon();
+    let id = world.enqueue(&["-f", "joe@x", "bob@x", "FAX:1"]);
+    let bytes = fs::read_to_string(world.find(&id).unwrap().1).unwrap();
+    let (line, message) = bytes.split_once('\n').unwrap();
+    assert_eq!(message, MAIL);
+    let envelope: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(envelope["size"], MAIL.len());
+    assert_eq!(envelope["sender"], "joe@x");
+    assert_eq!(envelope["recipients"][1], serde_json::json!({"type": "FAX", "address": "1"}));
+    assert_eq!(fs::read_to_string(world.spool().join("version")).unwrap(), "1\n");
+}
+
+#[test]
+fn a_spool_of_today_is_read_by_every_later_version() {
+    let world = World::with_relay("trace \"$3\"; cat >>\"$TRACE\"");
+    world.flush();
+    let id = "1777636000.M000001P7Q0R0badcafe.host";
+    let line = "{\"size\":6                   ,\"id\":\"1777636000.M000001P7Q0R0badcafe.host\",\"arrival\":\"2026-05-01T11:46:40Z\",\"sender\":\"joe@x\",\"recipients\":[{\"type\":\"SMTP\",\"address\":\"a@x\"},{\"type\":\"SMTP\",\"address\":\"b@x\"}],\"later\":1}\n";
+    fs::write(world.spool().join(format!("out/cur/{id},T=1777636300")), format!("{line}A: b\n\n")).unwrap();
+    let log = "{\"at\":\"2026-05-01T11:46:40Z\",\"event\":\"attempt\",\"transport\":\"relay\",\"attempt\":1,\"recipients\":[0,1]}\n{\"at\":\"2026-05-01T11:46:41Z\",\"event\":\"result\",\"transport\":\"relay\",\"results\":[{\"recipients\":[0],\"state\":\"delivered\",\"status\":\"2.0.0\"},{\"recipients\":[1],\"state\":\"owed\",\"status\":\"4.0.0\",\"next\":\"2026-05-01T11:51:40Z\"}]}\n";
+    fs::write(world.spool().join("log").join(id), log).unwrap();
+    world.flush();
+    assert_eq!(world.trace(), ["b@x", "A: b", ""]);
+    assert_eq!(world.state(id), "sent");
+}
+
+#[test]
+fn works_from_odd_places() {
+    for name in ["a b/c'd/e\"f", "-x", "ümlaut", "deep/er/and/deep/er", "new\nline"] {
+        let world = World::at_noon();
+        let path = world.path(name);
+        let run = |args: &[&str]| world.mspool(args).env("MSPOOL_SPOOL", &path);
+        run(&["enqueue", "root"]).input(MAIL).run().ok();
+        run(&["flush"]).run().silent();
+        assert_eq!(fs::read_dir(path.join("out/sent")).unwrap().count(), 1, "{name:?}");
+    }
+}
+
+#[test]
+fn a_relative_path_is_taken_from_here() {
+    let world = World::at_noon();
+    let there = world.path("there");
+    fs::create_dir(&there).unwrap();
+    world.mspool(&["--spool", "mail/spool", "enqueue", "root"]).current_dir(&there).input(MAIL).run().ok();
+    world.mspool(&["--spool", "mail/../mail/spool", "flush"]).current_dir(&there).run().silent();
+    assert_eq!(fs::read_dir(there.join("mail/spool/inbox/new")).unwrap().count(), 1);
+}
+
+#[test]
+fn another_version_is_refused_and_not_touched() {
+    let world = World::new();
+    world.enqueue(&["bob@x"]);
+    fs::write(world.spool().join("version"), "2\n").unwrap();
+    world.mspool(&["enqueue", "bob@x"]).input(MAIL).run().fails(78, "version");
+    world.mspool(&["flush"]).run().fails(78, "says \"2\"");
+    assert_eq!(world.files("new").len(), 1);
+}
+
+#[test]
+fn a_directory_with_other_things_in_it_is_no_spool() {
+    let world = World::new();
+    fs::create_dir(world.spool()).unwrap();
+    fs::set_permissions(world.spool(), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::write(world.spool().join("letter"), "dear").unwrap();
+    world.mspool(&["enqueue", "bob@x"]).input(MAIL).run().fails(78, "not a spool, and not empty");
+    assert_eq!(fs::read_dir(world.spool()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_layout_that_was_begun_is_finished() {
+    let world = World::new();
+    fs::create_dir_all(world.spool().join("out/tmp")).unwrap();
+    fs::set_permissions(world.spool(), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::set_permissions(world.spool().join("out"), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::set_permissions(world.spool().join("out/tmp"), fs::Permissions::from_mode(0o700)).unwrap();
+    let id = world.enqueue(&["bob@x"]);
+    assert_eq!(world.state(&id), "new");
+}
+
+#[test]
+fn a_spool_that_cannot_be_made_says_so() {
+    let world = World::new();
+    fs::write(world.path("file"), "").unwrap();
+    let path = world.path("file/spool");
+    let ran = world.mspool(&["enqueue", "bob@x"]).env("MSPOOL_SPOOL", &path).input(MAIL).run();
+    assert!(matches!(ran.code, 73 | 74), "{ran:?}");
+    ran.says("file/spool");
+}
+
+#[test]
+fn a_spool_that_others_can_write_or_own_is_refused() {
+    let world = World::new();
+    world.enqueue(&["bob@x"]);
+    for mode in [0o777, 0o770, 0o702] {
+        fs::set_permissions(world.spool(), fs::Permissions::from_mode(mode)).unwrap();
+        for verb in ["flush", "report", "watch"] {
+            world.mspool(&[verb]).run().fails(78, "chmod go-w");
+        }
+        world.mspool(&["enqueue", "bob@x"]).input(MAIL).run().fails(78, "chmod go-w");
+    }
+    fs::set_permissions(world.spool(), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::set_permissions(world.spool().join("out/new"), fs::Permissions::from_mode(0o777)).unwrap();
+    world.mspool(&["flush"]).run().fails(78, "out/new");
+    fs::set_permissions(world.spool().join("out/new"), fs::Permissions::from_mode(0o700)).unwrap();
+    if is_root() {
+        std::os::unix::fs::chown(world.spool(), Some(65534), None).unwrap();
+        world.mspool(&["report"]).run().fails(78, "belongs to user 65534");
+    }
+}
+
+#[test]
+fn a_parent_open_to_all_is_refused_unless_sticky() {
+    let world = World::new();
+    let parent = world.path("open");
+    fs::create_dir(&parent).unwrap();
+    let spool = parent.join("spool");
+    let run = || world.mspool(&["enqueue", "bob@x"]).env("MSPOOL_SPOOL", &spool).input(MAIL).run();
+    fs::set_permissions(&parent, fs::Permissions::from_mode(0o777)).unwrap();
+    run().fails(78, "chmod o-w");
+    fs::set_permissions(&parent, fs::Permissions::from_mode(0o1777)).unwrap();
+    run().ok();
+}
+
+/// Puts something at a name in `out/new` and says whether a flush left it and the canary alone.
+fn stray(make: impl Fn(&Path, &Path)) {
+    let world = World::with_relay("trace go; cat >/dev/null");
+    let good = world.enqueue(&["bob@x"]);
+    let canary = world.path("canary");
+    fs::write(&canary, "canary").unwrap();
+    let name = world.spool().join("out/new/1777636000.M000001P7Q0R0badcafe.host");
+    make(&canary, &name);
+    let ran = world.mspool(&["flush"]).run();
+    assert_eq!(ran.code, 0, "{ran:?}");
+    ran.says("left alone");
+    assert_eq!((world.trace().len(), world.state(&good).as_str()), (1, "sent"));
+    assert!(fs::symlink_metadata(&name).is_ok());
+    assert_eq!(fs::read_to_string(&canary).unwrap(), "canary");
+}
+
+#[test]
+fn links_pipes_devices_and_directories_are_left_alone() {
+    stray(|canary, name| std::os::unix::fs::symlink(canary, name).unwrap());
+    stray(|canary, name| fs::hard_link(canary, name).unwrap());
+    stray(|_, name| fs::create_dir(name).unwrap());
+    stray(|_, name| assert!(std::process::Command::new("mkfifo").arg(name).status().unwrap().success()));
+    stray(|_, name| drop(std::os::unix::net::UnixListener::bind(name)));
+    stray(|_, name| std::os::unix::fs::symlink("/dev/zero", name).unwrap());
+}
+
+#[test]
+fn a_name_that_is_none_of_ours_is_left_alone() {
+    let world = World::with_relay("cat >/dev/null");
+    world.flush();
+    let name = world.spool().join("out/new/../new/weird:2,S");
+    fs::write(&name, "x").unwrap();
+    world.mspool(&["flush"]).run().says("not a message of this spool");
+    assert!(name.exists());
+}
+
+#[test]
+fn a_directory_swapped_for_a_link_is_refused() {
+    for part in ["out/new", "out/tmp", "out/cur", "log", "state", "out"] {
+        let world = World::with_relay("cat >/dev/null");
+        world.enqueue(&["bob@x"]);
+        let (path, away) = (world.spool().join(part), world.path("away"));
+        fs::rename(&path, &away).unwrap();
+        std::os::unix::fs::symlink(&away, &path).unwrap();
+        let before = fs::read_dir(&away).unwrap().count();
+        let ran = world.mspool(&["flush"]).run();
+        if part != "out" {
+            assert_ne!(ran.code, 0, "{part}: {ran:?}");
+        }
+        assert_eq!(fs::read_dir(&away).unwrap().count(), before, "{part}");
+    }
+}
+
+#[test]
+fn every_damage_to_an_envelope_sets_the_message_aside() {
+    let world = World::with_relay("trace \"$1 $3\"; cat >/dev/null");
+    let id = world.enqueue(&["-f", "joe@x", "bob@x"]);
+    let (_, path) = world.find(&id).unwrap();
+    let good = fs::read(&path).unwrap();
+    let line = good.iter().position(|byte| *byte == b'\n').unwrap();
+    let name = path.file_name().unwrap().to_owned();
+    for cut in (0..good.len()).step_by(7) {
+        fs::write(world.spool().join("out/new").join(&name), &good[..cut]).unwrap();
+        let ran = world.mspool(&["flush"]).run();
+        assert_eq!(ran.code, 74, "{cut}: {ran:?}");
+        ran.says("moved to corrupt");
+        assert_eq!(fs::read(world.spool().join("out/corrupt").join(&name)).unwrap(), good[..cut]);
+        fs::remove_file(world.spool().join("out/corrupt").join(&name)).unwrap();
+    }
+    assert!(world.trace().is_empty());
+    for at in (0..line).step_by(3) {
+        let mut bytes = good.clone();
+        bytes[at] ^= 0x11;
+        fs::write(world.spool().join("out/new").join(&name), &bytes).unwrap();
+        let ran = world.mspool(&["flush"]).run();
+        assert!(matches!(ran.code, 0 | 74 | 78), "{at}: {ran:?}");
+        for state in ["sent", "failed", "cur", "corrupt", "new"] {
+            for path in world.files(state) {
+                fs::remove_file(path).unwrap();
+            }
+        }
+        let _ = fs::remove_file(world.spool().join("log").join(&id));
+    }
+}
+
+#[test]
+fn corrupt_messages_are_shown_with_the_reason() {
+    let world = World::new();
+    let id = world.enqueue(&["bob@x"]);
+    fs::write(world.find(&id).unwrap().1, "{ half").unwrap();
+    world.mspool(&["flush"]).run().says("moved to corrupt");
+    assert_eq!(world.state(&id), "corrupt");
+    let line = &world.json(&["report", "--json"])[0];
+    assert_eq!((line["state"].as_str(), line["id"].as_str()), (Some("corrupt"), Some(id.as_str())));
+    assert!(world.mspool(&["report"]).run().ok().contains("envelope is cut short"));
+}
+
+#[test]
+fn finished_mail_goes_when_its_time_is_up() {
+    let mut world = World::with_relay("cat >/dev/null; case $3 in no*) exit 67;; esac");
+    let sent = world.enqueue(&["bob@x"]);
+    let kept = world.enqueue(&["--keep", "bob@x"]);
+    let failed = world.enqueue(&["no@x"]);
+    world.mspool(&["flush"]).run().says("no@x");
+    let day = 86_400;
+    for (days, expected) in [(6, [true, true, true]), (8, [false, true, true]), (31, [false, true, false])] {
+        world.clock = Some(NOON + days * day);
+        world.flush();
+        let there = [&sent, &kept, &failed].map(|id| world.find(id).is_some());
+        assert_eq!(there, expected, "{days}");
+        let logs = [&sent, &kept, &failed].map(|id| world.spool().join("log").join(id).exists());
+        assert_eq!(logs, expected, "{days}");
+    }
+}
+
+#[test]
+fn a_dead_draft_is_swept_and_a_living_one_is_not() {
+    let mut world = World::with_relay("cat >/dev/null");
+    world.flush();
+    let old = world.spool().join("out/tmp/1777600000.M000001P7Q0R0badcafe.host");
+    let young = world.spool().join(format!("out/tmp/{}.M000001P7Q0R0badcafe.host", NOON + 3 * 86_400 - 60));
+    let stranger = world.spool().join("out/tmp/notes");
+    for path in [&old, &young, &stranger] {
+        fs::write(path, "half").unwrap();
+        let ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_777_600_000);
+        fs::File::options().write(true).open(path).unwrap().set_modified(ago).unwrap();
+    }
+    world.clock = Some(NOON + 3 * 86_400);
+    world.flush();
+    assert_eq!([old.exists(), young.exists(), stranger.exists()], [false, true, true]);
+}
+
+#[test]
+fn a_log_without_a_message_is_swept() {
+    let mut world = World::with_relay("cat >/dev/null");
+    let id = world.enqueue(&["--keep", "bob@x"]);
+    world.flush();
+    let orphan = world.spool().join("log/1777600000.M000001P7Q0R0badcafe.host");
+    fs::write(&orphan, "").unwrap();
+    world.clock = Some(NOON + 3 * 86_400);
+    world.flush();
+    assert!(!orphan.exists() && world.spool().join("log").join(&id).exists());
+}
+
+#[test]
+fn a_torn_log_line_counts_for_nothing_and_spoils_nothing() {
+    let world = World::with_relay("trace go; cat >/dev/null");
+    let id = world.enqueue(&["bob@x"]);
+    fs::write(world.spool().join("log").join(&id), "{\"at\":\"2026-05-01T12:00:00Z\",\"event\":\"resu").unwrap();
+    world.flush();
+    assert_eq!((world.state(&id).as_str(), world.trace().len()), ("sent", 1));
+    let log = fs::read_to_string(world.spool().join("log").join(&id)).unwrap();
+    assert_eq!(log.lines().count(), 3);
+}
+
+#[test]
+fn a_run_that_died_before_the_move_is_finished_without_a_delivery() {
+    let world = World::with_relay("trace go; cat >/dev/null");
+    let id = world.enqueue(&["bob@x"]);
+    world.flush();
+    let (_, path) = world.find(&id).unwrap();
+    fs::rename(path, world.spool().join("out/new").join(&id)).unwrap();
+    world.flush();
+    assert_eq!((world.state(&id).as_str(), world.trace().len()), ("sent", 1));
+}

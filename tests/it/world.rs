@@ -1,0 +1,322 @@
+//! A world for one test: directories of its own, fake transports, and a way to run the program and compare.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A short message.
+pub const MAIL: &str = "From: joe@example.org\nSubject: test\n\nHello.\n";
+
+/// The time that stands still in tests that need one: 2026-05-01T12:00:00Z.
+pub const NOON: u64 = 1_777_636_800;
+
+pub struct World {
+    pub dir: TempDir,
+    pub clock: Option<u64>,
+}
+
+/// What a run of the program left behind.
+#[must_use]
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ran {
+    fn from(output: Output) -> Ran {
+        use std::os::unix::process::ExitStatusExt;
+        let status = output.status;
+        Ran {
+            code: status.code().unwrap_or_else(|| -status.signal().unwrap_or(999)),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// It succeeded and complained about nothing; what it printed.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!((self.code, self.err.as_str()), (0, ""), "{self:?}");
+        self.out
+    }
+
+    /// It succeeded and said nothing at all.
+    #[track_caller]
+    pub fn silent(self) {
+        assert_eq!((self.code, self.out.as_str(), self.err.as_str()), (0, "", ""));
+    }
+
+    /// It failed with this status, printed no result, and gave one line of reason that says this.
+    #[track_caller]
+    pub fn fails(self, code: i32, reason: &str) {
+        assert_eq!(self.code, code, "{self:?}");
+        assert_eq!(self.out, "", "{self:?}");
+        self.says(reason);
+    }
+
+    /// It gave one line of reason that says this.
+    #[track_caller]
+    pub fn says(&self, reason: &str) {
+        assert!(self.err.starts_with("mspool: "), "{self:?}");
+        assert_eq!(self.err.lines().count(), 1, "{self:?}");
+        assert!(self.err.contains(reason), "{self:?} should say {reason:?}");
+    }
+}
+
+/// One run of the program that has not begun yet.
+pub struct Run {
+    command: Command,
+    input: Vec<u8>,
+}
+
+impl Run {
+    pub fn input(mut self, bytes: impl AsRef<[u8]>) -> Run {
+        self.input = bytes.as_ref().to_vec();
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Run {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Run {
+        self.command.env_remove(name);
+        self
+    }
+
+    pub fn current_dir(mut self, path: &Path) -> Run {
+        self.command.current_dir(path);
+        self
+    }
+
+    /// The command itself, for whoever needs other files or no input.
+    pub fn command(self) -> Command {
+        self.command
+    }
+
+    pub fn start(mut self) -> Child {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let input = self.input;
+        // Beside us, for the program may print before it has read everything; and it may refuse before that.
+        std::thread::spawn(move || stdin.write_all(&input));
+        child
+    }
+
+    pub fn run(self) -> Ran {
+        Ran::from(self.start().wait_with_output().unwrap())
+    }
+}
+
+impl World {
+    pub fn new() -> World {
+        let dir = tempfile::Builder::new().prefix("mspool-test-").tempdir().unwrap();
+        fs::create_dir(dir.path().join("home")).unwrap();
+        let world = World { dir, clock: None };
+        world.config("");
+        world
+    }
+
+    /// A world in which it is always [`NOON`].
+    pub fn at_noon() -> World {
+        World { clock: Some(NOON), ..World::new() }
+    }
+
+    /// A world with one transport named `relay` for internet mail, which runs this shell script.
+    pub fn with_relay(script: &str) -> World {
+        let world = World::at_noon();
+        world.relay(script, "");
+        world
+    }
+
+    /// Configures the transport `relay` with this script and these further keys.
+    pub fn relay(&self, script: &str, keys: &str) {
+        let path = self.script("relay", script);
+        self.config(&format!(
+            "[queue]\nreserve = \"0B\"\nretry = {{ first = \"5m\", factor = 2.0, max = \"4h\", jitter = 0.0 }}\n\
+             [transport.relay]\ntypes = [\"SMTP\"]\ncommand = [{path:?}, \"{{sender}}\", \"--\", \"{{recipients}}\"]\n{keys}\n"
+        ));
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn spool(&self) -> PathBuf {
+        self.path("spool")
+    }
+
+    pub fn config(&self, text: &str) {
+        let path = self.path("config.toml");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// A shell script. `$TRACE` is the file it may write down what it was given in; `trace WORDS` does.
+    pub fn script(&self, name: &str, body: &str) -> PathBuf {
+        let path = self.path(name);
+        let trace = self.path("trace");
+        let text = format!(
+            "#!/bin/sh\nTRACE={}\ntrace() {{ echo \"$*\" >>\"$TRACE\"; }}\n{body}\n",
+            trace.display()
+        );
+        // Written under another name: a script that is open for writing cannot be run.
+        let fresh = self.path(&format!("{name}.fresh"));
+        fs::write(&fresh, text).unwrap();
+        fs::set_permissions(&fresh, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::rename(&fresh, &path).unwrap();
+        path
+    }
+
+    /// What the transports wrote down.
+    pub fn trace(&self) -> Vec<String> {
+        let text = fs::read(self.path("trace")).unwrap_or_default();
+        String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()
+    }
+
+    pub fn mspool(&self, args: &[&str]) -> Run {
+        self.program(Path::new(env!("CARGO_BIN_EXE_mspool")), args)
+    }
+
+    /// Another program in this world.
+    pub fn program(&self, program: &Path, args: &[&str]) -> Run {
+        let mut command = Command::new(program);
+        command.args(args).env_clear().current_dir(self.dir.path());
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", self.path("home")).env("USER", "joe").env("TZ", "UTC");
+        command.env("MSPOOL_SPOOL", self.spool()).env("MSPOOL_CONFIG", self.path("config.toml"));
+        if let Some(seconds) = self.clock {
+            command.env("MSPOOL_CLOCK", format!("@{seconds}"));
+        }
+        Run { command, input: Vec::new() }
+    }
+
+    /// Queues a message and gives its id.
+    #[track_caller]
+    pub fn enqueue(&self, args: &[&str]) -> String {
+        self.enqueue_bytes(MAIL.as_bytes(), args)
+    }
+
+    #[track_caller]
+    pub fn enqueue_bytes(&self, bytes: &[u8], args: &[&str]) -> String {
+        let out = self.mspool(&[&["enqueue"], args].concat()).input(bytes).run().ok();
+        assert_eq!(out.lines().count(), 1, "{out:?}");
+        out.trim_end().to_owned()
+    }
+
+    #[track_caller]
+    pub fn flush(&self) {
+        self.mspool(&["flush"]).run().silent();
+    }
+
+    /// Runs a verb that prints JSON Lines.
+    #[track_caller]
+    pub fn json(&self, args: &[&str]) -> Vec<Value> {
+        let ran = self.mspool(args).run();
+        ran.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{ran:?}"))).collect()
+    }
+
+    /// What `report ID --json` says.
+    #[track_caller]
+    pub fn report(&self, id: &str) -> Value {
+        let mut lines = self.json(&["report", "--json", id]);
+        assert_eq!(lines.len(), 1);
+        lines.remove(0)
+    }
+
+    /// The state of a message's first recipient: `state`, `status`, `text`.
+    #[track_caller]
+    pub fn recipient(&self, id: &str, place: usize) -> (String, String, String) {
+        let report = self.report(id);
+        let text = |key: &str| report["recipients"][place][key].as_str().unwrap_or("").to_owned();
+        (text("state"), text("status"), text("text"))
+    }
+
+    /// The directory that a message lies in, and its file.
+    pub fn find(&self, id: &str) -> Option<(String, PathBuf)> {
+        for state in ["new", "cur", "hold", "sent", "failed", "corrupt"] {
+            for path in self.files(state) {
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                if name == id || name.starts_with(&format!("{id},")) {
+                    return Some((state.to_owned(), path));
+                }
+            }
+        }
+        None
+    }
+
+    #[track_caller]
+    pub fn state(&self, id: &str) -> String {
+        self.find(id).unwrap_or_else(|| panic!("{id} is nowhere")).0
+    }
+
+    /// When a message is due, by its name.
+    #[track_caller]
+    pub fn due(&self, id: &str) -> Option<u64> {
+        let (_, path) = self.find(id).unwrap();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        name.split_once(",T=").map(|(_, seconds)| seconds.parse().unwrap())
+    }
+
+    /// Every file in `out/STATE`, sorted.
+    pub fn files(&self, state: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.spool().join("out").join(state));
+        let mut files: Vec<PathBuf> = entries.into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files
+    }
+
+    /// The message in a queue file, without its envelope.
+    pub fn message(&self, id: &str) -> Vec<u8> {
+        let bytes = fs::read(self.find(id).unwrap().1).unwrap();
+        let line = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+        bytes[line + 1..].to_vec()
+    }
+
+    /// Everything in the Maildir of the spool.
+    pub fn inbox(&self) -> Vec<String> {
+        let mut paths: Vec<PathBuf> =
+            fs::read_dir(self.spool().join("inbox/new")).into_iter().flatten().map(|e| e.unwrap().path()).collect();
+        paths.sort();
+        paths.iter().map(|path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()).collect()
+    }
+}
+
+/// Waits until something is true; fails after half a minute.
+#[track_caller]
+pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < end, "this never came: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+pub fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+}
+
+/// True when a program can be run here; the tests that need it say so and pass when it cannot.
+pub fn can_run(program: &str, args: &[&str]) -> bool {
+    let status = Command::new(program).args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let works = status.is_ok_and(|status| status.success());
+    if !works {
+        eprintln!("skipped: {program} cannot be used here");
+    }
+    works
+}
+
+pub fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|facts| std::os::unix::fs::MetadataExt::uid(&facts) == 0)
+}
