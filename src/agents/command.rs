@@ -26,7 +26,8 @@ pub(super) fn deliver(
     heard: &mut dyn FnMut(&str),
 ) -> Answer {
     let sender_fits = template.takes_sender(hand_off.sender.as_str());
-    let fits = |address: &Address| sender_fits && template.takes_recipient(address.text());
+    let envid_fits = template.takes_envid(hand_off.envid);
+    let fits = |address: &Address| sender_fits && envid_fits && template.takes_recipient(address.text());
     let taken: Vec<&Address> = hand_off.recipients.iter().map(|(_, address)| *address).filter(|a| fits(a)).collect();
     let mut answer = if taken.is_empty() {
         Answer { outcomes: Vec::new(), broken: None, remote_id: None }
@@ -42,7 +43,11 @@ pub(super) fn deliver(
         {
             return outcome;
         }
-        let whose = if sender_fits { "the address" } else { "the sender's address" };
+        let whose = match (sender_fits, envid_fits) {
+            (false, _) => "the sender's address",
+            (true, false) => "the envelope id",
+            (true, true) => "the address",
+        };
         refused(
             Status::BAD_SYNTAX,
             &format!("{whose} cannot be handed over: the command could take it for an option or run it"),

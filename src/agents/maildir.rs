@@ -111,17 +111,29 @@ fn file_for(
     let trace = format!("Return-Path: <{sender}>{line_end}Delivered-To: {}{line_end}", address.text());
     maildir.file(&name, |file| {
         file.write_all(trace.as_bytes())?;
-        let mut buffer = vec![0; 64 << 10];
-        let mut at = hand_off.body_at;
-        loop {
-            let count = dir::read_at(hand_off.input, &mut buffer, at)?;
-            if count == 0 {
-                return Ok(());
-            }
-            file.write_all(&buffer[..count])?;
-            at += count as u64;
-        }
+        copy(hand_off.input, hand_off.body_at, file)
     })
+}
+
+/// Files a copy of a message as it was submitted; once, however often it is called for the same id.
+pub fn file_copy(path: &Path, id: &str, input: BorrowedFd<'_>, body_at: u64) -> Result<(), PathError> {
+    let maildir = Maildir::open(path)?;
+    if maildir.has(id)? {
+        return Ok(());
+    }
+    maildir.file(id, |file| copy(input, body_at, file))
+}
+
+fn copy(input: BorrowedFd<'_>, mut at: u64, file: &mut File) -> io::Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let count = dir::read_at(input, &mut buffer, at)?;
+        if count == 0 {
+            return Ok(());
+        }
+        file.write_all(&buffer[..count])?;
+        at += count as u64;
+    }
 }
 
 /// The same message for the same recipient always gets the same name: so an attempt that ended unseen is found again.

@@ -71,12 +71,16 @@ enum Verb {
 }
 
 /// The program: everything from its arguments to its exit status.
-pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let exit = match Args::try_parse_from(args) {
+pub fn main(args: impl IntoIterator<Item = OsString> + std::panic::UnwindSafe) -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or(String::new(), |at| format!(" at {}:{}", at.file(), at.line()));
+        say::problem(&format!("internal error{place}; what is in the spool is as safe as before, please report this"));
+    }));
+    let exit = std::panic::catch_unwind(|| match Args::try_parse_from(args) {
         Ok(args) => run(args).unwrap_or_else(|error| conclude(&error)),
         Err(error) => of_usage(&error),
-    };
-    ExitCode::from(exit.code())
+    });
+    ExitCode::from(exit.unwrap_or(Exit::Software).code())
 }
 
 /// Help goes to standard output; an error is one line, and 64.
@@ -105,8 +109,7 @@ fn run(args: Args) -> Result<Exit> {
     let choice = Choice { config: args.config, spool: args.spool };
     match args.verb {
         Verb::Init => {
-            let path = choice.config.unwrap_or_else(|| config::Places::from_env().first_config());
-            return crate::verbs::init::run(&path);
+            return crate::verbs::init::run(&config::to_be_written(&choice));
         }
         Verb::Completions { shell } => {
             say::output_text(shell.script())?;

@@ -139,6 +139,11 @@ impl Template {
         self.takes(address, &[Value::Sender])
     }
 
+    /// True when the sender's name for the message may stand in the command line.
+    pub fn takes_envid(&self, envid: &str) -> bool {
+        self.takes(envid, &[Value::Envid])
+    }
+
     fn takes(&self, address: &str, values: &[Value]) -> bool {
         self.args.iter().filter(|arg| values.iter().any(|value| arg.has(*value))).all(|arg| {
             let first = matches!(&arg.parts[0], Part::Value(value) if values.contains(value));
@@ -314,6 +319,8 @@ mod tests {
         let guarded = template(&["m", "-f", "{sender}", "--", "{recipients}"]).unwrap();
         assert!(guarded.takes_recipient("-oQ/tmp") && !guarded.takes_sender("-x@y"));
         assert!(template(&["m", "--to={recipient}"]).unwrap().takes_recipient("-x"));
+        assert!(!template(&["m", "{envid}"]).unwrap().takes_envid("--help"));
+        assert!(!template(&["sh", "-c", "echo {envid}"]).unwrap().takes_envid("$(id)"));
     }
 
     #[test]

@@ -254,6 +254,13 @@ impl Envelope {
         self.envid.as_ref().map_or(self.id.as_str(), EnvelopeId::as_str)
     }
 
+    /// When there is first something to do for a message that its sender wants sent later, if that is yet to come:
+    /// an attempt, or giving up before it.
+    pub fn wakes(&self, now: Timestamp) -> Option<Timestamp> {
+        let time = self.not_before.filter(|time| *time > now)?;
+        Some(self.deliver_by.map_or(time, |deadline| deadline.min(time))).filter(|time| *time > now)
+    }
+
     /// When the message is given up: the queue's lifetime, counted from when it could first be sent or was last
     /// released, or the sender's own deadline if that is earlier.
     pub fn expires(&self, lifetime: std::time::Duration, released: Option<Timestamp>) -> Timestamp {

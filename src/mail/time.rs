@@ -100,9 +100,13 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// The longest span that means anything here.
+pub const CENTURY: Duration = Duration::from_secs(100 * 366 * 86_400);
+
 /// Reads a span: `90s 15m 2h 3d 1w`, or several of them together.
+/// Spans beyond a century are cut to one, so that no sum of them overflows.
 pub fn parse_span(text: &str) -> Result<Duration, humantime::DurationError> {
-    humantime::parse_duration(text)
+    humantime::parse_duration(text).map(|span| span.min(CENTURY))
 }
 
 /// Writes a span in its two largest units: `2h 5m`, `3days`.

@@ -37,6 +37,15 @@ pub enum End {
     Signalled(i32),
 }
 
+/// Marks every descriptor but the first three close-on-exec: what a careless parent left open in us must not get
+/// into the programs that we start.
+pub fn keep_descriptors() {
+    const CLOSE_ON_EXEC: libc::c_uint = 4;
+    // SAFETY: changes flags of descriptors of our own, and closes none. Old kernels answer with an error, and then
+    // everything is as it was.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, CLOSE_ON_EXEC) };
+}
+
 impl Program<'_> {
     /// Starts the program in a new process group, with no signal blocked or ignored.
     pub fn start(&self) -> io::Result<Child> {

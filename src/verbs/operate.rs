@@ -13,6 +13,7 @@ use crate::spool::claim::{Claim, Release, Taken};
 use crate::spool::{Spool, State};
 
 use super::exit::{Exit, over_all};
+use super::flush::message::OpenMessage;
 use super::say;
 use super::session::{Session, Voice};
 
@@ -28,7 +29,11 @@ fn each(session: &Session, ids: &[String], operation: impl Fn(&Spool, &QueueId) 
             Ok(id) => operation(&spool, &id).map(|(exit, words)| (exit, format!("{id}: {words}"))),
             Err(error) => Ok((Exit::Data, format!("{error:#}"))),
         };
-        let (exit, words) = answer.unwrap_or_else(|error| (Exit::Io, format!("{text}: {error:#}")));
+        let (exit, words) = match answer {
+            Ok(answer) => answer,
+            Err(error) if ids.len() == 1 => return Err(error),
+            Err(error) => (Exit::Io, format!("{text}: {error:#}")),
+        };
         if exit != Exit::Ok {
             say::problem(&words);
         } else if session.voice > Voice::Quiet {
@@ -133,7 +138,7 @@ pub fn release(session: &Session, ids: &[String]) -> Result<Exit> {
         };
         let tried = history(spool, &claim)?.was_attempted();
         note(session, spool, id, Event::Released)?;
-        let due = claim.message().envelope.not_before.filter(|time| *time > session.now());
+        let due = claim.message().envelope.wakes(session.now());
         claim.release(if tried { Release::Tried } else { Release::Untried }, due)?;
         Ok((Exit::Ok, "released".to_owned()))
     })
@@ -182,16 +187,9 @@ pub fn complete(session: &Session, id: &str, recipient: &Address, status: Status
         history.apply(&Record { at: session.now(), event: event.clone() });
         note(session, spool, id, event)?;
         let words = format!("{recipient} is {}", state.word());
-        let due = history.next().filter(|due| *due > session.now());
-        if !history.is_settled() {
-            let due = due.map(|due| {
-                due.min(claim.message().envelope.expires(session.settings.queue.lifetime, history.released))
-            });
-            claim.owe(due)?;
-        } else if history.is_sent() {
-            claim.sent(Some(session.now().after(session.settings.queue.keep_sent)))?;
-        } else {
-            claim.failed(Some(session.now().after(session.settings.queue.keep_failed)))?;
+        let held = claim.message().state == State::Hold;
+        if !held || history.is_settled() {
+            OpenMessage::new(0, claim, history).settle(&session.settings.queue, session.now())?;
         }
         Ok((Exit::Ok, words))
     })

@@ -23,6 +23,8 @@ pub struct Settings {
     pub transports: Vec<Transport>,
     /// Where this comes from.
     pub source: Source,
+    /// True when no transport was written down, and only this host's own mail can be delivered.
+    pub bare: bool,
     /// Keys that were written and have no effect yet.
     pub reserved: Vec<&'static str>,
 }
@@ -65,10 +67,5 @@ impl Settings {
             Some(name) => self.transport(name).into_iter().collect(),
             None => route::candidates(self.transports.iter().map(|transport| &transport.claims), address),
         }
-    }
-
-    /// True while nobody has written down how mail leaves this machine. Mail for others is kept until then.
-    pub fn is_bare(&self) -> bool {
-        !self.transports.iter().any(Transport::is_remote) && matches!(self.source, Source::BuiltIn(_))
     }
 }

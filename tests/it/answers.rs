@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::world::{NOON, World, can_run, wait_for};
+use crate::world::{NOON, World, binary, can_run, wait_for};
 
 /// A relay whose exit status is the recipient's local part.
 fn exits() -> World {
@@ -133,7 +133,8 @@ fn a_result_that_comes_later_is_waited_for() {
     world.clock = Some(NOON + 3601);
     world.flush();
     assert_eq!(world.trace().len(), 2, "nobody reported: it is handed over again");
-    let complete = |status: &str| world.mspool(&["report", "complete", &id, "--rcpt", "bob@x", "--status", status]).run();
+    let complete =
+        |status: &str| world.mspool(&["report", "complete", &id, "--rcpt", "bob@x", "--status", status]).run();
     assert_eq!(complete("2.0.0").ok(), format!("{id}: bob@x is delivered\n"));
     assert_eq!((world.state(&id), world.recipient(&id, 0).0), ("sent".into(), "delivered".into()));
     complete("2.0.0").fails(66, "sent already");
@@ -152,7 +153,8 @@ fn a_later_result_can_be_a_failure_or_none() {
     let world = World::with_relay("cat >/dev/null; exit 75");
     let id = world.enqueue(&["bob@x"]);
     world.flush();
-    let complete = |rcpt: &str, status: &str| world.mspool(&["report", "complete", &id, "--rcpt", rcpt, "--status", status]).run();
+    let complete =
+        |rcpt: &str, status: &str| world.mspool(&["report", "complete", &id, "--rcpt", rcpt, "--status", status]).run();
     complete("bob@x", "2.0.0").fails(65, "no result is waited for");
     complete("ann@x", "2.0.0").fails(65, "not one of its recipients");
     complete("bob@x", "fine").fails(64, "RFC 3463");
@@ -160,7 +162,9 @@ fn a_later_result_can_be_a_failure_or_none() {
 
 #[test]
 fn a_leading_status_decides_over_the_exit_status() {
-    let world = World::with_relay("cat >/dev/null; case $3 in full*) echo '5.2.2 mailbox full'; exit 75;; ok*) echo '2.0.0 queued as 4F'; exit 1;; later*) echo '4.2.1 away' >&2; exit 67;; esac");
+    let world = World::with_relay(
+        "cat >/dev/null; case $3 in full*) echo '5.2.2 mailbox full'; exit 75;; ok*) echo '2.0.0 queued as 4F'; exit 1;; later*) echo '4.2.1 away' >&2; exit 67;; esac",
+    );
     let id = world.enqueue(&["full@x"]);
     world.mspool(&["flush"]).run().says("5.2.2 mailbox full");
     assert_eq!(world.recipient(&id, 0), ("failed".into(), "5.2.2".into(), "mailbox full".into()));
@@ -195,7 +199,20 @@ fn descriptor_three_is_only_there_where_it_is_configured() {
     world.enqueue(&["bob@x"]);
     world.flush();
     // The shell itself holds its script open, on 10 or above.
-    let open: Vec<u32> = world.trace()[0].split_whitespace().map(|fd| fd.parse().unwrap()).filter(|fd| *fd < 10).collect();
+    let open: Vec<u32> =
+        world.trace()[0].split_whitespace().map(|fd| fd.parse().unwrap()).filter(|fd| *fd < 10).collect();
+    assert_eq!(open, [0, 1, 2]);
+}
+
+#[test]
+fn what_a_careless_parent_left_open_does_not_get_through() {
+    let world = World::with_relay("cat >/dev/null; ls /proc/$$/fd | tr '\\n' ' ' >>\"$TRACE\"; exit 0");
+    world.enqueue(&["bob@x"]);
+    let careless = world.script("careless", "exec 7</dev/null 9>>\"$TRACE\"; exec \"$@\"");
+    let program = binary();
+    world.program(&careless, &[program.as_str(), "flush"]).run().silent();
+    let open: Vec<u32> =
+        world.trace()[0].split_whitespace().map(|fd| fd.parse().unwrap()).filter(|fd| *fd < 10).collect();
     assert_eq!(open, [0, 1, 2]);
 }
 
@@ -205,15 +222,35 @@ fn the_environment_is_what_the_manual_says_and_nothing_else() {
     world.relay("cat >/dev/null; env >>\"$TRACE\"", "env = { TLS = \"1\" }");
     let id = world.enqueue(&["-f", "joe@x", "--envid", "E1", "bob@x", "ann@x"]);
     let ran = world.mspool(&["flush"]);
-    ran.env("LD_PRELOAD", "").env("BASH_ENV", "/x").env("IFS", "x").env("FOO", "() { :;}; x").env("LANG", "C").run().silent();
+    ran.env("LD_PRELOAD", "")
+        .env("BASH_ENV", "/x")
+        .env("IFS", "x")
+        .env("FOO", "() { :;}; x")
+        .env("LANG", "C")
+        .run()
+        .silent();
     let names: std::collections::BTreeSet<String> =
         world.trace().iter().filter_map(|line| Some(line.split_once('=')?.0.to_owned())).collect();
     let shells_own = ["PWD", "OLDPWD", "SHLVL", "_"];
     let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| !shells_own.contains(name)).collect();
-    assert_eq!(names, [
-        "HOME", "LANG", "MSPOOL_ATTEMPT", "MSPOOL_ENVID", "MSPOOL_ID", "MSPOOL_RECIPIENTS", "MSPOOL_SENDER",
-        "MSPOOL_SPOOL", "MSPOOL_TRANSPORT", "PATH", "TLS", "TZ", "USER"
-    ]);
+    assert_eq!(
+        names,
+        [
+            "HOME",
+            "LANG",
+            "MSPOOL_ATTEMPT",
+            "MSPOOL_ENVID",
+            "MSPOOL_ID",
+            "MSPOOL_RECIPIENTS",
+            "MSPOOL_SENDER",
+            "MSPOOL_SPOOL",
+            "MSPOOL_TRANSPORT",
+            "PATH",
+            "TLS",
+            "TZ",
+            "USER"
+        ]
+    );
     let has = |line: &str| assert!(world.trace().contains(&line.to_owned()), "{line}");
     has(&format!("MSPOOL_ID={id}"));
     has("MSPOOL_SENDER=joe@x");
@@ -244,7 +281,9 @@ fn a_command_that_does_not_read_its_input_is_judged_by_its_status() {
 
 #[test]
 fn ten_megabytes_of_output_block_nothing_and_little_is_kept() {
-    let world = World::with_relay("cat >/dev/null; head -c 10000000 /dev/zero | tr '\\0' 'x'; head -c 1000000 /dev/zero >&2; exit 75");
+    let world = World::with_relay(
+        "cat >/dev/null; head -c 10000000 /dev/zero | tr '\\0' 'x'; head -c 1000000 /dev/zero >&2; exit 75",
+    );
     let id = world.enqueue(&["bob@x"]);
     world.flush();
     let text = world.recipient(&id, 0).2;
@@ -255,7 +294,8 @@ fn ten_megabytes_of_output_block_nothing_and_little_is_kept() {
 
 #[test]
 fn hostile_output_becomes_one_printable_line() {
-    let world = World::with_relay("cat >/dev/null; printf 'a\\033]0;x\\007b\\nc\\0d\\n.\\nFrom: x\\377\\n' >&2; exit 75");
+    let world =
+        World::with_relay("cat >/dev/null; printf 'a\\033]0;x\\007b\\nc\\0d\\n.\\nFrom: x\\377\\n' >&2; exit 75");
     let id = world.enqueue(&["bob@x"]);
     world.flush();
     let text = world.recipient(&id, 0).2;
@@ -279,7 +319,9 @@ fn a_hung_transport_is_killed_with_everything_it_started() {
     assert_eq!(world.due(&id), Some(NOON + 300));
     wait_for("the end of the process group", || {
         let listing = std::process::Command::new("ps").args(["-eo", "args"]).output();
-        listing.is_ok_and(|listing| !String::from_utf8_lossy(&listing.stdout).contains(world.path("relay").to_str().unwrap()))
+        listing.is_ok_and(|listing| {
+            !String::from_utf8_lossy(&listing.stdout).contains(world.path("relay").to_str().unwrap())
+        })
     });
 }
 
@@ -340,7 +382,8 @@ fn many_deliveries_leave_no_zombies() {
     }
     let child = world.mspool(&["watch"]).start();
     wait_for("all mail to be sent", || world.files("sent").len() == 30);
-    let listing = std::process::Command::new("ps").args(["-o", "stat=", "--ppid", &child.id().to_string()]).output().unwrap();
+    let listing =
+        std::process::Command::new("ps").args(["-o", "stat=", "--ppid", &child.id().to_string()]).output().unwrap();
     assert!(!String::from_utf8_lossy(&listing.stdout).contains('Z'));
     crate::world::signal(&child, "TERM");
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));

@@ -17,7 +17,8 @@ fn an_mbox_becomes_one_message_each() {
 #[test]
 fn many_messages_go_in_groups_and_in_order() {
     let world = World::new();
-    let mbox: String = (0..1000).map(|n| format!("From x Mon\nTo: r{n}@x\nSubject: {n}\n\n{}\n\n", "x".repeat(n))).collect();
+    let mbox: String =
+        (0..1000).map(|n| format!("From x Mon\nTo: r{n}@x\nSubject: {n}\n\n{}\n\n", "x".repeat(n))).collect();
     let out = world.mspool(&["enqueue", "--mbox", "-t"]).input(mbox).run().ok();
     let ids: Vec<&str> = out.lines().collect();
     assert_eq!(ids.len(), 1000);
@@ -67,7 +68,8 @@ fn a_maildir_is_read_and_left_as_it_is() {
     fs::write(maildir.join("cur/1.x:2,S"), "Subject: 1\n\n").unwrap();
     fs::write(maildir.join("tmp/0.x"), "half").unwrap();
     let out = world.mspool(&["enqueue", "--maildir", maildir.to_str().unwrap(), "bob@x"]).run().ok();
-    let subjects: Vec<String> = out.lines().map(|id| world.report(id)["subject"].as_str().unwrap().to_owned()).collect();
+    let subjects: Vec<String> =
+        out.lines().map(|id| world.report(id)["subject"].as_str().unwrap().to_owned()).collect();
     assert_eq!(subjects, ["1", "2"]);
     assert!(maildir.join("new/2.x").exists() && maildir.join("cur/1.x:2,S").exists());
 }

@@ -91,7 +91,11 @@ fn flags_win_over_variables_and_variables_over_the_file() {
         let run = world.mspool(args);
         let run = if variable { run } else { run.without("MSPOOL_SPOOL") };
         run.input(MAIL).run().ok();
-        let mut dirs: Vec<String> = ["from-file", "spool", "flag"].iter().filter(|name| world.path(name).exists()).map(|name| (*name).to_owned()).collect();
+        let mut dirs: Vec<String> = ["from-file", "spool", "flag"]
+            .iter()
+            .filter(|name| world.path(name).exists())
+            .map(|name| (*name).to_owned())
+            .collect();
         for name in &dirs {
             fs::remove_dir_all(world.path(name)).unwrap();
         }
@@ -110,11 +114,8 @@ fn init_writes_a_file_that_loads_and_never_touches_one() {
     let world = World::new();
     let path = world.path("fresh/config.toml");
     // Root's first file is the system's: there it is only tried where --config says.
-    let run = if is_root() {
-        world.mspool(&["--config", path.to_str().unwrap(), "init"])
-    } else {
-        world.mspool(&["init"])
-    };
+    let run =
+        if is_root() { world.mspool(&["--config", path.to_str().unwrap(), "init"]) } else { world.mspool(&["init"]) };
     let out = run.run().ok();
     let written = std::path::PathBuf::from(out.trim());
     assert_eq!(fs::metadata(&written).unwrap().permissions().mode() & 0o777, 0o600);

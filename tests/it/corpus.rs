@@ -55,7 +55,8 @@ fn every_message_passes_through_a_command_and_a_maildir_unchanged() {
         assert!(fs::read(world.path("home/out").join(id)).unwrap() == *bytes, "{id}");
         assert!(world.message(id) == *bytes);
     }
-    let maildir: Vec<Vec<u8>> = fs::read_dir(world.path("home/Maildir/new")).unwrap().map(|e| fs::read(e.unwrap().path()).unwrap()).collect();
+    let maildir: Vec<Vec<u8>> =
+        fs::read_dir(world.path("home/Maildir/new")).unwrap().map(|e| fs::read(e.unwrap().path()).unwrap()).collect();
     assert_eq!(maildir.len(), ids.len());
     let mut expected: Vec<&[u8]> = ids.values().map(Vec::as_slice).collect();
     let mut found: Vec<&[u8]> = maildir.iter().map(|bytes| after_two_lines(bytes)).collect();

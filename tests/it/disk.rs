@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::world::{MAIL, World, can_run};
+use crate::world::{MAIL, World, binary, can_run};
 
 /// Runs a script with `$D` a fresh tmpfs of these options and `mspool` on the path, spool in `$D/spool`.
 fn on_small_disk(options: &str, script: &str) -> Option<(World, crate::world::Ran)> {
@@ -13,7 +13,8 @@ fn on_small_disk(options: &str, script: &str) -> Option<(World, crate::world::Ra
     std::fs::create_dir(world.path("disk")).unwrap();
     std::fs::write(world.path("mail"), MAIL).unwrap();
     std::fs::write(world.path("big"), vec![b'x'; 300 << 10]).unwrap();
-    let bin = Path::new(env!("CARGO_BIN_EXE_mspool")).parent().unwrap();
+    let program = binary();
+    let bin = Path::new(&program).parent().unwrap();
     let body = format!(
         "set -u; D={0}/disk; W={0}; PATH={1}:$PATH\nmount -t tmpfs -o mode=700,{options} none $D || {{ echo cannot mount; exit 99; }}\n\
          MSPOOL_SPOOL=$D/spool; export MSPOOL_SPOOL\n{script}",

@@ -57,7 +57,11 @@ fn manual_pages_are_well_formed() {
         return;
     }
     for (name, _) in pages() {
-        let output = Command::new("mandoc").args(["-Tlint", "-W", "warning"]).arg(root().join("man").join(&name)).output().unwrap();
+        let output = Command::new("mandoc")
+            .args(["-Tlint", "-W", "warning"])
+            .arg(root().join("man").join(&name))
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stdout));
     }
 }
@@ -69,10 +73,12 @@ fn the_manual_names_every_verb_and_flag() {
     let page = page.replace("\\-", "-");
     let mut missing = Vec::new();
     let mut look = |command: &clap::Command| {
-        for argument in command.get_arguments().filter(|argument| argument.get_id() != "help" && argument.get_id() != "version") {
+        for argument in
+            command.get_arguments().filter(|argument| argument.get_id() != "help" && argument.get_id() != "version")
+        {
             if let Some(long) = argument.get_long() {
-                // In mdoc a flag is `.Fl -name`.
-                let found = page.contains(&format!("Fl -{long}")) || page.contains(&format!("--{long}"));
+                // In mdoc a long flag is `.Fl Fl name`.
+                let found = page.contains(&format!("Fl Fl {long}"));
                 if !found {
                     missing.push(format!("{} --{long}", command.get_name()));
                 }
@@ -82,7 +88,11 @@ fn the_manual_names_every_verb_and_flag() {
     let parser = mspool::door::cli::command();
     look(&parser);
     for verb in parser.get_subcommands().filter(|verb| verb.get_name() != "help") {
-        assert!(page.contains(&format!("Cm {}", verb.get_name())) || page.contains(&format!("Ic {}", verb.get_name())), "{}", verb.get_name());
+        assert!(
+            page.contains(&format!("Cm {}", verb.get_name())) || page.contains(&format!("Ic {}", verb.get_name())),
+            "{}",
+            verb.get_name()
+        );
         look(verb);
         verb.get_subcommands().for_each(&mut look);
     }
@@ -94,9 +104,34 @@ fn the_manual_names_every_verb_and_flag() {
 fn the_manual_names_every_key() {
     let (_, page) = pages().remove(1);
     for key in [
-        "spool", "hostname", "sender", "order", "lifetime", "retry", "first", "factor", "max", "jitter", "keep_sent", "keep_failed",
-        "message_limit", "reserve", "types", "match", "command", "maildir", "results", "timeout", "parallel", "relays", "probe",
-        "resource", "connect", "disconnect", "env", "async_timeout",
+        "spool",
+        "hostname",
+        "sender",
+        "order",
+        "lifetime",
+        "retry",
+        "first",
+        "factor",
+        "max",
+        "jitter",
+        "keep_sent",
+        "keep_failed",
+        "message_limit",
+        "reserve",
+        "types",
+        "match",
+        "command",
+        "maildir",
+        "results",
+        "timeout",
+        "parallel",
+        "relays",
+        "probe",
+        "resource",
+        "connect",
+        "disconnect",
+        "env",
+        "async_timeout",
     ] {
         assert!(page.contains(key), "{key}");
     }

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Stdio;
 
-use crate::world::{MAIL, NOON, World, can_run, signal, wait_for};
+use crate::world::{MAIL, NOON, World, binary, can_run, signal, wait_for};
 
 #[test]
 fn prints_an_id_and_keeps_every_byte() {
@@ -36,7 +36,8 @@ fn files_and_directories_are_private_whatever_the_umask() {
     for umask in ["000", "077", "022"] {
         let world = World::new();
         let script = world.script("run", &format!("umask {umask}; exec \"$@\""));
-        let program = env!("CARGO_BIN_EXE_mspool");
+        let program = binary();
+        let program = program.as_str();
         let ran = world.program(&script, &[program, "enqueue", "root"]).input(MAIL).run().ok();
         world.program(&script, &[program, "flush"]).run().silent();
         assert_eq!(world.state(ran.trim()), "sent");
@@ -79,7 +80,8 @@ fn refuses_what_it_cannot_take_and_queues_nothing() {
 #[test]
 fn refuses_a_closed_standard_input() {
     let world = World::new();
-    let program = env!("CARGO_BIN_EXE_mspool");
+    let program = binary();
+    let program = program.as_str();
     let script = world.script("run", "exec \"$@\" <&-");
     world.program(&script, &[program, "enqueue", "bob@x"]).run().fails(65, "empty");
     assert!(world.files("new").is_empty());
@@ -106,7 +108,8 @@ fn refuses_mail_when_space_is_short() {
 #[test]
 fn duplicates_are_removed_and_the_first_spelling_stays() {
     let world = World::new();
-    let id = world.enqueue(&["--to", "bob@Example.com", "bob@example.COM", "Bob@example.com", "FAX:1", "--to", "FAX:1"]);
+    let id =
+        world.enqueue(&["--to", "bob@Example.com", "bob@example.COM", "Bob@example.com", "FAX:1", "--to", "FAX:1"]);
     let report = world.report(&id);
     let shown: Vec<String> = report["recipients"]
         .as_array()
@@ -265,7 +268,8 @@ fn memory_does_not_grow_with_the_message() {
     let file = fs::File::create(&big).unwrap();
     file.set_len(200 << 20).unwrap();
     let python = std::path::Path::new("python3");
-    let program = env!("CARGO_BIN_EXE_mspool");
+    let program = binary();
+    let program = program.as_str();
     let args = ["-c", measure, big.to_str().unwrap(), program, "enqueue", "bob@x"];
     let out = world.program(python, &args).run().ok();
     let kib: u64 = out.lines().last().unwrap().parse().unwrap();
@@ -297,8 +301,15 @@ fn a_message_that_goes_round_in_circles_is_refused() {
 #[test]
 fn a_transport_that_calls_us_again_is_stopped() {
     let world = World::with_relay("");
-    let program = env!("CARGO_BIN_EXE_mspool");
-    world.relay(&format!("trace hop; exec {program} --config {} --spool \"$MSPOOL_SPOOL\" enqueue -f '' bob@x", world.path("config.toml").display()), "");
+    let program = binary();
+    let program = program.as_str();
+    world.relay(
+        &format!(
+            "trace hop; exec {program} --config {} --spool \"$MSPOOL_SPOOL\" enqueue -f '' bob@x",
+            world.path("config.toml").display()
+        ),
+        "",
+    );
     world.enqueue(&["bob@x"]);
     let mut last = String::new();
     for _ in 0..40 {

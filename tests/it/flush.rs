@@ -68,7 +68,9 @@ fn a_hung_transport_holds_up_nobody_elses_mail() {
     let world = World::at_noon();
     let slow = world.script("slow", "trace slow; cat >/dev/null; while ! test -e \"$HOME/open\"; do sleep 0.02; done");
     let quick = world.script("quick", "trace quick; cat >/dev/null");
-    world.config(&format!("[transport.slow]\nmatch = [\"*@slow\"]\ncommand = [{slow:?}]\n[transport.quick]\ncommand = [{quick:?}]\n"));
+    world.config(&format!(
+        "[transport.slow]\nmatch = [\"*@slow\"]\ncommand = [{slow:?}]\n[transport.quick]\ncommand = [{quick:?}]\n"
+    ));
     for n in 0..300 {
         world.enqueue(if n % 3 == 0 { &["a@slow", "b@quick"] } else { &["b@quick"] });
     }
@@ -134,6 +136,17 @@ fn ids_that_cannot_be_flushed_say_why() {
 }
 
 #[test]
+fn a_message_in_progress_says_so() {
+    let world = World::with_relay("trace go; cat >/dev/null; while ! test -e \"$HOME/open\"; do sleep 0.02; done");
+    let id = world.enqueue(&["bob@x"]);
+    let child = world.mspool(&["flush"]).start();
+    wait_for("the attempt", || !world.trace().is_empty());
+    world.mspool(&["flush", &id]).run().fails(75, "in progress");
+    fs::write(world.path("home/open"), "").unwrap();
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));
+}
+
+#[test]
 fn json_gives_every_recipient_and_a_summary() {
     let world = World::with_relay("cat >/dev/null; case $3 in later*) exit 75;; no*) exit 67;; esac");
     let id = world.enqueue(&["yes@x"]);
@@ -142,13 +155,19 @@ fn json_gives_every_recipient_and_a_summary() {
     world.enqueue(&["--delay", "1h", "soon@x"]);
     let lines = world.json(&["flush", "--json"]);
     assert_eq!(lines.len(), 4);
-    assert_eq!(lines[0], serde_json::json!({
-        "id": id, "address": "yes@x", "type": "SMTP", "transport": "relay", "state": "delivered", "status": "2.0.0", "text": ""
-    }));
+    assert_eq!(
+        lines[0],
+        serde_json::json!({
+            "id": id, "address": "yes@x", "type": "SMTP", "transport": "relay", "state": "delivered", "status": "2.0.0", "text": ""
+        })
+    );
     assert_eq!((lines[1]["state"].as_str(), lines[2]["state"].as_str()), (Some("owed"), Some("failed")));
-    assert_eq!(lines[3]["summary"], serde_json::json!({
-        "delivered": 1, "relayed": 0, "deferred": 1, "failed": 1, "skipped": 0, "owed": 2, "next_attempt": "2026-05-01T12:05:00Z"
-    }));
+    assert_eq!(
+        lines[3]["summary"],
+        serde_json::json!({
+            "delivered": 1, "relayed": 0, "deferred": 1, "failed": 1, "skipped": 0, "owed": 2, "next_attempt": "2026-05-01T12:05:00Z"
+        })
+    );
 }
 
 #[test]
@@ -196,7 +215,9 @@ fn a_rehearsal_explains_every_decision_and_does_nothing() {
 
 #[test]
 fn a_request_to_stop_finishes_what_is_under_way() {
-    let world = World::with_relay("trace begin; cat >/dev/null; while ! test -e \"$HOME/open\"; do sleep 0.02; done; trace end");
+    let world = World::with_relay(
+        "trace begin; cat >/dev/null; while ! test -e \"$HOME/open\"; do sleep 0.02; done; trace end",
+    );
     let ids: Vec<String> = (0..3).map(|_| world.enqueue(&["bob@x"])).collect();
     let child = world.mspool(&["flush"]).start();
     wait_for("the first attempt", || !world.trace().is_empty());
@@ -224,7 +245,9 @@ fn a_second_request_stops_the_transport_too() {
 
 #[test]
 fn a_message_stays_claimed_while_its_transport_lives() {
-    let world = World::with_relay("trace begin; cat >/dev/null; while ! test -e \"$HOME/open\"; do sleep 0.02; done; trace end");
+    let world = World::with_relay(
+        "trace begin; cat >/dev/null; while ! test -e \"$HOME/open\"; do sleep 0.02; done; trace end",
+    );
     let id = world.enqueue(&["bob@x"]);
     let mut child = world.mspool(&["flush"]).start();
     wait_for("the attempt", || !world.trace().is_empty());
@@ -250,6 +273,17 @@ fn sent_mail_goes_where_its_sender_said() {
     let keep = world.enqueue(&["--keep", "bob@x"]);
     let delete = world.enqueue(&["--delete", "bob@x"]);
     world.flush();
+    for part in ["new", "cur", "tmp"] {
+        fs::create_dir_all(world.path("Sent").join(part)).unwrap();
+    }
+    let folder = world.path("Sent");
+    let copied = world.enqueue(&["--sent", folder.to_str().unwrap(), "bob@x"]);
+    world.flush();
+    assert_eq!(fs::read(folder.join("new").join(&copied)).unwrap(), crate::world::MAIL.as_bytes());
+    // As if the run had died between the copy and the move.
+    fs::rename(world.find(&copied).unwrap().1, world.spool().join("out/new").join(&copied)).unwrap();
+    world.flush();
+    assert_eq!((world.state(&copied).as_str(), fs::read_dir(folder.join("new")).unwrap().count()), ("sent", 1));
     assert_eq!(world.due(&default), Some(NOON + 7 * 86_400));
     assert_eq!(world.due(&keep), None);
     assert_eq!(world.find(&delete), None);

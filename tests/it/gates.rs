@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::world::{NOON, World};
+use crate::world::{NOON, World, binary};
 
 #[test]
 fn a_paused_transport_keeps_its_mail_until_it_is_resumed() {
@@ -45,7 +45,8 @@ fn only_a_transport_that_exists_can_be_paused() {
 #[test]
 fn a_pause_in_the_middle_of_a_run_takes_effect_at_once() {
     let world = World::at_noon();
-    let program = env!("CARGO_BIN_EXE_mspool");
+    let program = binary();
+    let program = program.as_str();
     let config = world.path("config.toml");
     let script = format!(
         "trace go; cat >/dev/null; {program} --config {} --spool \"$MSPOOL_SPOOL\" flush --pause relay",
@@ -107,7 +108,9 @@ fn a_broken_transport_holds_up_nobody_elses_mail() {
     let world = World::at_noon();
     let bad = world.script("bad", "trace bad; cat >/dev/null; exit 70");
     let good = world.script("good", "trace good; cat >/dev/null");
-    world.config(&format!("[transport.bad]\nmatch = [\"*@bad\"]\ncommand = [{bad:?}]\n[transport.good]\ncommand = [{good:?}]\n"));
+    world.config(&format!(
+        "[transport.bad]\nmatch = [\"*@bad\"]\ncommand = [{bad:?}]\n[transport.good]\ncommand = [{good:?}]\n"
+    ));
     for _ in 0..10 {
         world.enqueue(&["a@bad", "b@good"]);
     }
@@ -193,12 +196,16 @@ fn a_resource_is_connected_used_and_given_back_once() {
 #[test]
 fn a_resource_that_another_run_has_is_waited_for_by_nobody() {
     let world = World::at_noon();
-    let program = env!("CARGO_BIN_EXE_mspool");
+    let program = binary();
+    let program = program.as_str();
     let config = world.path("config.toml");
     // While the first transport works, another run tries the second one, which wants the same resource.
     let nested = world.script(
         "nested",
-        &format!("cat >/dev/null; {program} --config {} --spool \"$MSPOOL_SPOOL\" flush --transport b; trace nested $?", config.display()),
+        &format!(
+            "cat >/dev/null; {program} --config {} --spool \"$MSPOOL_SPOOL\" flush --transport b; trace nested $?",
+            config.display()
+        ),
     );
     let script = world.script("b", "trace b; cat >/dev/null");
     world.config(&format!(
@@ -220,7 +227,8 @@ fn a_connection_that_cannot_be_made_charges_nobody() {
         "[transport.t]\ncommand = [{script:?}, \"send\"]\nconnect = [{script:?}, \"connect\"]\ndisconnect = [{script:?}, \"disconnect\"]\n"
     ));
     let id = world.enqueue(&["bob@x"]);
-    world.flush();
+    world.mspool(&["flush"]).run().says("transport t: connect ended with exit status 1; its mail is kept");
+    assert_eq!(world.json(&["report", "status", "--json"])[0]["state"], "offline");
     assert_eq!(world.trace(), ["connect"]);
     assert_eq!((world.report(&id)["attempts"].as_u64(), world.state(&id).as_str()), (Some(0), "new"));
 }

@@ -1,19 +1,66 @@
 //! Nobody gets in through an address or a header.
 
-use crate::world::{World, wait_for};
+use crate::world::{World, binary, wait_for};
 
 /// Addresses that would do something if anybody ever looked at them with a shell.
 fn hostile() -> Vec<String> {
     let canary = "touch${IFS}canary";
     let pieces = [
-        ";touch canary;", "|touch canary", "&touch canary&", "$(touch canary)", "`touch canary`", "${run{touch canary}}",
-        "<;sh;touch canary;>", ">canary", "<canary", "*", "?", "[a-z]", "{a,b}", "'", "\"", "\\", "\\n", "%s%n", "%0a", "~",
-        "!!", "#", "(", ")", "a b", " ", "--", "{recipient}", "{sender}", "{id}", "{{recipient}}", "$HOME", "${HOME}",
-        "$((1+1))", "() { :;}; touch canary", "\u{202e}", "é", "root;", "-", "--help", "--version", "-oQ/tmp", "-Xa canary@h",
-        "-f", "@", "a@b@c",
+        ";touch canary;",
+        "|touch canary",
+        "&touch canary&",
+        "$(touch canary)",
+        "`touch canary`",
+        "${run{touch canary}}",
+        "<;sh;touch canary;>",
+        ">canary",
+        "<canary",
+        "*",
+        "?",
+        "[a-z]",
+        "{a,b}",
+        "'",
+        "\"",
+        "\\",
+        "\\n",
+        "%s%n",
+        "%0a",
+        "~",
+        "!!",
+        "#",
+        "(",
+        ")",
+        "a b",
+        " ",
+        "--",
+        "{recipient}",
+        "{sender}",
+        "{id}",
+        "{{recipient}}",
+        "$HOME",
+        "${HOME}",
+        "$((1+1))",
+        "() { :;}; touch canary",
+        "\u{202e}",
+        "é",
+        "root;",
+        "-",
+        "--help",
+        "--version",
+        "-oQ/tmp",
+        "-Xa canary@h",
+        "-f",
+        "@",
+        "a@b@c",
     ];
     let with_domain = pieces.iter().map(|piece| format!("{piece}@example.com"));
-    pieces.iter().map(|piece| (*piece).to_owned()).chain(with_domain).chain([canary.to_owned()]).filter(|a| !a.is_empty()).collect()
+    pieces
+        .iter()
+        .map(|piece| (*piece).to_owned())
+        .chain(with_domain)
+        .chain([canary.to_owned()])
+        .filter(|a| !a.is_empty())
+        .collect()
 }
 
 fn canaries(world: &World) -> usize {
@@ -112,7 +159,7 @@ fn the_program_refuses_to_run_with_rights_of_its_file() {
     }
     let world = World::new();
     let copy = world.path("mspool");
-    std::fs::copy(env!("CARGO_BIN_EXE_mspool"), &copy).unwrap();
+    std::fs::copy(binary(), &copy).unwrap();
     std::os::unix::fs::chown(&copy, Some(65534), None).unwrap();
     std::fs::set_permissions(&copy, std::os::unix::fs::PermissionsExt::from_mode(0o4755)).unwrap();
     let mut ran = None;

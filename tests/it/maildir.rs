@@ -25,7 +25,8 @@ fn one_copy_a_recipient_with_trace_fields_and_all_bytes() {
     world.enqueue_bytes(body, &["-f", "joe@example.org", "bob@x", "ann@x"]);
     world.flush();
     let texts: Vec<Vec<u8>> = files(&world, "new").iter().map(|path| fs::read(path).unwrap()).collect();
-    let expected = |to: &str| [format!("Return-Path: <joe@example.org>\nDelivered-To: {to}\n").as_bytes(), body].concat();
+    let expected =
+        |to: &str| [format!("Return-Path: <joe@example.org>\nDelivered-To: {to}\n").as_bytes(), body].concat();
     assert_eq!(texts, [expected("bob@x"), expected("ann@x")]);
     assert!(files(&world, "tmp").is_empty() && world.path("home/Maildir/cur").is_dir());
 }
@@ -104,7 +105,8 @@ fn other_programs_read_it() {
     }
     world.flush();
     let script = "import mailbox,sys\nbox=mailbox.Maildir(sys.argv[1],create=False)\nprint(sorted((m['Subject'],m['Delivered-To'],m.get_payload()) for m in box))";
-    let out = world.program(Path::new("python3"), &["-c", script, world.path("home/Maildir").to_str().unwrap()]).run().ok();
+    let out =
+        world.program(Path::new("python3"), &["-c", script, world.path("home/Maildir").to_str().unwrap()]).run().ok();
     assert_eq!(out.matches("('test', 'bob@x', 'Hello.\\n')").count(), 3, "{out}");
     assert!(MAIL.ends_with("Hello.\n"));
 }

@@ -33,7 +33,10 @@ fn cancel_takes_out_only_who_is_still_owed() {
     world.relay("cat >/dev/null; printf 'rcpt a@x 2.0.0 ok\\nrcpt b@x 4.0.0 later\\n' >&3", "results = \"lines\"");
     let id = world.enqueue(&["a@x", "b@x"]);
     world.flush();
-    assert_eq!(world.mspool(&["cancel", &id]).run().ok(), format!("{id}: cancelled for 1 recipients; 1 were settled before\n"));
+    assert_eq!(
+        world.mspool(&["cancel", &id]).run().ok(),
+        format!("{id}: cancelled for 1 recipients; 1 were settled before\n")
+    );
     assert_eq!((world.recipient(&id, 0).0, world.recipient(&id, 1).0), ("delivered".into(), "cancelled".into()));
 }
 
@@ -53,7 +56,10 @@ fn several_ids_go_on_after_one_that_fails() {
     let world = World::with_relay("cat >/dev/null");
     let (a, b) = (world.enqueue(&["bob@x"]), world.enqueue(&["bob@x"]));
     let ran = world.mspool(&["hold", &a, "1.M000000P1Q0R00000000.x", "nonsense", &b]).run();
-    assert_eq!((ran.code, ran.out.as_str(), ran.err.lines().count()), (1, format!("{a}: held\n{b}: held\n").as_str(), 2));
+    assert_eq!(
+        (ran.code, ran.out.as_str(), ran.err.lines().count()),
+        (1, format!("{a}: held\n{b}: held\n").as_str(), 2)
+    );
     assert_eq!(world.files("hold").len(), 2);
 }
 

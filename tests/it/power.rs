@@ -15,7 +15,8 @@ struct Mounted {
 }
 
 fn run(program: &str, args: &[&str]) -> bool {
-    let status = Command::new(program).args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let status =
+        Command::new(program).args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
 
@@ -113,8 +114,11 @@ fn a_message_is_whole_or_was_never_accepted() {
     each_filesystem(|world, mounted, spool| {
         let mut accepted = Vec::new();
         for round in 0..5u64 {
-            let children: Vec<_> =
-                (0..4).map(|_| world.mspool(&["enqueue", "bob@x"]).env("MSPOOL_SPOOL", spool).input(MAIL.repeat(5000)).start()).collect();
+            let children: Vec<_> = (0..4)
+                .map(|_| {
+                    world.mspool(&["enqueue", "bob@x"]).env("MSPOOL_SPOOL", spool).input(MAIL.repeat(5000)).start()
+                })
+                .collect();
             // Somewhere in the middle of it.
             std::thread::sleep(std::time::Duration::from_millis(round * 3));
             assert!(mounted.cut());

@@ -56,7 +56,11 @@ fn groups_and_undisclosed_recipients() {
 #[test]
 fn a_field_that_cannot_be_read_is_named_and_nothing_is_queued() {
     let world = World::new();
-    world.mspool(&["enqueue", "-t"]).input("To: foo bar\n\nx\n").run().fails(65, "\"To\" has a name without an address");
+    world
+        .mspool(&["enqueue", "-t"])
+        .input("To: foo bar\n\nx\n")
+        .run()
+        .fails(65, "\"To\" has a name without an address");
     world.mspool(&["enqueue", "-t"]).input("To: a@x\nCc: \"open\n\nx\n").run().fails(65, "\"Cc\" has a quote");
     assert!(world.files("new").is_empty());
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::world::{MAIL, NOON, World, can_run, wait_for};
+use crate::world::{MAIL, NOON, World, binary, can_run, wait_for};
 
 #[test]
 fn an_empty_queue_says_so() {
@@ -13,7 +13,8 @@ fn an_empty_queue_says_so() {
 
 #[test]
 fn the_queue_lists_what_is_not_finished_and_what_failed() {
-    let mut world = World::with_relay("cat >/dev/null; case $3 in ok*) exit 0;; no*) exit 67;; esac; echo try later; exit 75");
+    let mut world =
+        World::with_relay("cat >/dev/null; case $3 in ok*) exit 0;; no*) exit 67;; esac; echo try later; exit 75");
     world.enqueue(&["ok@x"]);
     let failed = world.enqueue(&["no@x"]);
     let later = world.enqueue(&["-f", "joe@example.org", "later@x", "a@x", "b@x", "c@x", "d@x", "e@x"]);
@@ -40,7 +41,19 @@ fn json_members_are_a_promise() {
     world.flush();
     let line = world.report(&id);
     let object = line.as_object().unwrap();
-    for member in ["id", "state", "sender", "size", "arrival", "next_attempt", "attempts", "expires", "subject", "resend_of", "recipients"] {
+    for member in [
+        "id",
+        "state",
+        "sender",
+        "size",
+        "arrival",
+        "next_attempt",
+        "attempts",
+        "expires",
+        "subject",
+        "resend_of",
+        "recipients",
+    ] {
         assert!(object.contains_key(member), "{member}");
     }
     let recipient = line["recipients"][0].as_object().unwrap();
@@ -51,7 +64,19 @@ fn json_members_are_a_promise() {
     assert_eq!(line["next_attempt"], "2026-05-01T12:05:00Z");
     assert_eq!(line["expires"], "2026-05-06T12:00:00Z");
     let row = &world.json(&["report", "status", "--json"])[0];
-    for member in ["transport", "kind", "state", "text", "types", "outbound", "inbound", "owed", "active", "next_attempt", "breaker"] {
+    for member in [
+        "transport",
+        "kind",
+        "state",
+        "text",
+        "types",
+        "outbound",
+        "inbound",
+        "owed",
+        "active",
+        "next_attempt",
+        "breaker",
+    ] {
         assert!(row.as_object().unwrap().contains_key(member), "{member}");
     }
     assert_eq!(world.json(&["report", "status", "--json"])[1]["runner"], "none");
@@ -108,15 +133,30 @@ fn nothing_in_mail_can_steer_a_terminal() {
     let id = world.enqueue_bytes(mail.as_bytes(), &["-f", "j\u{202e}oe@x", "b\u{2066}ob@x"]);
     world.flush();
     let encoded = world.enqueue_bytes(b"Subject: =?utf-8?b?G1sySmV2aWw=?=\n\nx\n", &["bob@x"]);
-    for args in [&["report"][..], &["report", &id], &["report", &encoded], &["report", "log"], &["report", "stats"], &["-v", "flush", "--force"]] {
+    for args in [
+        &["report"][..],
+        &["report", &id],
+        &["report", &encoded],
+        &["report", "log"],
+        &["report", "stats"],
+        &["-v", "flush", "--force"],
+    ] {
         let ran = world.mspool(args).run();
         for text in [&ran.out, &ran.err] {
-            assert!(!text.chars().any(|c| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c)), "{args:?}: {text:?}");
+            assert!(
+                !text.chars().any(|c| (c.is_control() && c != '\n')
+                    || ('\u{202a}'..='\u{202e}').contains(&c)
+                    || ('\u{2066}'..='\u{2069}').contains(&c)),
+                "{args:?}: {text:?}"
+            );
         }
     }
     for args in [&["report", "--json"][..], &["report", "--json", &id], &["report", "log", "--json"]] {
         let ran = world.mspool(args).run();
-        assert!(!ran.out.chars().any(|c| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c)), "{args:?}");
+        assert!(
+            !ran.out.chars().any(|c| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c)),
+            "{args:?}"
+        );
     }
     assert!(world.report(&id)["subject"].as_str().unwrap().contains("\u{202e}"), "JSON loses nothing");
 }
@@ -129,7 +169,8 @@ fn the_table_fits_the_terminal() {
     let world = World::with_relay("cat >/dev/null");
     let long = format!("Subject: {}\n\nx\n", "very long ".repeat(30));
     world.enqueue_bytes(long.as_bytes(), &["bob@example.com", "ann@a-very-long-domain-name.example.org", "c@x"]);
-    let program = env!("CARGO_BIN_EXE_mspool");
+    let program = binary();
+    let program = program.as_str();
     let command = format!("stty cols 72; {program} report");
     let ran = world.program(std::path::Path::new("script"), &["-qec", &command, "/dev/null"]).run();
     let lines: Vec<&str> = ran.out.lines().map(|line| line.trim_end_matches('\r')).collect();
@@ -146,7 +187,8 @@ fn a_reader_that_goes_away_is_no_error() {
     let mbox: String = (0..2000).map(|n| format!("From x Mon\nSubject: {n}\n\nbody\n\n")).collect();
     world.mspool(&["enqueue", "--mbox", "bob@x"]).input(mbox).run().ok();
     let script = world.script("head", "\"$@\" | head -n 3; exit 0");
-    let ran = world.program(&script, &[env!("CARGO_BIN_EXE_mspool"), "report"]).run();
+    let program = binary();
+    let ran = world.program(&script, &[program.as_str(), "report"]).run();
     assert_eq!(ran.ok().lines().count(), 3);
 }
 
@@ -177,7 +219,10 @@ fn stats_count_by_state_domain_and_age() {
     let new = lines.iter().find(|line| line["state"] == "new").unwrap();
     assert_eq!((new["messages"].as_u64(), new["bytes"].as_u64()), (Some(2), Some(2 * MAIL.len() as u64)));
     let one = lines.iter().find(|line| line["domain"] == "one.example").unwrap();
-    assert_eq!((one["total"].as_u64(), one["ages"]["20m"].as_u64(), one["ages"]["5m"].as_u64()), (Some(3), Some(2), Some(1)));
+    assert_eq!(
+        (one["total"].as_u64(), one["ages"]["20m"].as_u64(), one["ages"]["5m"].as_u64()),
+        (Some(3), Some(2), Some(1))
+    );
     let text = world.mspool(&["report", "stats"]).run().ok();
     assert!(text.contains("(local)") && text.contains("(FAX)"), "{text}");
 }
@@ -194,5 +239,8 @@ fn check_finds_what_is_wrong() {
     fs::remove_file(world.spool().join("out/new/stray")).unwrap();
     world.config("[transport.a]\ncommand = [\"no-such-program\"]\n[reports]\nvia = \"queue\"\n");
     let ran = world.mspool(&["report", "check"]).run();
-    assert!(ran.code == 78 && ran.out.contains("is not in PATH") && ran.out.contains("reports has no effect"), "{ran:?}");
+    assert!(
+        ran.code == 78 && ran.out.contains("is not in PATH") && ran.out.contains("reports has no effect"),
+        "{ran:?}"
+    );
 }

@@ -68,6 +68,15 @@ fn a_deadline_in_the_past_fails_without_an_attempt() {
 }
 
 #[test]
+fn a_deadline_before_the_first_attempt_is_kept_too() {
+    let mut world = refusing();
+    let id = world.enqueue(&["--not-before", "2h", "--deliver-by", "1h", "bob@x"]);
+    world.clock = Some(NOON + 3600);
+    world.mspool(&["flush"]).run().says("5.4.7");
+    assert_eq!((world.state(&id).as_str(), world.trace().len()), ("failed", 0));
+}
+
+#[test]
 fn deferred_sending_is_counted_from_submission() {
     let mut world = World::with_relay("trace go; cat >/dev/null");
     let id = world.enqueue(&["--delay", "2h", "bob@x"]);

@@ -74,7 +74,9 @@ fn every_crate_has_its_home() {
         let code = code(&text);
         for (name, homes) in HOMES {
             let named = code.contains(&format!("{name}::")) && !code.contains(&format!("crate::{name}::"));
-            let at_home = homes.iter().any(|home| file == *home || file.starts_with(&format!("{home}/")) || file == format!("{home}.rs"));
+            let at_home = homes
+                .iter()
+                .any(|home| file == *home || file.starts_with(&format!("{home}/")) || file == format!("{home}.rs"));
             assert!(!named || at_home, "{file} names {name}, whose home is {homes:?}");
         }
     }

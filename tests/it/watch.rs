@@ -39,7 +39,9 @@ fn events_are_json_lines_and_the_last_says_what_is_left() {
     let world = World::with_relay("cat >/dev/null; case $3 in later*) exit 75;; no*) exit 67;; esac");
     let ids = [world.enqueue(&["yes@x"]), world.enqueue(&["later@x"]), world.enqueue(&["no@x"])];
     let child = watch(&world, &["--json"]);
-    wait_for("all mail", || world.files("sent").len() + world.files("failed").len() == 2 && world.due(&ids[1]).is_some());
+    wait_for("all mail", || {
+        world.files("sent").len() + world.files("failed").len() == 2 && world.due(&ids[1]).is_some()
+    });
     let (out, err) = stop(child);
     assert_eq!(err, "");
     let events = events(&out);
@@ -82,7 +84,8 @@ fn a_changed_configuration_is_read_and_a_broken_one_is_not() {
         wait_for("the old transport", || world.trace() == ["old"]);
         let plain = world.path("plain.toml");
         fs::copy(world.path("config.toml"), &plain).unwrap();
-        let enqueue = || world.mspool(&["--config", plain.to_str().unwrap(), "enqueue", "bob@x"]).input("A: b\n\n").run().ok();
+        let enqueue =
+            || world.mspool(&["--config", plain.to_str().unwrap(), "enqueue", "bob@x"]).input("A: b\n\n").run().ok();
         world.config("[transport.relay\n");
         if by_signal {
             signal(&child, "HUP");
@@ -110,6 +113,19 @@ fn a_changed_configuration_is_read_and_a_broken_one_is_not() {
         assert!(events(&out).iter().any(|event| event["event"] == "error"));
         assert!(events(&out).iter().any(|event| event["event"] == "status"));
     }
+}
+
+#[test]
+fn one_signal_is_one_reload() {
+    let world = World::with_relay("cat >/dev/null");
+    let child = watch(&world, &["--json"]);
+    wait_for("the watch", || world.spool().join("state/runner.watch").exists());
+    signal(&child, "HUP");
+    world.enqueue(&["bob@x"]);
+    wait_for("the delivery", || world.files("sent").len() == 1);
+    let (out, _) = stop(child);
+    let reloads = events(&out).iter().filter(|event| event["event"] == "status").count();
+    assert_eq!(reloads, 1, "{out}");
 }
 
 #[test]
@@ -158,7 +174,9 @@ fn a_busy_transport_is_not_asked_all_the_time() {
 
 #[test]
 fn a_stop_finishes_what_is_under_way_and_a_second_one_does_not() {
-    let world = World::with_relay("trace begin; cat >/dev/null; while ! test -e \"$HOME/open\"; do sleep 0.02; done; trace end");
+    let world = World::with_relay(
+        "trace begin; cat >/dev/null; while ! test -e \"$HOME/open\"; do sleep 0.02; done; trace end",
+    );
     world.enqueue(&["bob@x"]);
     let child = watch(&world, &[]);
     wait_for("the attempt", || world.trace() == ["begin"]);

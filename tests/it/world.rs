@@ -10,6 +10,11 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// The program under test: where cargo built it, or where MSPOOL_TEST_BINARY says it was copied to.
+pub fn binary() -> String {
+    std::env::var("MSPOOL_TEST_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_mspool").to_owned())
+}
+
 /// A short message.
 pub const MAIL: &str = "From: joe@example.org\nSubject: test\n\nHello.\n";
 
@@ -166,10 +171,7 @@ impl World {
     pub fn script(&self, name: &str, body: &str) -> PathBuf {
         let path = self.path(name);
         let trace = self.path("trace");
-        let text = format!(
-            "#!/bin/sh\nTRACE={}\ntrace() {{ echo \"$*\" >>\"$TRACE\"; }}\n{body}\n",
-            trace.display()
-        );
+        let text = format!("#!/bin/sh\nTRACE={}\ntrace() {{ echo \"$*\" >>\"$TRACE\"; }}\n{body}\n", trace.display());
         // Written under another name: a script that is open for writing cannot be run.
         let fresh = self.path(&format!("{name}.fresh"));
         fs::write(&fresh, text).unwrap();
@@ -185,7 +187,7 @@ impl World {
     }
 
     pub fn mspool(&self, args: &[&str]) -> Run {
-        self.program(Path::new(env!("CARGO_BIN_EXE_mspool")), args)
+        self.program(Path::new(&binary()), args)
     }
 
     /// Another program in this world.
@@ -309,7 +311,8 @@ pub fn signal(child: &Child, name: &str) {
 
 /// True when a program can be run here; the tests that need it say so and pass when it cannot.
 pub fn can_run(program: &str, args: &[&str]) -> bool {
-    let status = Command::new(program).args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let status =
+        Command::new(program).args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     let works = status.is_ok_and(|status| status.success());
     if !works {
         eprintln!("skipped: {program} cannot be used here");

@@ -8,12 +8,12 @@ use clap::{ArgAction, ValueEnum};
 use crate::mail::address::{Address, Sender};
 use crate::mail::envelope::{AfterSent, EnvelopeId, Notify, Priority, Ret};
 use crate::mail::printable;
-use crate::mail::time::{Timestamp, parse_span};
+use crate::mail::time::{CENTURY, Timestamp, parse_span};
 use crate::verbs::enqueue::{self, Begin, Effort, From, HeaderUse, Options, Rehearsal};
 use crate::verbs::exit::{Exit, Refusal, refuse};
 use crate::verbs::session::Session;
 
-/// The arguments as they are written.
+/// Take a message from standard input and print its id once it is safe.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The envelope sender; '' is the null sender.
@@ -80,7 +80,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["now", "wait"])]
     maildir: Option<PathBuf>,
     /// Queue nothing; say who would take each recipient.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["mbox", "maildir"])]
     dry_run: bool,
     /// Print JSON Lines.
     #[arg(long)]
@@ -191,7 +191,7 @@ fn usage<T, E: std::fmt::Display>(key: &str, text: &str, parsed: Result<T, E>) -
 
 fn span_or_seconds(text: &str) -> Result<std::time::Duration> {
     match text.parse::<u64>() {
-        Ok(seconds) => Ok(std::time::Duration::from_secs(seconds)),
+        Ok(seconds) => Ok(std::time::Duration::from_secs(seconds).min(CENTURY)),
         Err(_) => usage("--wait", text, parse_span(text)),
     }
 }

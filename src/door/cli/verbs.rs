@@ -23,7 +23,7 @@ pub fn form(json: bool) -> Form {
     if json { Form::Json } else { Form::Text }
 }
 
-/// Messages.
+// No doc comment: each verb that takes ids has its own words.
 #[derive(Debug, clap::Args)]
 pub struct Ids {
     /// Queue ids.
@@ -31,7 +31,7 @@ pub struct Ids {
     pub ids: Vec<String>,
 }
 
-/// The arguments of `flush`.
+/// Attempt what is due, and end.
 #[derive(Debug, clap::Args)]
 pub struct Flush {
     /// Only these messages, whatever their back-off.
@@ -113,7 +113,7 @@ impl Flush {
     }
 }
 
-/// The arguments of `watch`.
+/// Deliver as mail arrives and as attempts fall due, until told to stop.
 #[derive(Debug, clap::Args)]
 pub struct Watch {
     /// Hand-offs at once, all transports together.
@@ -132,7 +132,7 @@ impl Watch {
     }
 }
 
-/// The arguments of `report`.
+/// Show what is in the spool.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Report {

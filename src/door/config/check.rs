@@ -46,14 +46,15 @@ pub fn settings(raw: raw::Config, choice: &Choice, places: &Places, source: Sour
     for (name, transport) in written {
         transports.push(checker.transport(name, transport)?);
     }
-    if transports.is_empty() {
+    let bare = transports.is_empty();
+    if bare {
         transports.push(built_in(&spool, &hostname));
     }
     if let Some(order) = &raw.order {
         transports = checker.ordered(order, transports)?;
     }
     let reserved = reserved(&raw);
-    Ok(Settings { spool, hostname, sender: sender.transpose()?, queue, transports, source, reserved })
+    Ok(Settings { spool, hostname, sender: sender.transpose()?, queue, transports, source, bare, reserved })
 }
 
 /// Keys that later versions act on.

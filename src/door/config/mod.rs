@@ -4,7 +4,6 @@ mod check;
 mod raw;
 mod trouble;
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -53,7 +52,7 @@ impl Places {
     }
 
     /// Where `init` writes.
-    pub fn first_config(&self) -> PathBuf {
+    fn first_config(&self) -> PathBuf {
         self.own_config().unwrap_or_else(|| PathBuf::from(SYSTEM_CONFIG))
     }
 
@@ -68,15 +67,20 @@ impl Places {
 
 const SYSTEM_CONFIG: &str = "/etc/mspool/config.toml";
 
+/// Where `init` writes: the file that was asked for, or the first one that is customary.
+pub fn to_be_written(choice: &Choice) -> PathBuf {
+    asked(choice).unwrap_or_else(|| Places::from_env().first_config())
+}
+
+fn asked(choice: &Choice) -> Option<PathBuf> {
+    let from_env = || std::env::var_os("MSPOOL_CONFIG").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let path = choice.config.clone().or_else(from_env)?;
+    Some(std::path::absolute(&path).unwrap_or(path))
+}
+
 /// Which file is read: what was asked for must be there, what is only customary need not.
 fn find(choice: &Choice, places: &Places) -> Result<Source, ConfigError> {
-    let asked = choice
-        .config
-        .clone()
-        .map(OsString::from)
-        .or_else(|| std::env::var_os("MSPOOL_CONFIG").filter(|v| !v.is_empty()));
-    if let Some(path) = asked {
-        let path = std::path::absolute(&path).unwrap_or_else(|_| PathBuf::from(&path));
+    if let Some(path) = asked(choice) {
         return Ok(Source::File(path));
     }
     let customary = places.own_config().into_iter().chain([PathBuf::from(SYSTEM_CONFIG)]);
@@ -106,11 +110,12 @@ pub fn load(choice: &Choice) -> Result<Settings, ConfigError> {
 
 /// Reads a file that only we or root can have written. What a link points to is judged, and so is the link's place.
 fn read(path: &Path) -> Result<String, ConfigError> {
-    let mut file = std::fs::File::open(path).at("open", path)?;
-    let facts = facts_of(&file, path)?;
-    if !facts.regular {
+    // A pipe would be waited for: what is no file is not even opened.
+    if !std::fs::metadata(path).at("open", path)?.is_file() {
         return Err(ConfigError::NotAFile(path.to_owned()));
     }
+    let mut file = std::fs::File::open(path).at("open", path)?;
+    let facts = facts_of(&file, path)?;
     trust::ours_or_roots(path, &facts)?;
     trust::parent_is_closed(path)??;
     let mut text = String::new();

@@ -159,7 +159,10 @@ fn one(composer: &Composer<'_>, signals: &Signals) -> Result<Exit> {
         Effort::Attempt => {
             let voices = Voices::new(session.voice, Form::Text, Bar::IfUseful, 1);
             let engine = engine(session, spool, signals, &voices);
-            attempt_one(&engine, &envelope.id, session.reach)?;
+            // Whatever comes of the attempt, the message is queued, and that is what was asked.
+            if let Err(error) = attempt_one(&engine, &envelope.id, session.reach) {
+                say::problem(&format!("{error:#}; the message stays queued"));
+            }
             Ok(Exit::Ok)
         }
         Effort::Outcome(limit) => {
@@ -183,10 +186,7 @@ fn begin_state(options: &Options) -> State {
 
 /// Renames a complete draft to its place.
 fn place<'s>(session: &Session, options: &Options, draft: Draft<'s>, envelope: &Envelope) -> Result<Placed<'s>> {
-    let now = session.now();
-    let wake = envelope.not_before.filter(|time| *time > now);
-    let wake = wake.map(|time| envelope.deliver_by.map_or(time, |deadline| deadline.min(time)));
-    let due = wake.filter(|_| options.begin == Begin::Queued);
+    let due = envelope.wakes(session.now()).filter(|_| options.begin == Begin::Queued);
     Ok(draft.place(begin_state(options), due)?)
 }
 

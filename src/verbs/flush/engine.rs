@@ -23,6 +23,7 @@ use crate::spool::claim::{Claim, Taken};
 use crate::spool::listing::Due;
 use crate::spool::{Spool, State};
 use crate::sys::clock::Clock;
+use crate::sys::process;
 use crate::sys::signals::Signals;
 use crate::verbs::settings::Settings;
 
@@ -104,6 +105,7 @@ impl<'e> Engine<'e> {
     /// Attempts what is in the list, except what is to be passed over. Returns when nothing is left to do now, or
     /// when we were asked to stop and what was under way has ended.
     pub fn run(&self, due: &Due, orders: &Orders, passed_over: &HashSet<QueueId>) -> Result<Tally> {
+        process::keep_descriptors();
         let mut tally = self.pass(due, orders, passed_over)?;
         if tally.busy.is_empty() || self.signals.stop_requested().is_some() {
             return Ok(tally);
@@ -239,8 +241,11 @@ impl<'e> Run<'e> {
         let transport = self.transport(index);
         let prepared = self.engine.keeper().prepare(transport).unwrap_or_else(|error| {
             self.trouble(&error);
-            Prepared { ready: Ready::No(format!("{error:#}")), resource: None, connected: false }
+            Prepared { ready: Ready::No(format!("{error:#}")), resource: None, connected: false, trouble: None }
         });
+        if let Some(trouble) = &prepared.trouble {
+            self.engine.observer.problem(&format!("transport {}: {trouble}; its mail is kept", transport.name));
+        }
         let mut board = self.board();
         let lane = &mut board.lanes[index];
         (lane.resource, lane.connected) = (prepared.resource, prepared.connected);
@@ -377,7 +382,7 @@ impl<'e> Run<'e> {
 
     fn open(&self, place: usize, claim: Box<Claim<'e>>) -> Option<OpenMessage<'e>> {
         let (name, envelope) = (&claim.message().name, &claim.message().envelope);
-        if let Some(time) = envelope.not_before.filter(|time| *time > self.engine.now()) {
+        if let Some(time) = envelope.wakes(self.engine.now()) {
             // Its time in the name was lost or overridden; nothing overrides the sender's.
             let result = if name.due == Some(time) { Ok(()) } else { claim.put_back(Some(time)) };
             if let Err(error) = result {

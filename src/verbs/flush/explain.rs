@@ -8,7 +8,7 @@ use crate::mail::time::Timestamp;
 use crate::spool::queue_file::{QueueFile, Unusable};
 use crate::spool::{Spool, State};
 use crate::sys::locks_held::LocksHeld;
-use crate::verbs::exit::Exit;
+use crate::verbs::exit::{Exit, over_all};
 use crate::verbs::say;
 use crate::verbs::session::{Form, Session};
 
@@ -31,6 +31,14 @@ pub fn run(session: &Session, options: &Options) -> Result<Exit> {
     let spool = session.spool()?;
     let held = LocksHeld::now();
     let only = options.transport.as_ref().map(|name| known_transport(&session.settings, name)).transpose()?;
+    let mut ends = vec![Exit::Ok];
+    for text in &options.ids {
+        let id = session.id(text)?;
+        if !matches!(spool.find(&id)?, Some((State::New | State::Cur | State::Hold, _))) {
+            say::problem(&format!("{id} is not queued"));
+            ends.push(Exit::NoInput);
+        }
+    }
     let mut out = say::output();
     let mut left = options.limit.unwrap_or(usize::MAX);
     for state in [State::New, State::Cur, State::Hold] {
@@ -75,10 +83,10 @@ pub fn run(session: &Session, options: &Options) -> Result<Exit> {
                     }
                 }
             }
-            left -= usize::from(acts);
+            left = left.saturating_sub(usize::from(acts));
         }
     }
-    Ok(Exit::Ok)
+    Ok(if options.ids.len() == 1 { *ends.last().unwrap_or(&Exit::Ok) } else { over_all(&ends) })
 }
 
 struct Explainer<'a> {
@@ -112,7 +120,8 @@ impl Explainer<'_> {
         if self.active {
             return keep("somebody is at work on it".to_owned());
         }
-        if let Some(time) = envelope.not_before.filter(|time| *time > now) {
+        if envelope.wakes(now).is_some() {
+            let time = envelope.not_before.unwrap_or(now);
             return keep(format!("not before {time}"));
         }
         let named = !self.options.ids.is_empty() || self.options.force != Force::No;

@@ -159,6 +159,8 @@ pub struct Prepared {
     pub resource: Option<Resource>,
     /// True when its connect command has run.
     pub connected: bool,
+    /// What somebody should look into. A resource in use, or a probe that says "not now", is no trouble.
+    pub trouble: Option<String>,
 }
 
 /// The people who see to a transport's needs.
@@ -177,18 +179,27 @@ pub struct Keeper<'e> {
 impl Keeper<'_> {
     /// Takes the resource, connects, probes.
     pub fn prepare(&self, transport: &Transport) -> Result<Prepared> {
-        let no = |reason: String| Prepared { ready: Ready::No(reason), resource: None, connected: false };
+        let no = |reason: String, trouble: Option<String>| Prepared {
+            ready: Ready::No(reason),
+            resource: None,
+            connected: false,
+            trouble,
+        };
         let mut resource = None;
         if let Some(name) = &transport.resource {
             resource = self.spool.take_resource(name)?;
             if resource.is_none() {
-                return Ok(no(format!("resource {name} is in use")));
+                return Ok(no(format!("resource {name} is in use"), None));
             }
         }
         if let Some(argv) = &transport.connect {
             let finished = transport.run_beside(argv, self.spool.path(), self.signals);
-            if let Err(reason) = self.judge(transport, "connect", &finished)? {
-                return Ok(no(reason));
+            let verdict = self.judge(transport, "connect", &finished)?;
+            if transport.probe.is_none() || verdict.is_err() {
+                self.note_probe(transport, verdict.as_ref().err())?;
+            }
+            if let Err(reason) = verdict {
+                return Ok(no(reason.clone(), Some(reason)));
             }
         }
         let connected = transport.connect.is_some();
@@ -197,12 +208,11 @@ impl Keeper<'_> {
             let verdict = self.judge(transport, "probe", &finished)?;
             self.note_probe(transport, verdict.as_ref().err())?;
             if let Err(reason) = verdict {
-                let ready = Ready::No(reason);
                 self.leave(transport, connected)?;
-                return Ok(Prepared { ready, resource: None, connected: false });
+                return Ok(no(reason, None));
             }
         }
-        Ok(Prepared { ready: Ready::Yes, resource, connected })
+        Ok(Prepared { ready: Ready::Yes, resource, connected, trouble: None })
     }
 
     /// Runs the disconnect command of a transport that was connected.

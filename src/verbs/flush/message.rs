@@ -1,10 +1,13 @@
 //! A claimed message during a run: what is to be done for whom, and what is written down about it.
 
+use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::agents::maildir;
 use crate::agents::transport::Transport;
 use crate::mail::address::Address;
 use crate::mail::answer::{Answer, Outcome, Verdict};
@@ -103,7 +106,7 @@ pub fn plan(
     let candidates = settings.candidates(address, envelope.transport.as_deref());
     match candidates.iter().find(|lane| !refused(lane)) {
         Some(lane) => Plan::Give(*lane),
-        None if settings.is_bare() => Plan::Unconfigured,
+        None if settings.bare => Plan::Unconfigured,
         None if candidates.is_empty() && envelope.transport.is_some() => Plan::Unconfigured,
         None if candidates.is_empty() => Plan::NoRoute(format!("no transport takes {}", describe(address))),
         None => Plan::NoRoute(format!("every transport declined {}", describe(address))),
@@ -234,7 +237,8 @@ impl<'e> OpenMessage<'e> {
         now: Timestamp,
     ) -> Result<()> {
         let envelope = self.envelope();
-        for decision in &results {
+        // Who was declined is not handled: somebody else is asked.
+        for decision in results.iter().filter(|decision| decision.charge != Charge::Refused) {
             for place in &decision.recipients {
                 let Some(address) = envelope.recipients.get(*place) else { continue };
                 inner.handled.push(Handled {
@@ -280,7 +284,18 @@ impl<'e> OpenMessage<'e> {
             match &claim.message().envelope.after_sent {
                 AfterSent::Delete => claim.delete()?,
                 AfterSent::Keep => claim.sent(None)?,
-                AfterSent::Default | AfterSent::Sent(_) => claim.sent(keep(queue.keep_sent))?,
+                AfterSent::Default => claim.sent(keep(queue.keep_sent))?,
+                AfterSent::Sent(folder) => {
+                    // First the copy, then the move: a run that dies in between finds the copy by its name.
+                    let message = claim.message();
+                    maildir::file_copy(
+                        Path::new(folder),
+                        message.envelope.id.as_str(),
+                        message.file().as_fd(),
+                        message.body_at,
+                    )?;
+                    claim.sent(keep(queue.keep_sent))?;
+                }
             }
             return Ok(());
         }

@@ -75,7 +75,7 @@ pub fn run(session: &Session, options: &Options) -> Result<Exit> {
     let signals = Signals::listen(Hangup::Stops)?;
     let presence = spool.announce(Runner::Flush)?;
     spool.sweep_if_due(session.now())?;
-    let (due, mut ends) = select(session, &spool, options)?;
+    let (due, ends) = select(session, &spool, options)?;
     let voices = Voices::new(session.voice, options.form, options.bar, due.len());
     let engine = Engine {
         spool: &spool,
@@ -107,22 +107,26 @@ pub fn run(session: &Session, options: &Options) -> Result<Exit> {
     if options.ids.is_empty() {
         return Ok(Exit::Ok);
     }
-    if !tally.busy.is_empty() {
-        say::problem("somebody else is at work on that message");
-        ends.push(Exit::TryAgain);
+    for id in &tally.busy {
+        say::problem(&format!("{id}: in progress: somebody is at work on it"));
     }
-    Ok(over_all(&ends))
+    let end = |(id, end): End| {
+        if id.is_some_and(|id| tally.busy.contains(&id)) { Exit::TryAgain } else { end }
+    };
+    Ok(over_all(&ends.into_iter().map(end).collect::<Vec<_>>()))
 }
 
-fn unconfigured(settings: &Settings) -> String {
+/// Why mail that nobody takes is kept, and what to do.
+pub fn unconfigured(settings: &Settings) -> String {
     match &settings.source {
         Source::BuiltIn(path) => format!(
             "mail for other hosts is kept, for no transport is configured; write {} (`mspool init` makes one to start from)",
             path.display()
         ),
-        Source::File(path) => {
-            format!("mail is kept for a transport that {} does not name", path.display())
+        Source::File(path) if settings.bare => {
+            format!("mail for other hosts is kept, for {} names no transport", path.display())
         }
+        Source::File(path) => format!("mail is kept for a transport that {} does not name", path.display()),
     }
 }
 
@@ -155,8 +159,11 @@ pub fn known_transport(settings: &Settings, name: &str) -> Result<usize> {
     }
 }
 
+/// What came of an id that was named; none for a text that is no id.
+type End = (Option<QueueId>, Exit);
+
 /// What the run is about: what is due, or the messages that were named. One end for each id that was.
-fn select(session: &Session, spool: &Spool, options: &Options) -> Result<(Due, Vec<Exit>)> {
+fn select(session: &Session, spool: &Spool, options: &Options) -> Result<(Due, Vec<End>)> {
     if !options.ids.is_empty() {
         let mut chosen = Vec::new();
         let mut ends = Vec::new();
@@ -166,11 +173,11 @@ fn select(session: &Session, spool: &Spool, options: &Options) -> Result<(Due, V
                 Err(error) if options.ids.len() == 1 => return Err(error),
                 Err(error) => {
                     say::problem(&format!("{error:#}"));
-                    ends.push(Exit::Data);
+                    ends.push((None, Exit::Data));
                     continue;
                 }
             };
-            ends.push(match spool.find(&id)? {
+            let end = match spool.find(&id)? {
                 Some((state @ (State::New | State::Cur), name)) => {
                     chosen.push((state, name));
                     Exit::Ok
@@ -187,7 +194,8 @@ fn select(session: &Session, spool: &Spool, options: &Options) -> Result<(Due, V
                     say::problem(&format!("{id} is not in the spool"));
                     Exit::NoInput
                 }
-            });
+            };
+            ends.push((Some(id), end));
         }
         return Ok((Due::of(chosen), ends));
     }

@@ -30,6 +30,8 @@ pub struct Voices {
     voice: Voice,
     form: Form,
     bar: ProgressBar,
+    /// True when the progress is wanted and there is no terminal to draw a bar on.
+    counts: bool,
 }
 
 #[derive(Serialize)]
@@ -48,12 +50,13 @@ impl Voices {
     pub fn new(voice: Voice, form: Form, bar: Bar, messages: usize) -> Voices {
         let terminal = io::stderr().is_terminal() && voice > Voice::Quiet && form == Form::Text;
         let shown = bar == Bar::Always || (terminal && messages >= WORTH_A_BAR);
+        let counts = bar == Bar::Always && !io::stderr().is_terminal();
         let target = if shown { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(messages as u64), target);
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}") {
             bar.set_style(style);
         }
-        Voices { voice, form, bar }
+        Voices { voice, form, bar, counts }
     }
 }
 
@@ -109,6 +112,9 @@ impl Observer for Voices {
 
     fn message_done(&self) {
         self.bar.inc(1);
+        if self.counts {
+            say::note(&format!("{}/{}", self.bar.position(), self.bar.length().unwrap_or(0)));
+        }
     }
 
     fn progress(&self, transport: &str, done: u64, all: u64, text: &str) {

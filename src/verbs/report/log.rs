@@ -9,7 +9,7 @@ use crate::mail::history::Record;
 use crate::mail::id::QueueId;
 use crate::mail::time::Timestamp;
 use crate::sys::locks_held::LocksHeld;
-use crate::verbs::exit::Exit;
+use crate::verbs::exit::{Exit, over_all};
 use crate::verbs::say;
 use crate::verbs::session::{Form, Session};
 
@@ -28,10 +28,19 @@ struct Line<'a> {
 /// Prints the log of these messages, or of all, from a time on.
 pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], form: Form) -> Result<Exit> {
     let spool = session.spool()?;
+    let mut missing = Exit::Ok;
+    let several = ids.len() > 1;
     let ids = if ids.is_empty() {
         spool.logs()?
     } else {
-        ids.iter().map(|text| session.id(text)).collect::<Result<Vec<_>>>()?
+        let ids = ids.iter().map(|text| session.id(text)).collect::<Result<Vec<_>>>()?;
+        for id in &ids {
+            if spool.find(id)?.is_none() {
+                say::problem(&format!("{id} is not in the spool"));
+                missing = Exit::NoInput;
+            }
+        }
+        ids
     };
     let mut records: Vec<(Record, usize)> = Vec::new();
     for (index, id) in ids.iter().enumerate() {
@@ -64,5 +73,5 @@ pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], form: Fo
         }
     }
     out.flush()?;
-    Ok(Exit::Ok)
+    Ok(if several { over_all(&[missing, Exit::Ok]) } else { missing })
 }

@@ -19,9 +19,9 @@ use crate::spool::{Spool, State};
 use crate::sys::signals::{Hangup, Signals};
 
 use super::exit::Exit;
-use super::flush::Rest;
 use super::flush::engine::{Engine, Orders};
 use super::flush::observer::Observer;
+use super::flush::{Rest, unconfigured};
 use super::session::{Form, Session};
 use super::settings::{Settings, Source};
 use events::Events;
@@ -51,10 +51,11 @@ pub fn run(session: &Session, options: &Options, reload: &dyn Fn() -> Result<Set
     let _presence = spool.announce(Runner::Watch)?;
     let events = Events::new(session.voice, options.form, session.clock.clone());
     let mut wakeup = Wakeup::new(&spool, config_file(&session.settings.source).as_deref(), &events)?;
-    let mut watch = Watch { parked: HashSet::new(), gates: Vec::new(), soon: SOON };
+    let mut watch = Watch { parked: HashSet::new(), gates: Vec::new(), soon: SOON, told_unconfigured: false };
     let mut reason = Reason::Timer;
     loop {
-        if matches!(reason, Reason::Reload) || signals.take_reload() {
+        let asked = signals.take_reload();
+        if asked || reason == Reason::Reload {
             watch.reload(&mut session, &spool, &events, reload);
             wakeup.follow_config(config_file(&session.settings.source).as_deref());
         }
@@ -85,6 +86,7 @@ struct Watch {
     parked: HashSet<QueueId>,
     gates: Vec<Gate>,
     soon: Duration,
+    told_unconfigured: bool,
 }
 
 impl Watch {
@@ -113,6 +115,9 @@ impl Watch {
         let engine = Engine { spool, settings: &session.settings, clock: &session.clock, signals, observer: events };
         let orders = Orders { reach: session.reach, jobs: options.jobs, ..Orders::all() };
         let tally = engine.run(&due, &orders, &self.parked)?;
+        if tally.unconfigured > 0 && !std::mem::replace(&mut self.told_unconfigured, true) {
+            events.problem(&unconfigured(&session.settings));
+        }
         self.parked.extend(tally.left);
         self.gates = gates;
         // What we did ourselves to the transports' states is no news.
@@ -144,6 +149,7 @@ impl Watch {
                 session.settings = Settings { spool: session.settings.spool.clone(), ..settings };
             }
             Ok(settings) => {
+                self.told_unconfigured = false;
                 session.settings = settings;
                 events.status("the configuration was read anew");
             }
