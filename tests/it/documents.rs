@@ -77,8 +77,8 @@ fn the_manual_names_every_verb_and_flag() {
             command.get_arguments().filter(|argument| argument.get_id() != "help" && argument.get_id() != "version")
         {
             if let Some(long) = argument.get_long() {
-                // In mdoc a long flag is `.Fl Fl name`.
-                let found = page.contains(&format!("Fl Fl {long}"));
+                // In mdoc a long flag is `.Fl -name` or `.Fl Fl name`.
+                let found = page.contains(&format!("Fl -{long}")) || page.contains(&format!("Fl Fl {long}"));
                 if !found {
                     missing.push(format!("{} --{long}", command.get_name()));
                 }

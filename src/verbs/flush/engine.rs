@@ -459,14 +459,15 @@ impl<'e> Run<'e> {
         let now = self.engine.now();
         let tried = self.board().tried.clone();
         let wanted = |place| self.is_meant(&message, place) && !tried.contains(&(message.place, place));
-        let mut places = message.first_for(lane, most + 1, self.engine.settings, now, self.patience(), wanted);
-        if places.len() > most {
+        let (places, more) = message.reserve(lane, most, self.engine.settings, now, self.patience(), wanted);
+        if more {
             // The others may go at once, if the transport takes several.
             self.board().wait_for(lane, message.place);
-            places.truncate(most);
         }
         let stopped = self.engine.signals.stop_requested().is_some();
-        if !places.is_empty() && !stopped && self.is_still_open(lane) {
+        if places.is_empty() || stopped || !self.is_still_open(lane) {
+            message.give_back(&places);
+        } else {
             let handed = self.hand_over(&message, transport, lane, &places);
             // Who has no back-off to wait for would be next in turn again, and again.
             if handed.is_err() || self.patience() == Patience::None {
@@ -503,8 +504,11 @@ impl<'e> Run<'e> {
         let envelope = message.envelope();
         let addresses = |place: &usize| Some((*place, envelope.recipients.get(*place)?));
         let recipients: Vec<(usize, &Address)> = places.iter().filter_map(addresses).collect();
-        let input = if message.is_shared() { message.claim.another_input()? } else { message.claim.input()? };
-        let (attempt, unseen) = message.begin(engine.spool, transport, places, engine.now())?;
+        let begun = (|| {
+            let input = if message.is_shared() { message.claim.another_input()? } else { message.claim.input()? };
+            anyhow::Ok((input, message.begin(engine.spool, transport, places, engine.now())?))
+        })();
+        let (input, (attempt, unseen)) = begun.inspect_err(|_| message.give_back(places))?;
         let hand_off = HandOff {
             id: envelope.id.as_str(),
             sender: &envelope.sender,

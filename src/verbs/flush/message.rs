@@ -141,8 +141,9 @@ impl<'e> OpenMessage<'e> {
         free.map(|place| (place, plan(settings, self.envelope(), &inner.history, place, now, patience))).collect()
     }
 
-    /// The first so many recipients that are for this transport now and that `wanted` accepts.
-    pub fn first_for(
+    /// Takes the first so many recipients that are for this transport now and that `wanted` accepts, so that no other
+    /// thread takes them too. The flag says that there are more.
+    pub fn reserve(
         &self,
         lane: usize,
         most: usize,
@@ -150,13 +151,27 @@ impl<'e> OpenMessage<'e> {
         now: Timestamp,
         patience: Patience,
         wanted: impl Fn(usize) -> bool,
-    ) -> Vec<usize> {
-        let inner = self.inner();
+    ) -> (Vec<usize>, bool) {
+        let mut inner = self.inner();
         let free = (0..inner.in_flight.len()).filter(|place| !inner.in_flight[*place]);
         let mine = |place: &usize| {
             plan(settings, self.envelope(), &inner.history, *place, now, patience) == Plan::Give(lane) && wanted(*place)
         };
-        free.filter(mine).take(most).collect()
+        let mut places: Vec<usize> = free.filter(mine).take(most + 1).collect();
+        let more = places.len() > most;
+        places.truncate(most);
+        for place in &places {
+            inner.in_flight[*place] = true;
+        }
+        (places, more)
+    }
+
+    /// Gives back recipients that were taken.
+    pub fn give_back(&self, places: &[usize]) {
+        let mut inner = self.inner();
+        for place in places {
+            inner.in_flight[*place] = false;
+        }
     }
 
     /// True when the message lies, or is named, otherwise than its log says: a run died before it could move it.
@@ -190,9 +205,6 @@ impl<'e> OpenMessage<'e> {
         let unseen = about().any(|progress| progress.outcome_unknown);
         let event = Event::Attempt { transport: transport.name.clone(), attempt, recipients: places.to_vec() };
         inner.write(spool, &self.envelope().id, Record { at: now, event })?;
-        for place in places {
-            inner.in_flight[*place] = true;
-        }
         Ok((attempt, unseen))
     }
 

@@ -13,7 +13,7 @@ use anyhow::Result;
 
 use crate::mail::id::QueueId;
 use crate::mail::time::Timestamp;
-use crate::spool::gate::Gate;
+use crate::spool::gate::{Gate, Pause};
 use crate::spool::runner::Runner;
 use crate::spool::{Spool, State};
 use crate::sys::signals::{Hangup, Signals};
@@ -51,7 +51,13 @@ pub fn run(session: &Session, options: &Options, reload: &dyn Fn() -> Result<Set
     let _presence = spool.announce(Runner::Watch)?;
     let events = Events::new(session.voice, options.form, session.clock.clone());
     let mut wakeup = Wakeup::new(&spool, config_file(&session.settings.source).as_deref(), &events)?;
-    let mut watch = Watch { parked: HashSet::new(), gates: Vec::new(), soon: SOON, told_unconfigured: false };
+    let mut watch = Watch {
+        parked: HashSet::new(),
+        gates: Vec::new(),
+        last: Timestamp::default(),
+        soon: SOON,
+        told_unconfigured: false,
+    };
     let mut reason = Reason::Timer;
     loop {
         let asked = signals.take_reload();
@@ -84,7 +90,9 @@ struct Watch {
     /// Messages that are due and wait for something else than time: looked at again on the timer, or when a
     /// transport's state has changed.
     parked: HashSet<QueueId>,
-    gates: Vec<Gate>,
+    /// Which transports were paused or broken at the last pass, and when that was.
+    gates: Vec<(Option<Pause>, bool)>,
+    last: Timestamp,
     soon: Duration,
     told_unconfigured: bool,
 }
@@ -100,15 +108,18 @@ impl Watch {
         options: &Options,
         reason: Reason,
     ) -> Result<Duration> {
+        let now = session.now();
         let mut gates = Vec::new();
         for transport in &session.settings.transports {
             gates.push(spool.gate(&transport.name)?);
         }
-        let now = session.now();
-        let opened = gates != self.gates || gates.iter().any(|gate| opens_by(gate, now));
-        if reason == Reason::Timer || opened {
+        // What probes note is no news: each pass may note something, and none may cause the next.
+        let news: Vec<_> = gates.iter().map(|gate| (gate.pause.clone(), gate.breaker.is_some())).collect();
+        let opens = |gate: &Gate| ends(gate).is_some_and(|end| end > self.last && end <= now);
+        if reason == Reason::Timer || news != self.gates || gates.iter().any(opens) {
             self.parked.clear();
         }
+        (self.gates, self.last) = (news, now);
         spool.sweep_if_due(now)?;
         let due = spool.look_for_due(now, |state, name| events.stray(&spool.path_of_state(state).join(name)))?;
         events.forget_gone(spool, due.len() + due.later())?;
@@ -119,14 +130,12 @@ impl Watch {
             events.problem(&unconfigured(&session.settings));
         }
         self.parked.extend(tally.left);
-        self.gates = gates;
-        // What we did ourselves to the transports' states is no news.
-        for (gate, transport) in self.gates.iter_mut().zip(&session.settings.transports) {
-            *gate = spool.gate(&transport.name)?;
+        let mut gate_ends = Vec::new();
+        for transport in &session.settings.transports {
+            gate_ends.extend(ends(&spool.gate(&transport.name)?).filter(|end| *end > now));
         }
-        let pause_ends = self.gates.iter().filter_map(ends).filter(|end| *end > now).min();
         let next = if due.is_empty() { due.next() } else { spool.look_for_due(now, |_, _| {})?.next() };
-        let next = [next, pause_ends].into_iter().flatten().min();
+        let next = next.into_iter().chain(gate_ends).min();
         let until_next = next.map(|next| next.since(session.now()).max(Duration::from_millis(10)));
         let wait = until_next.map_or(LOOK_AGAIN, |wait| wait.min(LOOK_AGAIN));
         if tally.busy.is_empty() {
@@ -164,10 +173,6 @@ fn ends(gate: &Gate) -> Option<Timestamp> {
     let pause = gate.pause.as_ref().and_then(|pause| pause.until);
     let breaker = gate.breaker.as_ref().map(|breaker| breaker.until);
     [pause, breaker].into_iter().flatten().min()
-}
-
-fn opens_by(gate: &Gate, now: Timestamp) -> bool {
-    ends(gate).is_some_and(|end| end <= now)
 }
 
 /// The states that new work appears in.
