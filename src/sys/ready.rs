@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -42,34 +42,28 @@ pub fn read_now(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<Option<usize>> {
     }
 }
 
-/// A bell that any thread can ring and one loop listens to.
+/// A bell that any thread, or a signal handler, can ring and one loop listens to.
 #[derive(Debug)]
-pub struct Bell {
-    heard: OwnedFd,
-    rung: OwnedFd,
-}
+pub struct Bell(OwnedFd);
 
 impl Bell {
     /// A silent bell.
     pub fn new() -> io::Result<Bell> {
-        let (heard, rung) = pipe()?;
-        rustix::io::ioctl_fionbio(&rung, true)?;
-        Ok(Bell { heard, rung })
+        Ok(Bell(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
     }
 
     /// Rings; a bell that is already ringing stays as it is.
     pub fn ring(&self) {
-        let _ = rustix::io::write(&self.rung, b"!");
+        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
     }
 
     /// Stops the ringing.
     pub fn silence(&self) {
-        let mut sink = [0; 256];
-        while matches!(read_now(&self.heard, &mut sink), Ok(Some(1..))) {}
+        let _ = read_now(&self.0, &mut [0; 8]);
     }
 
     /// The descriptor that is readable while the bell rings.
     pub fn fd(&self) -> &OwnedFd {
-        &self.heard
+        &self.0
     }
 }
