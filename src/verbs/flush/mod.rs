@@ -1,9 +1,11 @@
 //! `flush`: attempt what is due, and end.
 
+pub mod admission;
 pub mod board;
 pub mod committer;
 pub mod engine;
 pub mod explain;
+pub mod handover;
 pub mod lane;
 pub mod message;
 pub mod observer;

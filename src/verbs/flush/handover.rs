@@ -1,0 +1,142 @@
+//! Handing messages to transports, and what their answers mean.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use crate::agents::command::MOST_RECIPIENTS;
+use crate::agents::transport::{Before, HandOff, Transport};
+use crate::mail::address::Address;
+use crate::mail::answer;
+use crate::mail::argv::Batch;
+
+use super::engine::Run;
+use super::lane::{self, Ready};
+use super::message::{Given, OpenMessage, Patience};
+
+impl<'e> Run<'e> {
+    /// Hands a message to a transport for as many recipients as one hand-off takes, and writes down what came of it.
+    pub(super) fn give(&self, message: Arc<OpenMessage<'e>>, lane: usize) -> Arc<OpenMessage<'e>> {
+        let transport = self.transport(lane);
+        let most = if transport.batch() == Batch::One { 1 } else { MOST_RECIPIENTS };
+        let now = self.engine.now();
+        let tried = self.board().tried.clone();
+        let wanted = |place| self.is_meant(&message, place) && !tried.contains(&(message.place, place));
+        let (places, more) = message.reserve(lane, most, self.engine.settings, now, self.patience(), wanted);
+        if more {
+            // The others may go at once, if the transport takes several.
+            self.board().wait_for(lane, message.place);
+        }
+        let stopped = self.engine.signals.stop_requested().is_some();
+        if places.is_empty() || stopped || !self.is_still_open(lane) {
+            message.give_back(&places);
+        } else {
+            let handed = self.hand_over(&message, transport, lane, &places);
+            // Who has no back-off to wait for would be next in turn again, and again.
+            if handed.is_err() || self.patience() == Patience::None {
+                self.board().tried.extend(places.iter().map(|place| (message.place, *place)));
+            }
+            if let Err(error) = handed {
+                self.trouble(&error);
+            }
+        }
+        self.board().lanes[lane].running -= 1;
+        message
+    }
+
+    /// An operator's pause takes effect at once, not with the next run.
+    fn is_still_open(&self, lane: usize) -> bool {
+        let gate = self.engine.spool.gate(&self.transport(lane).name);
+        let reason = gate.ok().and_then(|gate| lane::paused(&gate, self.engine.now()));
+        let mut board = self.board();
+        if let Some(reason) = reason {
+            board.tally.skipped += 1;
+            self.shut(&mut board, lane, reason);
+        }
+        !matches!(board.lanes[lane].ready, Ready::No(_))
+    }
+
+    fn hand_over(
+        &self,
+        message: &Arc<OpenMessage<'e>>,
+        transport: &Transport,
+        lane: usize,
+        places: &[usize],
+    ) -> Result<()> {
+        let engine = &self.engine;
+        let envelope = message.envelope();
+        let addresses = |place: &usize| Some((*place, envelope.recipients.get(*place)?));
+        let recipients: Vec<(usize, &Address)> = places.iter().filter_map(addresses).collect();
+        let begun = (|| {
+            let input = if message.is_shared() { message.claim.another_input()? } else { message.claim.input()? };
+            anyhow::Ok((input, message.begin(engine.spool, transport, places, engine.now())?))
+        })();
+        let (input, (attempt, unseen)) = begun.inspect_err(|_| message.give_back(places))?;
+        let hand_off = HandOff {
+            id: envelope.id.as_str(),
+            sender: &envelope.sender,
+            recipients: &recipients,
+            envid: envelope.report_id(),
+            attempt,
+            spool: engine.spool.path(),
+            input: input.as_fd(),
+            body_at: message.claim.message().body_at,
+            before: if unseen { Before::MaybeDelivered } else { Before::NotDelivered },
+        };
+        let answer = transport.deliver(&hand_off, engine.signals, &mut |line| {
+            if let Some((done, all, text)) = answer::progress(line) {
+                engine.observer.progress(&transport.name, done, all, &text);
+            }
+        });
+        drop(input);
+        let given = Given { transport, places, queue: &engine.settings.queue };
+        let back = message.end(engine.spool, &given, &answer, engine.now())?;
+        self.draw_conclusions(message, lane, &back, answer.broken.as_deref())
+    }
+
+    /// What an answer means for the transport, and for those whom it did not settle.
+    fn draw_conclusions(
+        &self,
+        message: &Arc<OpenMessage<'e>>,
+        lane: usize,
+        back: &[usize],
+        broken: Option<&str>,
+    ) -> Result<()> {
+        let transport = self.transport(lane);
+        if let Some(reason) = broken {
+            self.engine.keeper().open_breaker(transport, reason)?;
+            self.engine
+                .observer
+                .problem(&format!("transport {} is broken: {reason}; its mail is kept", transport.name));
+            let mut board = self.board();
+            self.shut(&mut board, lane, format!("broken: {reason}"));
+        } else if self.board().lanes[lane].works_again() {
+            self.engine.keeper().close_breaker(transport)?;
+        }
+        if back.is_empty() {
+            return Ok(());
+        }
+        // Who was declined is for the next transport; who came back for any other reason rests until the next run.
+        let wanted = self.sort_out(message)?.wanted;
+        let mut board = self.board();
+        let mut left = false;
+        for (next, places) in wanted {
+            for place in places.iter().filter(|place| back.contains(place)) {
+                if next == lane {
+                    board.tried.insert((message.place, *place));
+                    left = true;
+                } else if matches!(board.lanes[next].ready, Ready::No(_)) {
+                    board.tally.skipped += 1;
+                    left = true;
+                } else {
+                    board.wait_for(next, message.place);
+                }
+            }
+        }
+        if left {
+            board.tally.left.push(message.envelope().id.clone());
+        }
+        Ok(())
+    }
+}
