@@ -97,7 +97,7 @@ fn of_usage(error: &clap::Error) -> Exit {
     };
     let rest: Vec<&str> = lines.take_while(|line| !line.starts_with("For more information")).take(3).collect();
     let rest =
-        if rest.is_empty() || first == "a verb is missing" { String::new() } else { format!(" {}", rest.join(" ")) };
+        if rest.is_empty() || first == "a verb is missing" { String::new() } else { format!("; {}", rest.join("; ")) };
     say::problem(&format!("{first}{rest}; see `mspool --help`"));
     Exit::Usage
 }

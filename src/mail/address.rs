@@ -16,6 +16,8 @@ pub enum BadAddress {
     Control,
     /// Longer than [`LONGEST`].
     TooLong,
+    /// Not one bare mailbox: programs that read address lists would see another address in it, or several.
+    NotBare,
     /// The type is not `[A-Z][A-Z0-9]*` of at most eight characters.
     Type,
 }
@@ -26,6 +28,9 @@ impl fmt::Display for BadAddress {
             BadAddress::Empty => "is empty",
             BadAddress::Control => "holds a control character",
             BadAddress::TooLong => "is longer than 1000 bytes",
+            BadAddress::NotBare => {
+                "is not one bare address, local@domain: blanks and ()<>,;:\\\"@[] need quotes in the local part"
+            }
             BadAddress::Type => "has a type that is not one to eight of A-Z and 0-9, a letter first",
         })
     }
@@ -105,17 +110,17 @@ impl TryFrom<RawAddress> for Address {
 impl Address {
     /// Builds an address of a known type.
     pub fn new(kind: AddressType, text: &str) -> Result<Address, BadAddress> {
-        Ok(Address { kind, text: checked(text)?.to_owned() })
+        let text = checked(text)?;
+        if kind.0 == "SMTP" && !is_bare(text) {
+            return Err(BadAddress::NotBare);
+        }
+        Ok(Address { kind, text: text.to_owned() })
     }
 
     /// Takes `TYPE:address`, or a mail address alone, which may stand in angle brackets.
     pub fn parse(text: &str) -> Result<Address, BadAddress> {
-        if let Some((kind, rest)) = text.split_once(':')
-            && let Ok(kind) = AddressType::parse(kind)
-        {
-            return Address::new(kind, unbracketed(rest));
-        }
-        Address::new(AddressType::smtp(), unbracketed(text))
+        let (kind, text) = split_type(text);
+        Address::new(kind, unbracketed(text))
     }
 
     /// The type.
@@ -167,7 +172,8 @@ impl Sender {
         if text.is_empty() {
             return Ok(Sender::default());
         }
-        Ok(Sender(checked(text)?.to_owned()))
+        let text = checked(text)?;
+        if is_bare(text) { Ok(Sender(text.to_owned())) } else { Err(BadAddress::NotBare) }
     }
 
     /// The address; empty for the null sender.
@@ -195,11 +201,57 @@ impl From<Sender> for String {
     }
 }
 
+/// Takes a leading `TYPE:` off; what has none is internet mail.
+pub fn split_type(text: &str) -> (AddressType, &str) {
+    match text.split_once(':').map(|(kind, rest)| (AddressType::parse(kind), rest)) {
+        Some((Ok(kind), rest)) => (kind, rest),
+        _ => (AddressType::smtp(), text),
+    }
+}
+
 fn unbracketed(text: &str) -> &str {
     text.strip_prefix('<').and_then(|inner| inner.strip_suffix('>')).unwrap_or(text)
 }
 
-fn checked(text: &str) -> Result<&str, BadAddress> {
+/// `local@domain`, or `local` alone. The local part is a quoted string, or has none of the characters that mean
+/// something in an address list (RFC 5322 section 3.2.3); dots may stand anywhere, as some providers have them. Many
+/// transports read their arguments as lists: with these characters, mail would go to somebody else.
+fn is_bare(text: &str) -> bool {
+    let plain =
+        |part: &str| !part.is_empty() && !part.chars().any(|c| c.is_whitespace() || "()<>,;:\\\"@[]".contains(c));
+    let (local, domain) = match text.strip_prefix('"') {
+        Some(rest) => match end_of_quote(rest) {
+            Some(end) => (true, rest[end..].strip_prefix('@').or((rest.len() == end).then_some(""))),
+            None => return false,
+        },
+        None => match text.split_once('@') {
+            Some((local, domain)) => (plain(local), Some(domain)),
+            None => return plain(text),
+        },
+    };
+    let literal = |domain: &str| {
+        let inner = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        inner.is_some_and(|inner| inner.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":.-".contains(&byte)))
+    };
+    let alone = text.starts_with('"') && text.ends_with('"');
+    local && domain.is_some_and(|domain| plain(domain) || literal(domain) || (domain.is_empty() && alone))
+}
+
+/// Where a quoted string ends whose first quote was taken off: behind its last quote.
+fn end_of_quote(rest: &str) -> Option<usize> {
+    let mut escaped = false;
+    for (at, c) in rest.char_indices() {
+        match c {
+            '"' if !escaped => return Some(at + 1),
+            '\\' if !escaped => escaped = true,
+            _ => escaped = false,
+        }
+    }
+    None
+}
+
+/// Refuses what no address, and no pattern of addresses, may hold.
+pub fn checked(text: &str) -> Result<&str, BadAddress> {
     if text.is_empty() {
         Err(BadAddress::Empty)
     } else if text.len() > LONGEST {
@@ -228,7 +280,7 @@ mod tests {
             ("SMTP", "bob@Example.com", Some("Example.com"))
         );
         assert_eq!(Address::parse("SMTP:bob@x").unwrap(), Address::parse("bob@x").unwrap());
-        assert_eq!(Address::parse("fax:12").unwrap().kind().as_str(), "SMTP");
+        assert_eq!(Address::parse("fax@x").unwrap().kind().as_str(), "SMTP");
     }
 
     #[test]
@@ -240,6 +292,52 @@ mod tests {
         assert_eq!(Address::parse(&"x".repeat(LONGEST + 1)), Err(BadAddress::TooLong));
         assert_eq!(AddressType::parse("ABCDEFGHI"), Err(BadAddress::Type));
         assert_eq!(AddressType::parse("1A"), Err(BadAddress::Type));
+    }
+
+    #[test]
+    fn one_address_is_one_mailbox() {
+        for good in [
+            "root",
+            "bob@x",
+            "a..b.@x",
+            "\"a b\"@x",
+            "\"a\\\"b,c\"@x",
+            "\"quoted\"",
+            "u@[127.0.0.1]",
+            "u@[IPv6:::1]",
+            "-x@y",
+            "${run{touch$IFS$x}}@x",
+            "`id`|&*?'#!%s@x",
+            "j\u{fc}r@b\u{fc}cher.example",
+            "{recipient}@x",
+        ] {
+            assert!(Address::parse(good).is_ok(), "{good}");
+            assert!(Sender::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "a b@x",
+            "a@x,b@x",
+            "a@x, b@x",
+            "Bob <bob@x>",
+            "mailto:bob@x",
+            "bob@",
+            "@x",
+            "a@x>",
+            "a@b@c",
+            "a(b)@x",
+            "a;b@x",
+            "a\\b@x",
+            "\"open@x",
+            "\"a\"b@x",
+            "u@[x",
+            "u@[a b]",
+            "$(id)@x",
+            "a@x y",
+        ] {
+            assert_eq!(Address::parse(bad), Err(BadAddress::NotBare), "{bad}");
+            assert_eq!(Sender::parse(bad), Err(BadAddress::NotBare), "{bad}");
+        }
+        assert!(Address::parse("FAX:(030) 12, 34").is_ok(), "other types have other rules");
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub fn keep_descriptors() {
 }
 
 impl Program<'_> {
-    /// Starts the program in a new process group, with no signal blocked or ignored.
+    /// Starts the program in a new process group, with no signal blocked, and none of the usual ones ignored.
     pub fn start(&self) -> io::Result<Child> {
         let pid = self.spawn()?;
         match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
@@ -145,22 +145,38 @@ impl Drop for Actions {
     }
 }
 
+/// Signals that we, or whoever started us, may have left ignored. Not all there are: each costs a call a program.
+const RESET: [libc::c_int; 9] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGPIPE,
+    libc::SIGALRM,
+    libc::SIGTERM,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGCHLD,
+];
+
 struct Attributes(libc::posix_spawnattr_t);
 
 impl Attributes {
     fn new() -> io::Result<Attributes> {
         let mut raw = MaybeUninit::uninit();
-        let mut all = MaybeUninit::uninit();
+        let mut some = MaybeUninit::uninit();
         let mut none = MaybeUninit::uninit();
         let flags = libc::POSIX_SPAWN_SETPGROUP | libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETSIGMASK;
         // SAFETY: each object is initialised by the first call that is given it, and only then read.
         unsafe {
             check(libc::posix_spawnattr_init(raw.as_mut_ptr()))?;
             let mut attributes = Attributes(raw.assume_init());
-            libc::sigfillset(all.as_mut_ptr());
+            libc::sigemptyset(some.as_mut_ptr());
+            for signal in RESET {
+                libc::sigaddset(some.as_mut_ptr(), signal);
+            }
             libc::sigemptyset(none.as_mut_ptr());
             check(libc::posix_spawnattr_setpgroup(&mut attributes.0, 0))?;
-            check(libc::posix_spawnattr_setsigdefault(&mut attributes.0, all.as_ptr()))?;
+            check(libc::posix_spawnattr_setsigdefault(&mut attributes.0, some.as_ptr()))?;
             check(libc::posix_spawnattr_setsigmask(&mut attributes.0, none.as_ptr()))?;
             check(libc::posix_spawnattr_setflags(&mut attributes.0, flags as libc::c_short))?;
             Ok(attributes)

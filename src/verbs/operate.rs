@@ -55,7 +55,7 @@ fn claim<'s>(spool: &'s Spool, id: &QueueId, states: &[State]) -> Result<Result<
         if !states.contains(&state) {
             let words = match state {
                 State::Sent => "gone: it was sent already".to_owned(),
-                State::Failed => "gone: it has failed already".to_owned(),
+                State::Failed => "gone: it has failed, or was cancelled, already".to_owned(),
                 State::Corrupt => "it cannot be read, and lies in corrupt".to_owned(),
                 State::New | State::Cur => "it is not on hold".to_owned(),
                 State::Hold => "it is on hold already".to_owned(),

@@ -69,6 +69,21 @@ fn several_recipients_and_transports_get_each_message_once() {
 }
 
 #[test]
+fn a_watch_with_several_threads_gives_each_recipient_one_hand_off() {
+    let world = World::at_noon();
+    let script = world.script("one", "trace \"$MSPOOL_ID $1\"; cat >/dev/null; sleep 0.02");
+    world.config(&format!("[transport.a]\nparallel = 3\ncommand = [{script:?}, \"{{recipient}}\"]\n"));
+    let child = world.mspool(&["watch"]).start();
+    for _ in 0..60 {
+        world.enqueue(&["a@x", "b@x"]);
+    }
+    crate::world::wait_for("all mail", || world.files("sent").len() == 60);
+    crate::world::signal(&child, "TERM");
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));
+    assert_eq!((counts(&world).len(), world.trace().len()), (120, 120));
+}
+
+#[test]
 fn a_storm_of_kills_loses_nothing() {
     let world = World::with_relay("");
     world.relay("cat >/dev/null && echo \"$3\" >>\"$TRACE\" || exit 75", "parallel = 2");

@@ -80,9 +80,17 @@ fn canaries(world: &World) -> usize {
 #[test]
 fn addresses_arrive_as_one_argument_each_and_run_nothing() {
     let world = World::with_relay("for a in \"$@\"; do printf '%s\\n' \"$a\" >>\"$TRACE\"; done; cat >/dev/null");
+    let (mut taken, mut refused) = (0, 0);
     for address in hostile() {
         let ran = world.mspool(&["enqueue", "-f", &address, "--to", &address]).input("A: b\n\n").run();
+        if ran.code == 65 {
+            // Whatever a program could read as another address, or as several, is refused at the door.
+            ran.says("is not one bare address");
+            refused += 1;
+            continue;
+        }
         assert_eq!(ran.code, 0, "{address:?}: {ran:?}");
+        taken += 1;
         let _ = std::fs::remove_file(world.path("trace"));
         let ran = world.mspool(&["flush"]).run();
         assert_eq!(ran.code, 0);
@@ -96,6 +104,7 @@ fn addresses_arrive_as_one_argument_each_and_run_nothing() {
         }
         assert_eq!(canaries(&world), 0, "{address:?}");
     }
+    assert!(taken > 40 && refused > 20, "{taken} {refused}");
 }
 
 #[test]
@@ -123,7 +132,14 @@ fn an_address_never_becomes_shell_text() {
     world.enqueue(&["-f", "joe@x", "bob+tag@example.com"]);
     world.flush();
     assert_eq!(world.trace(), ["bob+tag@example.com joe@x"]);
-    for address in ["$(touch canary)@x", "a;touch canary@x", "`touch canary`", "a b@x", "a>canary"] {
+    for address in [
+        "`touch${IFS}canary`@x",
+        "a|touch${IFS}canary",
+        "a&touch${IFS}canary",
+        "$HOME@x",
+        "a'b@x",
+        "\"a b;touch canary\"@x",
+    ] {
         world.enqueue(&["-f", "joe@x", address]);
         world.mspool(&["flush"]).run().says("5.1.3");
         world.enqueue(&["-f", address, "bob@x"]);
@@ -164,7 +180,7 @@ fn the_program_refuses_to_run_with_rights_of_its_file() {
     std::fs::set_permissions(&copy, std::os::unix::fs::PermissionsExt::from_mode(0o4755)).unwrap();
     let mut ran = None;
     wait_for("the copy to be closed", || {
-        ran = std::process::Command::new(&copy).arg("report").output().ok();
+        ran = std::process::Command::new(&copy).arg("report").env("MSPOOL_SPOOL", world.spool()).output().ok();
         ran.is_some()
     });
     let output = ran.unwrap();

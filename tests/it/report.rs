@@ -26,7 +26,7 @@ fn the_queue_lists_what_is_not_finished_and_what_failed() {
         assert!(out.contains(part.as_str()), "{out}");
     }
     assert!(out.contains("<joe@example.org> to later@x, a@x, b@x, c@x and 2 more  \"test\""), "{out}");
-    assert!(out.contains("(4.0.0 try later)"), "{out}");
+    assert!(out.contains("(later@x: 4.0.0 try later)"), "{out}");
     assert!(out.contains("    1m  in 4m"), "{out}");
     assert!(out.ends_with("3 messages, 132B: 1 failed, 1 cur, 1 hold\n"), "{out}");
     let states: Vec<String> =

@@ -60,6 +60,14 @@ fn a_deadline_passes_behind_a_closed_transport_too() {
 }
 
 #[test]
+fn a_narrowed_flush_gives_up_nobody_else() {
+    let world = refusing();
+    let id = world.enqueue(&["--deliver-by", "2020-01-01T00:00:00Z", "bob@x"]);
+    world.mspool(&["flush", "--to", "ann@*"]).run().silent();
+    assert_eq!(world.recipient(&id, 0).0, "owed");
+}
+
+#[test]
 fn a_deadline_in_the_past_fails_without_an_attempt() {
     let world = refusing();
     let id = world.enqueue(&["--deliver-by", "2020-01-01T00:00:00Z", "bob@x"]);

@@ -112,6 +112,9 @@ pub fn run(args: Args, session: &Session) -> Result<Exit> {
 
 impl Args {
     fn options(self, session: &Session) -> Result<Options> {
+        if let Some(span) = self.recipients.first().filter(|text| self.wait.as_deref() == Some("") && is_span(text)) {
+            return refuse(Exit::Usage, format!("--wait takes its time behind a =; did you mean --wait={span}?"));
+        }
         let now = session.now();
         let after_sent = match &self.sent {
             Some(folder) => {
@@ -187,6 +190,10 @@ fn usage<T, E: std::fmt::Display>(key: &str, text: &str, parsed: Result<T, E>) -
         let shown: String = printable::line(text).chars().take(60).collect();
         refuse(Exit::Usage, format!("{key} {shown:?}: {error}"))
     })
+}
+
+fn is_span(text: &str) -> bool {
+    text.parse::<u64>().is_ok() || parse_span(text).is_ok()
 }
 
 fn span_or_seconds(text: &str) -> Result<std::time::Duration> {

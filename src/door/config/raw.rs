@@ -94,6 +94,10 @@ pub fn line_of(text: &str, at: usize) -> usize {
 /// The parser's words in one line, with the key that was probably meant.
 fn explain(message: &str) -> String {
     let one_line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let one_line = one_line
+        .replace("expected a sequence", "expected a list such as [\"a\", \"b\"]")
+        .replace("expected a string", "expected a text in quotes")
+        .replace("expected a map", "expected a table");
     let mut quoted = message.split('`').skip(1).step_by(2);
     let Some(key) = quoted.next().filter(|_| message.starts_with("unknown field")) else { return one_line };
     let near = quoted.min_by_key(|known| distance(key, known));

@@ -131,6 +131,9 @@ pub fn run(session: &Session, options: &Options) -> Result<Exit> {
     {
         return refuse(Exit::Usage, format!("{folder} is no Maildir, so no sent copy could be filed there"));
     }
+    if options.recipients.is_empty() && options.header == HeaderUse::None {
+        return refuse(Exit::Data, compose::NO_RECIPIENT);
+    }
     if options.rehearsal == Rehearsal::Yes {
         return rehearse(session, options);
     }

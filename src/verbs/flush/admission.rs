@@ -176,6 +176,7 @@ impl<'e> Run<'e> {
                 }
                 Plan::Give(_) | Plan::NoRoute(_) => {}
                 Plan::Unconfigured => sorted.unconfigured += 1,
+                Plan::Expire(..) if !meant => {}
                 Plan::Expire(status, text) => results.push(verdict(place, RecipientState::Failed, status, text)),
                 Plan::AsyncOver => {
                     again = true;

@@ -91,6 +91,14 @@ impl<'e> Board<'e> {
         self.jobs == 0 && self.closing.is_empty()
     }
 
+    /// True when nothing, or not the next message of some transport, can go on before what is on its way to the disk
+    /// has arrived there.
+    pub fn waits_for_the_disk(&self) -> bool {
+        let held_up =
+            |lane: &Lane<'_>| lane.has_room() && lane.backlog.front().is_some_and(|place| self.closing.contains(place));
+        !self.closing.is_empty() && (self.jobs == 0 || self.lanes.iter().any(held_up))
+    }
+
     /// Nothing new is taken up any more.
     pub fn stop(&mut self) {
         self.next = self.end;

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
 
 use super::engine::Engine;
 use super::message::OpenMessage;
@@ -18,6 +19,8 @@ pub enum Commit<'e> {
     Settle(Arc<OpenMessage<'e>>),
     /// Others work on it still: sync its log.
     Sync(Arc<OpenMessage<'e>>),
+    /// Somebody waits for what is on its way: begin now.
+    Hurry,
 }
 
 /// What has arrived there.
@@ -34,13 +37,21 @@ pub struct Done {
 /// Messages synced together at most.
 const GROUP: usize = 64;
 
+/// How long a group may collect while nobody waits for it. Each sync stalls whoever creates a file meanwhile, so that a
+/// sync a message would halve the rate; after a power cut, results of so long may be lost, and their deliveries
+/// repeated.
+const COLLECT: Duration = Duration::from_millis(10);
+
 /// Works until nobody can send any more.
 pub fn work<'e>(engine: Engine<'e>, queue: &Receiver<Commit<'e>>, told: &dyn Fn(Done)) {
     while let Ok(first) = queue.recv() {
+        let mut hurry = matches!(first, Commit::Hurry);
         let mut group = vec![first];
-        while group.len() < GROUP
-            && let Ok(next) = queue.try_recv()
-        {
+        let end = Instant::now() + COLLECT;
+        while group.len() < GROUP {
+            let left = if hurry { Duration::ZERO } else { end.saturating_duration_since(Instant::now()) };
+            let Ok(next) = queue.recv_timeout(left) else { break };
+            hurry |= matches!(next, Commit::Hurry);
             group.push(next);
         }
         let done = commit(engine, group);
@@ -53,9 +64,10 @@ pub fn work<'e>(engine: Engine<'e>, queue: &Receiver<Commit<'e>>, told: &dyn Fn(
 
 fn commit<'e>(engine: Engine<'e>, group: Vec<Commit<'e>>) -> Done {
     let message = |commit: &Commit<'e>| match commit {
-        Commit::Settle(message) | Commit::Sync(message) => Arc::clone(message),
+        Commit::Settle(message) | Commit::Sync(message) => Some(Arc::clone(message)),
+        Commit::Hurry => None,
     };
-    let messages: Vec<Arc<OpenMessage<'e>>> = group.iter().map(message).collect();
+    let messages: Vec<Arc<OpenMessage<'e>>> = group.iter().filter_map(message).collect();
     let mut done = Done::default();
     let mut failed = |error: anyhow::Error| {
         engine.observer.problem(&format!("{error:#}; a delivery may be repeated after a power cut"));

@@ -187,6 +187,9 @@ impl<'e> Run<'e> {
             if board.is_finished() {
                 return None;
             }
+            if board.waits_for_the_disk() {
+                let _ = commits.send(Commit::Hurry);
+            }
             // A signal does not ring this bell: look up now and then.
             let answer = self.changed.wait_timeout(board, Duration::from_millis(100));
             board = answer.unwrap_or_else(PoisonError::into_inner).0;

@@ -105,10 +105,13 @@ impl<'e> Run<'e> {
     ) -> Result<()> {
         let transport = self.transport(lane);
         if let Some(reason) = broken {
-            self.engine.keeper().open_breaker(transport, reason)?;
-            self.engine
-                .observer
-                .problem(&format!("transport {} is broken: {reason}; its mail is kept", transport.name));
+            // Several hand-offs at once may all find out; the first says so.
+            let known = matches!(self.board().lanes[lane].ready, Ready::No(_));
+            if !known {
+                self.engine.keeper().open_breaker(transport, reason)?;
+                let text = format!("transport {} is broken: {reason}; its mail is kept", transport.name);
+                self.engine.observer.problem(&text);
+            }
             let mut board = self.board();
             self.shut(&mut board, lane, format!("broken: {reason}"));
         } else if self.board().lanes[lane].works_again() {

@@ -103,6 +103,12 @@ pub fn run(session: &Session, options: &Options) -> Result<Exit> {
     if tally.unconfigured > 0 {
         return refuse(Exit::Config, unconfigured(&session.settings));
     }
+    if tally.skipped > 0 && session.voice == Voice::Verbose && options.form == Form::Text {
+        say::note(&format!(
+            "{} recipients were kept, for their transports cannot be used now; `mspool report status` says why",
+            tally.skipped
+        ));
+    }
     if options.owed == Owed::IsFailure && still_queued(&spool)? {
         return Ok(Exit::TryAgain);
     }

@@ -16,7 +16,7 @@ use crate::verbs::exit::Exit;
 use crate::verbs::say;
 use crate::verbs::session::{Form, Session};
 
-use super::view::{View, view};
+use super::view::{RecipientView, View, view};
 
 /// What the report lists: all that is not finished, and all that failed.
 const LISTED: [State; 5] = [State::New, State::Cur, State::Hold, State::Corrupt, State::Failed];
@@ -105,13 +105,18 @@ impl Table {
         if view.text.is_none() {
             self.print(out, &format!("    <{}> to {}{more}{subject}", view.sender, to.join(", ")))?;
         }
-        let trouble =
-            view.recipients.iter().find(|recipient| !recipient.text.is_empty() && is_trouble(recipient.state));
-        let status =
-            trouble.and_then(|recipient| recipient.status).map_or(String::new(), |status| format!("{status} "));
-        let text = view.text.as_ref().or(trouble.map(|recipient| &recipient.text));
-        match text {
-            Some(text) => self.print(out, &format!("    ({status}{text})")),
+        // Who is still owed matters more than who is done with.
+        let of = |state: RecipientState| {
+            view.recipients.iter().find(move |recipient| recipient.state == state && !recipient.text.is_empty())
+        };
+        let trouble = of(RecipientState::Owed).or_else(|| of(RecipientState::Failed));
+        let told = |recipient: &RecipientView| {
+            let status = recipient.status.map_or(String::new(), |status| format!("{status} "));
+            let whose = if view.recipients.len() > 1 { format!("{}: ", recipient.shown()) } else { String::new() };
+            format!("{whose}{status}{}", recipient.text)
+        };
+        match view.text.clone().or_else(|| trouble.map(told)) {
+            Some(text) => self.print(out, &format!("    ({text})")),
             None => Ok(()),
         }
     }
@@ -139,8 +144,4 @@ impl Table {
         let cut = if printable::width(&text) > self.columns { printable::fit(&text, self.columns) } else { text };
         Ok(writeln!(out, "{}", cut.trim_end())?)
     }
-}
-
-fn is_trouble(state: RecipientState) -> bool {
-    matches!(state, RecipientState::Owed | RecipientState::Failed)
 }

@@ -100,6 +100,7 @@ pub fn view(
     let history = History::read(envelope.recipients.len(), &spool.read_log(&name.id)?);
     let finished = matches!(state, State::Sent | State::Failed | State::Corrupt);
     let waiting = matches!(state, State::New | State::Cur);
+    let active = message.is_active(held);
     let subject = header::subject(message.head());
     let recipient =
         |(address, progress): (&crate::mail::address::Address, &crate::mail::history::Progress)| RecipientView {
@@ -118,7 +119,7 @@ pub fn view(
             attempts: progress.attempts,
             last_attempt: progress.last_attempt,
             next_attempt: progress.next.filter(|_| waiting && !progress.state.is_settled()),
-            maybe_delivered: progress.outcome_unknown && !finished,
+            maybe_delivered: progress.outcome_unknown && !finished && !active,
         };
     Ok(Some(View {
         id: envelope.id.clone(),
@@ -132,7 +133,7 @@ pub fn view(
         subject,
         resend_of: envelope.resend_of.clone(),
         envid: envelope.envid.as_ref().map(|id| id.as_str().to_owned()),
-        active: message.is_active(held),
+        active,
         text: None,
         recipients: envelope.recipients.iter().zip(&history.recipients).map(recipient).collect(),
     }))
