@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use crate::mail::answer::Ending;
+use crate::mail::answer::{Completeness, Ending};
 use crate::sys::error::plain;
 use crate::sys::process::{Child, End, Program, is_shortage};
 use crate::sys::ready;
@@ -54,8 +54,10 @@ pub struct Finished {
     pub stdout: Vec<u8>,
     /// The beginning of its standard error.
     pub stderr: Vec<u8>,
-    /// Its result lines.
+    /// Its result lines, but for those that only tell how far it is.
     pub lines: Vec<u8>,
+    /// Whether it wrote more of them than are kept.
+    pub completeness: Completeness,
 }
 
 /// A stream that is being caught.
@@ -63,6 +65,7 @@ struct Stream {
     fd: Option<OwnedFd>,
     bytes: Vec<u8>,
     kept: usize,
+    dropped: bool,
 }
 
 impl Stream {
@@ -75,6 +78,7 @@ impl Stream {
                 Ok(Some(0)) | Err(_) => self.fd = None,
                 Ok(Some(count)) => {
                     let room = self.kept.saturating_sub(self.bytes.len());
+                    self.dropped |= count > room;
                     self.bytes.extend_from_slice(&buffer[..count.min(room)]);
                 }
             }
@@ -91,13 +95,21 @@ impl Run<'_> {
                 let program = self.argv.first().map_or("", String::as_str);
                 let reason = format!("{program} cannot be started: {}", plain(&error));
                 let ending = if is_shortage(&error) { Ending::NoResources(reason) } else { Ending::NotStarted(reason) };
-                return Finished { ending, stdout: Vec::new(), stderr: Vec::new(), lines: Vec::new() };
+                return Finished {
+                    ending,
+                    stdout: Vec::new(),
+                    stderr: Vec::new(),
+                    lines: Vec::new(),
+                    completeness: Completeness::Whole,
+                };
             }
         };
         let ending = self.watch_over(child, &mut streams, signals, heard);
+        let cut = streams.get(2).is_some_and(|lines| lines.dropped);
+        let completeness = if cut { Completeness::Cut } else { Completeness::Whole };
         let mut bytes = streams.into_iter().map(|stream| stream.bytes);
         let mut next = || bytes.next().unwrap_or_default();
-        Finished { ending, stdout: next(), stderr: next(), lines: next() }
+        Finished { ending, stdout: next(), stderr: next(), lines: next(), completeness }
     }
 
     fn start(&self) -> io::Result<(Child, Vec<Stream>)> {
@@ -120,7 +132,7 @@ impl Run<'_> {
         let mut ends = Vec::with_capacity(count);
         for kept in [KEPT, KEPT, KEPT_LINES].into_iter().take(count) {
             let (read, write) = ready::pipe()?;
-            streams.push(Stream { fd: Some(read), bytes: Vec::new(), kept });
+            streams.push(Stream { fd: Some(read), bytes: Vec::new(), kept, dropped: false });
             ends.push(write);
         }
         fds.extend(ends.iter().map(AsFd::as_fd));
@@ -149,13 +161,13 @@ impl Run<'_> {
             for (index, _) in open.iter().zip(&ready[2..]).filter(|(_, ready)| **ready) {
                 streams[*index].drain();
             }
-            if let Some(lines) = streams.get(2) {
-                said += tell(&lines.bytes[said..], heard);
+            if let Some(lines) = streams.get_mut(2) {
+                said = tell(&mut lines.bytes, said, heard);
             }
             if ended {
                 streams.iter_mut().for_each(Stream::drain);
-                if let Some(lines) = streams.get(2) {
-                    tell(&lines.bytes[said..], heard);
+                if let Some(lines) = streams.get_mut(2) {
+                    tell(&mut lines.bytes, said, heard);
                 }
                 return match child.reap() {
                     Ok(End::Exited(code)) => Ending::Exited(code),
@@ -181,12 +193,18 @@ fn stop(child: Child) {
     let _ = child.reap();
 }
 
-/// Passes on the complete lines; returns the bytes they took.
-fn tell(bytes: &[u8], heard: &mut dyn FnMut(&str)) -> usize {
-    let mut taken = 0;
-    for line in bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
+/// Passes on the complete lines from a place on, and returns the place behind them. Those that only tell how far the
+/// program is are not kept, for there may be any number of them.
+fn tell(bytes: &mut Vec<u8>, from: usize, heard: &mut dyn FnMut(&str)) -> usize {
+    let end = bytes[from..].iter().rposition(|byte| *byte == b'\n').map_or(from, |last| from + last + 1);
+    let mut kept = Vec::new();
+    for line in bytes[from..end].split_inclusive(|byte| *byte == b'\n') {
         heard(String::from_utf8_lossy(line).trim_end());
-        taken += line.len();
+        if !line.starts_with(b"progress ") {
+            kept.extend_from_slice(line);
+        }
     }
-    taken
+    let behind = from + kept.len();
+    bytes.splice(from..end, kept);
+    behind
 }

@@ -33,8 +33,8 @@ pub(super) fn deliver(
         Answer { outcomes: Vec::new(), broken: None, remote_id: None }
     } else {
         let finished = run(transport, template, results, hand_off, &taken, signals, heard);
-        let Finished { ending, stdout, stderr, lines } = finished;
-        Remains { ending, stdout: &stdout, stderr: &stderr, lines: &lines }.interpret(&taken)
+        let Finished { ending, stdout, stderr, lines, completeness } = finished;
+        Remains { ending, stdout: &stdout, stderr: &stderr, lines: &lines, completeness }.interpret(&taken)
     };
     let mut given = std::mem::take(&mut answer.outcomes).into_iter();
     let outcome = |(_, address): &(usize, &Address)| -> Outcome {
@@ -90,6 +90,9 @@ fn run(
     Run { argv: template.fill(&values), env: &env, input: Some(hand_off.input), results, timeout }
         .finish(signals, heard)
 }
+
+/// Bytes of addresses in one run at most: the kernel takes 128 KiB in one variable.
+pub const MOST_ADDRESS_BYTES: usize = 100_000;
 
 /// What every command of a transport finds in its environment.
 pub(super) fn base_environment(transport: &Transport) -> Vec<(String, String)> {

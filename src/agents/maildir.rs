@@ -44,7 +44,11 @@ impl Maildir {
 
     /// Files a message: written under `tmp`, renamed to `new`, then synced, file and directory.
     fn file(&self, name: &str, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), PathError> {
-        // Left by an attempt of ours that died; nobody else gives this name.
+        if self.new.look(name)?.is_some() {
+            // Nobody else gives this name: an attempt that left no trace has filed it.
+            return Ok(());
+        }
+        // Left by an attempt of ours that died.
         self.tmp.remove_if_there(name)?;
         let mut file = self.tmp.create_new(name)?;
         let written = write(&mut file).at("write", self.tmp.path_of(name));

@@ -2,9 +2,10 @@
 //!
 //! Only a clear answer settles a recipient. Whatever cannot be understood leaves it owed.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use super::address::Address;
+use super::address::{Address, split_type};
 use super::printable;
 use super::status::{Class, Status};
 use super::time;
@@ -81,13 +82,32 @@ pub struct Remains<'a> {
     pub stderr: &'a [u8],
     /// Its result lines, for transports that write them.
     pub lines: &'a [u8],
+    /// Whether these are all.
+    pub completeness: Completeness,
+}
+
+/// Whether all result lines are at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completeness {
+    /// They are.
+    Whole,
+    /// There were more than are kept.
+    Cut,
 }
 
 impl Remains<'_> {
     /// Reads the answer for these recipients.
     pub fn interpret(&self, recipients: &[&Address]) -> Answer {
         let lines = Lines::read(self.lines, recipients);
-        let base = self.base(lines.retry_after);
+        let base = match self.completeness {
+            Completeness::Whole => self.base(lines.retry_after),
+            // Whoever has no line may have had one among those that were lost.
+            Completeness::Cut => Outcome {
+                verdict: Verdict::Later(lines.retry_after),
+                status: Status::LOCAL_TROUBLE,
+                text: "more result lines than are kept, outcome unknown".to_owned(),
+            },
+        };
         let broken = matches!(base.verdict, Verdict::Broken).then(|| base.text.clone());
         let each = lines.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| base.clone()));
         Answer { outcomes: each.collect(), broken, remote_id: lines.remote_id }
@@ -170,6 +190,7 @@ struct Lines {
 
 impl Lines {
     fn read(bytes: &[u8], recipients: &[&Address]) -> Lines {
+        let known = by_key(recipients);
         let mut read = Lines { outcomes: vec![None; recipients.len()], retry_after: None, remote_id: None };
         let text = String::from_utf8_lossy(bytes);
         let lines: Vec<(&str, &str)> = text.lines().filter_map(|line| line.trim_end().split_once(' ')).collect();
@@ -183,14 +204,14 @@ impl Lines {
         for (word, rest) in &lines {
             match *word {
                 "rcpt" => {
-                    let Some((index, rest)) = recipient(rest, recipients) else { continue };
+                    let Some((index, rest)) = recipient(rest, &known) else { continue };
                     let Some((status, text)) = Status::lead(rest) else { continue };
                     let verdict = by_status(status, read.retry_after);
                     let text = printable::output(text.as_bytes(), LONGEST_TEXT);
                     read.outcomes[index] = Some(Outcome { verdict, status, text });
                 }
                 "notme" => {
-                    let Some((index, _)) = recipient(rest, recipients) else { continue };
+                    let Some((index, _)) = recipient(rest, &known) else { continue };
                     let (verdict, status, text) = by_exit(80, None);
                     read.outcomes[index] = Some(Outcome { verdict, status, text });
                 }
@@ -201,19 +222,24 @@ impl Lines {
     }
 }
 
-/// Which recipient a line is about, and what follows its address. Addresses may hold blanks, so the recipients we
-/// know are looked for, the longest first.
-fn recipient<'t>(rest: &'t str, recipients: &[&Address]) -> Option<(usize, &'t str)> {
-    let behind = |address: &str| {
-        let tail = rest.strip_prefix(address)?;
-        (tail.is_empty() || tail.starts_with(' ')).then(|| tail.trim_start())
-    };
-    let matches = recipients.iter().enumerate().filter_map(|(index, address)| {
-        let typed = format!("{}:{}", address.kind(), address.text());
-        let tail = behind(address.text()).or_else(|| behind(&typed))?;
-        Some((index, tail))
-    });
-    matches.min_by_key(|(_, tail)| tail.len())
+/// The recipients by their mailboxes, as the envelope tells them apart.
+fn by_key(recipients: &[&Address]) -> HashMap<(String, String), usize> {
+    recipients.iter().enumerate().map(|(index, address)| (address.key(), index)).collect()
+}
+
+/// Which recipient a line is about, and what follows its address. Quoted addresses may hold blanks, so the address may
+/// end at any blank: the longest that is known counts.
+fn recipient<'t>(rest: &'t str, known: &HashMap<(String, String), usize>) -> Option<(usize, &'t str)> {
+    let blanks = rest.match_indices(' ').map(|(at, _)| at).take(20);
+    let ends: Vec<usize> = blanks.chain([rest.len()]).collect();
+    ends.into_iter().rev().find_map(|end| {
+        let (kind, text) = split_type(&rest[..end]);
+        // The transport may leave out the type of an address of another kind.
+        let same = |address: &Address| known.get(&address.key()).copied();
+        let typed = Address::new(kind, text).ok().and_then(|address| same(&address));
+        let untyped = || known.iter().find(|((_, known), _)| *known == rest[..end]).map(|(_, index)| *index);
+        Some((typed.or_else(untyped)?, rest[end..].trim_start()))
+    })
 }
 
 /// The newest `progress N/M TEXT` line, as steps done, steps in all, and text.
@@ -232,7 +258,8 @@ mod tests {
 
     fn answer(ending: Ending, stdout: &str, stderr: &str, lines: &str, recipients: &[&str]) -> Answer {
         let addresses: Vec<Address> = recipients.iter().map(|text| Address::parse(text).unwrap()).collect();
-        let remains = Remains { ending, stdout: stdout.as_bytes(), stderr: stderr.as_bytes(), lines: lines.as_bytes() };
+        let (stdout, stderr, lines) = (stdout.as_bytes(), stderr.as_bytes(), lines.as_bytes());
+        let remains = Remains { ending, stdout, stderr, lines, completeness: Completeness::Whole };
         remains.interpret(&addresses.iter().collect::<Vec<_>>())
     }
 
@@ -296,6 +323,27 @@ mod tests {
     }
 
     #[test]
+    fn a_line_is_for_the_same_mailbox_however_its_domain_is_written() {
+        let lines = "rcpt bob@example.com 5.1.1 who\nrcpt 4930 5.1.1 what\n";
+        let answer = answer(Ending::Exited(0), "", "", lines, &["bob@Example.COM", "FAX:4930", "Bob@example.com"]);
+        let verdicts: Vec<Verdict> = answer.outcomes.iter().map(|outcome| outcome.verdict.clone()).collect();
+        assert_eq!(verdicts, [Verdict::Failed, Verdict::Failed, Verdict::Taken]);
+    }
+
+    #[test]
+    fn lines_that_were_lost_settle_nobody() {
+        let address = Address::parse("a@x").unwrap();
+        let remains = Remains {
+            ending: Ending::Exited(0),
+            stdout: b"",
+            stderr: b"",
+            lines: b"",
+            completeness: Completeness::Cut,
+        };
+        assert_eq!(remains.interpret(&[&address]).outcomes[0].verdict, Verdict::Later(None));
+    }
+
+    #[test]
     fn a_broken_transport_keeps_the_results_it_gave() {
         let answer = answer(Ending::Exited(70), "", "boom", "rcpt a@x 2.0.0 ok\n", &["a@x", "b@x"]);
         assert_eq!(answer.outcomes[0].verdict, Verdict::Taken);
@@ -316,7 +364,8 @@ mod tests {
             code: i32, out: Vec<u8>, err: Vec<u8>, lines: Vec<u8>, count in 1usize..5,
         ) {
             let addresses: Vec<Address> = (0..count).map(|n| Address::parse(&format!("r{n}@x")).unwrap()).collect();
-            let remains = Remains { ending: Ending::Exited(code), stdout: &out, stderr: &err, lines: &lines };
+            let (ending, completeness) = (Ending::Exited(code), Completeness::Whole);
+            let remains = Remains { ending, stdout: &out, stderr: &err, lines: &lines, completeness };
             let answer = remains.interpret(&addresses.iter().collect::<Vec<_>>());
             prop_assert_eq!(answer.outcomes.len(), count);
             for outcome in answer.outcomes {

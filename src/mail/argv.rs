@@ -20,7 +20,7 @@ struct Arg {
     parts: Vec<Part>,
     /// True behind a `--`, where nothing is an option any more.
     guarded: bool,
-    /// True for the text behind `sh -c`, which the shell reads as a program.
+    /// True where a shell may read the argument as a program, or as a part of one.
     shell_text: bool,
 }
 
@@ -98,17 +98,18 @@ pub struct Values<'a> {
 impl Template {
     /// Reads a command line. Braces around anything that is not a placeholder stay as they are.
     pub fn parse(args: &[String]) -> Result<Template, BadTemplate> {
-        let program = args.first().filter(|program| !program.is_empty()).ok_or(BadTemplate::Empty)?;
-        let shell = is_shell(program);
+        args.first().filter(|program| !program.is_empty()).ok_or(BadTemplate::Empty)?;
         let mut template = Template { args: Vec::new() };
-        let mut script_next = false;
+        let mut reader = Reader::Program;
         for (index, text) in args.iter().enumerate() {
             if text.contains('\0') {
                 return Err(BadTemplate::Nul);
             }
             let guarded = index > 0 && args[1..index].iter().any(|arg| arg == "--");
-            template.args.push(Arg { parts: parts(text)?, guarded, shell_text: std::mem::take(&mut script_next) });
-            script_next = shell && text.starts_with('-') && !text.starts_with("--") && text.ends_with('c');
+            let parts = parts(text)?;
+            let shell_text = matches!(reader, Reader::Script | Reader::Remote) || looks_like_program(&parts);
+            reader = reader.after(text);
+            template.args.push(Arg { parts, guarded, shell_text });
         }
         let alone = |arg: &Arg| arg.parts == [Part::Value(Value::Recipients)];
         let whole = template.args.iter().any(|arg| arg.has(Value::Recipients));
@@ -148,7 +149,7 @@ impl Template {
         self.args.iter().filter(|arg| values.iter().any(|value| arg.has(*value))).all(|arg| {
             let first = matches!(&arg.parts[0], Part::Value(value) if values.contains(value));
             let option = first && !arg.guarded && address.starts_with('-');
-            let program = arg.shell_text && !address.bytes().all(is_inert);
+            let program = arg.shell_text && (address.starts_with('-') || !address.bytes().all(is_inert));
             !option && !program
         })
     }
@@ -251,9 +252,47 @@ pub fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-fn is_shell(program: &str) -> bool {
-    let name = program.rsplit('/').next().unwrap_or(program);
-    ["sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "busybox", "fish"].contains(&name)
+/// Who reads the next argument.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    /// A program that takes it as it is.
+    Program,
+    /// A shell, in its options.
+    Shell,
+    /// A shell that was given `-c`: what follows its options is a program.
+    Script,
+    /// Nobody any more: the program's own arguments.
+    Arguments,
+    /// A program that joins its arguments for a shell elsewhere.
+    Remote,
+}
+
+impl Reader {
+    /// Who reads what comes behind this argument. A shell may itself be an argument, of env(1) or timeout(1).
+    fn after(self, text: &str) -> Reader {
+        let name = text.rsplit('/').next().unwrap_or(text);
+        let option = text.starts_with(['-', '+']);
+        match self {
+            Reader::Remote | Reader::Arguments => self,
+            Reader::Shell if text.starts_with('-') && !text.starts_with("--") && text.contains('c') => Reader::Script,
+            Reader::Shell | Reader::Script if option => self,
+            Reader::Script => Reader::Arguments,
+            _ if ["ssh", "rsh", "su", "runuser"].contains(&name) => Reader::Remote,
+            _ if SHELLS.contains(&name) => Reader::Shell,
+            Reader::Shell => Reader::Arguments,
+            Reader::Program => Reader::Program,
+        }
+    }
+}
+
+const SHELLS: [&str; 10] = ["sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "fish", "csh", "tcsh"];
+
+/// True when the fixed text around a placeholder has what only a program for a shell has.
+fn looks_like_program(parts: &[Part]) -> bool {
+    let mixed = parts.iter().any(|part| matches!(part, Part::Value(_)));
+    let strange =
+        |part: &Part| matches!(part, Part::Text(text) if text.contains([' ', '\t', '\n', ';', '|', '&', '`', '$']));
+    mixed && parts.iter().any(strange)
 }
 
 /// Characters that mean nothing to any shell, wherever in its text they stand.
@@ -332,7 +371,23 @@ mod tests {
                 assert!(!script.takes_recipient(address), "{address}");
             }
             let argument = template(&[shell, "-ec", "mail \"$1\"", "sh", "--", "{recipient}"]).unwrap();
-            assert!(argument.takes_recipient("$(id)@x"));
+            assert!(argument.takes_recipient("`id`@x"));
+        }
+        for script in [
+            &["sh", "-ce", "echo {recipient}"][..],
+            &["sh", "-c", "--", "{recipient}"],
+            &["sh", "-e", "-c", "{recipient}"],
+            &["timeout", "9", "sh", "-c", "{recipient}"],
+            &["env", "/bin/bash", "-lc", "{recipient}"],
+            &["x", "-e", "mail {recipient}"],
+            &["ssh", "relay", "sendmail", "--", "{recipients}"],
+            &["su", "joe", "-c", "{recipient}"],
+        ] {
+            let script = template(script).unwrap();
+            assert!(script.takes_recipient("bob+tag@example.com"), "{script:?}");
+            for address in ["a|id@x", "`id`@x", "-oQ/tmp@x", "--reference=x@y", "a&b@x"] {
+                assert!(!script.takes_recipient(address), "{script:?} {address}");
+            }
         }
     }
 

@@ -188,10 +188,10 @@ impl Claim<'_> {
         self.sync(&[State::Hold, state])
     }
 
-    /// Removed for good, its log with it.
+    /// Removed for good. The sweep takes the log when the message is surely gone: should a power cut bring the message
+    /// back, its log still says that everybody has it.
     pub fn delete(self) -> Result<(), PathError> {
-        self.spool.messages(self.queue_file.state)?.remove(&self.queue_file.name.to_string())?;
-        self.spool.remove_log(&self.queue_file.name.id)
+        self.spool.messages(self.queue_file.state)?.remove(&self.queue_file.name.to_string())
     }
 
     fn move_to(&self, state: State, name: FileName) -> Result<(), PathError> {

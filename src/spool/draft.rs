@@ -101,7 +101,12 @@ impl<'s> Draft<'s> {
             self.file.write_all_at(size.as_bytes(), SIZE_OFFSET).at("write", self.path())?;
         }
         let name = self.name.due(due).to_string();
-        self.spool.dir(Place::Tmp)?.rename(self.name.id.as_str(), self.spool.messages(state)?, &name)?;
+        let moved = self.spool.dir(Place::Tmp)?.rename(self.name.id.as_str(), self.spool.messages(state)?, &name);
+        if moved.is_err() {
+            // Some network filesystems report an error for a rename that happened.
+            let _ = self.spool.messages(state)?.remove_if_there(&name);
+        }
+        moved?;
         self.at = Some((state, name));
         Ok(Placed(self))
     }

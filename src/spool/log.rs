@@ -17,6 +17,8 @@ pub struct Log {
     file: File,
     path: std::path::PathBuf,
     created: bool,
+    /// True after a write that may have ended in the middle of a line.
+    torn: bool,
 }
 
 impl Spool {
@@ -46,7 +48,7 @@ impl Spool {
                 file.write_all(b"\n").at("write", &path)?;
             }
         }
-        Ok(Log { file, path, created: size == 0 })
+        Ok(Log { file, path, created: size == 0, torn: false })
     }
 
     /// Makes the names of new logs durable.
@@ -73,7 +75,13 @@ impl Log {
         let encoded = serde_json::to_vec(record).map_err(std::io::Error::from);
         let mut line = encoded.at("write", &self.path)?;
         line.push(b'\n');
-        self.file.write_all(&line).at("write", &self.path)
+        if std::mem::replace(&mut self.torn, true) {
+            // A full disk cut the last line short: it counts for nothing, and must not swallow this one.
+            line.insert(0, b'\n');
+        }
+        self.file.write_all(&line).at("write", &self.path)?;
+        self.torn = false;
+        Ok(())
     }
 
     /// Tells the kernel to begin writing the lines out.

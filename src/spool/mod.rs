@@ -60,11 +60,6 @@ impl State {
             State::Corrupt => "corrupt",
         }
     }
-
-    /// The state of that name.
-    pub fn from_word(word: &str) -> Option<State> {
-        State::ALL.into_iter().find(|state| state.word() == word)
-    }
 }
 
 /// Everything in a spool that is not a state of messages.

@@ -45,8 +45,10 @@ impl Spool {
         if last.is_some_and(|last| (last..last.saturating_add(INTERVAL)).contains(&now.seconds())) {
             return Ok(None);
         }
+        let swept = self.sweep(now)?;
+        // Afterwards: a full disk has room for the mark again by then.
         dir.replace("swept", format!("{}\n", now.seconds()).as_bytes())?;
-        self.sweep(now).map(Some)
+        Ok(Some(swept))
     }
 
     /// Removes what nobody needs any more.
@@ -65,7 +67,11 @@ impl Spool {
             if now.seconds().saturating_sub(youngest) < DEAD_DRAFT {
                 continue;
             }
-            let file = tmp.open_file(id.as_str())?;
+            let file = match tmp.open_file(id.as_str()) {
+                // Another run was quicker.
+                Err(error) if error.is_not_found() => continue,
+                file => file?,
+            };
             if lock::try_exclusive(&file).at("lock", tmp.path_of(id.as_str()))? {
                 tmp.remove_if_there(id.as_str())?;
                 swept += 1;
@@ -76,16 +82,23 @@ impl Spool {
 
     fn sweep_finished(&self, now: Timestamp) -> Result<usize, PathError> {
         let mut swept = 0;
+        let mut gone = Vec::new();
         for state in [State::Sent, State::Failed] {
             for entry in self.entries(state)? {
                 let Entry::Message(name) = entry? else { continue };
                 if name.due.is_some_and(|due| due <= now) {
                     self.messages(state)?.remove_if_there(&name.to_string())?;
-                    self.remove_log(&name.id)?;
                     swept += 1;
+                    gone.push(name.id);
                 }
             }
         }
+        if !gone.is_empty() {
+            // A log must never go before its message: without it, the message would be as new.
+            self.messages(State::Sent)?.sync()?;
+            self.messages(State::Failed)?.sync()?;
+        }
+        gone.iter().try_for_each(|id| self.remove_log(id))?;
         Ok(swept)
     }
 

@@ -209,11 +209,6 @@ impl Dir {
         fs::fsync(&self.fd).at("sync", &self.path)
     }
 
-    /// Makes everything on this directory's filesystem durable, in one go; reports write errors since the last time.
-    pub fn sync_filesystem(&self) -> Result<(), PathError> {
-        fs::syncfs(&self.fd).at("sync", &self.path)
-    }
-
     /// The descriptor, for calls that need one.
     pub fn fd(&self) -> &OwnedFd {
         &self.fd

@@ -115,9 +115,9 @@ impl Child {
     }
 }
 
-/// True for errors that mean "not now": no memory, processes, descriptors or argument space to be had.
+/// True for errors that mean "not now": no memory, processes or descriptors to be had.
 pub fn is_shortage(error: &io::Error) -> bool {
-    let now = [libc::EAGAIN, libc::ENOMEM, libc::EMFILE, libc::ENFILE, libc::E2BIG];
+    let now = [libc::EAGAIN, libc::ENOMEM, libc::EMFILE, libc::ENFILE];
     error.raw_os_error().is_some_and(|number| now.contains(&number))
 }
 

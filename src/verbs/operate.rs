@@ -98,7 +98,11 @@ pub fn cancel(session: &Session, ids: &[String]) -> Result<Exit> {
             (0..history.recipients.len()).filter(|place| !history.recipients[*place].state.is_settled()).collect();
         let done = history.recipients.len() - open.len();
         let cancelled = open.len();
-        if cancelled > 0 {
+        if cancelled == 0 {
+            OpenMessage::new(0, claim, history).settle(&session.settings.queue, session.now())?;
+            return Ok((Exit::NoInput, "gone: nothing was owed any more".to_owned()));
+        }
+        {
             let decision = Decision {
                 recipients: open,
                 state: RecipientState::Cancelled,

@@ -194,6 +194,26 @@ fn result_lines_speak_for_each_recipient() {
 }
 
 #[test]
+fn any_number_of_progress_lines_hides_no_result() {
+    let world = World::with_relay("");
+    let script = "cat >/dev/null; i=0; while [ $i -lt 3000 ]; do printf 'progress 1/9 %0500d\\n' $i; i=$((i+1)); done >&3; echo 'rcpt bob@x 5.1.1 who' >&3";
+    world.relay(script, "results = \"lines\"");
+    world.enqueue(&["bob@X"]);
+    world.mspool(&["flush"]).run().says("5.1.1 who");
+}
+
+#[test]
+fn long_addresses_go_in_smaller_batches() {
+    let world = World::with_relay("trace $#; cat >/dev/null");
+    let recipients: Vec<String> = (0..300).map(|n| format!("{}{n}@example.com", "x".repeat(900))).collect();
+    let args: Vec<&str> = recipients.iter().map(String::as_str).collect();
+    let id = world.enqueue(&args);
+    world.flush();
+    assert_eq!(world.state(&id), "sent", "{:?}", world.trace());
+    assert!(world.trace().len() > 2);
+}
+
+#[test]
 fn descriptor_three_is_only_there_where_it_is_configured() {
     let world = World::with_relay("cat >/dev/null; ls /proc/$$/fd | tr '\\n' ' ' >>\"$TRACE\"; exit 0");
     world.enqueue(&["bob@x"]);

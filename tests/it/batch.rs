@@ -50,6 +50,29 @@ fn what_was_whole_before_the_trouble_is_queued() {
 }
 
 #[test]
+fn a_group_that_cannot_be_made_safe_is_never_told() {
+    if !crate::world::can_run("strace", &["-f", "-e", "trace=none", "true"]) {
+        return;
+    }
+    let world = World::new();
+    let mbox: String = (0..300).map(|n| format!("From x Mon\nSubject: {n}\n\nbody\n\n")).collect();
+    for nth in [1, 60, 130, 250] {
+        let fault = format!("inject=fsync:error=EIO:when={nth}");
+        let program = crate::world::binary();
+        let args = ["-f", "-qq", "-o", "/dev/null", "-e", &fault, &program, "enqueue", "--mbox", "bob@x"];
+        let ran = world.program(std::path::Path::new("strace"), &args).input(&mbox).run();
+        assert_eq!(ran.code, 74, "{ran:?}");
+        let there: Vec<String> =
+            world.files("new").iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
+        let told: Vec<&str> = ran.out.lines().collect();
+        assert_eq!(told, there, "{nth}");
+        for path in world.files("new") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+}
+
+#[test]
 fn something_else_than_an_mbox_is_refused() {
     let world = World::new();
     world.mspool(&["enqueue", "--mbox", "bob@x"]).input(MAIL).run().fails(65, "no mbox");

@@ -46,6 +46,14 @@ fn a_full_disk_refuses_mail_and_keeps_what_it_has() {
 }
 
 #[test]
+fn a_full_disk_can_empty_itself() {
+    let script = "for n in 1 2 3; do mspool enqueue bob@x <$W/mail >/dev/null; done; mspool flush; cat /dev/zero >$D/filler 2>/dev/null\n\
+        echo $(ls $D/spool/out/sent | wc -l); MSPOOL_CLOCK=@1809172800 mspool flush; echo $?; echo $(ls $D/spool/out/sent | wc -l)";
+    let Some((_, ran)) = on_small_disk("size=2m", script) else { return };
+    assert_eq!(ran.ok(), "3\n0\n0\n");
+}
+
+#[test]
 fn a_disk_without_inodes_refuses_mail() {
     let script = "mspool enqueue bob@x <$W/mail; echo $?";
     let Some((_, ran)) = on_small_disk("size=100m,nr_inodes=500", script) else { return };

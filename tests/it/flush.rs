@@ -288,7 +288,7 @@ fn sent_mail_goes_where_its_sender_said() {
     assert_eq!(world.due(&default), Some(NOON + 7 * 86_400));
     assert_eq!(world.due(&keep), None);
     assert_eq!(world.find(&delete), None);
-    assert!(!world.spool().join("log").join(&delete).exists());
+    world.mspool(&["report", &delete]).run().fails(66, "not in the spool");
 }
 
 #[test]

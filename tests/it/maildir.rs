@@ -65,6 +65,17 @@ fn a_delivery_that_ended_unseen_is_found_again() {
 }
 
 #[test]
+fn a_delivery_whose_trace_a_power_cut_took_is_no_failure() {
+    let world = world();
+    let id = world.enqueue(&["bob@x"]);
+    world.flush();
+    fs::rename(world.find(&id).unwrap().1, world.spool().join("out/new").join(&id)).unwrap();
+    fs::remove_file(world.spool().join("log").join(&id)).unwrap();
+    world.flush();
+    assert_eq!((world.state(&id).as_str(), files(&world, "new").len()), ("sent", 1));
+}
+
+#[test]
 fn mail_that_has_been_here_fails_as_a_loop() {
     let world = world();
     let id = world.enqueue_bytes(b"Delivered-To: bob@X\nSubject: x\n\nx\n", &["bob@x", "ann@x"]);

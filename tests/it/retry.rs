@@ -120,6 +120,24 @@ fn force_and_a_named_id_do_not_wait() {
 }
 
 #[test]
+fn force_passes_over_nobody_who_waits_for_a_busy_transport() {
+    let world = World::at_noon();
+    let go = world.script("go", "trace \"$MSPOOL_TRANSPORT\"; cat >/dev/null; test -e \"$HOME/up\" || exit 75");
+    let slow = world
+        .script("slow", "trace \"$MSPOOL_TRANSPORT\"; cat >/dev/null; test -e \"$HOME/up\" || exit 75; sleep 0.05");
+    world.config(&format!(
+        "[transport.a]\nmatch = [\"*@a\"]\nparallel = 2\ncommand = [{go:?}]\n[transport.b]\nmatch = [\"*@b\"]\ncommand = [{slow:?}]\n"
+    ));
+    for _ in 0..10 {
+        world.enqueue(&["u@a", "u@b"]);
+    }
+    world.flush();
+    std::fs::write(world.path("home/up"), "").unwrap();
+    world.mspool(&["flush", "--force"]).run().silent();
+    assert_eq!((world.files("sent").len(), world.trace().len()), (10, 40));
+}
+
+#[test]
 fn force_tries_each_recipient_once() {
     let world = World::at_noon();
     let script = world.script("one", "trace \"$1\"; cat >/dev/null; exit 75");

@@ -41,8 +41,10 @@ impl<'c, 'a> Group<'c, 'a> {
     }
 
     fn commit(&mut self) -> Result<()> {
+        // Both leave first: what a failed commit has thrown away must never be told.
+        let told = std::mem::take(&mut self.envelopes);
         Placed::commit(std::mem::take(&mut self.placed))?;
-        for (envelope, size) in self.envelopes.drain(..) {
+        for (envelope, size) in told {
             tell(self.composer.options.form, &envelope, size, begin_state(self.composer.options))?;
             self.accepted += 1;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use crate::agents::command::MOST_RECIPIENTS;
+use crate::agents::command::{MOST_ADDRESS_BYTES, MOST_RECIPIENTS};
 use crate::mail::argv::Batch;
 use crate::mail::file_name::FileName;
 use crate::mail::history::{Charge, Decision, History, RecipientState};
@@ -24,6 +24,8 @@ pub(super) struct Sorted {
     pub(super) wanted: BTreeMap<usize, Vec<usize>>,
     /// True when something was decided without any.
     pub(super) decided: bool,
+    /// True when somebody else got in; nothing may be done with the message then.
+    pub(super) lost: bool,
     /// Recipients for whom nobody has configured a transport.
     pub(super) unconfigured: usize,
 }
@@ -36,6 +38,10 @@ impl<'e> Run<'e> {
         let Some((message, sorted)) = opened.and_then(|message| {
             self.engine.observer.picked_up(&message.envelope().id);
             let sorted = self.sort_out(&message).map_err(|error| self.trouble(&error)).ok()?;
+            if sorted.lost {
+                self.board().tally.busy.push(message.envelope().id.clone());
+                return None;
+            }
             Some((Arc::new(message), sorted))
         }) else {
             self.board().admitted(0);
@@ -67,6 +73,8 @@ impl<'e> Run<'e> {
             if sorted.wanted.is_empty() {
                 self.engine.observer.message_done();
             }
+            // The claim goes before the board does: who takes the message up from a backlog must not find us in it.
+            drop(message);
             return None;
         }
         drop(board);
@@ -83,14 +91,21 @@ impl<'e> Run<'e> {
         let claim = self.due.get(place).and_then(|(state, name)| {
             // Its first attempt in this run may have moved it.
             let moved = (State::Cur, name.due(None));
-            self.claim(&[(state, name), moved])
+            let id = name.id.clone();
+            let claim = self.claim(&[(state, name), moved]);
+            // Or given it a time that nobody here knows.
+            let found = || self.engine.spool.find(&id).ok().flatten();
+            claim.or_else(|| match found()? {
+                (state @ (State::New | State::Cur), name) => self.claim(&[(state, name)]),
+                _ => None,
+            })
         });
         let Some(message) = claim.and_then(|claim| self.open(place, claim)).map(Arc::new) else {
             self.board().lanes[lane].running -= 1;
             return None;
         };
         match self.sort_out(&message) {
-            Ok(sorted) if sorted.decided || !sorted.wanted.is_empty() => {
+            Ok(sorted) if !sorted.lost && (sorted.decided || !sorted.wanted.is_empty()) => {
                 self.board().sit(&message);
                 Some(self.give(message, lane))
             }
@@ -192,10 +207,18 @@ impl<'e> Run<'e> {
         }
         let hand_offs = |(lane, places): (&usize, &Vec<usize>)| match self.transport(*lane).batch() {
             Batch::One => places.len(),
-            Batch::All => places.len().div_ceil(MOST_RECIPIENTS),
+            Batch::All => {
+                let length =
+                    |place: &usize| message.envelope().recipients.get(*place).map_or(0, |a| a.text().len() + 1);
+                let bytes: usize = places.iter().map(length).sum();
+                // Bytes split less evenly than recipients do: one more, to be sure.
+                let by_bytes = if bytes > MOST_ADDRESS_BYTES { bytes.div_ceil(MOST_ADDRESS_BYTES) + 1 } else { 1 };
+                places.len().div_ceil(MOST_RECIPIENTS).max(by_bytes.min(places.len()))
+            }
         };
         if sorted.wanted.iter().map(hand_offs).sum::<usize>() > 1 && !message.share()? {
             sorted.wanted.clear();
+            sorted.lost = true;
         }
         Ok(sorted)
     }

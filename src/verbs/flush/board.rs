@@ -27,6 +27,9 @@ pub enum Job<'e> {
     Give(Arc<OpenMessage<'e>>, usize),
 }
 
+/// Messages on their way to the disk at most.
+const MOST_CLOSING: usize = 128;
+
 /// A message that is claimed, and the number of threads at work on it.
 #[derive(Debug)]
 struct Seat<'e> {
@@ -51,6 +54,7 @@ pub struct Board<'e> {
     jobs: usize,
     /// True while a message is being looked at: one at a time, or the order of submission would be lost.
     admitting: bool,
+    given_up: bool,
     next: usize,
     end: usize,
     /// Messages that may still be taken up.
@@ -68,6 +72,7 @@ impl<'e> Board<'e> {
             tally: Tally::default(),
             jobs: 0,
             admitting: false,
+            given_up: false,
             next: 0,
             end: messages,
             allowance: limit.unwrap_or(usize::MAX),
@@ -88,7 +93,12 @@ impl<'e> Board<'e> {
 
     /// True when no job is under way and none will come.
     pub fn is_finished(&self) -> bool {
-        self.jobs == 0 && self.closing.is_empty()
+        self.given_up || (self.jobs == 0 && self.closing.is_empty())
+    }
+
+    /// True when so much is on its way to the disk that no more messages are opened: each holds files open.
+    fn disk_is_behind(&self) -> bool {
+        self.closing.len() >= MOST_CLOSING
     }
 
     /// True when nothing, or not the next message of some transport, can go on before what is on its way to the disk
@@ -96,7 +106,13 @@ impl<'e> Board<'e> {
     pub fn waits_for_the_disk(&self) -> bool {
         let held_up =
             |lane: &Lane<'_>| lane.has_room() && lane.backlog.front().is_some_and(|place| self.closing.contains(place));
-        !self.closing.is_empty() && (self.jobs == 0 || self.lanes.iter().any(held_up))
+        !self.closing.is_empty() && (self.jobs == 0 || self.disk_is_behind() || self.lanes.iter().any(held_up))
+    }
+
+    /// A thread has died: everybody goes home, and what was under way is found by the next run.
+    pub fn give_up(&mut self) {
+        self.stop();
+        self.given_up = true;
     }
 
     /// Nothing new is taken up any more.
@@ -151,7 +167,8 @@ impl<'e> Board<'e> {
     fn backlog(&mut self) -> Option<Job<'e>> {
         for index in 0..self.lanes.len() {
             // A message whose results are on their way to the disk is waited for, or the order would be lost.
-            let ready = |place: &usize| !self.closing.contains(place);
+            let behind = self.disk_is_behind();
+            let ready = |place: &usize| !self.closing.contains(place) && (!behind || self.open.contains_key(place));
             if self.lanes[index].has_room()
                 && let Some(place) = self.lanes[index].backlog.pop_front_if(|place| ready(place))
             {
@@ -171,7 +188,7 @@ impl<'e> Board<'e> {
     fn admit(&mut self) -> Option<Job<'e>> {
         // Without anything under way there is nobody to wait for: what is left may still have expired.
         let useful = self.jobs == 0 || self.lanes.iter().any(Lane::wants_mail);
-        if self.admitting || self.next >= self.end || self.allowance == 0 || !useful {
+        if self.disk_is_behind() || self.admitting || self.next >= self.end || self.allowance == 0 || !useful {
             return None;
         }
         self.admitting = true;

@@ -48,7 +48,7 @@ pub fn work<'e>(engine: Engine<'e>, queue: &Receiver<Commit<'e>>, told: &dyn Fn(
         let mut hurry = matches!(first, Commit::Hurry);
         let mut group = vec![first];
         let end = Instant::now() + COLLECT;
-        while group.len() < GROUP {
+        while group.iter().filter(|commit| !matches!(commit, Commit::Hurry)).count() < GROUP {
             let left = if hurry { Duration::ZERO } else { end.saturating_duration_since(Instant::now()) };
             let Ok(next) = queue.recv_timeout(left) else { break };
             hurry |= matches!(next, Commit::Hurry);

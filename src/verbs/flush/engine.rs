@@ -113,13 +113,16 @@ impl<'e> Engine<'e> {
             lanes.push(Lane::new(transport, ready, gate.breaker.is_some()));
         }
         let parallel: usize = self.settings.transports.iter().map(|transport| transport.parallel).sum();
-        let threads = orders.jobs.unwrap_or(parallel).clamp(1, MOST_THREADS);
+        let threads = orders.jobs.unwrap_or(parallel).min(due.len().saturating_mul(16)).clamp(1, MOST_THREADS);
         let board = Mutex::new(Board::new(lanes, due.len(), orders.limit));
         let run = Run { engine: *self, orders, due, passed_over, board, changed: Condvar::new() };
         std::thread::scope(|scope| {
             let (commits, queue) = std::sync::mpsc::channel();
             let run = &run;
-            scope.spawn(move || committer::work(run.engine, &queue, &|done| run.committed(done)));
+            scope.spawn(move || {
+                let _guard = Guard(run);
+                committer::work(run.engine, &queue, &|done| run.committed(done));
+            });
             for _ in 1..threads {
                 let commits = commits.clone();
                 scope.spawn(move || run.work(&commits));
@@ -146,12 +149,25 @@ impl<'e> Engine<'e> {
     }
 }
 
+/// Should a thread panic, the others must not wait for it for ever.
+struct Guard<'r, 'e>(&'r Run<'e>);
+
+impl Drop for Guard<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.board().give_up();
+            self.0.changed.notify_all();
+        }
+    }
+}
+
 impl<'e> Run<'e> {
     pub(super) fn board(&self) -> MutexGuard<'_, Board<'e>> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn work(&self, commits: &Sender<Commit<'e>>) {
+        let _guard = Guard(self);
         while let Some(job) = self.next_job(commits) {
             let worked_on = match job {
                 Job::Prepare(lane) => self.prepare(lane),

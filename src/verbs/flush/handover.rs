@@ -24,8 +24,9 @@ impl<'e> Run<'e> {
         let tried = self.board().tried.clone();
         let wanted = |place| self.is_meant(&message, place) && !tried.contains(&(message.place, place));
         let (places, more) = message.reserve(lane, most, self.engine.settings, now, self.patience(), wanted);
-        if more {
-            // The others may go at once, if the transport takes several.
+        if more && message.is_shared() {
+            // The others may go at once, if the transport takes several. A message that is not shared has one reading
+            // place, and is handed over once at a time: its others fell due just now, and can wait for the next run.
             self.board().wait_for(lane, message.place);
         }
         let stopped = self.engine.signals.stop_requested().is_some();

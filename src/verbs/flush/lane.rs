@@ -111,7 +111,7 @@ impl<'e> Lane<'e> {
     /// True when one more hand-off may begin now.
     pub fn has_room(&self) -> bool {
         match self.ready {
-            Ready::Yes if self.leaving => false,
+            _ if self.leaving => false,
             Ready::Yes => self.running < self.transport.parallel,
             Ready::OneTrial => self.running == 0,
             Ready::Unprepared | Ready::Preparing | Ready::No(_) => false,

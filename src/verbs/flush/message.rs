@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::agents::command::MOST_ADDRESS_BYTES;
 use crate::agents::maildir;
 use crate::agents::transport::Transport;
 use crate::mail::address::Address;
@@ -158,12 +159,23 @@ impl<'e> OpenMessage<'e> {
             plan(settings, self.envelope(), &inner.history, *place, now, patience) == Plan::Give(lane) && wanted(*place)
         };
         let mut places: Vec<usize> = free.filter(mine).take(most + 1).collect();
-        let more = places.len() > most;
-        places.truncate(most);
+        let fits = most.min(self.in_one_hand_off(&places));
+        let more = places.len() > fits;
+        places.truncate(fits);
         for place in &places {
             inner.in_flight[*place] = true;
         }
         (places, more)
+    }
+
+    /// How many of these addresses fit into the arguments and the environment of one command.
+    fn in_one_hand_off(&self, places: &[usize]) -> usize {
+        let mut bytes = 0;
+        let fits = places.iter().take_while(|place| {
+            bytes += self.envelope().recipients.get(**place).map_or(0, |address| address.text().len() + 1);
+            bytes <= MOST_ADDRESS_BYTES
+        });
+        fits.count().max(1)
     }
 
     /// Gives back recipients that were taken.
@@ -318,11 +330,6 @@ impl<'e> OpenMessage<'e> {
         let due = history.next().map(|next| next.min(expires)).filter(|due| *due > now);
         let moved = if history.was_attempted() { claim.owe(due) } else { claim.put_back(due) };
         Ok(moved?)
-    }
-
-    /// The whole history, for those who look on.
-    pub fn history(&self) -> History {
-        self.inner().history.clone()
     }
 }
 

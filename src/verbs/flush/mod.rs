@@ -76,7 +76,10 @@ pub fn run(session: &Session, options: &Options) -> Result<Exit> {
     let orders = orders(session, options)?;
     let signals = Signals::listen(Hangup::Stops)?;
     let presence = spool.announce(Runner::Flush)?;
-    spool.sweep_if_due(session.now())?;
+    if let Err(error) = spool.sweep_if_due(session.now()) {
+        // Mail goes out all the same.
+        say::problem(&format!("what is no longer needed could not be removed: {error}"));
+    }
     let (due, ends) = select(session, &spool, options)?;
     let voices = Voices::new(session.voice, options.form, options.bar, due.len());
     let engine = Engine {
@@ -175,7 +178,8 @@ fn select(session: &Session, spool: &Spool, options: &Options) -> Result<(Due, V
     if !options.ids.is_empty() {
         let mut chosen = Vec::new();
         let mut ends = Vec::new();
-        for text in &options.ids {
+        let mut seen = HashSet::new();
+        for text in options.ids.iter().filter(|text| seen.insert(text.as_str())) {
             let id = match session.id(text) {
                 Ok(id) => id,
                 Err(error) if options.ids.len() == 1 => return Err(error),

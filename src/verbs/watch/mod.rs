@@ -65,7 +65,11 @@ pub fn run(session: &Session, options: &Options, reload: &dyn Fn() -> Result<Set
             watch.reload(&mut session, &spool, &events, reload);
             wakeup.follow_config(config_file(&session.settings.source).as_deref());
         }
-        let wait = watch.pass(&session, &spool, &signals, &events, options, reason)?;
+        // A pass that fails, on a full disk or for a state file that was damaged, is told, and tried again.
+        let wait = watch.pass(&session, &spool, &signals, &events, options, reason).unwrap_or_else(|error| {
+            events.problem(&format!("{error:#}"));
+            LOOK_AGAIN
+        });
         if signals.stop_requested().is_some() {
             break;
         }
@@ -120,7 +124,9 @@ impl Watch {
             self.parked.clear();
         }
         (self.gates, self.last) = (news, now);
-        spool.sweep_if_due(now)?;
+        if let Err(error) = spool.sweep_if_due(now) {
+            events.problem(&format!("what is no longer needed could not be removed: {error}"));
+        }
         let due = spool.look_for_due(now, |state, name| events.stray(&spool.path_of_state(state).join(name)))?;
         events.forget_gone(spool, due.len() + due.later())?;
         let engine = Engine { spool, settings: &session.settings, clock: &session.clock, signals, observer: events };
