@@ -55,6 +55,7 @@ fn a_group_that_cannot_be_made_safe_is_never_told() {
         return;
     }
     let world = World::new();
+    world.mspool(&["report"]).run().ok();
     let mbox: String = (0..300).map(|n| format!("From x Mon\nSubject: {n}\n\nbody\n\n")).collect();
     for nth in [1, 60, 130, 250] {
         let fault = format!("inject=fsync:error=EIO:when={nth}");
