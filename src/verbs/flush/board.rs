@@ -28,7 +28,7 @@ pub enum Job<'e> {
 }
 
 /// Messages on their way to the disk at most.
-const MOST_CLOSING: usize = 128;
+const MOST_CLOSING: usize = 256;
 
 /// A message that is claimed, and the number of threads at work on it.
 #[derive(Debug)]

@@ -35,12 +35,12 @@ pub struct Done {
 }
 
 /// Messages synced together at most.
-const GROUP: usize = 64;
+const GROUP: usize = 128;
 
 /// How long a group may collect while nobody waits for it. Each sync stalls whoever creates a file meanwhile, so that a
 /// sync a message would halve the rate; after a power cut, results of so long may be lost, and their deliveries
 /// repeated.
-const COLLECT: Duration = Duration::from_millis(10);
+const COLLECT: Duration = Duration::from_millis(40);
 
 /// Works until nobody can send any more.
 pub fn work<'e>(engine: Engine<'e>, queue: &Receiver<Commit<'e>>, told: &dyn Fn(Done)) {
