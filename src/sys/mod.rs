@@ -35,12 +35,21 @@ pub fn terminal_columns(fd: impl std::os::fd::AsFd) -> Option<usize> {
 
 /// The name of the user we act as: by the password file, then by the environment, then the number.
 pub fn user_name() -> String {
+    let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    let known = password_field(0).or_else(|| variable("LOGNAME")).or_else(|| variable("USER"));
+    known.unwrap_or_else(|| trust::user().to_string())
+}
+
+/// The home directory that the password file gives the user we act as.
+pub fn home_of_user() -> Option<std::path::PathBuf> {
+    password_field(5).map(std::path::PathBuf::from)
+}
+
+/// A field of our own line in the password file. Read by hand: asking the C library would load whatever else this
+/// host keeps its users in, and could not be linked statically.
+fn password_field(index: usize) -> Option<String> {
     let user = trust::user().to_string();
-    let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let known = text.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == user).then(|| name.to_owned())
-    });
-    known.or_else(|| std::env::var("LOGNAME").ok()).or_else(|| std::env::var("USER").ok()).unwrap_or(user)
+    let text = std::fs::read_to_string("/etc/passwd").ok()?;
+    let own = text.lines().find(|line| line.split(':').nth(2) == Some(user.as_str()))?;
+    own.split(':').nth(index).filter(|field| !field.is_empty()).map(str::to_owned)
 }

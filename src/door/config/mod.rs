@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use crate::sys;
 use crate::sys::dir::facts_of;
 use crate::sys::error::{At, PathError};
 use crate::sys::trust;
@@ -39,7 +40,7 @@ impl Places {
         let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         Places {
             root: trust::user() == 0,
-            home: absolute("HOME").or_else(std::env::home_dir).filter(|home| home.is_absolute()),
+            home: absolute("HOME").or_else(sys::home_of_user).filter(|home| home.is_absolute()),
             config_home: absolute("XDG_CONFIG_HOME"),
             state_home: absolute("XDG_STATE_HOME"),
         }
