@@ -6,6 +6,9 @@
 
 use std::fmt;
 
+use super::shell::{Reader, is_inert};
+use super::spelling::distance;
+
 /// The placeholders, with what they stand for.
 pub const PLACEHOLDERS: [&str; 7] = ["sender", "recipient", "recipients", "id", "envid", "transport", "attempt"];
 
@@ -236,68 +239,12 @@ fn value(word: &str) -> Result<Value, Option<&'static str>> {
     })
 }
 
-/// How many letters must be changed, put in or taken out to make one word the other.
-pub fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
-/// Who reads the next argument.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reader {
-    /// A program that takes it as it is.
-    Program,
-    /// A shell, in its options.
-    Shell,
-    /// A shell that was given `-c`: what follows its options is a program.
-    Script,
-    /// Nobody any more: the program's own arguments.
-    Arguments,
-    /// A program that joins its arguments for a shell elsewhere.
-    Remote,
-}
-
-impl Reader {
-    /// Who reads what comes behind this argument. A shell may itself be an argument, of env(1) or timeout(1).
-    fn after(self, text: &str) -> Reader {
-        let name = text.rsplit('/').next().unwrap_or(text);
-        let option = text.starts_with(['-', '+']);
-        match self {
-            Reader::Remote | Reader::Arguments => self,
-            Reader::Shell if text.starts_with('-') && !text.starts_with("--") && text.contains('c') => Reader::Script,
-            Reader::Shell | Reader::Script if option => self,
-            Reader::Script => Reader::Arguments,
-            _ if ["ssh", "rsh", "su", "runuser"].contains(&name) => Reader::Remote,
-            _ if SHELLS.contains(&name) => Reader::Shell,
-            Reader::Shell => Reader::Arguments,
-            Reader::Program => Reader::Program,
-        }
-    }
-}
-
-const SHELLS: [&str; 10] = ["sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "fish", "csh", "tcsh"];
-
 /// True when the fixed text around a placeholder has what only a program for a shell has.
 fn looks_like_program(parts: &[Part]) -> bool {
     let mixed = parts.iter().any(|part| matches!(part, Part::Value(_)));
     let strange =
         |part: &Part| matches!(part, Part::Text(text) if text.contains([' ', '\t', '\n', ';', '|', '&', '`', '$']));
     mixed && parts.iter().any(strange)
-}
-
-/// Characters that mean nothing to any shell, wherever in its text they stand.
-fn is_inert(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"@._+-=%/:,".contains(&byte)
 }
 
 #[cfg(test)]

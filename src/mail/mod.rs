@@ -14,5 +14,7 @@ pub mod pattern;
 pub mod printable;
 pub mod route;
 pub mod schedule;
+pub mod shell;
+pub mod spelling;
 pub mod status;
 pub mod time;

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::mail::argv::distance;
+use crate::mail::spelling::distance;
 
 use super::trouble::ConfigError;
 
