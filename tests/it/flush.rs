@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::world::{NOON, World, signal, wait_for};
+use crate::world::{NOON, World, signal, signal_until_it_ends, wait_for};
 
 #[test]
 fn mail_goes_in_the_order_of_submission() {
@@ -234,10 +234,9 @@ fn a_request_to_stop_finishes_what_is_under_way() {
 fn a_second_request_stops_the_transport_too() {
     let world = World::with_relay("trace begin; cat >/dev/null; exec sleep 1000");
     let id = world.enqueue(&["bob@x"]);
-    let child = world.mspool(&["flush"]).start();
+    let mut child = world.mspool(&["flush"]).start();
     wait_for("the attempt", || !world.trace().is_empty());
-    signal(&child, "INT");
-    signal(&child, "INT");
+    signal_until_it_ends(&mut child, "INT");
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(130));
     assert_eq!(world.recipient(&id, 0), ("owed".into(), "4.3.2".into(), "interrupted, outcome unknown".into()));
     assert_eq!(world.due(&id), None);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Child;
 
-use crate::world::{NOON, World, signal, wait_for};
+use crate::world::{NOON, World, signal, signal_until_it_ends, wait_for};
 
 fn watch(world: &World, args: &[&str]) -> Child {
     world.mspool(&[&["watch"], args].concat()).start()
@@ -186,13 +186,13 @@ fn a_stop_finishes_what_is_under_way_and_a_second_one_does_not() {
     assert_eq!(world.trace(), ["begin", "end"]);
     fs::remove_file(world.path("home/open")).unwrap();
     let id = world.enqueue(&["bob@x"]);
-    let child = watch(&world, &["--json"]);
+    let mut child = watch(&world, &["--json"]);
     wait_for("the attempt", || world.trace().len() == 3);
-    signal(&child, "TERM");
-    signal(&child, "TERM");
+    signal_until_it_ends(&mut child, "TERM");
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(143));
-    let last = events(&String::from_utf8(output.stdout).unwrap()).pop().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let last = events(&text).pop().unwrap();
     assert_eq!((last["event"].as_str(), last["complete"].as_bool()), (Some("shutdown"), Some(false)));
     assert_eq!(world.recipient(&id, 0).0, "owed");
 }

@@ -309,6 +309,19 @@ pub fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
 }
 
+/// Sends a signal until the program has ended: two that come at once are one to the kernel.
+#[track_caller]
+pub fn signal_until_it_ends(child: &mut Child, name: &str) {
+    wait_for("the end of the program", || {
+        let ended = child.try_wait().unwrap().is_some();
+        if !ended {
+            signal(child, name);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        ended
+    });
+}
+
 /// True when a program can be run here; the tests that need it say so and pass when it cannot.
 pub fn can_run(program: &str, args: &[&str]) -> bool {
     let status =
