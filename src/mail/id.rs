@@ -76,6 +76,14 @@ impl QueueId {
         &self.0
     }
 
+    /// When the message arrived, in microseconds since the epoch; orders ids as their letters do, and faster.
+    pub fn micros(&self) -> u64 {
+        let mut parts = self.0.split(['.', 'P']);
+        let seconds: u64 = parts.next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0);
+        let micros = parts.next().and_then(|micros| micros.strip_prefix('M')?.parse().ok()).unwrap_or(0);
+        seconds.saturating_mul(1_000_000).saturating_add(micros)
+    }
+
     /// When the message arrived, in seconds since the epoch.
     pub fn seconds(&self) -> u64 {
         self.0.split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0)
@@ -159,6 +167,7 @@ mod tests {
         #[test]
         fn minted_ids_parse(host in ".{0,80}", random: u64, seconds in 0u64..9_999_999_999) {
             let id = Mint::new(&host, random).next(Duration::from_secs(seconds));
+            prop_assert_eq!(id.micros(), seconds * 1_000_000);
             prop_assert_eq!(QueueId::parse(id.as_str()).unwrap(), id);
         }
     }

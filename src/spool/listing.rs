@@ -51,11 +51,11 @@ impl Spool {
         let mut found = Vec::new();
         for entry in self.entries(state)? {
             if let Entry::Message(name) = entry? {
-                found.push(name);
+                found.push((name.id.micros(), name));
             }
         }
-        found.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        Ok(found)
+        found.sort_unstable_by(|a, b| (a.0, &a.1.id).cmp(&(b.0, &b.1.id)));
+        Ok(found.into_iter().map(|(_, name)| name).collect())
     }
 
     /// Walks over everything queued and sorts out what is due at `now`.

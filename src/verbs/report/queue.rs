@@ -31,7 +31,8 @@ pub fn run(session: &Session, form: Form) -> Result<Exit> {
     for state in LISTED {
         listed.extend(spool.sorted(state)?.into_iter().map(|name| (state, name)));
     }
-    listed.sort_by(|a, b| a.1.id.cmp(&b.1.id));
+    // Stable, for each state is in order already.
+    listed.sort_by_key(|(_, name)| name.id.micros());
     let held = LocksHeld::now();
     let mut out = say::output();
     let mut table = Table::new(session.now());
