@@ -32,7 +32,7 @@ pub fn run(session: &Session, form: Form) -> Result<Exit> {
         listed.extend(spool.sorted(state)?.into_iter().map(|name| (state, name)));
     }
     // Stable, for each state is in order already.
-    listed.sort_by_key(|(_, name)| name.id.micros());
+    listed.sort_by(|(_, a), (_, b)| (a.id.micros(), &a.id).cmp(&(b.id.micros(), &b.id)));
     let held = LocksHeld::now();
     let mut out = say::output();
     let mut table = Table::new(session.now());
