@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The environment variable that replaces the machine's clock: `@SECONDS` since the epoch, or the absolute path of
+/// The environment variable that replaces the machine's clock: `@SECONDS` since the epoch, with a fraction or without, or the absolute path of
 /// a file that holds such a number and is read anew each time.
 pub const VARIABLE: &str = "MSPOOL_CLOCK";
 
@@ -26,8 +26,8 @@ impl Clock {
         if PathBuf::from(&value).is_absolute() {
             return Clock::File(value.into());
         }
-        let seconds = value.to_str().and_then(|text| text.strip_prefix('@')).and_then(|text| text.parse().ok());
-        seconds.map_or(Clock::Machine, |seconds| Clock::Fixed(Duration::from_secs(seconds)))
+        let fixed = value.to_str().and_then(|text| text.strip_prefix('@')).and_then(parse);
+        fixed.map_or(Clock::Machine, Clock::Fixed)
     }
 
     /// Time since the epoch; zero when the machine's clock stands before it.
@@ -41,6 +41,14 @@ impl Clock {
                 .map_or_else(machine, Duration::from_secs),
         }
     }
+}
+
+/// Seconds, and up to six digits of a fraction.
+fn parse(text: &str) -> Option<Duration> {
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = (1..=6).contains(&fraction.len()) && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let micros = format!("{fraction:0<6}").parse().ok().filter(|_| digits)?;
+    Some(Duration::from_secs(seconds.parse().ok()?) + Duration::from_micros(micros))
 }
 
 fn machine() -> Duration {

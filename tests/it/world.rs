@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -24,6 +25,7 @@ pub const NOON: u64 = 1_777_636_800;
 pub struct World {
     pub dir: TempDir,
     pub clock: Option<u64>,
+    runs: AtomicU32,
 }
 
 /// What a run of the program left behind.
@@ -127,7 +129,7 @@ impl World {
     pub fn new() -> World {
         let dir = tempfile::Builder::new().prefix("mspool-test-").tempdir().unwrap();
         fs::create_dir(dir.path().join("home")).unwrap();
-        let world = World { dir, clock: None };
+        let world = World { dir, clock: None, runs: AtomicU32::new(0) };
         world.config("");
         world
     }
@@ -198,7 +200,9 @@ impl World {
         command.env("HOME", self.path("home")).env("USER", "joe").env("TZ", "UTC");
         command.env("MSPOOL_SPOOL", self.spool()).env("MSPOOL_CONFIG", self.path("config.toml"));
         if let Some(seconds) = self.clock {
-            command.env("MSPOOL_CLOCK", format!("@{seconds}"));
+            // Later by a microsecond each time: what is submitted later has a later id, whatever its process number.
+            let run = self.runs.fetch_add(1, Ordering::SeqCst);
+            command.env("MSPOOL_CLOCK", format!("@{seconds}.{run:06}"));
         }
         Run { command, input: Vec::new() }
     }
