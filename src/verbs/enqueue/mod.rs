@@ -5,7 +5,6 @@ pub mod compose;
 pub mod intake;
 pub mod wait;
 
-use std::collections::HashSet;
 use std::io::Write;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::mail::address::{Address, Sender};
-use crate::mail::envelope::{AfterSent, Envelope, EnvelopeId, Notify, Priority, Ret};
+use crate::mail::envelope::{AfterSent, Envelope, EnvelopeId, Notify, Priority, Ret, without_duplicates};
 use crate::mail::id::Mint;
 use crate::mail::time::Timestamp;
 use crate::spool::draft::{Draft, DraftError, Placed};
@@ -264,8 +263,7 @@ fn rehearse(session: &Session, options: &Options) -> Result<Exit> {
         let head = intake::head(&mut Stdin::new(&signals), HeaderUse::Recipients)?;
         recipients.extend(compose::header_recipients(&head)?);
     }
-    let mut seen = HashSet::new();
-    recipients.retain(|address| seen.insert(address.key()));
+    let recipients = without_duplicates(recipients);
     if recipients.is_empty() {
         return refuse(Exit::Data, compose::NO_RECIPIENT);
     }
