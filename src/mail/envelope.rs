@@ -2,12 +2,13 @@
 //! line of the queue file, and never changed.
 
 use std::collections::HashSet;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::address::{Address, Sender};
 use super::id::QueueId;
+use super::recipient::Recipient;
+use super::request::{EnvelopeId, Notify, Ret};
 use super::time::Timestamp;
 
 /// Everything the spool must know of a message apart from its bytes.
@@ -23,7 +24,7 @@ pub struct Envelope {
     /// Where reports go.
     pub sender: Sender,
     /// Who gets it; no mailbox stands here twice.
-    pub recipients: Vec<Address>,
+    pub recipients: Vec<Recipient>,
     /// Not to be attempted before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
@@ -58,81 +59,6 @@ pub struct Envelope {
 
 fn is_zero(number: &u32) -> bool {
     *number == 0
-}
-
-/// A delivery status request of RFC 3461 section 4.1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Notify {
-    /// A report when it was delivered.
-    pub success: bool,
-    /// A report when it failed.
-    pub failure: bool,
-    /// A report when it is late.
-    pub delay: bool,
-}
-
-/// A text that is no `--notify` list.
-#[derive(Debug)]
-pub struct NotANotify;
-
-impl fmt::Display for NotANotify {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("give never, or a list of success, failure and delay")
-    }
-}
-
-impl std::error::Error for NotANotify {}
-
-impl Notify {
-    /// Reads `never`, or a comma-separated list of `success`, `failure` and `delay`.
-    pub fn parse(text: &str) -> Result<Notify, NotANotify> {
-        let mut notify = Notify { success: false, failure: false, delay: false };
-        if text.eq_ignore_ascii_case("never") {
-            return Ok(notify);
-        }
-        for word in text.split(',') {
-            match word.trim().to_ascii_lowercase().as_str() {
-                "success" => notify.success = true,
-                "failure" => notify.failure = true,
-                "delay" => notify.delay = true,
-                _ => return Err(NotANotify),
-            }
-        }
-        Ok(notify)
-    }
-}
-
-impl fmt::Display for Notify {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = [(self.success, "success"), (self.failure, "failure"), (self.delay, "delay")];
-        let words: Vec<&str> = words.iter().filter(|(on, _)| *on).map(|(_, word)| *word).collect();
-        f.write_str(if words.is_empty() { "never".to_owned() } else { words.join(",") }.as_str())
-    }
-}
-
-impl TryFrom<String> for Notify {
-    type Error = NotANotify;
-
-    fn try_from(text: String) -> Result<Notify, NotANotify> {
-        Notify::parse(&text)
-    }
-}
-
-impl From<Notify> for String {
-    fn from(notify: Notify) -> String {
-        notify.to_string()
-    }
-}
-
-/// How much of the message a report carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Ret {
-    /// All of it.
-    Full,
-    /// Its header.
-    Hdrs,
 }
 
 /// Urgent mail goes first, non-urgent mail last (RFC 2156 names).
@@ -175,54 +101,6 @@ impl AfterSent {
     }
 }
 
-/// An envelope identifier: printable ASCII, at most 100 bytes (RFC 3461 section 4.4).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct EnvelopeId(String);
-
-/// A text that cannot be an envelope identifier.
-#[derive(Debug)]
-pub struct NotAnEnvelopeId;
-
-impl fmt::Display for NotAnEnvelopeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an envelope id is 1 to 100 printable ASCII characters without spaces")
-    }
-}
-
-impl std::error::Error for NotAnEnvelopeId {}
-
-impl EnvelopeId {
-    /// Checks the characters and the length.
-    pub fn parse(text: &str) -> Result<EnvelopeId, NotAnEnvelopeId> {
-        let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
-        if printable && (1..=100).contains(&text.len()) {
-            Ok(EnvelopeId(text.to_owned()))
-        } else {
-            Err(NotAnEnvelopeId)
-        }
-    }
-
-    /// The identifier.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for EnvelopeId {
-    type Error = NotAnEnvelopeId;
-
-    fn try_from(text: String) -> Result<EnvelopeId, NotAnEnvelopeId> {
-        EnvelopeId::parse(&text)
-    }
-}
-
-impl From<EnvelopeId> for String {
-    fn from(id: EnvelopeId) -> String {
-        id.0
-    }
-}
-
 /// Where the size stands in an envelope's line: right behind `{"size":`.
 pub const SIZE_OFFSET: u64 = 8;
 
@@ -249,6 +127,11 @@ impl Envelope {
         serde_json::from_slice(line)
     }
 
+    /// Where the recipient at this place is.
+    pub fn address(&self, place: usize) -> Option<&Address> {
+        self.recipients.get(place).map(|recipient| &recipient.address)
+    }
+
     /// The name by which reports call the message.
     pub fn report_id(&self) -> &str {
         self.envid.as_ref().map_or(self.id.as_str(), EnvelopeId::as_str)
@@ -270,10 +153,10 @@ impl Envelope {
     }
 }
 
-/// Takes out addresses that name a mailbox already named, and keeps the first spelling and the order.
-pub fn without_duplicates(addresses: Vec<Address>) -> Vec<Address> {
+/// Takes out recipients whose mailbox was named already, and keeps the first spelling and the order.
+pub fn without_duplicates(recipients: Vec<Recipient>) -> Vec<Recipient> {
     let mut seen = HashSet::new();
-    addresses.into_iter().filter(|address| seen.insert(address.key())).collect()
+    recipients.into_iter().filter(|recipient| seen.insert(recipient.address.key())).collect()
 }
 
 #[cfg(test)]
@@ -288,7 +171,7 @@ mod tests {
             id: QueueId::parse("1795308431.M123456P42Q0R00c0ffee.host").unwrap(),
             arrival: Timestamp::from_seconds(1_795_308_431),
             sender: Sender::parse("joe@example.org").unwrap(),
-            recipients: vec![Address::parse("bob@example.com").unwrap()],
+            recipients: vec![Address::parse("bob@example.com").unwrap().into()],
             not_before: None,
             deliver_by: None,
             notify: None,
@@ -340,8 +223,8 @@ mod tests {
 
     #[test]
     fn the_first_spelling_of_a_mailbox_stays() {
-        let list = ["b@X", "a@x", "b@x", "B@x", "FAX:1", "FAX:1"].map(|text| Address::parse(text).unwrap());
-        let texts: Vec<String> = without_duplicates(list.to_vec()).iter().map(Address::to_string).collect();
+        let list = ["b@X", "a@x", "b@x", "B@x", "FAX:1", "FAX:1"].map(|text| Address::parse(text).unwrap().into());
+        let texts: Vec<String> = without_duplicates(list.to_vec()).iter().map(|one| one.address.to_string()).collect();
         assert_eq!(texts, ["b@X", "a@x", "B@x", "FAX:1"]);
     }
 
@@ -356,7 +239,8 @@ mod tests {
             hops: u32,
             times in proptest::option::of(0u64..9_999_999_999),
         ) {
-            let recipients: Vec<Address> = recipients.iter().filter_map(|text| Address::parse(text).ok()).collect();
+            let recipients: Vec<Recipient> =
+                recipients.iter().filter_map(|text| Some(Address::parse(text).ok()?.into())).collect();
             let time = times.map(Timestamp::from_seconds);
             let mail = Envelope {
                 size, recipients, transport, hops, not_before: time, deliver_by: time,

@@ -12,6 +12,8 @@ pub mod id;
 pub mod mbox;
 pub mod pattern;
 pub mod printable;
+pub mod recipient;
+pub mod request;
 pub mod route;
 pub mod schedule;
 pub mod shell;

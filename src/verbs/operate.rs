@@ -157,7 +157,7 @@ pub fn complete(session: &Session, id: &str, recipient: &Address, status: Status
         };
         let envelope = &claim.message().envelope;
         let mut history = history(spool, &claim)?;
-        let Some(place) = envelope.recipients.iter().position(|address| address.key() == recipient.key()) else {
+        let Some(place) = envelope.recipients.iter().position(|one| one.address.key() == recipient.key()) else {
             return Ok((Exit::Data, format!("{recipient} is not one of its recipients")));
         };
         if history.recipients[place].state != RecipientState::Async {

@@ -6,8 +6,9 @@ use anyhow::Result;
 use clap::{ArgAction, ValueEnum};
 
 use crate::mail::address::{Address, Sender};
-use crate::mail::envelope::{AfterSent, EnvelopeId, Notify, Priority, Ret};
+use crate::mail::envelope::{AfterSent, Priority};
 use crate::mail::printable;
+use crate::mail::request::{EnvelopeId, Notify, Ret};
 use crate::mail::time::{CENTURY, Timestamp, parse_span};
 use crate::verbs::enqueue::{self, Begin, Effort, From, HeaderUse, Options, Rehearsal};
 use crate::verbs::exit::{Exit, Refusal, refuse};

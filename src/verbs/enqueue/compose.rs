@@ -8,6 +8,7 @@ use crate::mail::envelope::{Envelope, without_duplicates};
 use crate::mail::header::{Field, Header, Supply};
 use crate::mail::id::{Mint, QueueId};
 use crate::mail::printable;
+use crate::mail::recipient::Recipient;
 use crate::spool::Spool;
 use crate::spool::draft::Draft;
 use crate::sys;
@@ -88,7 +89,7 @@ impl<'a> Composer<'a> {
             let date = crate::mail::time::Timestamp::from(now).rfc5322();
             completed = Some(header.completed(&date, &self.message_id(&id)));
         }
-        let recipients = without_duplicates(recipients);
+        let recipients = without_duplicates(recipients.into_iter().map(Recipient::from).collect());
         if recipients.is_empty() {
             return refuse(Exit::Data, NO_RECIPIENT);
         }

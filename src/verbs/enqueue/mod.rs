@@ -12,8 +12,10 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::mail::address::{Address, Sender};
-use crate::mail::envelope::{AfterSent, Envelope, EnvelopeId, Notify, Priority, Ret, without_duplicates};
+use crate::mail::envelope::{AfterSent, Envelope, Priority, without_duplicates};
 use crate::mail::id::Mint;
+use crate::mail::recipient::Recipient;
+use crate::mail::request::{EnvelopeId, Notify, Ret};
 use crate::mail::time::Timestamp;
 use crate::spool::draft::{Draft, DraftError, Placed};
 use crate::spool::{Spool, State};
@@ -198,7 +200,7 @@ struct Accepted<'a> {
     state: &'static str,
     size: u64,
     sender: &'a str,
-    recipients: &'a [Address],
+    recipients: Vec<&'a Address>,
     not_before: Option<Timestamp>,
     deliver_by: Option<Timestamp>,
 }
@@ -215,7 +217,7 @@ fn tell(form: Form, envelope: &Envelope, size: u64, state: State) -> Result<()> 
                 state: state.word(),
                 size,
                 sender: envelope.sender.as_str(),
-                recipients: &envelope.recipients,
+                recipients: envelope.recipients.iter().map(|recipient| &recipient.address).collect(),
                 not_before: envelope.not_before,
                 deliver_by: envelope.deliver_by,
             },
@@ -263,12 +265,12 @@ fn rehearse(session: &Session, options: &Options) -> Result<Exit> {
         let head = intake::head(&mut Stdin::new(&signals), HeaderUse::Recipients)?;
         recipients.extend(compose::header_recipients(&head)?);
     }
-    let recipients = without_duplicates(recipients);
+    let recipients = without_duplicates(recipients.into_iter().map(Recipient::from).collect());
     if recipients.is_empty() {
         return refuse(Exit::Data, compose::NO_RECIPIENT);
     }
     let mut out = say::output();
-    for address in &recipients {
+    for Recipient { address, .. } in &recipients {
         let candidates = session.settings.candidates(address, options.transport.as_deref());
         let transports: Vec<&str> =
             candidates.iter().map(|place| session.settings.transports[*place].name.as_str()).collect();

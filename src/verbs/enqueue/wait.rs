@@ -71,6 +71,6 @@ fn owed(engine: &Engine<'_>, id: &QueueId) -> Result<String> {
     let Ok(message) = engine.spool.read(state, &name) else { return Ok("its recipients".to_owned()) };
     let history = History::read(message.envelope.recipients.len(), &engine.spool.read_log(id)?);
     let open = history.in_state(RecipientState::Owed).chain(history.in_state(RecipientState::Async));
-    let names: Vec<String> = open.map(|place| message.envelope.recipients[place].to_string()).collect();
+    let names: Vec<String> = open.map(|place| message.envelope.recipients[place].address.to_string()).collect();
     Ok(names.join(", "))
 }

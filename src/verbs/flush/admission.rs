@@ -208,8 +208,7 @@ impl<'e> Run<'e> {
         let hand_offs = |(lane, places): (&usize, &Vec<usize>)| match self.transport(*lane).batch() {
             Batch::One => places.len(),
             Batch::All => {
-                let length =
-                    |place: &usize| message.envelope().recipients.get(*place).map_or(0, |a| a.text().len() + 1);
+                let length = |place: &usize| message.envelope().address(*place).map_or(0, |a| a.text().len() + 1);
                 let bytes: usize = places.iter().map(length).sum();
                 // Bytes split less evenly than recipients do: one more, to be sure.
                 let by_bytes = if bytes > MOST_ADDRESS_BYTES { bytes.div_ceil(MOST_ADDRESS_BYTES) + 1 } else { 1 };
@@ -224,7 +223,7 @@ impl<'e> Run<'e> {
     }
 
     pub(super) fn is_meant(&self, message: &OpenMessage<'e>, place: usize) -> bool {
-        let address = message.envelope().recipients.get(place);
+        let address = message.envelope().address(place);
         self.orders.to.as_ref().is_none_or(|pattern| address.is_some_and(|address| pattern.matches(address)))
     }
 }

@@ -58,7 +58,8 @@ pub fn run(session: &Session, options: &Options) -> Result<Exit> {
             let history = History::read(message.envelope.recipients.len(), &log);
             let explainer = Explainer { session, spool: &spool, options, only, active: message.is_active(&held) };
             let mut acts = false;
-            for (place, address) in message.envelope.recipients.iter().enumerate() {
+            for (place, recipient) in message.envelope.recipients.iter().enumerate() {
+                let address = &recipient.address;
                 if options.to.as_ref().is_some_and(|pattern| !pattern.matches(address)) {
                     continue;
                 }

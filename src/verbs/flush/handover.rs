@@ -67,7 +67,7 @@ impl<'e> Run<'e> {
     ) -> Result<()> {
         let engine = &self.engine;
         let envelope = message.envelope();
-        let addresses = |place: &usize| Some((*place, envelope.recipients.get(*place)?));
+        let addresses = |place: &usize| Some((*place, envelope.address(*place)?));
         let recipients: Vec<(usize, &Address)> = places.iter().filter_map(addresses).collect();
         let begun = (|| {
             let input = if message.is_shared() { message.claim.another_input()? } else { message.claim.input()? };

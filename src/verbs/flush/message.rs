@@ -78,7 +78,7 @@ pub fn plan(
     now: Timestamp,
     patience: Patience,
 ) -> Plan {
-    let (Some(address), Some(progress)) = (envelope.recipients.get(place), history.recipients.get(place)) else {
+    let (Some(address), Some(progress)) = (envelope.address(place), history.recipients.get(place)) else {
         return Plan::Rest;
     };
     let waits = progress.next.is_some_and(|next| next > now);
@@ -172,7 +172,7 @@ impl<'e> OpenMessage<'e> {
     fn in_one_hand_off(&self, places: &[usize]) -> usize {
         let mut bytes = 0;
         let fits = places.iter().take_while(|place| {
-            bytes += self.envelope().recipients.get(**place).map_or(0, |address| address.text().len() + 1);
+            bytes += self.envelope().address(**place).map_or(0, |address| address.text().len() + 1);
             bytes <= MOST_ADDRESS_BYTES
         });
         fits.count().max(1)
@@ -264,7 +264,7 @@ impl<'e> OpenMessage<'e> {
         // Who was declined is not handled: somebody else is asked.
         for decision in results.iter().filter(|decision| decision.charge != Charge::Refused) {
             for place in &decision.recipients {
-                let Some(address) = envelope.recipients.get(*place) else { continue };
+                let Some(address) = envelope.address(*place) else { continue };
                 inner.handled.push(Handled {
                     id: envelope.id.clone(),
                     address: address.clone(),

@@ -131,7 +131,7 @@ fn count(spool: &Spool, state: State, now: Timestamp, domains: &mut BTreeMap<Str
         let history = History::read(recipients.len(), &spool.read_log(&name.id)?);
         let minutes = now.since(message.envelope.arrival).as_secs() / 60;
         for place in history.in_state(RecipientState::Owed) {
-            let address = &recipients[place];
+            let address = &recipients[place].address;
             let domain = match address.domain() {
                 Some(domain) if address.is_smtp() => domain.to_ascii_lowercase(),
                 None if address.is_smtp() => "(local)".to_owned(),

@@ -6,6 +6,7 @@ use crate::mail::file_name::FileName;
 use crate::mail::header;
 use crate::mail::history::{History, RecipientState};
 use crate::mail::id::QueueId;
+use crate::mail::recipient::Recipient;
 use crate::mail::status::Status;
 use crate::mail::time::Timestamp;
 use crate::spool::queue_file::Unusable;
@@ -103,7 +104,7 @@ pub fn view(
     let active = message.is_active(held);
     let subject = header::subject(message.head());
     let recipient =
-        |(address, progress): (&crate::mail::address::Address, &crate::mail::history::Progress)| RecipientView {
+        |(Recipient { address, .. }, progress): (&Recipient, &crate::mail::history::Progress)| RecipientView {
             r#type: address.kind().to_string(),
             address: address.text().to_owned(),
             // The directory is the stronger fact: a message in `sent` has reached everybody, whatever its log lost.

@@ -1,0 +1,194 @@
+//! What a sender asks of reports (RFC 3461): when, how much, and by which names.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A delivery status request of RFC 3461 section 4.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Notify {
+    /// A report when it was delivered.
+    pub success: bool,
+    /// A report when it failed.
+    pub failure: bool,
+    /// A report when it is late.
+    pub delay: bool,
+}
+
+/// A text that is no `--notify` list.
+#[derive(Debug)]
+pub struct NotANotify;
+
+impl fmt::Display for NotANotify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("give never, or a list of success, failure and delay")
+    }
+}
+
+impl std::error::Error for NotANotify {}
+
+impl Notify {
+    /// Reads `never`, or a comma-separated list of `success`, `failure` and `delay`.
+    pub fn parse(text: &str) -> Result<Notify, NotANotify> {
+        let mut notify = Notify { success: false, failure: false, delay: false };
+        if text.eq_ignore_ascii_case("never") {
+            return Ok(notify);
+        }
+        for word in text.split(',') {
+            match word.trim().to_ascii_lowercase().as_str() {
+                "success" => notify.success = true,
+                "failure" => notify.failure = true,
+                "delay" => notify.delay = true,
+                _ => return Err(NotANotify),
+            }
+        }
+        Ok(notify)
+    }
+}
+
+impl fmt::Display for Notify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = [(self.success, "success"), (self.failure, "failure"), (self.delay, "delay")];
+        let words: Vec<&str> = words.iter().filter(|(on, _)| *on).map(|(_, word)| *word).collect();
+        f.write_str(if words.is_empty() { "never".to_owned() } else { words.join(",") }.as_str())
+    }
+}
+
+impl TryFrom<String> for Notify {
+    type Error = NotANotify;
+
+    fn try_from(text: String) -> Result<Notify, NotANotify> {
+        Notify::parse(&text)
+    }
+}
+
+impl From<Notify> for String {
+    fn from(notify: Notify) -> String {
+        notify.to_string()
+    }
+}
+
+/// How much of the message a report carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ret {
+    /// All of it.
+    Full,
+    /// Its header.
+    Hdrs,
+}
+
+/// An envelope identifier: printable ASCII, at most 100 bytes (RFC 3461 section 4.4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EnvelopeId(String);
+
+/// A text that cannot be an envelope identifier.
+#[derive(Debug)]
+pub struct NotAnEnvelopeId;
+
+impl fmt::Display for NotAnEnvelopeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an envelope id is 1 to 100 printable ASCII characters without spaces")
+    }
+}
+
+impl std::error::Error for NotAnEnvelopeId {}
+
+impl EnvelopeId {
+    /// Checks the characters and the length.
+    pub fn parse(text: &str) -> Result<EnvelopeId, NotAnEnvelopeId> {
+        let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
+        if printable && (1..=100).contains(&text.len()) {
+            Ok(EnvelopeId(text.to_owned()))
+        } else {
+            Err(NotAnEnvelopeId)
+        }
+    }
+
+    /// The identifier.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for EnvelopeId {
+    type Error = NotAnEnvelopeId;
+
+    fn try_from(text: String) -> Result<EnvelopeId, NotAnEnvelopeId> {
+        EnvelopeId::parse(&text)
+    }
+}
+
+impl From<EnvelopeId> for String {
+    fn from(id: EnvelopeId) -> String {
+        id.0
+    }
+}
+
+/// The address that the sender wrote, before anything was rewritten: a type and an address (RFC 3461 section 4.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct OriginalRecipient {
+    kind: String,
+    address: String,
+}
+
+/// A text that is no original recipient.
+#[derive(Debug)]
+pub struct NotAnOriginalRecipient;
+
+impl fmt::Display for NotAnOriginalRecipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an original recipient is TYPE;ADDRESS, such as rfc822;joe@example.org")
+    }
+}
+
+impl std::error::Error for NotAnOriginalRecipient {}
+
+impl OriginalRecipient {
+    /// Reads `type;address`, the address as it is, not in xtext.
+    pub fn parse(text: &str) -> Result<OriginalRecipient, NotAnOriginalRecipient> {
+        let (kind, address) = text.split_once(';').ok_or(NotAnOriginalRecipient)?;
+        let (kind, address) = (kind.trim(), address.trim());
+        let atom = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte);
+        let plain = (1..=32).contains(&kind.len()) && kind.bytes().all(atom);
+        let safe = (1..=500).contains(&address.len()) && !address.chars().any(char::is_control);
+        if plain && safe {
+            Ok(OriginalRecipient { kind: kind.to_owned(), address: address.to_owned() })
+        } else {
+            Err(NotAnOriginalRecipient)
+        }
+    }
+
+    /// The type: `rfc822` for internet mail.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The address.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+impl fmt::Display for OriginalRecipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{};{}", self.kind, self.address)
+    }
+}
+
+impl TryFrom<String> for OriginalRecipient {
+    type Error = NotAnOriginalRecipient;
+
+    fn try_from(text: String) -> Result<OriginalRecipient, NotAnOriginalRecipient> {
+        OriginalRecipient::parse(&text)
+    }
+}
+
+impl From<OriginalRecipient> for String {
+    fn from(recipient: OriginalRecipient) -> String {
+        recipient.to_string()
+    }
+}
