@@ -76,7 +76,7 @@ pub(super) fn deliver(path: &Path, hand_off: &HandOff<'_>) -> Answer {
         Ok(opened) => opened,
         Err(error) => {
             let text = error.to_string();
-            let outcome = Outcome { verdict: Verdict::Broken, status: Status::BROKEN, text: text.clone() };
+            let outcome = Outcome::new(Verdict::Broken, Status::BROKEN, text.clone());
             let outcomes = vec![outcome; hand_off.recipients.len()];
             return Answer { outcomes, broken: Some(text), remote_id: None };
         }
@@ -87,10 +87,8 @@ pub(super) fn deliver(path: &Path, hand_off: &HandOff<'_>) -> Answer {
             return refused(Status::LOOP, "mail loop: the message has a Delivered-To of this address already");
         }
         match file_for(&maildir, hand_off, *place, address, header.as_ref().map_or("\n", Header::line_end)) {
-            Ok(()) => Outcome { verdict: Verdict::Taken, status: Status::DONE, text: String::new() },
-            Err(error) => {
-                Outcome { verdict: Verdict::Later(None), status: Status::LOCAL_TROUBLE, text: error.to_string() }
-            }
+            Ok(()) => Outcome::new(Verdict::Taken, Status::DONE, ""),
+            Err(error) => Outcome::new(Verdict::Later(None), Status::LOCAL_TROUBLE, error.to_string()),
         }
     };
     Answer { outcomes: hand_off.recipients.iter().map(one).collect(), broken: None, remote_id: None }

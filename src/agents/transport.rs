@@ -154,5 +154,5 @@ impl Transport {
 
 /// The answer for recipients that were not even tried.
 pub(super) fn refused(status: Status, text: &str) -> Outcome {
-    Outcome { verdict: Verdict::Failed, status, text: text.to_owned() }
+    Outcome::new(Verdict::Failed, status, text)
 }

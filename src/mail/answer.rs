@@ -58,6 +58,15 @@ pub struct Outcome {
     pub status: Status,
     /// What the transport said, safe to print.
     pub text: String,
+    /// Messages made of this one by a preprocessor that the recipient has, where it does not have all of them.
+    pub parts: Vec<String>,
+}
+
+impl Outcome {
+    /// An outcome of the message as a whole.
+    pub fn new(verdict: Verdict, status: Status, text: impl Into<String>) -> Outcome {
+        Outcome { verdict, status, text: text.into(), parts: Vec::new() }
+    }
 }
 
 /// A command's whole answer.
@@ -102,11 +111,11 @@ impl Remains<'_> {
         let base = match self.completeness {
             Completeness::Whole => self.base(lines.retry_after),
             // Whoever has no line may have had one among those that were lost.
-            Completeness::Cut => Outcome {
-                verdict: Verdict::Later(lines.retry_after),
-                status: Status::LOCAL_TROUBLE,
-                text: "more result lines than are kept, outcome unknown".to_owned(),
-            },
+            Completeness::Cut => Outcome::new(
+                Verdict::Later(lines.retry_after),
+                Status::LOCAL_TROUBLE,
+                "more result lines than are kept, outcome unknown",
+            ),
         };
         let broken = matches!(base.verdict, Verdict::Broken).then(|| base.text.clone());
         let each = lines.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| base.clone()));
@@ -127,10 +136,10 @@ impl Remains<'_> {
         if let Some((status, rest)) = lead
             && !(code == 81 && status.class() == Class::Success)
         {
-            return Outcome { verdict: by_status(status, retry_after), status, text: rest.to_owned() };
+            return Outcome::new(by_status(status, retry_after), status, rest);
         }
         let text = if text.is_empty() { explanation } else { text };
-        Outcome { verdict, status, text }
+        Outcome::new(verdict, status, text)
     }
 }
 
@@ -148,7 +157,7 @@ fn without_exit(ending: &Ending, retry_after: Option<u64>) -> Outcome {
         Ending::NotStarted(reason) => (Verdict::Broken, Status::BROKEN, printable::line(reason)),
         Ending::NoResources(reason) => (Verdict::Busy, Status::LOCAL_TROUBLE, printable::line(reason)),
     };
-    Outcome { verdict, status, text }
+    Outcome::new(verdict, status, text)
 }
 
 /// sysexits(3) as mail programs use them, and the answers of our own from 80 on.
@@ -208,12 +217,12 @@ impl Lines {
                     let Some((status, text)) = Status::lead(rest) else { continue };
                     let verdict = by_status(status, read.retry_after);
                     let text = printable::output(text.as_bytes(), LONGEST_TEXT);
-                    read.outcomes[index] = Some(Outcome { verdict, status, text });
+                    read.outcomes[index] = Some(Outcome::new(verdict, status, text));
                 }
                 "notme" => {
                     let Some((index, _)) = recipient(rest, &known) else { continue };
                     let (verdict, status, text) = by_exit(80, None);
-                    read.outcomes[index] = Some(Outcome { verdict, status, text });
+                    read.outcomes[index] = Some(Outcome::new(verdict, status, text));
                 }
                 _ => {}
             }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::id::QueueId;
 use super::status::Status;
 use super::time::Timestamp;
 
@@ -40,6 +41,80 @@ pub enum Event {
     Held,
     /// The operator let it go on.
     Released,
+    /// A report on these recipients is about to be made under this id. Without a `reported` behind it nobody knows
+    /// whether it was.
+    Reporting {
+        /// What the report says.
+        kind: ReportKind,
+        /// About whom.
+        recipients: Vec<usize>,
+        /// The report's own queue id.
+        report: QueueId,
+    },
+    /// That report is durable; or none is made, and the text says why.
+    Reported {
+        /// What the report says.
+        kind: ReportKind,
+        /// About whom.
+        recipients: Vec<usize>,
+        /// The report's own queue id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        report: Option<QueueId>,
+        /// Why there is none.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        text: String,
+    },
+    /// Another system has reported on these recipients.
+    Heard {
+        /// About whom.
+        recipients: Vec<usize>,
+        /// What they are now.
+        state: RecipientState,
+        /// The word for what was reported: `delivered`, `failed`, `delayed`, `displayed`.
+        action: String,
+        /// The status code, where there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<Status>,
+        /// What was said.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        text: String,
+        /// The id under which the report was received.
+        report: QueueId,
+    },
+    /// The message was sent again, as this one.
+    Resent {
+        /// The new message.
+        id: QueueId,
+    },
+    /// A received message was filed.
+    Filed {
+        /// The folder; empty for the inbox itself.
+        folder: String,
+        /// Its message class.
+        class: String,
+    },
+    /// A hook dropped the message.
+    Dropped {
+        /// The hook's program.
+        hook: String,
+    },
+    /// Something went wrong beside the delivery, and made no difference to it.
+    Trouble {
+        /// What.
+        text: String,
+    },
+}
+
+/// What a report to the sender says (RFC 3461 section 4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReportKind {
+    /// Somebody has it.
+    Success,
+    /// Somebody does not have it yet.
+    Delay,
+    /// Somebody will not get it.
+    Failure,
 }
 
 /// One decision about some recipients.
@@ -63,6 +138,9 @@ pub struct Decision {
     /// The next system's name for the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_id: Option<String>,
+    /// Messages made of this one by a preprocessor that they have now, where they do not have all of them yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<String>,
 }
 
 /// Whether an attempt counts.
@@ -101,6 +179,8 @@ pub enum RecipientState {
     Cancelled,
     /// Handed over; the result comes later.
     Async,
+    /// Has it, and has read it.
+    Read,
 }
 
 impl RecipientState {
@@ -113,7 +193,13 @@ impl RecipientState {
             RecipientState::Failed => "failed",
             RecipientState::Cancelled => "cancelled",
             RecipientState::Async => "async",
+            RecipientState::Read => "read",
         }
+    }
+
+    /// True for whoever has the message, or has had it handed to a system that takes it further.
+    pub fn has_it(self) -> bool {
+        matches!(self, RecipientState::Delivered | RecipientState::Relayed | RecipientState::Read)
     }
 
     /// True when nothing is to be done for the recipient any more.
@@ -145,6 +231,12 @@ pub struct Progress {
     pub refused_by: Vec<String>,
     /// True after an attempt that no result followed: it may have been delivered.
     pub outcome_unknown: bool,
+    /// What the sender was told, or need not be told any more.
+    pub reported: Vec<ReportKind>,
+    /// When it was settled, or last came back.
+    pub last_result: Option<Timestamp>,
+    /// Messages made of this one by a preprocessor that the recipient has already.
+    pub parts: Vec<String>,
 }
 
 /// The state of a whole message.
@@ -154,6 +246,10 @@ pub struct History {
     pub recipients: Vec<Progress>,
     /// When it was last let go on after a hold.
     pub released: Option<Timestamp>,
+    /// Reports that were begun, and of which nobody knows whether they were made.
+    pub begun: Vec<(ReportKind, Vec<usize>, QueueId)>,
+    /// The messages as which it was sent again.
+    pub resent: Vec<QueueId>,
     /// Lines that could not be read.
     pub unreadable: usize,
 }
@@ -188,11 +284,33 @@ impl History {
             }),
             Event::Result { transport, results } => {
                 for decision in results {
-                    let decide = |progress: &mut Progress| progress.decide(transport.as_deref(), decision);
+                    let decide = |progress: &mut Progress| {
+                        progress.decide(transport.as_deref(), decision);
+                        progress.last_result = Some(record.at);
+                    };
                     each(&mut self.recipients, &decision.recipients, decide);
                 }
             }
-            Event::Held => {}
+            Event::Reporting { kind, recipients, report } => {
+                self.begun.push((*kind, recipients.clone(), report.clone()));
+            }
+            Event::Reported { kind, recipients, report, .. } => {
+                self.begun.retain(|(_, _, begun)| Some(begun) != report.as_ref());
+                each(&mut self.recipients, recipients, |progress| {
+                    if !progress.reported.contains(kind) {
+                        progress.reported.push(*kind);
+                    }
+                });
+            }
+            Event::Heard { recipients, state, status, text, .. } => {
+                each(&mut self.recipients, recipients, |progress| {
+                    progress.state = *state;
+                    progress.status = status.or(progress.status);
+                    progress.text.clone_from(text);
+                });
+            }
+            Event::Resent { id } => self.resent.push(id.clone()),
+            Event::Held | Event::Filed { .. } | Event::Dropped { .. } | Event::Trouble { .. } => {}
             Event::Released => {
                 self.released = Some(record.at);
                 for progress in self.recipients.iter_mut().filter(|progress| progress.state == RecipientState::Owed) {
@@ -219,8 +337,12 @@ impl History {
 
     /// True when every recipient has the message.
     pub fn is_sent(&self) -> bool {
-        let has = |state| matches!(state, RecipientState::Delivered | RecipientState::Relayed);
-        self.recipients.iter().all(|progress| has(progress.state))
+        self.recipients.iter().all(|progress| progress.state.has_it())
+    }
+
+    /// True when anybody has the message.
+    pub fn reached_somebody(&self) -> bool {
+        self.recipients.iter().any(|progress| progress.state.has_it())
     }
 
     /// True when anything was ever tried.
@@ -258,6 +380,7 @@ impl Progress {
         if let Some(transport) = transport {
             self.transport = Some(transport.to_owned());
         }
+        self.parts.extend(decision.parts.iter().filter(|part| !self.parts.contains(part)).cloned().collect::<Vec<_>>());
         if decision.remote_id.is_some() {
             self.remote_id.clone_from(&decision.remote_id);
         }
@@ -298,6 +421,7 @@ mod tests {
             next,
             charge,
             remote_id: None,
+            parts: Vec::new(),
         };
         Record { at: at(seconds), event: Event::Result { transport: Some("relay".into()), results: vec![decision] } }
     }

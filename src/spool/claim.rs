@@ -188,6 +188,13 @@ impl Claim<'_> {
         self.sync(&[State::Hold, state])
     }
 
+    /// Filed in the store, and no longer needed here; durable when this returns.
+    pub fn filed(self) -> Result<(), PathError> {
+        let dir = self.spool.messages(self.queue_file.state)?;
+        dir.remove(&self.queue_file.name.to_string())?;
+        dir.sync()
+    }
+
     /// Removed for good. The sweep takes the log when the message is surely gone: should a power cut bring the message
     /// back, its log still says that everybody has it.
     pub fn delete(self) -> Result<(), PathError> {

@@ -25,6 +25,7 @@ const BUFFER: usize = 128 << 10;
 #[derive(Debug)]
 pub struct Draft<'s> {
     spool: &'s Spool,
+    tmp: Place,
     name: FileName,
     file: File,
     buffer: Vec<u8>,
@@ -50,14 +51,23 @@ impl From<PathError> for DraftError {
 }
 
 impl<'s> Draft<'s> {
-    /// Begins a message with this envelope. Its size need not be known yet.
+    /// Begins an outgoing message with this envelope. Its size need not be known yet.
     pub fn begin(spool: &'s Spool, envelope: &Envelope) -> Result<Draft<'s>, DraftError> {
+        Draft::begin_in(spool, Place::Tmp, envelope)
+    }
+
+    /// Begins a message that is being received, to be placed in [`State::Received`].
+    pub fn begin_received(spool: &'s Spool, envelope: &Envelope) -> Result<Draft<'s>, DraftError> {
+        Draft::begin_in(spool, Place::ReceivedTmp, envelope)
+    }
+
+    fn begin_in(spool: &'s Spool, place: Place, envelope: &Envelope) -> Result<Draft<'s>, DraftError> {
         let line = envelope.to_line().map_err(DraftError::Envelope)?;
         let name = FileName::new(envelope.id.clone(), envelope.priority);
-        let tmp = spool.dir(Place::Tmp)?;
+        let tmp = spool.dir(place)?;
         let file = tmp.create_new(name.id.as_str())?;
         let body_at = line.len() as u64;
-        let draft = Draft { spool, name, file, buffer: line, body_at, written: 0, at: None, keep: false };
+        let draft = Draft { spool, tmp: place, name, file, buffer: line, body_at, written: 0, at: None, keep: false };
         // Nobody else can know the file yet: this only tells the sweep that its writer lives.
         lock::try_exclusive(&draft.file).at("lock", tmp.path_of(draft.name.id.as_str()))?;
         Ok(draft)
@@ -101,7 +111,7 @@ impl<'s> Draft<'s> {
             self.file.write_all_at(size.as_bytes(), SIZE_OFFSET).at("write", self.path())?;
         }
         let name = self.name.due(due).to_string();
-        let moved = self.spool.dir(Place::Tmp)?.rename(self.name.id.as_str(), self.spool.messages(state)?, &name);
+        let moved = self.spool.dir(self.tmp)?.rename(self.name.id.as_str(), self.spool.messages(state)?, &name);
         if moved.is_err() {
             // Some network filesystems report an error for a rename that happened.
             let _ = self.spool.messages(state)?.remove_if_there(&name);
@@ -114,7 +124,10 @@ impl<'s> Draft<'s> {
     fn path(&self) -> std::path::PathBuf {
         match &self.at {
             Some((state, name)) => self.spool.path_of_state(*state).join(name),
-            None => self.spool.path().join("out/tmp").join(self.name.id.as_str()),
+            None => {
+                let (parent, name) = self.tmp.names();
+                self.spool.path().join(parent.unwrap_or_default()).join(name).join(self.name.id.as_str())
+            }
         }
     }
 }
@@ -126,7 +139,7 @@ impl Drop for Draft<'_> {
         }
         // The name goes while we hold the lock: no runner can have begun with a message that was never accepted.
         let _ = match &self.at {
-            None => self.spool.dir(Place::Tmp).and_then(|tmp| tmp.remove(self.name.id.as_str())),
+            None => self.spool.dir(self.tmp).and_then(|tmp| tmp.remove(self.name.id.as_str())),
             Some((state, name)) => {
                 self.spool.messages(*state).and_then(|dir| dir.remove(name).and_then(|()| dir.sync()))
             }

@@ -43,13 +43,15 @@ pub enum State {
     Failed,
     /// Cannot be read.
     Corrupt,
+    /// Received, and not yet filed in the store.
+    Received,
 }
 
 impl State {
-    /// All states, in the order in which messages move through them.
+    /// The states of outgoing messages, in the order in which messages move through them.
     pub const ALL: [State; 6] = [State::New, State::Cur, State::Hold, State::Sent, State::Failed, State::Corrupt];
 
-    /// The directory's name, which is the word for it everywhere.
+    /// The word for it everywhere, which for outgoing messages is the directory's name.
     pub fn word(self) -> &'static str {
         match self {
             State::New => "new",
@@ -58,6 +60,7 @@ impl State {
             State::Sent => "sent",
             State::Failed => "failed",
             State::Corrupt => "corrupt",
+            State::Received => "received",
         }
     }
 }
@@ -66,13 +69,17 @@ impl State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Tmp,
+    ReceivedTmp,
     Message(State),
     Log,
     Transports,
+    Work,
 }
 
-const PLACES: [Place; 9] = [
+const PLACES: [Place; 12] = [
     Place::Tmp,
+    Place::ReceivedTmp,
+    Place::Message(State::Received),
     Place::Message(State::New),
     Place::Message(State::Cur),
     Place::Message(State::Hold),
@@ -81,16 +88,27 @@ const PLACES: [Place; 9] = [
     Place::Message(State::Corrupt),
     Place::Log,
     Place::Transports,
+    Place::Work,
 ];
 
 impl Place {
     fn names(self) -> (Option<&'static str>, &'static str) {
         match self {
             Place::Tmp => (Some("out"), "tmp"),
+            Place::ReceivedTmp => (Some("in"), "tmp"),
+            Place::Message(State::Received) => (Some("in"), "new"),
             Place::Message(state) => (Some("out"), state.word()),
             Place::Log => (None, "log"),
             Place::Transports => (None, "state"),
+            Place::Work => (None, "work"),
         }
+    }
+}
+
+impl Place {
+    /// True where an empty directory could mean that mail is gone.
+    fn is_vital(self) -> bool {
+        !matches!(self, Place::ReceivedTmp | Place::Message(State::Received) | Place::Work)
     }
 }
 
@@ -140,21 +158,28 @@ impl Spool {
     fn lay_out(&self) -> Result<(), SpoolError> {
         let stranger = listing::names(self.root.path())?.into_iter().find(|name| {
             let name = name.to_string_lossy();
-            !["out", "log", "state", "inbox", "in"].contains(&name.as_ref()) && !name.starts_with(".version.")
+            !["out", "log", "state", "inbox", "in", "work"].contains(&name.as_ref()) && !name.starts_with(".version.")
         });
         if stranger.is_some() && self.version()?.is_none() {
             return Err(SpoolError::NotASpool(self.root.path().to_owned()));
         }
         let make = || -> Result<(), PathError> {
-            let out = self.root.make_in("out")?;
             for place in PLACES {
-                let (parent, name) = place.names();
-                parent.map_or(&self.root, |_| &out).make_in(name)?;
+                self.make(place)?;
             }
-            out.sync()?;
+            for parent in ["out", "in"] {
+                self.root.open_in(parent)?.sync()?;
+            }
             self.root.replace("version", format!("{VERSION}\n").as_bytes())
         };
         make().map_err(SpoolError::CannotMake)
+    }
+
+    fn make(&self, place: Place) -> Result<Dir, PathError> {
+        match place.names() {
+            (Some(parent), name) => self.root.make_in(parent)?.make_in(name),
+            (None, name) => self.root.make_in(name),
+        }
     }
 
     /// Where the spool is.
@@ -169,7 +194,8 @@ impl Spool {
 
     /// The directory of a state, for watching it.
     pub fn path_of_state(&self, state: State) -> PathBuf {
-        self.root.path().join("out").join(state.word())
+        let (parent, name) = Place::Message(state).names();
+        self.root.path().join(parent.unwrap_or_default()).join(name)
     }
 
     /// The directory of the transports' states, for watching it.
@@ -192,9 +218,14 @@ impl Spool {
         if let Some(dir) = slot.get() {
             return Ok(dir);
         }
-        let dir = match place.names() {
-            (Some(parent), name) => self.root.open_in(&format!("{parent}/{name}"))?,
-            (None, name) => self.root.open_in(name)?,
+        let opened = match place.names() {
+            (Some(parent), name) => self.root.open_in(&format!("{parent}/{name}")),
+            (None, name) => self.root.open_in(name),
+        };
+        let dir = match opened {
+            // Spools that were made before there was an inbound side lack these.
+            Err(error) if error.is_not_found() && !place.is_vital() => self.make(place)?,
+            dir => dir?,
         };
         Ok(slot.get_or_init(|| dir))
     }
@@ -225,6 +256,11 @@ impl Spool {
             }
         }
         Ok(None)
+    }
+
+    /// Looks for a message that was received and is not filed yet.
+    pub fn find_received(&self, id: &QueueId) -> Result<Option<FileName>, SpoolError> {
+        self.find_in(State::Received, id)
     }
 
     fn find_in(&self, state: State, id: &QueueId) -> Result<Option<FileName>, SpoolError> {

@@ -58,7 +58,11 @@ impl Spool {
     }
 
     fn sweep_drafts(&self, now: Timestamp) -> Result<usize, PathError> {
-        let tmp = self.dir(Place::Tmp)?;
+        Ok(self.sweep_drafts_in(Place::Tmp, now)? + self.sweep_drafts_in(Place::ReceivedTmp, now)?)
+    }
+
+    fn sweep_drafts_in(&self, place: Place, now: Timestamp) -> Result<usize, PathError> {
+        let tmp = self.dir(place)?;
         let mut swept = 0;
         for name in names(tmp.path())? {
             let Some(id) = name.to_str().and_then(|name| QueueId::parse(name).ok()) else { continue };
@@ -105,7 +109,7 @@ impl Spool {
     fn sweep_logs(&self, now: Timestamp) -> Result<usize, PathError> {
         let old = |id: &QueueId| now.seconds().saturating_sub(id.seconds()) >= ORPHAN_LOG;
         let mut orphans: HashSet<QueueId> = self.logs()?.into_iter().filter(old).collect();
-        for state in State::ALL {
+        for state in State::ALL.into_iter().chain([State::Received]) {
             if orphans.is_empty() {
                 return Ok(0);
             }
@@ -118,7 +122,7 @@ impl Spool {
         // A message may have moved on between two of those lists: look for each by name before its log goes.
         let mut swept = 0;
         for id in orphans {
-            if !matches!(self.find(&id), Ok(None)) {
+            if !matches!((self.find(&id), self.find_received(&id)), (Ok(None), Ok(None))) {
                 continue;
             }
             self.remove_log(&id)?;

@@ -59,6 +59,7 @@ fn claim<'s>(spool: &'s Spool, id: &QueueId, states: &[State]) -> Result<Result<
                 State::Corrupt => "it cannot be read, and lies in corrupt".to_owned(),
                 State::New | State::Cur => "it is not on hold".to_owned(),
                 State::Hold => "it is on hold already".to_owned(),
+                State::Received => "it is incoming mail".to_owned(),
             };
             return Ok(Err((Exit::NoInput, words)));
         }
@@ -111,6 +112,7 @@ pub fn cancel(session: &Session, ids: &[String]) -> Result<Exit> {
                 next: None,
                 charge: Charge::None,
                 remote_id: None,
+                parts: Vec::new(),
             };
             note(session, spool, id, Event::Result { transport: None, results: vec![decision] })?;
         }
@@ -186,6 +188,7 @@ pub fn complete(session: &Session, id: &str, recipient: &Address, status: Status
             next,
             charge: Charge::Full,
             remote_id: None,
+            parts: Vec::new(),
         };
         let event = Event::Result { transport, results: vec![decision] };
         history.apply(&Record { at: session.now(), event: event.clone() });

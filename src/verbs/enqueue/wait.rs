@@ -25,7 +25,7 @@ pub fn outcome(engine: &Engine<'_>, id: &QueueId, limit: Option<Duration>, reach
     loop {
         let now = engine.now();
         match engine.spool.find(id)? {
-            None | Some((State::Sent, _)) => return Ok(Exit::Ok),
+            None | Some((State::Sent | State::Received, _)) => return Ok(Exit::Ok),
             Some((State::Failed, _)) => return Ok(Exit::Unavailable),
             Some((State::Corrupt, name)) => {
                 say::problem(&format!("{} cannot be read any more; it lies in corrupt", name.id));

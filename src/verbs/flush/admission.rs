@@ -230,5 +230,5 @@ impl<'e> Run<'e> {
 
 fn verdict(place: usize, state: RecipientState, status: Status, text: String) -> Decision {
     let charge = if state == RecipientState::Owed { Charge::None } else { Charge::Full };
-    Decision { recipients: vec![place], state, status, text, next: None, charge, remote_id: None }
+    Decision { recipients: vec![place], state, status, text, next: None, charge, remote_id: None, parts: Vec::new() }
 }

@@ -374,6 +374,7 @@ impl Given<'_> {
             next: None,
             charge: Charge::Full,
             remote_id: answer.remote_id.clone(),
+            parts: outcome.parts.clone(),
         };
         match &outcome.verdict {
             Verdict::Taken => decision.state = self.transport.success_state(),

@@ -83,7 +83,7 @@ impl Tally {
             RecipientState::Relayed => self.relayed += 1,
             RecipientState::Failed => self.failed += 1,
             RecipientState::Owed | RecipientState::Async => self.deferred += 1,
-            RecipientState::Cancelled => {}
+            RecipientState::Cancelled | RecipientState::Read => {}
         }
     }
 }

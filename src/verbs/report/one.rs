@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 
-use crate::mail::history::{Event, Record};
+use crate::mail::history::{Event, Record, ReportKind};
 use crate::mail::id::QueueId;
 use crate::sys::locks_held::LocksHeld;
 use crate::verbs::exit::{Exit, over_all};
@@ -146,5 +146,27 @@ pub fn of_record(id: &QueueId, record: &Record, recipients: &[RecipientView]) ->
             .collect(),
         Event::Held => vec!["held".to_owned()],
         Event::Released => vec!["released".to_owned()],
+        Event::Reporting { .. } => Vec::new(),
+        Event::Reported { kind, recipients, report, text } => {
+            let what = match kind {
+                ReportKind::Success => "success",
+                ReportKind::Delay => "delay",
+                ReportKind::Failure => "failure",
+            };
+            vec![match report {
+                Some(report) => format!("reported {what} to the sender: {}: {report}", names(recipients)),
+                None => format!("no report of {what}: {}: {text}", names(recipients)),
+            }]
+        }
+        Event::Heard { recipients, action, status, text, report, .. } => {
+            let status = status.map_or(String::new(), |status| format!(" {status}"));
+            let text = if text.is_empty() { String::new() } else { format!(" {text}") };
+            vec![format!("{action}, as {report} says: {}:{status}{text}", names(recipients))]
+        }
+        Event::Resent { id } => vec![format!("sent again as {id}")],
+        Event::Filed { folder, class } if folder.is_empty() => vec![format!("filed in the inbox, class {class}")],
+        Event::Filed { folder, class } => vec![format!("filed in {folder}, class {class}")],
+        Event::Dropped { hook } => vec![format!("dropped by the hook {hook}")],
+        Event::Trouble { text } => vec![text.clone()],
     }
 }

@@ -154,7 +154,7 @@ impl Observer for Events {
             RecipientState::Delivered | RecipientState::Relayed => "sent",
             RecipientState::Failed => "failed",
             RecipientState::Owed | RecipientState::Async => "deferred",
-            RecipientState::Cancelled => "status",
+            RecipientState::Cancelled | RecipientState::Read => "status",
         };
         let line = Line {
             event,
