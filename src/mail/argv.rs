@@ -9,8 +9,47 @@ use std::fmt;
 use super::shell::{Reader, is_inert};
 use super::spelling::distance;
 
-/// The placeholders, with what they stand for.
-pub const PLACEHOLDERS: [&str; 7] = ["sender", "recipient", "recipients", "id", "envid", "transport", "attempt"];
+/// What a command line is for, and with it the placeholders that may stand in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Handing a message to a transport, and what goes before and after that.
+    Delivery,
+    /// Telling the source of a message that it is safe here.
+    Acknowledgement,
+    /// Looking at a message before it is filed, or after it was sent.
+    Hook,
+    /// Telling the user of new mail.
+    Notice,
+}
+
+impl Purpose {
+    fn values(self) -> &'static [(&'static str, Value)] {
+        use Value::{
+            Attempt, Class, Envid, Folder, From, Id, Path, Recipient, Recipients, Ref, Sender, Subject, Transport,
+        };
+        match self {
+            Purpose::Delivery => &[
+                ("sender", Sender),
+                ("recipient", Recipient),
+                ("recipients", Recipients),
+                ("id", Id),
+                ("envid", Envid),
+                ("transport", Transport),
+                ("attempt", Attempt),
+            ],
+            Purpose::Acknowledgement => &[("ref", Ref), ("id", Id)],
+            Purpose::Hook => &[("id", Id), ("class", Class), ("folder", Folder)],
+            Purpose::Notice => &[
+                ("id", Id),
+                ("class", Class),
+                ("folder", Folder),
+                ("path", Path),
+                ("from", From),
+                ("subject", Subject),
+            ],
+        }
+    }
+}
 
 /// A command line to be filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,15 +72,35 @@ enum Part {
     Value(Value),
 }
 
+/// What a placeholder stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Value {
+pub enum Value {
+    /// The envelope sender.
     Sender,
+    /// The one recipient of this run.
     Recipient,
+    /// All recipients of this run, an argument each.
     Recipients,
+    /// The queue id.
     Id,
+    /// The sender's name for the message, or the queue id.
     Envid,
+    /// The transport's name.
     Transport,
+    /// The number of this attempt.
     Attempt,
+    /// The source's name for a message.
+    Ref,
+    /// The message class.
+    Class,
+    /// The folder; empty for the inbox itself.
+    Folder,
+    /// Where the message was filed.
+    Path,
+    /// Whom the message is from, by its header.
+    From,
+    /// Its subject.
+    Subject,
 }
 
 /// How many recipients one run of a command takes.
@@ -64,6 +123,8 @@ pub enum BadTemplate {
     Recipients,
     /// Nearly a placeholder; the one that was probably meant.
     Misspelt(String, &'static str),
+    /// A stranger's words in an argument that a shell may run.
+    InShell,
 }
 
 impl fmt::Display for BadTemplate {
@@ -74,6 +135,9 @@ impl fmt::Display for BadTemplate {
             BadTemplate::Recipients => {
                 f.write_str("must have {recipients} as an argument of its own, and not together with {recipient}")
             }
+            BadTemplate::InShell => f.write_str(
+                "has a placeholder in a text that a shell may run; use the variables MSPOOL_… of its environment there",
+            ),
             BadTemplate::Misspelt(text, meant) => write!(f, "has {{{text}}}; did you mean {{{meant}}}?"),
         }
     }
@@ -99,8 +163,9 @@ pub struct Values<'a> {
 }
 
 impl Template {
-    /// Reads a command line. Braces around anything that is not a placeholder stay as they are.
-    pub fn parse(args: &[String]) -> Result<Template, BadTemplate> {
+    /// Reads a command line. Braces around anything that is not a placeholder stay as they are. In a delivery, text
+    /// that a shell may run is filled in with harmless addresses only; elsewhere it is refused here.
+    pub fn parse(args: &[String], purpose: Purpose) -> Result<Template, BadTemplate> {
         args.first().filter(|program| !program.is_empty()).ok_or(BadTemplate::Empty)?;
         let mut template = Template { args: Vec::new() };
         let mut reader = Reader::Program;
@@ -109,8 +174,12 @@ impl Template {
                 return Err(BadTemplate::Nul);
             }
             let guarded = index > 0 && args[1..index].iter().any(|arg| arg == "--");
-            let parts = parts(text)?;
-            let shell_text = matches!(reader, Reader::Script | Reader::Remote) || looks_like_program(&parts);
+            let parts = parts(text, purpose)?;
+            let for_shell = matches!(reader, Reader::Script | Reader::Remote);
+            let shell_text = for_shell || looks_like_program(&parts, purpose);
+            if shell_text && purpose != Purpose::Delivery && parts.iter().any(|part| matches!(part, Part::Value(_))) {
+                return Err(BadTemplate::InShell);
+            }
             reader = reader.after(text);
             template.args.push(Arg { parts, guarded, shell_text });
         }
@@ -157,6 +226,30 @@ impl Template {
         })
     }
 
+    /// The arguments with these words put in. A word that would begin an argument with `-` where options may stand gets
+    /// a blank before it: it is shown, not obeyed.
+    pub fn fill_words(&self, words: &[(Value, &str)]) -> Vec<String> {
+        let word = |value: &Value| words.iter().find(|(known, _)| known == value).map_or("", |(_, word)| word);
+        let fill = |arg: &Arg| {
+            let text: String = arg
+                .parts
+                .iter()
+                .map(|part| match part {
+                    Part::Text(fixed) => fixed.as_str(),
+                    Part::Value(value) => word(value),
+                })
+                .collect();
+            let foreign = matches!(arg.parts.first(), Some(Part::Value(_)));
+            if foreign && !arg.guarded && text.starts_with('-') { format!(" {text}") } else { text }
+        };
+        self.args.iter().map(fill).collect()
+    }
+
+    /// True when a word for this placeholder would be taken for an option somewhere.
+    pub fn takes_for_option(&self, value: Value, word: &str) -> bool {
+        !self.takes(word, &[value])
+    }
+
     /// The arguments with everything put in. Empty values leave empty arguments, so that positions never shift.
     pub fn fill(&self, values: &Values<'_>) -> Vec<String> {
         let mut out = Vec::with_capacity(self.args.len() + values.recipients.len());
@@ -175,7 +268,7 @@ impl Template {
                     Part::Value(Value::Envid) => text.push_str(values.envid),
                     Part::Value(Value::Transport) => text.push_str(values.transport),
                     Part::Value(Value::Attempt) => text.push_str(&values.attempt.to_string()),
-                    Part::Value(Value::Recipients) => {}
+                    Part::Value(_) => {}
                 }
             }
             out.push(text);
@@ -190,7 +283,7 @@ impl Arg {
     }
 }
 
-fn parts(text: &str) -> Result<Vec<Part>, BadTemplate> {
+fn parts(text: &str, purpose: Purpose) -> Result<Vec<Part>, BadTemplate> {
     let mut parts = Vec::new();
     let mut fixed = String::new();
     let mut rest = text;
@@ -198,7 +291,7 @@ fn parts(text: &str) -> Result<Vec<Part>, BadTemplate> {
         let (before, from) = rest.split_at(open);
         fixed.push_str(before);
         let word = from[1..].split('}').next().filter(|word| from[1..].len() > word.len());
-        match word.map(value) {
+        match word.map(|word| value(word, purpose)) {
             Some(Ok(value)) => {
                 if !fixed.is_empty() {
                     parts.push(Part::Text(std::mem::take(&mut fixed)));
@@ -223,27 +316,21 @@ fn parts(text: &str) -> Result<Vec<Part>, BadTemplate> {
 }
 
 /// The placeholder of that name, or the one it was probably meant to be.
-fn value(word: &str) -> Result<Value, Option<&'static str>> {
-    Ok(match word {
-        "sender" => Value::Sender,
-        "recipient" => Value::Recipient,
-        "recipients" => Value::Recipients,
-        "id" => Value::Id,
-        "envid" => Value::Envid,
-        "transport" => Value::Transport,
-        "attempt" => Value::Attempt,
-        _ => {
-            let near = |name: &&&str| name.len() > 4 && distance(word, name) <= 2;
-            return Err(PLACEHOLDERS.iter().filter(near).min_by_key(|name| distance(word, name)).copied());
-        }
-    })
+fn value(word: &str, purpose: Purpose) -> Result<Value, Option<&'static str>> {
+    let known = purpose.values();
+    if let Some((_, value)) = known.iter().find(|(name, _)| *name == word) {
+        return Ok(*value);
+    }
+    let near = |name: &&'static str| name.len() > 4 && distance(word, name) <= 2;
+    Err(known.iter().map(|(name, _)| *name).filter(near).min_by_key(|name| distance(word, name)))
 }
 
-/// True when the fixed text around a placeholder has what only a program for a shell has.
-fn looks_like_program(parts: &[Part]) -> bool {
+/// True when the fixed text around a placeholder has what only a program for a shell has. A notice is a sentence, and
+/// has blanks.
+fn looks_like_program(parts: &[Part], purpose: Purpose) -> bool {
     let mixed = parts.iter().any(|part| matches!(part, Part::Value(_)));
-    let strange =
-        |part: &Part| matches!(part, Part::Text(text) if text.contains([' ', '\t', '\n', ';', '|', '&', '`', '$']));
+    let blanks: &[char] = if purpose == Purpose::Delivery { &[' ', '\t', '\n'] } else { &['\n'] };
+    let strange = |part: &Part| matches!(part, Part::Text(text) if text.contains(blanks) || text.contains([';', '|', '&', '`', '$']));
     mixed && parts.iter().any(strange)
 }
 
@@ -254,7 +341,7 @@ mod tests {
     use super::*;
 
     fn template(args: &[&str]) -> Result<Template, BadTemplate> {
-        Template::parse(&args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>())
+        Template::parse(&args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>(), Purpose::Delivery)
     }
 
     fn fill(args: &[&str], sender: &str, recipients: &[&str]) -> Vec<String> {
@@ -272,6 +359,20 @@ mod tests {
             fill(&["m", "--to=<{recipient}>", "{id}/{envid}/{transport}/{attempt}"], "", &["a@b"]),
             ["m", "--to=<a@b>", "ID/ENV/relay/3"]
         );
+    }
+
+    #[test]
+    fn strangers_words_are_neither_options_nor_programs() {
+        let notice = |args: &[&str]| {
+            Template::parse(&args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>(), Purpose::Notice)
+        };
+        let words = [(Value::Subject, "-rf /"), (Value::From, "joe")];
+        let filled = notice(&["n", "{subject}", "New: {subject}", "{from}", "--", "{subject}"]).unwrap();
+        assert_eq!(filled.fill_words(&words), ["n", " -rf /", "New: -rf /", "joe", "--", "-rf /"]);
+        assert_eq!(notice(&["sh", "-c", "echo {subject}"]), Err(BadTemplate::InShell));
+        assert_eq!(notice(&["xterm", "-e", "echo {subject}; read"]), Err(BadTemplate::InShell));
+        assert_eq!(notice(&["n", "{subjet}"]), Err(BadTemplate::Misspelt("subjet".into(), "subject")));
+        assert!(notice(&["sh", "-c", "echo \"$MSPOOL_SUBJECT\""]).is_ok());
     }
 
     #[test]
@@ -351,7 +452,7 @@ mod tests {
             args in proptest::collection::vec("[a-z{} ]{0,12}", 1..5), sender in "\\PC{0,20}", count in 0usize..5,
         ) {
             let recipients = vec!["r@x"; count];
-            if let Ok(template) = Template::parse(&args) && !args.contains(&"{recipients}".to_owned()) {
+            if let Ok(template) = Template::parse(&args, Purpose::Delivery) && !args.contains(&"{recipients}".to_owned()) {
                 let values = Values { sender: &sender, recipients: &recipients, id: "", envid: "", transport: "", attempt: 1 };
                 prop_assert_eq!(template.fill(&values).len(), args.len());
             }

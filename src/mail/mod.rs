@@ -7,6 +7,7 @@ pub mod argv;
 pub mod dsn;
 pub mod envelope;
 pub mod file_name;
+pub mod folder;
 pub mod header;
 pub mod history;
 pub mod id;

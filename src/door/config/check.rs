@@ -10,7 +10,7 @@ use toml::Spanned;
 use crate::agents::child::Results;
 use crate::agents::transport::{Action, Success, Transport};
 use crate::mail::address::{AddressType, Sender};
-use crate::mail::argv::Template;
+use crate::mail::argv::{Purpose, Template};
 use crate::mail::pattern::Pattern;
 use crate::mail::route::{Claims, Types};
 use crate::mail::schedule::Schedule;
@@ -229,7 +229,7 @@ impl Checker<'_> {
         command: &Spanned<Vec<String>>,
         results: Option<&Spanned<String>>,
     ) -> Result<Action, ConfigError> {
-        let template = Template::parse(command.get_ref());
+        let template = Template::parse(command.get_ref(), Purpose::Delivery);
         let template = template.map_err(|error| self.bad(command, format!("command of transport {name} {error}")))?;
         let results = match results.map(|results| (results, results.get_ref().as_str())) {
             None | Some((_, "exit")) => Results::Exit,
