@@ -7,6 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use crate::mail::answer::{Completeness, Ending};
+use crate::mail::printable;
+use crate::mail::time::span;
 use crate::sys::error::plain;
 use crate::sys::process::{Child, End, Program, is_shortage};
 use crate::sys::ready;
@@ -60,6 +62,24 @@ pub struct Finished {
     pub completeness: Completeness,
 }
 
+/// Takes what a program prints, as it comes; an error ends the program.
+pub type Sink<'s> = dyn FnMut(&[u8]) -> io::Result<()> + 's;
+
+impl Finished {
+    /// What went wrong, in words; what the program said is part of them.
+    pub fn trouble(&self) -> String {
+        let texts = [&self.stderr, &self.stdout].map(|bytes| printable::output(bytes, 200));
+        let text = texts.into_iter().find(|text| !text.is_empty()).map_or(String::new(), |text| format!(": {text}"));
+        match &self.ending {
+            Ending::Exited(code) => format!("ended with exit status {code}{text}"),
+            Ending::Signalled(signal) => format!("was killed by signal {signal}{text}"),
+            Ending::TimedOut(limit) => format!("took longer than {}", span(*limit)),
+            Ending::Interrupted => "was interrupted".to_owned(),
+            Ending::NotStarted(reason) | Ending::NoResources(reason) => reason.clone(),
+        }
+    }
+}
+
 /// A stream that is being caught.
 struct Stream {
     fd: Option<OwnedFd>,
@@ -69,13 +89,18 @@ struct Stream {
 }
 
 impl Stream {
-    /// Takes what is there; closes the stream at its end.
-    fn drain(&mut self) {
+    /// Takes what is there; closes the stream at its end. Where there is a sink, that gets it all.
+    fn drain(&mut self, sink: &mut Option<&mut Sink<'_>>) -> io::Result<()> {
         let mut buffer = [0; 8192];
         while let Some(fd) = &self.fd {
             match ready::read_now(fd, &mut buffer) {
-                Ok(None) => return,
+                Ok(None) => return Ok(()),
                 Ok(Some(0)) | Err(_) => self.fd = None,
+                Ok(Some(count)) if sink.is_some() => {
+                    if let Some(sink) = sink {
+                        sink(&buffer[..count])?;
+                    }
+                }
                 Ok(Some(count)) => {
                     let room = self.kept.saturating_sub(self.bytes.len());
                     self.dropped |= count > room;
@@ -83,12 +108,22 @@ impl Stream {
                 }
             }
         }
+        Ok(())
     }
 }
 
 impl Run<'_> {
     /// Runs the program to its end. `heard` is given every complete result line as it comes.
     pub fn finish(&self, signals: &Signals, heard: &mut dyn FnMut(&str)) -> Finished {
+        self.run(signals, heard, None)
+    }
+
+    /// Runs the program to its end, with all of its standard output going into a sink.
+    pub fn finish_into(&self, signals: &Signals, sink: &mut Sink<'_>) -> Finished {
+        self.run(signals, &mut |_| {}, Some(sink))
+    }
+
+    fn run(&self, signals: &Signals, heard: &mut dyn FnMut(&str), sink: Option<&mut Sink<'_>>) -> Finished {
         let (child, mut streams) = match self.start() {
             Ok(started) => started,
             Err(error) => {
@@ -104,7 +139,7 @@ impl Run<'_> {
                 };
             }
         };
-        let ending = self.watch_over(child, &mut streams, signals, heard);
+        let ending = self.watch_over(child, &mut streams, signals, heard, sink);
         let cut = streams.get(2).is_some_and(|lines| lines.dropped);
         let completeness = if cut { Completeness::Cut } else { Completeness::Whole };
         let mut bytes = streams.into_iter().map(|stream| stream.bytes);
@@ -148,6 +183,7 @@ impl Run<'_> {
         streams: &mut [Stream],
         signals: &Signals,
         heard: &mut dyn FnMut(&str),
+        mut sink: Option<&mut Sink<'_>>,
     ) -> Ending {
         let end = Instant::now() + self.timeout;
         let mut said = 0;
@@ -159,17 +195,21 @@ impl Run<'_> {
             let ready = ready::readable(&fds, Some(left)).unwrap_or_else(|_| vec![false; fds.len()]);
             let (ended, aborted) = (ready[0], ready[1]);
             for (index, _) in open.iter().zip(&ready[2..]).filter(|(_, ready)| **ready) {
-                streams[*index].drain();
+                if let Err(error) = drain(streams, *index, &mut sink) {
+                    stop(child);
+                    return Ending::NoResources(format!("its output could not be kept: {}", plain(&error)));
+                }
             }
             if let Some(lines) = streams.get_mut(2) {
                 said = tell(&mut lines.bytes, said, heard);
             }
             if ended {
-                streams.iter_mut().for_each(Stream::drain);
+                let drained = (0..streams.len()).try_for_each(|index| drain(streams, index, &mut sink));
                 if let Some(lines) = streams.get_mut(2) {
                     tell(&mut lines.bytes, said, heard);
                 }
                 return match child.reap() {
+                    _ if drained.is_err() => Ending::NoResources("its output could not be kept".to_owned()),
                     Ok(End::Exited(code)) => Ending::Exited(code),
                     Ok(End::Signalled(signal)) => Ending::Signalled(signal),
                     Err(error) => Ending::NoResources(format!("its end was missed: {}", plain(&error))),
@@ -177,11 +217,17 @@ impl Run<'_> {
             }
             if aborted || left.is_zero() {
                 stop(child);
-                streams.iter_mut().for_each(Stream::drain);
+                let _ = (0..streams.len()).try_for_each(|index| drain(streams, index, &mut sink));
                 return if aborted { Ending::Interrupted } else { Ending::TimedOut(self.timeout) };
             }
         }
     }
+}
+
+/// Standard output goes to the sink where there is one; the other streams are kept.
+fn drain(streams: &mut [Stream], index: usize, sink: &mut Option<&mut Sink<'_>>) -> io::Result<()> {
+    let mut none = None;
+    streams[index].drain(if index == 0 { sink } else { &mut none })
 }
 
 /// Asks the whole group to stop, and kills what is left of it after a while: a child that ignores the request must

@@ -1,7 +1,5 @@
 //! Delivery through a command.
 
-use std::time::Duration;
-
 use crate::mail::address::Address;
 use crate::mail::answer::{Answer, Outcome, Remains};
 use crate::mail::argv::{Template, Values};
@@ -75,7 +73,24 @@ fn run(
         transport: &transport.name,
         attempt: hand_off.attempt,
     };
-    let mut env = base_environment(transport);
+    let env = delivery_environment(transport, hand_off, &recipients);
+    let run = Run {
+        argv: template.fill(&values),
+        env: &env,
+        input: Some(hand_off.input),
+        results,
+        timeout: transport.timeout,
+    };
+    run.finish(signals, heard)
+}
+
+/// What a command that handles a hand-off finds in its environment.
+pub(super) fn delivery_environment(
+    transport: &Transport,
+    hand_off: &HandOff<'_>,
+    recipients: &[&str],
+) -> Vec<(String, String)> {
+    let mut env = environment(&transport.env);
     let own = [
         ("MSPOOL_ID", hand_off.id.to_owned()),
         ("MSPOOL_SENDER", hand_off.sender.as_str().to_owned()),
@@ -86,19 +101,17 @@ fn run(
         ("MSPOOL_SPOOL", hand_off.spool.to_string_lossy().into_owned()),
     ];
     env.extend(own.map(|(name, value)| (name.to_owned(), value)));
-    let timeout = if transport.timeout.is_zero() { Duration::from_secs(1) } else { transport.timeout };
-    Run { argv: template.fill(&values), env: &env, input: Some(hand_off.input), results, timeout }
-        .finish(signals, heard)
+    env
 }
 
 /// Bytes of addresses in one run at most: the kernel takes 128 KiB in one variable.
 pub const MOST_ADDRESS_BYTES: usize = 100_000;
 
-/// What every command of a transport finds in its environment.
-pub(super) fn base_environment(transport: &Transport) -> Vec<(String, String)> {
+/// What every command finds in its environment: what it inherits, and what was configured for it.
+pub(super) fn environment(configured: &[(String, String)]) -> Vec<(String, String)> {
     let inherited = INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
     inherited
-        .filter(|(name, _)| !transport.env.iter().any(|(set, _)| set == name))
-        .chain(transport.env.clone())
+        .filter(|(name, _)| !configured.iter().any(|(set, _)| set == name))
+        .chain(configured.iter().cloned())
         .collect()
 }

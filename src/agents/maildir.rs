@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::mail::address::Address;
 use crate::mail::answer::{Answer, Outcome, Verdict};
+use crate::mail::folder::Folder;
 use crate::mail::header::{Header, LONGEST, Supply};
 use crate::mail::status::Status;
 use crate::sys::dir::{self, Dir};
@@ -24,8 +25,28 @@ struct Maildir {
 
 impl Maildir {
     fn open(path: &Path) -> Result<Maildir, PathError> {
-        let root = Dir::make(path)?;
+        Maildir::of(&Dir::make(path)?)
+    }
+
+    fn of(root: &Dir) -> Result<Maildir, PathError> {
         Ok(Maildir { tmp: root.make_in("tmp")?, new: root.make_in("new")?, cur: root.make_in("cur")? })
+    }
+
+    /// A folder of a Maildir (Maildir++), made when it is first needed. A symbolic link in its place is an error: mail
+    /// must not leave the store.
+    fn folder(path: &Path, folder: &Folder) -> Result<Maildir, PathError> {
+        let root = Dir::make(path)?;
+        let Some(name) = folder.directory() else { return Maildir::of(&root) };
+        let is_new = root.look(name)?.is_none();
+        let inside = root.make_in(name)?;
+        let maildir = Maildir::of(&inside)?;
+        if is_new {
+            // By this file others know the directory for a folder.
+            inside.append_to("maildirfolder")?;
+            inside.sync()?;
+            root.sync()?;
+        }
+        Ok(maildir)
     }
 
     /// True when a message of this name is there already, read or not.
@@ -117,13 +138,24 @@ fn file_for(
     })
 }
 
-/// Files a copy of a message as it was submitted; once, however often it is called for the same id.
-pub fn file_copy(path: &Path, id: &str, input: BorrowedFd<'_>, body_at: u64) -> Result<(), PathError> {
-    let maildir = Maildir::open(path)?;
-    if maildir.has(id)? {
-        return Ok(());
+/// Files a message in a folder of a store, with these lines before it; once, however often it is called for
+/// the same name. Returns where it is.
+pub fn file_in(
+    store: &Path,
+    folder: &Folder,
+    name: &str,
+    trace: &[u8],
+    input: BorrowedFd<'_>,
+    body_at: u64,
+) -> Result<PathBuf, PathError> {
+    let maildir = Maildir::folder(store, folder)?;
+    if !maildir.has(name)? {
+        maildir.file(name, |file| {
+            file.write_all(trace)?;
+            copy(input, body_at, file)
+        })?;
     }
-    maildir.file(id, |file| copy(input, body_at, file))
+    Ok(maildir.new.path_of(name))
 }
 
 fn copy(input: BorrowedFd<'_>, mut at: u64, file: &mut File) -> io::Result<()> {

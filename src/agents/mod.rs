@@ -2,5 +2,9 @@
 
 pub mod child;
 pub mod command;
+pub mod hook;
+pub mod inbound;
 pub mod maildir;
+pub mod notice;
+pub mod preprocess;
 pub mod transport;

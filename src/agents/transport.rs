@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::mail::address::{Address, Sender};
-use crate::mail::answer::{Answer, Outcome, Verdict};
-use crate::mail::argv::{Batch, Template};
+use crate::mail::answer::{Answer, Ending, Outcome, Verdict};
+use crate::mail::argv::{Batch, Template, Value};
 use crate::mail::history::RecipientState;
 use crate::mail::route::Claims;
 use crate::mail::status::Status;
 use crate::sys::signals::Signals;
 
 use super::child::{Finished, Results, Run};
-use super::{command, maildir};
+use super::{command, maildir, preprocess};
 
 /// A configured transport.
 #[derive(Clone, Debug)]
@@ -42,6 +42,10 @@ pub struct Transport {
     pub env: Vec<(String, String)>,
     /// How long a result that comes later is waited for.
     pub async_timeout: Duration,
+    /// Filters that make what it is given, in order.
+    pub preprocess: Vec<Template>,
+    /// Run once the message is finished, to undo what the filters did elsewhere.
+    pub undo: Option<Template>,
     /// Changes with its configuration.
     pub fingerprint: String,
 }
@@ -90,6 +94,12 @@ pub struct HandOff<'a> {
     pub body_at: u64,
     /// Whether an earlier attempt may have succeeded without anybody noticing.
     pub before: Before,
+    /// Which messages made by preprocessing some recipients have already, by position in `recipients`.
+    pub parts: &'a [(usize, String)],
+    /// A directory for preprocessing, where the transport needs one.
+    pub work: Option<&'a Path>,
+    /// Bytes that preprocessing may make of the message.
+    pub limit: u64,
 }
 
 /// What is known of earlier attempts.
@@ -104,6 +114,9 @@ pub enum Before {
 impl Transport {
     /// How many recipients one hand-off takes.
     pub fn batch(&self) -> Batch {
+        if self.preprocess.iter().any(|filter| filter.batch() == Batch::One) {
+            return Batch::One;
+        }
         match &self.action {
             Action::Command { template, .. } => template.batch(),
             Action::Maildir(_) => Batch::All,
@@ -134,6 +147,18 @@ impl Transport {
     /// Hands a message over and reads the answer: one outcome for each recipient, in order. `heard` gets the result
     /// lines as they come.
     pub fn deliver(&self, hand_off: &HandOff<'_>, signals: &Signals, heard: &mut dyn FnMut(&str)) -> Answer {
+        match hand_off.work {
+            Some(work) => preprocess::deliver(self, hand_off, work, signals, heard),
+            None => self.deliver_as_it_is(hand_off, signals, heard),
+        }
+    }
+
+    pub(super) fn deliver_as_it_is(
+        &self,
+        hand_off: &HandOff<'_>,
+        signals: &Signals,
+        heard: &mut dyn FnMut(&str),
+    ) -> Answer {
         match &self.action {
             Action::Command { template, results } => {
                 command::deliver(self, template, *results, hand_off, signals, heard)
@@ -142,9 +167,22 @@ impl Transport {
         }
     }
 
+    /// Undoes what preprocessing did elsewhere; `Err` is what went wrong.
+    pub fn undo(&self, id: &str, spool: &Path, signals: &Signals) -> Result<(), String> {
+        let Some(undo) = &self.undo else { return Ok(()) };
+        let argv = undo.fill_words(&[(Value::Id, id), (Value::Transport, &self.name)]);
+        let mut env = command::environment(&self.env);
+        env.push(("MSPOOL_ID".to_owned(), id.to_owned()));
+        env.push(("MSPOOL_TRANSPORT".to_owned(), self.name.clone()));
+        env.push(("MSPOOL_SPOOL".to_owned(), spool.to_string_lossy().into_owned()));
+        let run = Run { argv, env: &env, input: None, results: Results::Exit, timeout: self.timeout };
+        let finished = run.finish(signals, &mut |_| {});
+        if finished.ending == Ending::Exited(0) { Ok(()) } else { Err(finished.trouble()) }
+    }
+
     /// Runs one of the commands around deliveries: probe, connect, disconnect.
     pub fn run_beside(&self, argv: &[String], spool: &Path, signals: &Signals) -> Finished {
-        let mut env = command::base_environment(self);
+        let mut env = command::environment(&self.env);
         env.push(("MSPOOL_TRANSPORT".to_owned(), self.name.clone()));
         env.push(("MSPOOL_SPOOL".to_owned(), spool.to_string_lossy().into_owned()));
         let run = Run { argv: argv.to_vec(), env: &env, input: None, results: Results::Exit, timeout: self.timeout };

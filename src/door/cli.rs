@@ -6,11 +6,13 @@ mod verbs;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::mail::id::Mint;
 use crate::sys::clock::Clock;
 use crate::sys::trust;
 use crate::verbs::exit::{Exit, refuse};
@@ -117,8 +119,10 @@ fn run(args: Args) -> Result<Exit> {
         }
         _ => {}
     }
+    let settings = config::load(&choice)?;
     let session = Session {
-        settings: config::load(&choice)?,
+        mint: Arc::new(Mint::new(&settings.hostname, crate::sys::random())),
+        settings,
         clock: Clock::from_env(),
         voice: match (args.quiet, args.verbose) {
             (true, _) => Voice::Quiet,

@@ -14,6 +14,8 @@ use super::spelling::distance;
 pub enum Purpose {
     /// Handing a message to a transport, and what goes before and after that.
     Delivery,
+    /// Undoing what a filter did elsewhere.
+    Undo,
     /// Telling the source of a message that it is safe here.
     Acknowledgement,
     /// Looking at a message before it is filed, or after it was sent.
@@ -37,6 +39,7 @@ impl Purpose {
                 ("transport", Transport),
                 ("attempt", Attempt),
             ],
+            Purpose::Undo => &[("id", Id), ("transport", Transport)],
             Purpose::Acknowledgement => &[("ref", Ref), ("id", Id)],
             Purpose::Hook => &[("id", Id), ("class", Class), ("folder", Folder)],
             Purpose::Notice => &[

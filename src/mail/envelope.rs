@@ -55,6 +55,19 @@ pub struct Envelope {
     /// The message that this one sends again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resend_of: Option<QueueId>,
+    /// Where a received message was fetched from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+}
+
+/// Where a received message was fetched from, so that it is known when it comes again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The inbound transport.
+    pub inbound: String,
+    /// Its name for the message, if it gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -144,11 +157,15 @@ impl Envelope {
         Some(self.deliver_by.map_or(time, |deadline| deadline.min(time))).filter(|time| *time > now)
     }
 
+    /// When the message could first be sent, or was last released.
+    pub fn begins(&self, released: Option<Timestamp>) -> Timestamp {
+        self.arrival.max(self.not_before.unwrap_or_default()).max(released.unwrap_or_default())
+    }
+
     /// When the message is given up: the queue's lifetime, counted from when it could first be sent or was last
     /// released, or the sender's own deadline if that is earlier.
     pub fn expires(&self, lifetime: std::time::Duration, released: Option<Timestamp>) -> Timestamp {
-        let start = self.arrival.max(self.not_before.unwrap_or_default()).max(released.unwrap_or_default());
-        let end = start.after(lifetime);
+        let end = self.begins(released).after(lifetime);
         self.deliver_by.map_or(end, |deadline| deadline.min(end))
     }
 }
@@ -182,6 +199,7 @@ mod tests {
             after_sent: AfterSent::Default,
             hops: 0,
             resend_of: None,
+            source: None,
         }
     }
 

@@ -96,6 +96,13 @@ impl<'a> Header<'a> {
         self.fields.iter().any(|field| field.is(name))
     }
 
+    /// True for mail that a program wrote or a list spread: nobody waits for an answer about it (RFC 3834 section 2).
+    pub fn is_automatic(&self) -> bool {
+        let auto = self.all("Auto-Submitted").any(|field| !field.value().to_ascii_lowercase().starts_with("no"));
+        let bulk = |field: &Field<'_>| ["bulk", "list", "junk"].contains(&field.value().to_ascii_lowercase().as_str());
+        auto || self.all("Precedence").any(bulk) || self.has("List-Id")
+    }
+
     /// The line end that this header uses.
     pub fn line_end(&self) -> &'static str {
         let first = self.fields.first().map_or(&b""[..], |field| field.raw);

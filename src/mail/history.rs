@@ -1,5 +1,7 @@
 //! What happened to a message: the records of its log, and the state of every recipient that follows from them.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::id::QueueId;
@@ -250,6 +252,8 @@ pub struct History {
     pub begun: Vec<(ReportKind, Vec<usize>, QueueId)>,
     /// The messages as which it was sent again.
     pub resent: Vec<QueueId>,
+    /// Transports that were given it.
+    pub tried: BTreeSet<String>,
     /// Lines that could not be read.
     pub unreadable: usize,
 }
@@ -276,12 +280,15 @@ impl History {
     /// Takes one more record in.
     pub fn apply(&mut self, record: &Record) {
         match &record.event {
-            Event::Attempt { transport, recipients, .. } => each(&mut self.recipients, recipients, |progress| {
-                progress.attempts += 1;
-                progress.last_attempt = Some(record.at);
-                progress.transport = Some(transport.clone());
-                progress.outcome_unknown = true;
-            }),
+            Event::Attempt { transport, recipients, .. } => {
+                self.tried.insert(transport.clone());
+                each(&mut self.recipients, recipients, |progress| {
+                    progress.attempts += 1;
+                    progress.last_attempt = Some(record.at);
+                    progress.transport = Some(transport.clone());
+                    progress.outcome_unknown = true;
+                });
+            }
             Event::Result { transport, results } => {
                 for decision in results {
                     let decide = |progress: &mut Progress| {
@@ -307,6 +314,10 @@ impl History {
                     progress.state = *state;
                     progress.status = status.or(progress.status);
                     progress.text.clone_from(text);
+                    if *state == RecipientState::Failed {
+                        // The sender has that report.
+                        progress.reported.push(ReportKind::Failure);
+                    }
                 });
             }
             Event::Resent { id } => self.resent.push(id.clone()),

@@ -4,6 +4,7 @@ pub mod address;
 pub mod address_list;
 pub mod answer;
 pub mod argv;
+pub mod class;
 pub mod dsn;
 pub mod envelope;
 pub mod file_name;

@@ -53,6 +53,8 @@ impl Status {
     pub const EXPIRED: Status = Status::of(4, 4, 7);
     /// 5.4.7: the sender's own deadline has passed.
     pub const TOO_LATE: Status = Status::of(5, 4, 7);
+    /// 5.0.0: it failed, no more to say.
+    pub const UNKNOWN_FAILURE: Status = Status::of(5, 0, 0);
     /// 5.1.1: no such mailbox.
     pub const NO_MAILBOX: Status = Status::of(5, 1, 1);
     /// 5.1.3: the address cannot be handed over.

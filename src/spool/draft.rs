@@ -44,6 +44,24 @@ pub enum DraftError {
     Envelope(serde_json::Error),
 }
 
+impl std::fmt::Display for DraftError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            DraftError::Path(error) => error.fmt(f),
+            DraftError::Envelope(error) => write!(f, "the envelope cannot be written: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for DraftError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            DraftError::Path(error) => Some(error),
+            DraftError::Envelope(_) => None,
+        }
+    }
+}
+
 impl From<PathError> for DraftError {
     fn from(error: PathError) -> DraftError {
         DraftError::Path(error)

@@ -12,6 +12,7 @@ pub mod log;
 pub mod queue_file;
 pub mod runner;
 pub mod sweep;
+pub mod work;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

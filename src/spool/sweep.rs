@@ -54,6 +54,7 @@ impl Spool {
     /// Removes what nobody needs any more.
     pub fn sweep(&self, now: Timestamp) -> Result<Swept, PathError> {
         let finished = self.sweep_finished(now)?;
+        self.sweep_work(now)?;
         Ok(Swept { drafts: self.sweep_drafts(now)?, finished, logs: self.sweep_logs(now)? })
     }
 

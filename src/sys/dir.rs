@@ -240,6 +240,11 @@ pub fn read_next(fd: impl std::os::fd::AsFd, buffer: &mut [u8]) -> std::io::Resu
     }
 }
 
+/// Moves the place from which the descriptor is read.
+pub fn seek(fd: impl std::os::fd::AsFd, at: u64) -> std::io::Result<()> {
+    Ok(fs::seek(fd, fs::SeekFrom::Start(at)).map(|_| ())?)
+}
+
 /// Tells the kernel to begin writing a file's content, and does not wait. Only ever a hint: [`sync`] says whether it
 /// worked.
 pub fn begin_writing(file: &File) {

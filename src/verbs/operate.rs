@@ -11,11 +11,14 @@ use crate::mail::id::QueueId;
 use crate::mail::status::{Class, Status};
 use crate::spool::claim::{Claim, Release, Taken};
 use crate::spool::{Spool, State};
+use crate::sys::signals::{Hangup, Signals};
 
 use super::exit::{Exit, over_all};
+use super::flush::finish;
 use super::flush::message::OpenMessage;
+use super::flush::voices::{Bar, Voices};
 use super::say;
-use super::session::{Session, Voice};
+use super::session::{Form, Session, Voice};
 
 /// What came of one id, and the words for it.
 type Answer = (Exit, String);
@@ -89,20 +92,24 @@ fn note(session: &Session, spool: &Spool, id: &QueueId, event: Event) -> Result<
 
 /// Takes messages out of the queue: 0 cancelled, 66 gone, 75 in progress.
 pub fn cancel(session: &Session, ids: &[String]) -> Result<Exit> {
+    let signals = Signals::listen(Hangup::Stops)?;
+    let voices = Voices::new(session.voice, Form::Text, Bar::IfUseful, 0);
     each(session, ids, |spool, id| {
         let claim = match claim(spool, id, &[State::New, State::Cur, State::Hold])? {
             Ok(claim) => claim,
             Err(answer) => return Ok(answer),
         };
+        let engine = session.engine(spool, &signals, &voices);
         let history = history(spool, &claim)?;
         let open: Vec<usize> =
             (0..history.recipients.len()).filter(|place| !history.recipients[*place].state.is_settled()).collect();
         let done = history.recipients.len() - open.len();
         let cancelled = open.len();
         if cancelled == 0 {
-            OpenMessage::new(0, claim, history).settle(&session.settings.queue, session.now())?;
+            finish::conclude(&engine, OpenMessage::new(0, claim, history))?;
             return Ok((Exit::NoInput, "gone: nothing was owed any more".to_owned()));
         }
+        let message = OpenMessage::new(0, claim, history);
         {
             let decision = Decision {
                 recipients: open,
@@ -114,8 +121,14 @@ pub fn cancel(session: &Session, ids: &[String]) -> Result<Exit> {
                 remote_id: None,
                 parts: Vec::new(),
             };
-            note(session, spool, id, Event::Result { transport: None, results: vec![decision] })?;
+            message.decide(spool, vec![decision], session.now())?;
         }
+        if message.sync().0? {
+            spool.sync_log_names()?;
+        }
+        finish::tell_sender(&engine, &message)?;
+        let (claim, history) = message.into_parts();
+        finish::finish(&engine, &claim, &history)?;
         claim.cancelled(Some(session.now().after(session.settings.queue.keep_failed)))?;
         let rest = if done > 0 { format!("; {done} were settled before") } else { String::new() };
         Ok((Exit::Ok, format!("cancelled for {cancelled} recipients{rest}")))
@@ -152,6 +165,8 @@ pub fn release(session: &Session, ids: &[String]) -> Result<Exit> {
 
 /// Reports the result of a hand-off whose result was to come later.
 pub fn complete(session: &Session, id: &str, recipient: &Address, status: Status) -> Result<Exit> {
+    let signals = Signals::listen(Hangup::Stops)?;
+    let voices = Voices::new(session.voice, Form::Text, Bar::IfUseful, 0);
     each(session, &[id.to_owned()], |spool, id| {
         let claim = match claim(spool, id, &[State::New, State::Cur, State::Hold])? {
             Ok(claim) => claim,
@@ -196,7 +211,8 @@ pub fn complete(session: &Session, id: &str, recipient: &Address, status: Status
         let words = format!("{recipient} is {}", state.word());
         let held = claim.message().state == State::Hold;
         if !held || history.is_settled() {
-            OpenMessage::new(0, claim, history).settle(&session.settings.queue, session.now())?;
+            let engine = session.engine(spool, &signals, &voices);
+            finish::conclude(&engine, OpenMessage::new(0, claim, history))?;
         }
         Ok((Exit::Ok, words))
     })

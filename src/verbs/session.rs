@@ -1,14 +1,19 @@
 //! What every verb is given.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 
-use crate::mail::id::QueueId;
+use crate::mail::id::{Mint, QueueId};
 use crate::mail::time::Timestamp;
 use crate::spool::Spool;
 use crate::sys::clock::Clock;
+use crate::sys::signals::Signals;
 
 use super::exit::{Exit, Refusal};
+use super::flush::engine::Engine;
 use super::flush::lane::Reach;
+use super::flush::observer::Observer;
 use super::settings::Settings;
 
 /// How much a verb says beside its results.
@@ -42,6 +47,8 @@ pub struct Session {
     pub voice: Voice,
     /// What may be used.
     pub reach: Reach,
+    /// Where ids come from.
+    pub mint: Arc<Mint>,
 }
 
 impl Session {
@@ -53,6 +60,11 @@ impl Session {
     /// Opens the spool, and makes it on first use.
     pub fn spool(&self) -> Result<Spool> {
         Ok(Spool::open(&self.settings.spool)?)
+    }
+
+    /// What runs over the spool have in common.
+    pub fn engine<'e>(&'e self, spool: &'e Spool, signals: &'e Signals, observer: &'e dyn Observer) -> Engine<'e> {
+        Engine { spool, settings: &self.settings, clock: &self.clock, signals, observer, mint: &self.mint }
     }
 
     /// Reads a queue id that somebody typed. Anything that is none is refused before it can name a file.

@@ -3,8 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::agents::hook::Hook;
+use crate::agents::inbound::Inbound;
+use crate::agents::notice::Notice;
 use crate::agents::transport::Transport;
 use crate::mail::address::{Address, Sender};
+use crate::mail::class::Folders;
+use crate::mail::pattern::Pattern;
 use crate::mail::route;
 use crate::mail::schedule::Schedule;
 
@@ -25,8 +30,58 @@ pub struct Settings {
     pub source: Source,
     /// True when no transport was written down, and only this host's own mail can be delivered.
     pub bare: bool,
-    /// Keys that were written and have no effect yet.
-    pub reserved: Vec<&'static str>,
+    /// The Maildir that received mail is filed in.
+    pub store: PathBuf,
+    /// Addresses that are ours.
+    pub identities: Vec<Pattern>,
+    /// Where mail is fetched from.
+    pub inbound: Vec<Inbound>,
+    /// Asked before received mail is filed.
+    pub inbound_hooks: Vec<Hook>,
+    /// Asked when sent mail is filed.
+    pub outbound_hooks: Vec<Hook>,
+    /// Which folder takes which message class.
+    pub folders: Folders,
+    /// How the user is told of new mail.
+    pub notice: Option<Notice>,
+    /// Where reports to senders go.
+    pub reports: Reports,
+}
+
+/// Where reports to senders go, and what they carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reports {
+    /// The way they take.
+    pub via: Via,
+    /// Bytes of a message up to which a report carries all of it.
+    pub return_limit: u64,
+}
+
+/// The way that reports take to the sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// They are received here: the senders are this spool's own user.
+    Inbox,
+    /// They are queued and routed like any mail.
+    Queue,
+}
+
+/// When senders are told that mail is late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DelayWarning {
+    /// After how long.
+    pub after: Duration,
+    /// Which senders.
+    pub whom: Whom,
+}
+
+/// Which senders are told that mail is late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// Those who asked for it.
+    WhoeverAsks,
+    /// All who did not say otherwise.
+    WhoeverDoesNotDecline,
 }
 
 /// How the queue is kept.
@@ -44,6 +99,10 @@ pub struct Queue {
     pub message_limit: u64,
     /// Free bytes below which no mail is taken.
     pub reserve: u64,
+    /// When senders are told that mail is late.
+    pub delay_warning: DelayWarning,
+    /// The Maildir that a copy of sent mail is filed in, where its sender named none.
+    pub sent: Option<PathBuf>,
 }
 
 /// Where the settings come from.

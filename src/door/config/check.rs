@@ -10,17 +10,17 @@ use toml::Spanned;
 use crate::agents::child::Results;
 use crate::agents::transport::{Action, Success, Transport};
 use crate::mail::address::{AddressType, Sender};
-use crate::mail::argv::{Purpose, Template};
+use crate::mail::argv::{Batch, Purpose, Template};
 use crate::mail::pattern::Pattern;
 use crate::mail::route::{Claims, Types};
 use crate::mail::schedule::Schedule;
 use crate::mail::spelling::distance;
 use crate::mail::time::parse_span;
 use crate::sys;
-use crate::verbs::settings::{Queue, Settings, Source};
+use crate::verbs::settings::{DelayWarning, Queue, Reports, Settings, Source, Via, Whom};
 
 use super::trouble::ConfigError;
-use super::{Choice, Places, absolute, raw};
+use super::{Choice, Places, absolute, inbound, raw};
 
 /// Checks a configuration.
 pub fn settings(raw: raw::Config, choice: &Choice, places: &Places, source: Source) -> Result<Settings, ConfigError> {
@@ -54,21 +54,27 @@ pub fn settings(raw: raw::Config, choice: &Choice, places: &Places, source: Sour
     if let Some(order) = &raw.order {
         transports = checker.ordered(order, transports)?;
     }
-    let reserved = reserved(&raw);
-    Ok(Settings { spool, hostname, sender: sender.transpose()?, queue, transports, source, bare, reserved })
-}
-
-/// Keys that later versions act on.
-fn reserved(raw: &raw::Config) -> Vec<&'static str> {
-    let keys = [
-        ("inbound", raw.inbound.is_some()),
-        ("hook", raw.hook.is_some()),
-        ("folders", raw.folders.is_some()),
-        ("notify", raw.notify.is_some()),
-        ("reports", raw.reports.is_some()),
-        ("queue.delay_warning", raw.queue.delay_warning.is_some()),
-    ];
-    keys.into_iter().filter(|(_, present)| *present).map(|(key, _)| key).collect()
+    let sender = sender.transpose()?;
+    let side =
+        inbound::Side { checker: &checker, raw: &raw, spool: &spool, hostname: &hostname, sender: sender.as_ref() };
+    let received = side.check()?;
+    Ok(Settings {
+        store: received.store,
+        identities: received.identities,
+        inbound: received.inbound,
+        inbound_hooks: received.inbound_hooks,
+        outbound_hooks: received.outbound_hooks,
+        folders: received.folders,
+        notice: received.notice,
+        reports: checker.reports(&raw.reports)?,
+        spool,
+        hostname,
+        sender,
+        queue,
+        transports,
+        source,
+        bare,
+    })
 }
 
 /// The transport that is there when none is configured: a Maildir in the spool, for this host's own addresses.
@@ -88,6 +94,8 @@ fn built_in(spool: &Path, hostname: &str) -> Transport {
         disconnect: None,
         env: Vec::new(),
         async_timeout: DEFAULT_ASYNC_TIMEOUT,
+        preprocess: Vec::new(),
+        undo: None,
         fingerprint: String::new(),
     }
 }
@@ -95,18 +103,19 @@ fn built_in(spool: &Path, hostname: &str) -> Transport {
 const DAY: Duration = Duration::from_secs(86_400);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 const DEFAULT_ASYNC_TIMEOUT: Duration = DAY;
+const DEFAULT_DELAY_WARNING: Duration = Duration::from_secs(4 * 3600);
 
 /// Hand-offs at once that a transport can be configured for.
 const MOST_PARALLEL: i64 = 256;
 
-struct Checker<'a> {
+pub(super) struct Checker<'a> {
     path: &'a Path,
     text: &'a str,
-    places: &'a Places,
+    pub(super) places: &'a Places,
 }
 
 impl Checker<'_> {
-    fn bad<T>(&self, at: &Spanned<T>, what: impl Into<String>) -> ConfigError {
+    pub(super) fn bad<T>(&self, at: &Spanned<T>, what: impl Into<String>) -> ConfigError {
         let line = raw::line_of(self.text, at.span().start);
         ConfigError::Invalid(self.path.to_owned(), Some(line), what.into())
     }
@@ -121,7 +130,12 @@ impl Checker<'_> {
         Ok(name.clone())
     }
 
-    fn span(&self, key: &str, written: Option<&Spanned<String>>, default: Duration) -> Result<Duration, ConfigError> {
+    pub(super) fn span(
+        &self,
+        key: &str,
+        written: Option<&Spanned<String>>,
+        default: Duration,
+    ) -> Result<Duration, ConfigError> {
         let Some(text) = written else { return Ok(default) };
         parse_span(text.get_ref())
             .map_err(|_| self.bad(text, format!("{key} is no span of time such as 90s, 15m, 2h, 3d or 1w")))
@@ -141,6 +155,14 @@ impl Checker<'_> {
             keep_failed: self.span("keep_failed", raw.keep_failed.as_ref(), DAY * 30)?,
             message_limit: self.size("message_limit", raw.message_limit.as_ref(), 50 << 20)?,
             reserve: self.size("reserve", raw.reserve.as_ref(), 64 << 20)?,
+            delay_warning: DelayWarning {
+                after: self.span("delay_warning", raw.delay_warning.as_ref(), DEFAULT_DELAY_WARNING)?,
+                whom: match raw.delay_warning {
+                    Some(_) => Whom::WhoeverDoesNotDecline,
+                    None => Whom::WhoeverAsks,
+                },
+            },
+            sent: raw.sent.as_ref().map(|path| self.path("sent", path)).transpose()?,
         })
     }
 
@@ -178,14 +200,20 @@ impl Checker<'_> {
                 return Err(self.bad(written, format!("transport {name} has neither a command nor a maildir")));
             }
         };
-        if let Some(preprocess) =
-            raw.preprocess.as_ref().filter(|value| value.get_ref().as_array().is_none_or(|list| !list.is_empty()))
-        {
-            // Passing it over would send what the owner wanted processed first.
-            return Err(
-                self.bad(preprocess, format!("preprocess of transport {name} is not supported by this version"))
-            );
-        }
+        let filter = |filter: &Spanned<Vec<String>>| {
+            let template = Template::parse(filter.get_ref(), Purpose::Delivery);
+            let template =
+                template.map_err(|error| self.bad(filter, format!("preprocess of transport {name} {error}")))?;
+            let all = filter.get_ref().iter().any(|arg| arg == "{recipients}");
+            if all && matches!(&action, Action::Command { template, .. } if template.batch() == Batch::One) {
+                return Err(self.bad(
+                    filter,
+                    format!("preprocess of transport {name} has {{recipients}} where its command takes one at a time"),
+                ));
+            }
+            Ok(template)
+        };
+        let preprocess = raw.preprocess.iter().map(filter).collect::<Result<Vec<_>, _>>()?;
         let parallel = match &raw.parallel {
             None => 1,
             Some(value) if (1..=MOST_PARALLEL).contains(value.get_ref()) => *value.get_ref() as usize,
@@ -204,6 +232,8 @@ impl Checker<'_> {
             disconnect: self.argv("disconnect", raw.disconnect.as_ref())?,
             env: self.environment(written, &raw.env)?,
             async_timeout: self.span("async_timeout", raw.async_timeout.as_ref(), DEFAULT_ASYNC_TIMEOUT)?,
+            preprocess,
+            undo: self.template("undo", raw.undo.as_ref(), Purpose::Undo)?,
             fingerprint: String::new(),
         };
         transport.fingerprint = fingerprint(&format!("{transport:?}"));
@@ -211,7 +241,7 @@ impl Checker<'_> {
     }
 
     /// Names become parts of file names.
-    fn check_name<T>(&self, name: &str, what: &str, at: &Spanned<T>) -> Result<(), ConfigError> {
+    pub(super) fn check_name<T>(&self, name: &str, what: &str, at: &Spanned<T>) -> Result<(), ConfigError> {
         let plain =
             name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte));
         if plain && (1..=32).contains(&name.len()) && !name.starts_with(['-', '_']) {
@@ -249,11 +279,7 @@ impl Checker<'_> {
         {
             return Err(self.bad(timeout, format!("timeout means nothing for the maildir of transport {name}")));
         }
-        let path = maildir.get_ref();
-        if path.is_empty() || path.contains('\0') {
-            return Err(self.bad(maildir, format!("maildir of transport {name} is no path")));
-        }
-        Ok(Action::Maildir(absolute(Path::new(path), self.places)?))
+        Ok(Action::Maildir(self.path(&format!("maildir of transport {name}"), maildir)?))
     }
 
     /// Without `types` a transport with patterns takes just those, one without takes internet mail.
@@ -279,7 +305,41 @@ impl Checker<'_> {
         Ok(Claims { types, patterns })
     }
 
-    fn argv(&self, key: &str, written: Option<&Spanned<Vec<String>>>) -> Result<Option<Vec<String>>, ConfigError> {
+    pub(super) fn template(
+        &self,
+        key: &str,
+        written: Option<&Spanned<Vec<String>>>,
+        purpose: Purpose,
+    ) -> Result<Option<Template>, ConfigError> {
+        let Some(written) = written else { return Ok(None) };
+        let template = Template::parse(written.get_ref(), purpose);
+        template.map(Some).map_err(|error| self.bad(written, format!("{key} {error}")))
+    }
+
+    pub(super) fn path(&self, key: &str, written: &Spanned<String>) -> Result<PathBuf, ConfigError> {
+        if written.get_ref().is_empty() || written.get_ref().contains('\0') {
+            return Err(self.bad(written, format!("{key} is no path")));
+        }
+        absolute(Path::new(written.get_ref()), self.places)
+    }
+
+    fn reports(&self, raw: &raw::Reports) -> Result<Reports, ConfigError> {
+        let via = match raw.via.as_ref().map(|via| (via, via.get_ref().as_str())) {
+            // Root's spool sends for everybody, a user's own sends for the one who reads its inbox.
+            None if self.places.root => Via::Queue,
+            None => Via::Inbox,
+            Some((_, "inbox")) => Via::Inbox,
+            Some((_, "queue")) => Via::Queue,
+            Some((at, _)) => return Err(self.bad(at, "via must be \"inbox\" or \"queue\"")),
+        };
+        Ok(Reports { via, return_limit: self.size("return_limit", raw.return_limit.as_ref(), 64 << 10)? })
+    }
+
+    pub(super) fn argv(
+        &self,
+        key: &str,
+        written: Option<&Spanned<Vec<String>>>,
+    ) -> Result<Option<Vec<String>>, ConfigError> {
         let Some(written) = written else { return Ok(None) };
         let argv = written.get_ref();
         if argv.first().is_none_or(String::is_empty) || argv.iter().any(|arg| arg.contains('\0')) {
@@ -288,7 +348,7 @@ impl Checker<'_> {
         Ok(Some(argv.clone()))
     }
 
-    fn environment<T>(
+    pub(super) fn environment<T>(
         &self,
         at: &Spanned<T>,
         env: &BTreeMap<String, String>,

@@ -1,6 +1,7 @@
 //! The configuration file: found, trusted, read, checked. The only home of `toml`.
 
 mod check;
+mod inbound;
 mod raw;
 mod trouble;
 

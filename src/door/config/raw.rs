@@ -22,12 +22,17 @@ pub struct Config {
     pub queue: Queue,
     #[serde(default)]
     pub transport: BTreeMap<String, Spanned<Transport>>,
-    // What the manual reserves: read, and said to have no effect by `report check`.
-    pub inbound: Option<Spanned<toml::Value>>,
-    pub hook: Option<Spanned<toml::Value>>,
-    pub folders: Option<Spanned<toml::Value>>,
-    pub notify: Option<Spanned<toml::Value>>,
-    pub reports: Option<Spanned<toml::Value>>,
+    pub store: Option<Spanned<String>>,
+    pub identities: Option<Spanned<Vec<String>>>,
+    #[serde(default)]
+    pub inbound: BTreeMap<String, Spanned<Inbound>>,
+    #[serde(default)]
+    pub hook: Hooks,
+    #[serde(default)]
+    pub folders: BTreeMap<String, Spanned<String>>,
+    pub notify: Option<Notify>,
+    #[serde(default)]
+    pub reports: Reports,
     /// The file's text, for finding lines.
     #[serde(skip)]
     pub text: String,
@@ -43,6 +48,54 @@ pub struct Queue {
     pub message_limit: Option<Spanned<String>>,
     pub reserve: Option<Spanned<String>>,
     pub delay_warning: Option<Spanned<String>>,
+    pub sent: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inbound {
+    pub fetch: Spanned<Vec<String>>,
+    pub ack: Option<Spanned<Vec<String>>>,
+    pub every: Option<Spanned<String>>,
+    pub timeout: Option<Spanned<String>>,
+    pub mailbox: Option<Spanned<String>>,
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hooks {
+    #[serde(default)]
+    pub inbound: Vec<Hook>,
+    #[serde(default)]
+    pub outbound: Vec<Hook>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hook {
+    pub command: Spanned<Vec<String>>,
+    pub timeout: Option<Spanned<String>>,
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notify {
+    pub command: Spanned<Vec<String>>,
+    pub class: Option<String>,
+    pub timeout: Option<Spanned<String>>,
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reports {
+    pub via: Option<Spanned<String>>,
+    pub return_limit: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -72,7 +125,9 @@ pub struct Transport {
     #[serde(default)]
     pub env: BTreeMap<String, String>,
     pub async_timeout: Option<Spanned<String>>,
-    pub preprocess: Option<Spanned<toml::Value>>,
+    #[serde(default)]
+    pub preprocess: Vec<Spanned<Vec<String>>>,
+    pub undo: Option<Spanned<Vec<String>>>,
 }
 
 /// Reads a file's text.

@@ -116,6 +116,7 @@ impl<'a> Composer<'a> {
             after_sent: options.after_sent.clone(),
             hops: self.hops()?,
             resend_of: None,
+            source: None,
         };
         Ok((envelope, completed))
     }

@@ -13,17 +13,14 @@ use serde::Serialize;
 
 use crate::mail::address::{Address, Sender};
 use crate::mail::envelope::{AfterSent, Envelope, Priority, without_duplicates};
-use crate::mail::id::Mint;
 use crate::mail::recipient::Recipient;
 use crate::mail::request::{EnvelopeId, Notify, Ret};
 use crate::mail::time::Timestamp;
-use crate::spool::draft::{Draft, DraftError, Placed};
+use crate::spool::draft::{Draft, Placed};
 use crate::spool::{Spool, State};
-use crate::sys;
 use crate::sys::signals::{Hangup, Signals};
 
 use super::exit::{Exit, refuse};
-use super::flush::engine::Engine;
 use super::flush::voices::{Bar, Voices};
 use super::flush::{attempt_one, known_transport};
 use super::say;
@@ -141,8 +138,7 @@ pub fn run(session: &Session, options: &Options) -> Result<Exit> {
     let spool = session.spool()?;
     check_room(session, &spool)?;
     let signals = Signals::listen(Hangup::Stops)?;
-    let mint = Mint::new(&session.settings.hostname, sys::random());
-    let composer = Composer { session, options, spool: &spool, mint: &mint };
+    let composer = Composer { session, options, spool: &spool, mint: &session.mint };
     match &options.from {
         From::Stdin => one(&composer, &signals),
         From::Mbox => batch::mbox(&composer, &signals),
@@ -162,7 +158,7 @@ fn one(composer: &Composer<'_>, signals: &Signals) -> Result<Exit> {
         Effort::Queue => Ok(Exit::Ok),
         Effort::Attempt => {
             let voices = Voices::new(session.voice, Form::Text, Bar::IfUseful, 1);
-            let engine = engine(session, spool, signals, &voices);
+            let engine = session.engine(spool, signals, &voices);
             // Whatever comes of the attempt, the message is queued, and that is what was asked.
             if let Err(error) = attempt_one(&engine, &envelope.id, session.reach) {
                 say::problem(&format!("{error:#}; the message stays queued"));
@@ -171,14 +167,10 @@ fn one(composer: &Composer<'_>, signals: &Signals) -> Result<Exit> {
         }
         Effort::Outcome(limit) => {
             let voices = Voices::new(session.voice, Form::Text, Bar::IfUseful, 1);
-            let engine = engine(session, spool, signals, &voices);
+            let engine = session.engine(spool, signals, &voices);
             wait::outcome(&engine, &envelope.id, limit, session.reach)
         }
     }
-}
-
-fn engine<'e>(session: &'e Session, spool: &'e Spool, signals: &'e Signals, voices: &'e Voices) -> Engine<'e> {
-    Engine { spool, settings: &session.settings, clock: &session.clock, signals, observer: voices }
 }
 
 fn begin_state(options: &Options) -> State {
@@ -287,10 +279,7 @@ fn rehearse(session: &Session, options: &Options) -> Result<Exit> {
 }
 
 fn begin<'s>(spool: &'s Spool, envelope: &Envelope) -> Result<Draft<'s>> {
-    Draft::begin(spool, envelope).map_err(|error| match error {
-        DraftError::Path(error) => error.into(),
-        DraftError::Envelope(error) => error.into(),
-    })
+    Ok(Draft::begin(spool, envelope)?)
 }
 
 /// Copies what is left of an input into a draft, within the limit.

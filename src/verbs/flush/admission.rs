@@ -67,7 +67,10 @@ impl<'e> Run<'e> {
             board.tally.left.push(message.envelope().id.clone());
         }
         board.admitted(usize::from(sorted.decided || !sorted.wanted.is_empty()));
-        if give.is_some() || sorted.decided || message.is_misplaced(self.engine.now()) {
+        let now = self.engine.now();
+        let waits = sorted.wanted.keys().any(|lane| board.lanes[*lane].backlog.binary_search(&place).is_ok());
+        let reports = || !waits && message.owes_report(self.engine.settings, now);
+        if give.is_some() || sorted.decided || message.is_misplaced(now) || reports() {
             board.sit(&message);
         } else {
             if sorted.wanted.is_empty() {

@@ -207,8 +207,8 @@ impl<'e> Board<'e> {
     }
 
     /// Takes out the messages that nobody is at work on or about to take up again: they go to the disk now, and
-    /// whoever wants one meanwhile waits.
-    pub fn unneeded(&mut self) -> Vec<Arc<OpenMessage<'e>>> {
+    /// whoever wants one meanwhile waits. The flag says that this run takes the message up again.
+    pub fn unneeded(&mut self) -> Vec<(Arc<OpenMessage<'e>>, bool)> {
         let wanted =
             |place: &usize| self.lanes.iter().any(|lane| lane.has_room() && lane.backlog.front() == Some(place));
         let places: Vec<usize> = self
@@ -221,7 +221,8 @@ impl<'e> Board<'e> {
         for place in places {
             if let Some(seat) = self.open.remove(&place) {
                 self.closing.insert(place);
-                messages.push(seat.message);
+                let again = self.lanes.iter().any(|lane| lane.backlog.binary_search(&place).is_ok());
+                messages.push((seat.message, again));
             }
         }
         messages

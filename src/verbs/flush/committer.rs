@@ -5,18 +5,27 @@
 //! costs the filesystem little more than one of them, and only then is a message moved on and its result told.
 
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
+
+use crate::spool::draft::Placed;
+
 use super::engine::Engine;
+use super::finish;
 use super::message::OpenMessage;
 use super::observer::Handled;
+use super::reporting::{self, Written};
 
 /// A message on its way to the disk.
 #[derive(Debug)]
 pub enum Commit<'e> {
-    /// Nobody works on it any more: sync its log, and move it to where it belongs.
+    /// Nobody works on it any more: sync its log, tell its sender, and move it to where it belongs.
     Settle(Arc<OpenMessage<'e>>),
+    /// Nobody works on it now, and this run takes it up again: as before, but its sender is told when the run is done
+    /// with it, of everybody at once.
+    SetDown(Arc<OpenMessage<'e>>),
     /// Others work on it still: sync its log.
     Sync(Arc<OpenMessage<'e>>),
     /// Somebody waits for what is on its way: begin now.
@@ -42,8 +51,16 @@ const GROUP: usize = 128;
 /// repeated.
 const COLLECT: Duration = Duration::from_millis(40);
 
-/// Works until nobody can send any more.
-pub fn work<'e>(engine: Engine<'e>, queue: &Receiver<Commit<'e>>, told: &dyn Fn(Done)) {
+/// A message whose finishing takes programs, and its place.
+pub type Finishing<'e> = (usize, OpenMessage<'e>);
+
+/// Works until nobody can send any more. Messages whose finishing takes programs are passed to `finisher`.
+pub fn work<'e>(
+    engine: Engine<'e>,
+    queue: &Receiver<Commit<'e>>,
+    finisher: Option<&Sender<Finishing<'e>>>,
+    told: &dyn Fn(Done),
+) {
     while let Ok(first) = queue.recv() {
         let mut hurry = matches!(first, Commit::Hurry);
         let mut group = vec![first];
@@ -54,7 +71,7 @@ pub fn work<'e>(engine: Engine<'e>, queue: &Receiver<Commit<'e>>, told: &dyn Fn(
             hurry |= matches!(next, Commit::Hurry);
             group.push(next);
         }
-        let done = commit(engine, group);
+        let done = commit(engine, group, finisher);
         for handled in &done.handled {
             engine.observer.handled(handled);
         }
@@ -62,13 +79,79 @@ pub fn work<'e>(engine: Engine<'e>, queue: &Receiver<Commit<'e>>, told: &dyn Fn(
     }
 }
 
-fn commit<'e>(engine: Engine<'e>, group: Vec<Commit<'e>>) -> Done {
+/// Finishes messages one after another, until no more can come: programs must not keep results from the disk.
+pub fn finish_each<'e>(engine: Engine<'e>, queue: &Receiver<Finishing<'e>>, told: &dyn Fn(Done)) {
+    while let Ok((place, message)) = queue.recv() {
+        let mut done = Done { settled: vec![place], ..Done::default() };
+        settle(engine, message, &mut done);
+        told(done);
+    }
+}
+
+fn settle<'e>(engine: Engine<'e>, message: OpenMessage<'e>, done: &mut Done) {
+    if let Err(error) = finish::settle(&engine, message) {
+        engine.observer.problem(&format!("{error:#}"));
+        done.errors += 1;
+    }
+}
+
+fn commit<'e>(engine: Engine<'e>, group: Vec<Commit<'e>>, finisher: Option<&Sender<Finishing<'e>>>) -> Done {
     let message = |commit: &Commit<'e>| match commit {
-        Commit::Settle(message) | Commit::Sync(message) => Some(Arc::clone(message)),
+        Commit::Settle(message) | Commit::SetDown(message) | Commit::Sync(message) => Some(Arc::clone(message)),
         Commit::Hurry => None,
     };
     let messages: Vec<Arc<OpenMessage<'e>>> = group.iter().filter_map(message).collect();
     let mut done = Done::default();
+    sync(engine, &messages, &mut done);
+    drop(messages);
+    let mut reports: Vec<(Arc<OpenMessage<'e>>, Vec<Written<'e>>)> = Vec::new();
+    let mut unreported = Vec::new();
+    let mut settling = Vec::new();
+    for commit in group {
+        match commit {
+            Commit::Settle(message) => match reporting::write(&engine, &message) {
+                Ok(written) if written.is_empty() => settling.push(message),
+                Ok(written) => reports.push((message, written)),
+                Err(error) => unreported.push((message, error)),
+            },
+            Commit::SetDown(message) => settling.push(message),
+            Commit::Sync(_) | Commit::Hurry => {}
+        }
+    }
+    match make_durable(engine, &mut reports) {
+        Ok(()) => settling.extend(reports.into_iter().map(|(message, _)| message)),
+        Err(error) => {
+            let error = Arc::new(error);
+            let told = |(message, _)| (message, anyhow::anyhow!("{error:#}"));
+            unreported.extend(reports.into_iter().map(told));
+        }
+    }
+    for (message, error) in unreported {
+        // It stays where it is, its results in its log; the next run tells the sender, and moves it then.
+        let id = &message.envelope().id;
+        engine.observer.problem(&format!("{id}: its sender could not be told yet: {error:#}"));
+        done.errors += 1;
+        done.settled.push(message.place);
+        engine.observer.message_done();
+    }
+    for message in settling {
+        let place = message.place;
+        engine.observer.message_done();
+        // The board gave its last reference away with the message.
+        let Some(message) = Arc::into_inner(message) else { continue };
+        match finisher.filter(|_| finish::takes_long(engine.settings, &message)) {
+            Some(finisher) => drop(finisher.send((place, message))),
+            None => {
+                done.settled.push(place);
+                settle(engine, message, &mut done);
+            }
+        }
+    }
+    done
+}
+
+/// Makes what was written into the logs durable, in one go.
+fn sync<'e>(engine: Engine<'e>, messages: &[Arc<OpenMessage<'e>>], done: &mut Done) {
     let mut failed = |error: anyhow::Error| {
         engine.observer.problem(&format!("{error:#}; a delivery may be repeated after a power cut"));
         done.errors += 1;
@@ -77,7 +160,7 @@ fn commit<'e>(engine: Engine<'e>, group: Vec<Commit<'e>>) -> Done {
         messages.iter().for_each(|message| message.begin_sync());
     }
     let mut new_names = false;
-    for message in &messages {
+    for message in messages {
         let (synced, handled) = message.sync();
         done.handled.extend(handled);
         match synced {
@@ -88,18 +171,15 @@ fn commit<'e>(engine: Engine<'e>, group: Vec<Commit<'e>>) -> Done {
     if new_names && let Err(error) = engine.spool.sync_log_names() {
         failed(error.into());
     }
-    drop(messages);
-    let settling = |commit| if let Commit::Settle(message) = commit { Some(message) } else { None };
-    let settling: Vec<Arc<OpenMessage<'e>>> = group.into_iter().filter_map(settling).collect();
-    for message in settling {
-        done.settled.push(message.place);
-        engine.observer.message_done();
-        // The board gave its last reference away with the message.
-        let Some(message) = Arc::into_inner(message) else { continue };
-        if let Err(error) = message.settle(&engine.settings.queue, engine.now()) {
-            engine.observer.problem(&format!("{error:#}"));
-            done.errors += 1;
-        }
+}
+
+/// Makes reports durable, all of them in one go, and notes that they are: before the messages they are about move.
+fn make_durable<'e>(engine: Engine<'e>, reports: &mut [(Arc<OpenMessage<'e>>, Vec<Written<'e>>)]) -> Result<()> {
+    let placed = reports.iter_mut().flat_map(|(_, written)| written.iter_mut().filter_map(|one| one.placed.take()));
+    Placed::commit(placed.collect())?;
+    for (message, written) in reports {
+        reporting::note(&engine, message, std::mem::take(written))?;
+        message.sync().0?;
     }
-    done
+    Ok(())
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::agents::transport::Transport;
-use crate::mail::id::QueueId;
+use crate::mail::id::{Mint, QueueId};
 use crate::mail::pattern::Pattern;
 use crate::mail::time::Timestamp;
 use crate::spool::listing::Due;
@@ -20,6 +20,7 @@ use crate::verbs::settings::Settings;
 
 use super::board::{Board, Job};
 use super::committer::{self, Commit};
+use super::finish;
 use super::lane::{self, Force, Keeper, Lane, Prepared, Reach, Ready};
 use super::message::OpenMessage;
 use super::observer::{Observer, Tally};
@@ -64,6 +65,8 @@ pub struct Engine<'e> {
     pub signals: &'e Signals,
     /// Who looks on.
     pub observer: &'e dyn Observer,
+    /// Where the ids of reports come from.
+    pub mint: &'e Mint,
 }
 
 /// One run.
@@ -119,9 +122,17 @@ impl<'e> Engine<'e> {
         std::thread::scope(|scope| {
             let (commits, queue) = std::sync::mpsc::channel();
             let run = &run;
+            let finisher = finish::runs_programs(self.settings).then(|| {
+                let (finishing, messages) = std::sync::mpsc::channel();
+                scope.spawn(move || {
+                    let _guard = Guard(run);
+                    committer::finish_each(run.engine, &messages, &|done| run.committed(done));
+                });
+                finishing
+            });
             scope.spawn(move || {
                 let _guard = Guard(run);
-                committer::work(run.engine, &queue, &|done| run.committed(done));
+                committer::work(run.engine, &queue, finisher.as_ref(), &|done| run.committed(done));
             });
             for _ in 1..threads {
                 let commits = commits.clone();
@@ -214,8 +225,8 @@ impl<'e> Run<'e> {
 
     /// Sends what nobody works on any more to the disk.
     fn pass_on(&self, board: &mut Board<'e>, commits: &Sender<Commit<'e>>) {
-        for message in board.unneeded() {
-            let _ = commits.send(Commit::Settle(message));
+        for (message, again) in board.unneeded() {
+            let _ = commits.send(if again { Commit::SetDown(message) } else { Commit::Settle(message) });
         }
     }
 

@@ -10,10 +10,12 @@ use crate::agents::transport::{Before, HandOff, Transport};
 use crate::mail::address::Address;
 use crate::mail::answer;
 use crate::mail::argv::Batch;
+use crate::spool::work::WorkDir;
 
 use super::engine::Run;
+use super::given::Given;
 use super::lane::{self, Ready};
-use super::message::{Given, OpenMessage, Patience};
+use super::message::{OpenMessage, Patience};
 
 impl<'e> Run<'e> {
     /// Hands a message to a transport for as many recipients as one hand-off takes, and writes down what came of it.
@@ -69,11 +71,15 @@ impl<'e> Run<'e> {
         let envelope = message.envelope();
         let addresses = |place: &usize| Some((*place, envelope.address(*place)?));
         let recipients: Vec<(usize, &Address)> = places.iter().filter_map(addresses).collect();
+        let parts = message.parts(places);
         let begun = (|| {
+            let filters = !transport.preprocess.is_empty();
+            let place = places.first().copied().unwrap_or_default();
+            let work = filters.then(|| engine.spool.work(&envelope.id, &transport.name, place)).transpose()?;
             let input = if message.is_shared() { message.claim.another_input()? } else { message.claim.input()? };
-            anyhow::Ok((input, message.begin(engine.spool, transport, places, engine.now())?))
+            anyhow::Ok((work, input, message.begin(engine.spool, transport, places, engine.now())?))
         })();
-        let (input, (attempt, unseen)) = begun.inspect_err(|_| message.give_back(places))?;
+        let (work, input, (attempt, unseen)) = begun.inspect_err(|_| message.give_back(places))?;
         let hand_off = HandOff {
             id: envelope.id.as_str(),
             sender: &envelope.sender,
@@ -84,6 +90,9 @@ impl<'e> Run<'e> {
             input: input.as_fd(),
             body_at: message.claim.message().body_at,
             before: if unseen { Before::MaybeDelivered } else { Before::NotDelivered },
+            parts: &parts,
+            work: work.as_ref().map(WorkDir::path),
+            limit: made_limit(engine.settings.queue.message_limit),
         };
         let answer = transport.deliver(&hand_off, engine.signals, &mut |line| {
             if let Some((done, all, text)) = answer::progress(line) {
@@ -143,4 +152,9 @@ impl<'e> Run<'e> {
         }
         Ok(())
     }
+}
+
+/// Bytes that filters may make of a message: room for encoding and signing the largest.
+fn made_limit(message_limit: u64) -> u64 {
+    message_limit.saturating_mul(2).saturating_add(1 << 20)
 }

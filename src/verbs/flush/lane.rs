@@ -7,7 +7,6 @@ use anyhow::Result;
 use crate::agents::child::Finished;
 use crate::agents::transport::Transport;
 use crate::mail::answer::Ending;
-use crate::mail::printable;
 use crate::mail::schedule::Schedule;
 use crate::mail::time::Timestamp;
 use crate::spool::Spool;
@@ -222,12 +221,12 @@ impl Keeper<'_> {
         };
         let finished = transport.run_beside(argv, self.spool.path(), self.signals);
         let failed = finished.ending != Ending::Exited(0);
-        Ok(failed.then(|| format!("transport {}: disconnect {}", transport.name, said(&finished))))
+        Ok(failed.then(|| format!("transport {}: disconnect {}", transport.name, finished.trouble())))
     }
 
     /// Reads the answer of a connect or probe command. One that says it can never work opens the breaker.
     fn judge(&self, transport: &Transport, what: &str, finished: &Finished) -> Result<Result<(), String>> {
-        let reason = || format!("{what} {}", said(finished));
+        let reason = || format!("{what} {}", finished.trouble());
         match finished.ending {
             Ending::Exited(0) => Ok(Ok(())),
             Ending::Exited(70 | 78) | Ending::NotStarted(_) => {
@@ -278,17 +277,5 @@ impl Keeper<'_> {
     /// Notes that the transport works again.
     pub fn close_breaker(&self, transport: &Transport) -> Result<()> {
         Ok(self.spool.change_gate(&transport.name, |gate| gate.breaker = None)?)
-    }
-}
-
-fn said(finished: &Finished) -> String {
-    let texts = [&finished.stderr, &finished.stdout].map(|bytes| printable::output(bytes, 200));
-    let text = texts.into_iter().find(|text| !text.is_empty()).map_or(String::new(), |text| format!(": {text}"));
-    match &finished.ending {
-        Ending::Exited(code) => format!("ended with exit status {code}{text}"),
-        Ending::Signalled(signal) => format!("was killed by signal {signal}{text}"),
-        Ending::TimedOut(limit) => format!("took longer than {}", crate::mail::time::span(*limit)),
-        Ending::Interrupted => "was interrupted".to_owned(),
-        Ending::NotStarted(reason) | Ending::NoResources(reason) => reason.clone(),
     }
 }

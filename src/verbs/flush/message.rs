@@ -1,27 +1,25 @@
 //! A claimed message during a run: what is to be done for whom, and what is written down about it.
 
-use std::os::fd::AsFd;
-use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::agents::command::MOST_ADDRESS_BYTES;
-use crate::agents::maildir;
 use crate::agents::transport::Transport;
 use crate::mail::address::Address;
-use crate::mail::answer::{Answer, Outcome, Verdict};
-use crate::mail::envelope::{AfterSent, Envelope};
+use crate::mail::answer::Answer;
+use crate::mail::envelope::Envelope;
 use crate::mail::history::{Charge, Decision, Event, History, RecipientState, Record};
 use crate::mail::status::Status;
 use crate::mail::time::{self, Timestamp};
 use crate::spool::Spool;
 use crate::spool::claim::Claim;
 use crate::spool::log::Log;
-use crate::verbs::settings::{Queue, Settings};
+use crate::verbs::settings::Settings;
 
+use super::given::Given;
 use super::observer::Handled;
+use super::reporting;
 
 /// A message that this run has claimed.
 #[derive(Debug)]
@@ -186,6 +184,37 @@ impl<'e> OpenMessage<'e> {
         }
     }
 
+    /// What has happened so far.
+    pub fn history(&self) -> History {
+        self.inner().history.clone()
+    }
+
+    /// True when the sender is owed a report on somebody for whom nothing more is done now.
+    pub fn owes_report(&self, settings: &Settings, now: Timestamp) -> bool {
+        let inner = self.inner();
+        !inner.history.begun.is_empty() || !reporting::due(settings, self.envelope(), &inner.history, now).is_empty()
+    }
+
+    /// Which messages made by preprocessing these recipients have already, by position.
+    pub fn parts(&self, places: &[usize]) -> Vec<(usize, String)> {
+        let inner = self.inner();
+        let of = |(index, place): (usize, &usize)| {
+            let parts = inner.history.recipients.get(*place).map_or(Vec::new(), |progress| progress.parts.clone());
+            parts.into_iter().map(move |part| (index, part)).collect::<Vec<_>>()
+        };
+        places.iter().enumerate().flat_map(of).collect()
+    }
+
+    /// Adds to the log; [`OpenMessage::sync`] makes it durable.
+    pub fn note(&self, spool: &Spool, event: Event, now: Timestamp) -> Result<()> {
+        self.inner().write(spool, &self.envelope().id, Record { at: now, event })
+    }
+
+    /// Its claim and its history, for whoever moves it on.
+    pub fn into_parts(self) -> (Box<Claim<'e>>, History) {
+        (self.claim, self.state.into_inner().unwrap_or_else(PoisonError::into_inner).history)
+    }
+
     /// True when the message lies, or is named, otherwise than its log says: a run died before it could move it.
     pub fn is_misplaced(&self, now: Timestamp) -> bool {
         let inner = self.inner();
@@ -298,39 +327,6 @@ impl<'e> OpenMessage<'e> {
         let synced = inner.log.as_ref().map_or(Ok(false), |log| log.sync().map(|()| log.is_new()));
         (synced.map_err(Into::into), handled)
     }
-
-    /// Moves the message to where its history says it belongs, and lets it go.
-    pub fn settle(self, queue: &Queue, now: Timestamp) -> Result<()> {
-        let history = self.state.into_inner().unwrap_or_else(PoisonError::into_inner).history;
-        let claim = *self.claim;
-        let keep = |span: Duration| Some(now.after(span));
-        if history.is_sent() {
-            match &claim.message().envelope.after_sent {
-                AfterSent::Delete => claim.delete()?,
-                AfterSent::Keep => claim.sent(None)?,
-                AfterSent::Default => claim.sent(keep(queue.keep_sent))?,
-                AfterSent::Sent(folder) => {
-                    // First the copy, then the move: a run that dies in between finds the copy by its name.
-                    let message = claim.message();
-                    maildir::file_copy(
-                        Path::new(folder),
-                        message.envelope.id.as_str(),
-                        message.file().as_fd(),
-                        message.body_at,
-                    )?;
-                    claim.sent(keep(queue.keep_sent))?;
-                }
-            }
-            return Ok(());
-        }
-        if history.is_settled() {
-            return Ok(claim.failed(keep(queue.keep_failed))?);
-        }
-        let expires = claim.message().envelope.expires(queue.lifetime, history.released);
-        let due = history.next().map(|next| next.min(expires)).filter(|due| *due > now);
-        let moved = if history.was_attempted() { claim.owe(due) } else { claim.put_back(due) };
-        Ok(moved?)
-    }
 }
 
 impl Inner {
@@ -350,47 +346,5 @@ impl Inner {
             self.history.apply(&record);
         }
         Ok(())
-    }
-}
-
-/// Recipients that were handed to a transport.
-#[derive(Clone, Copy, Debug)]
-pub struct Given<'a> {
-    /// The transport.
-    pub transport: &'a Transport,
-    /// Their places.
-    pub places: &'a [usize],
-    /// How the queue is kept.
-    pub queue: &'a Queue,
-}
-
-impl Given<'_> {
-    fn decide(&self, place: usize, outcome: &Outcome, answer: &Answer, attempts: u32, now: Timestamp) -> Decision {
-        let mut decision = Decision {
-            recipients: vec![place],
-            state: RecipientState::Owed,
-            status: outcome.status,
-            text: outcome.text.clone(),
-            next: None,
-            charge: Charge::Full,
-            remote_id: answer.remote_id.clone(),
-            parts: outcome.parts.clone(),
-        };
-        match &outcome.verdict {
-            Verdict::Taken => decision.state = self.transport.success_state(),
-            Verdict::Failed => decision.state = RecipientState::Failed,
-            Verdict::Later(seconds) => {
-                let wait = seconds.map(Duration::from_secs);
-                let wait = wait.unwrap_or_else(|| self.queue.retry.wait(attempts, crate::sys::random()));
-                decision.next = Some(now.after(wait));
-            }
-            Verdict::Async => {
-                decision.state = RecipientState::Async;
-                decision.next = Some(now.after(self.transport.async_timeout));
-            }
-            Verdict::NotMine => decision.charge = Charge::Refused,
-            Verdict::Busy | Verdict::Broken => decision.charge = Charge::None,
-        }
-        decision
     }
 }

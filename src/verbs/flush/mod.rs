@@ -5,10 +5,13 @@ pub mod board;
 pub mod committer;
 pub mod engine;
 pub mod explain;
+pub mod finish;
+pub mod given;
 pub mod handover;
 pub mod lane;
 pub mod message;
 pub mod observer;
+pub mod reporting;
 pub mod voices;
 
 use std::collections::HashSet;
@@ -82,13 +85,7 @@ pub fn run(session: &Session, options: &Options) -> Result<Exit> {
     }
     let (due, ends) = select(session, &spool, options)?;
     let voices = Voices::new(session.voice, options.form, options.bar, due.len());
-    let engine = Engine {
-        spool: &spool,
-        settings: &session.settings,
-        clock: &session.clock,
-        signals: &signals,
-        observer: &voices,
-    };
+    let engine = session.engine(&spool, &signals, &voices);
     let tally = engine.run(&due, &orders, &HashSet::new())?;
     drop(voices);
     drop(presence);

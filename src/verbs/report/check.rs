@@ -59,9 +59,6 @@ pub fn run(session: &Session, probing: Probing, form: Form) -> Result<Exit> {
         Source::File(path) => findings.good("configuration", "read", Some(path)),
         Source::BuiltIn(path) => findings.good("configuration", "built in; a file would be read from here", Some(path)),
     }
-    for key in &session.settings.reserved {
-        findings.add("configuration", Exit::Config, format!("{key} has no effect in this version"), None);
-    }
     let spool = session.spool()?;
     match spool.verify() {
         Ok(()) => findings.good("spool", "ours alone, on one filesystem, version 1", Some(spool.path())),

@@ -19,7 +19,7 @@ use crate::spool::{Spool, State};
 use crate::sys::signals::{Hangup, Signals};
 
 use super::exit::Exit;
-use super::flush::engine::{Engine, Orders};
+use super::flush::engine::Orders;
 use super::flush::observer::Observer;
 use super::flush::{Rest, unconfigured};
 use super::session::{Form, Session};
@@ -129,7 +129,7 @@ impl Watch {
         }
         let due = spool.look_for_due(now, |state, name| events.stray(&spool.path_of_state(state).join(name)))?;
         events.forget_gone(spool, due.len() + due.later())?;
-        let engine = Engine { spool, settings: &session.settings, clock: &session.clock, signals, observer: events };
+        let engine = session.engine(spool, signals, events);
         let orders = Orders { reach: session.reach, jobs: options.jobs, ..Orders::all() };
         let tally = engine.run(&due, &orders, &self.parked)?;
         if tally.unconfigured > 0 && !std::mem::replace(&mut self.told_unconfigured, true) {

@@ -1,0 +1,279 @@
+//! Reports to senders: which are due, and making them durable before the message they are about moves on.
+//!
+//! What is about to be reported is written into the log first, under the report's own id; then the report is made
+//! durable; then that is written down too. A run that dies in between leaves an id to look for, so that the next one
+//! rather finds the report than makes a second.
+
+use std::os::fd::AsFd;
+
+use anyhow::Result;
+
+use crate::mail::address::{Address, Sender};
+use crate::mail::dsn::{About, Action, Body, Dsn, Returned, Scanner};
+use crate::mail::envelope::{AfterSent, Envelope};
+use crate::mail::header::{Field, Header, LONGEST, Supply};
+use crate::mail::history::{Event, History, RecipientState, ReportKind};
+use crate::mail::id::QueueId;
+use crate::mail::printable;
+use crate::mail::request::Ret;
+use crate::mail::status::{Class, Status};
+use crate::mail::time::Timestamp;
+use crate::spool::draft::{Draft, Placed};
+use crate::spool::queue_file::QueueFile;
+use crate::spool::{Spool, State};
+use crate::sys::dir;
+use crate::verbs::settings::{Settings, Via, Whom};
+
+use super::engine::Engine;
+use super::message::OpenMessage;
+
+/// Bytes of a message in which its header is looked for.
+const HEAD: usize = 64 << 10;
+
+/// Which reports the sender is owed now, each with the places of those it is about.
+pub fn due(
+    settings: &Settings,
+    envelope: &Envelope,
+    history: &History,
+    now: Timestamp,
+) -> Vec<(ReportKind, Vec<usize>)> {
+    if envelope.sender == Sender::default() {
+        // RFC 5321 section 4.5.5: nobody reports on a report.
+        return Vec::new();
+    }
+    let is_late = warning_time(settings, envelope, history) <= now;
+    let wants = |kind: ReportKind| {
+        let about = |place: &usize| {
+            let progress = &history.recipients[*place];
+            let state = match kind {
+                ReportKind::Success => progress.state.has_it() && progress.state != RecipientState::Read,
+                ReportKind::Failure => progress.state == RecipientState::Failed,
+                ReportKind::Delay => is_late && progress.state == RecipientState::Owed,
+            };
+            state && !progress.reported.contains(&kind) && asked(settings, envelope, *place, kind)
+        };
+        (kind, (0..history.recipients.len()).filter(about).collect::<Vec<_>>())
+    };
+    let kinds = [ReportKind::Failure, ReportKind::Delay, ReportKind::Success].map(wants);
+    kinds.into_iter().filter(|(_, places)| !places.is_empty()).collect()
+}
+
+/// What the sender asked for one recipient, or for all; without a word, failures are reported (RFC 3461 section 5.2).
+fn asked(settings: &Settings, envelope: &Envelope, place: usize, kind: ReportKind) -> bool {
+    let own = envelope.recipients.get(place).and_then(|recipient| recipient.notify);
+    match own.or(envelope.notify) {
+        Some(notify) => match kind {
+            ReportKind::Success => notify.success,
+            ReportKind::Failure => notify.failure,
+            ReportKind::Delay => notify.delay,
+        },
+        None => match kind {
+            ReportKind::Success => false,
+            ReportKind::Failure => true,
+            ReportKind::Delay => settings.queue.delay_warning.whom == Whom::WhoeverDoesNotDecline,
+        },
+    }
+}
+
+fn warning_time(settings: &Settings, envelope: &Envelope, history: &History) -> Timestamp {
+    envelope.begins(history.released).after(settings.queue.delay_warning.after)
+}
+
+/// When somebody must be told that the message is late, if that is yet to come.
+pub fn next(settings: &Settings, envelope: &Envelope, history: &History, now: Timestamp) -> Option<Timestamp> {
+    let time = Some(warning_time(settings, envelope, history)).filter(|time| *time > now)?;
+    let then = due(settings, envelope, history, time);
+    then.iter().any(|(kind, _)| *kind == ReportKind::Delay).then_some(time)
+}
+
+/// A report that is written, and not durable yet; or the reason why there is none.
+#[derive(Debug)]
+pub struct Written<'e> {
+    /// The report itself.
+    pub placed: Option<Placed<'e>>,
+    kind: ReportKind,
+    places: Vec<usize>,
+    id: Option<QueueId>,
+    why_none: String,
+}
+
+/// Writes every report that is due on a message.
+pub fn write<'e>(engine: &Engine<'e>, message: &OpenMessage<'_>) -> Result<Vec<Written<'e>>> {
+    find_begun(engine, message)?;
+    let now = engine.now();
+    let history = message.history();
+    let mut written = Vec::new();
+    for (kind, places) in due(engine.settings, message.envelope(), &history, now) {
+        let writer = Writer { engine, message, history: &history, kind, places, now };
+        written.push(writer.write()?);
+    }
+    Ok(written)
+}
+
+/// Notes that what was written is durable now.
+pub fn note(engine: &Engine<'_>, message: &OpenMessage<'_>, written: Vec<Written<'_>>) -> Result<()> {
+    for Written { kind, places, id, why_none, .. } in written {
+        let event = Event::Reported { kind, recipients: places, report: id, text: why_none };
+        message.note(engine.spool, event, engine.now())?;
+    }
+    Ok(())
+}
+
+/// Looks for the reports of a run that died before it could note them.
+fn find_begun(engine: &Engine<'_>, message: &OpenMessage<'_>) -> Result<()> {
+    for (kind, places, id) in message.history().begun {
+        if exists(engine.spool, &id)? {
+            let event = Event::Reported { kind, recipients: places, report: Some(id), text: String::new() };
+            message.note(engine.spool, event, engine.now())?;
+        }
+    }
+    Ok(())
+}
+
+/// A report that was filed has left the spool; its log has not.
+fn exists(spool: &Spool, id: &QueueId) -> Result<bool> {
+    Ok(spool.find(id)?.is_some() || spool.find_received(id)?.is_some() || !spool.read_log(id)?.is_empty())
+}
+
+struct Writer<'w, 'e> {
+    engine: &'w Engine<'e>,
+    message: &'w OpenMessage<'w>,
+    history: &'w History,
+    kind: ReportKind,
+    places: Vec<usize>,
+    now: Timestamp,
+}
+
+impl<'e> Writer<'_, 'e> {
+    fn write(self) -> Result<Written<'e>> {
+        let file = self.message.claim.message();
+        let envelope = &file.envelope;
+        let none = |writer: Self, why: &str| {
+            Ok(Written { placed: None, kind: writer.kind, places: writer.places, id: None, why_none: why.to_owned() })
+        };
+        let bytes = file.beginning(HEAD)?;
+        let header = Header::scan(&bytes, Supply::End);
+        if self.kind == ReportKind::Delay && header.as_ref().is_some_and(Header::is_automatic) {
+            return none(self, "nobody waits for automatic mail");
+        }
+        let Ok(to) = Address::parse(envelope.sender.as_str()) else {
+            return none(self, "the sender's address cannot be written to");
+        };
+        let id = self.engine.mint.next(self.engine.clock.now());
+        let full = self.kind == ReportKind::Failure
+            && envelope.ret != Some(Ret::Hdrs)
+            && envelope.size <= self.engine.settings.reports.return_limit;
+        let returned = if full { Returned::Full } else { Returned::Header };
+        let header_bytes = whole_header(file)?;
+        let mut scanner = Scanner::default();
+        match returned {
+            Returned::Full => each_piece(file, &mut |piece| {
+                scanner.add(piece);
+                Ok(())
+            })?,
+            Returned::Header => scanner.add(&header_bytes),
+        }
+        let dsn = self.dsn(&id, header.as_ref(), returned, scanner.body());
+        let report = Envelope {
+            size: 0,
+            id: id.clone(),
+            arrival: self.now,
+            sender: Sender::default(),
+            recipients: vec![to.into()],
+            not_before: None,
+            deliver_by: None,
+            notify: None,
+            ret: None,
+            envid: None,
+            transport: None,
+            priority: envelope.priority,
+            after_sent: AfterSent::Default,
+            hops: envelope.hops.saturating_add(1),
+            resend_of: None,
+            source: None,
+        };
+        let event = Event::Reporting { kind: self.kind, recipients: self.places.clone(), report: id.clone() };
+        self.message.note(self.engine.spool, event, self.now)?;
+        let (mut draft, state) = match self.engine.settings.reports.via {
+            Via::Inbox => (Draft::begin_received(self.engine.spool, &report)?, State::Received),
+            Via::Queue => (Draft::begin(self.engine.spool, &report)?, State::New),
+        };
+        draft.write(&dsn.head())?;
+        match returned {
+            Returned::Full => each_piece(file, &mut |piece| Ok(draft.write(piece)?))?,
+            Returned::Header => draft.write(&header_bytes)?,
+        }
+        draft.write(&dsn.tail())?;
+        let placed = Some(draft.place(state, None)?);
+        drop(dsn);
+        Ok(Written { placed, kind: self.kind, places: self.places, id: Some(id), why_none: String::new() })
+    }
+
+    fn dsn<'d>(&'d self, id: &'d QueueId, header: Option<&Header<'_>>, returned: Returned, body: Body) -> Dsn<'d> {
+        let envelope = self.message.envelope();
+        let value = |name: &str| header.and_then(|header| header.all(name).next()).map(Field::value);
+        Dsn {
+            id,
+            kind: self.kind,
+            host: &self.engine.settings.hostname,
+            now: self.now,
+            to: &envelope.sender,
+            envid: envelope.report_id(),
+            about_id: &envelope.id,
+            arrival: envelope.arrival,
+            subject: value("Subject").map(|subject| printable::line(&subject)),
+            message_id: value("Message-ID"),
+            recipients: self.places.iter().map(|place| self.about(*place)).collect(),
+            returned,
+            body,
+        }
+    }
+
+    fn about(&self, place: usize) -> About<'_> {
+        let envelope = self.message.envelope();
+        let progress = &self.history.recipients[place];
+        let (action, wanted, default) = match (self.kind, progress.state) {
+            (ReportKind::Success, RecipientState::Relayed) => (Action::Relayed, Class::Success, Status::DONE),
+            (ReportKind::Success, _) => (Action::Delivered, Class::Success, Status::DONE),
+            (ReportKind::Delay, _) => (Action::Delayed, Class::Temporary, Status::TEMPORARY),
+            (ReportKind::Failure, _) => (Action::Failed, Class::Permanent, Status::UNKNOWN_FAILURE),
+        };
+        // RFC 3464 section 2.3.4 lets a failure have a 4 as its first digit: it was tried for too long.
+        let fits = |status: &Status| {
+            status.class() == wanted || (action == Action::Failed && status.class() == Class::Temporary)
+        };
+        About {
+            recipient: &envelope.recipients[place],
+            action,
+            status: progress.status.filter(fits).unwrap_or(default),
+            text: &progress.text,
+            transport: progress.transport.as_deref(),
+            remote_id: progress.remote_id.as_deref(),
+            last_attempt: progress.last_attempt,
+            retry_until: (action == Action::Delayed)
+                .then(|| envelope.expires(self.engine.settings.queue.lifetime, self.history.released)),
+        }
+    }
+}
+
+/// The header of a message, as it was submitted. One that does not end within a megabyte is cut at a line.
+fn whole_header(file: &QueueFile) -> Result<Vec<u8>> {
+    let mut bytes = file.beginning(LONGEST)?;
+    let len = Header::scan(&bytes, Supply::End).map_or(0, |header| header.len);
+    bytes.truncate(len);
+    Ok(bytes)
+}
+
+/// The message in pieces, so that memory does not grow with it.
+fn each_piece(file: &QueueFile, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    let mut at = file.body_at;
+    loop {
+        let count = dir::read_at(file.file().as_fd(), &mut buffer, at)?;
+        if count == 0 {
+            return Ok(());
+        }
+        take(&buffer[..count])?;
+        at += count as u64;
+    }
+}
