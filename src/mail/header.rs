@@ -1,7 +1,7 @@
 //! The header of a message: where it ends, what its fields are, and what a submission agent completes
-//! (RFC 5322 sections 2.2 and 3.6, RFC 6409 section 8). The only home of `mail-parser`.
+//! (RFC 5322 sections 2.2 and 3.6, RFC 6409 section 8).
 
-use std::borrow::Cow;
+use super::mime;
 
 /// Longest header taken apart, in bytes. Longer ones are carried but not looked into.
 pub const LONGEST: usize = 1 << 20;
@@ -149,19 +149,14 @@ fn colon(line: &[u8]) -> Option<usize> {
 
 /// The subject of a message that begins with these bytes, decoded (RFC 2047); not yet safe for a terminal.
 pub fn subject(bytes: &[u8]) -> Option<String> {
-    let header = Header::scan(&bytes[..bytes.len().min(LONGEST)], Supply::End)?;
-    let raw = header.all("Subject").next()?.raw;
-    if raw.is_ascii() && !raw.windows(2).any(|pair| pair == b"=?") {
-        return header.all("Subject").next().map(Field::value);
-    }
-    let mut block = raw.to_vec();
-    block.extend_from_slice(b"\r\n\r\n");
-    // A parser of foreign text must not be able to take a report down with it.
-    let parsed = std::panic::catch_unwind(|| {
-        let message = mail_parser::MessageParser::default().parse_headers(&block)?;
-        message.subject().map(|text| Cow::into_owned(text.into()))
-    });
-    parsed.ok().flatten()
+    text(&Header::scan(&bytes[..bytes.len().min(LONGEST)], Supply::End)?, "Subject")
+}
+
+/// The first field of that name, decoded (RFC 2047); not yet safe for a terminal.
+pub fn text(header: &Header<'_>, name: &str) -> Option<String> {
+    let field = header.all(name).next()?;
+    let plain = field.raw.is_ascii() && !field.raw.windows(2).any(|pair| pair == b"=?");
+    if plain { Some(field.value()) } else { mime::decoded(field) }
 }
 
 #[cfg(test)]

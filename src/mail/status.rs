@@ -41,6 +41,8 @@ impl Status {
     pub const DONE: Status = Status::of(2, 0, 0);
     /// 4.0.0: not done yet, no more to say.
     pub const TEMPORARY: Status = Status::of(4, 0, 0);
+    /// 5.0.0: it will not be done, no more to say.
+    pub const FAILED: Status = Status::of(5, 0, 0);
     /// 4.1.2: the host is not known now.
     pub const NO_HOST: Status = Status::of(4, 1, 2);
     /// 4.3.0: trouble on our side.
@@ -53,8 +55,6 @@ impl Status {
     pub const EXPIRED: Status = Status::of(4, 4, 7);
     /// 5.4.7: the sender's own deadline has passed.
     pub const TOO_LATE: Status = Status::of(5, 4, 7);
-    /// 5.0.0: it failed, no more to say.
-    pub const UNKNOWN_FAILURE: Status = Status::of(5, 0, 0);
     /// 5.1.1: no such mailbox.
     pub const NO_MAILBOX: Status = Status::of(5, 1, 1);
     /// 5.1.3: the address cannot be handed over.

@@ -5,6 +5,7 @@
 
 mod answers;
 mod batch;
+mod bounces;
 mod concurrency;
 mod config;
 mod corpus;

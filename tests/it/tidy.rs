@@ -16,7 +16,7 @@ const HOMES: [(&str, &[&str]); 16] = [
     ("indicatif", &["verbs/flush/voices.rs"]),
     ("jiff", &["mail/time.rs"]),
     ("libc", &["sys"]),
-    ("mail_parser", &["mail/header.rs"]),
+    ("mail_parser", &["mail/mime.rs"]),
     ("notify", &["verbs/watch/wakeup.rs"]),
     ("rustix", &["sys"]),
     ("serde_json", &["mail", "spool", "verbs", "door/exit.rs"]),

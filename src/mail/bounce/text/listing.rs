@@ -1,0 +1,171 @@
+//! Addresses as mail systems list them, and what stands below each.
+
+use crate::mail::address::{Address, AddressType};
+
+/// Lines between a wording and the first address.
+const FARTHEST: usize = 20;
+
+/// Recipients taken from one text.
+pub const MOST: usize = 1000;
+
+/// What may stand before an address.
+const MARKS: [&str; 5] = ["* ", "- ", ">>> ", "Recipient: ", "Recipient address: "];
+
+/// A recipient, and the text about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The address.
+    pub address: String,
+    /// What follows it, up to an empty line or the next recipient.
+    pub said: String,
+}
+
+/// How the recipients of one list are written; what looks otherwise belongs to the text about one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Shape {
+    indent: usize,
+    bracketed: bool,
+}
+
+/// Reads a list that begins with these words, or on these lines.
+pub fn list(rest: &str, below: &[&str]) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    let mut shape = None;
+    let mut told = false;
+    let rest = Some(rest).filter(|rest| leading(rest).is_some());
+    for (number, line) in rest.into_iter().chain(below.iter().copied()).enumerate() {
+        if found.len() == MOST || (found.is_empty() && number > FARTHEST) || (!found.is_empty() && is_rule(line)) {
+            break;
+        }
+        match leading(line).filter(|(its, _)| shape.is_none_or(|shape| shape == *its)) {
+            Some((its, first)) => {
+                shape = Some(its);
+                told = false;
+                found.push(first);
+            }
+            None => {
+                let Some(last) = found.last_mut() else { continue };
+                let line = line.trim();
+                told |= line.is_empty() && !last.said.is_empty() && !last.said.ends_with(":\n");
+                if !told && !line.is_empty() {
+                    last.said.push_str(line);
+                    last.said.push('\n');
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Reads the one address that follows a wording.
+pub fn inline(rest: &str, below: &[&str]) -> Vec<Found> {
+    let mut found = Vec::new();
+    let first = if rest.is_empty() { below.first().copied().unwrap_or_default() } else { rest };
+    if leading(first).is_some() {
+        found = list(first, below);
+        found.truncate(1);
+    }
+    found
+}
+
+/// Reads lines of the form `550 <a@x>... no such user`.
+pub fn replies(below: &[&str]) -> Vec<Found> {
+    let reply = |line: &&str| {
+        let (code, rest) = line.trim().split_once(' ')?;
+        let (_, found) = leading(rest).filter(|_| code.len() == 3 && code.starts_with(['4', '5']))?;
+        Some(Found { said: line.trim().to_owned(), ..found })
+    };
+    below.iter().filter_map(reply).take(MOST).collect()
+}
+
+/// Reads the one address of a `To:` line.
+pub fn to(lines: &[&str]) -> Vec<Found> {
+    let line = lines.iter().find_map(|line| line.trim_start().strip_prefix("To:")).unwrap_or_default();
+    let address = line.rsplit_once('<').map_or(line, |(_, rest)| rest).trim().trim_end_matches('>');
+    let found = is_address(address).then(|| Found { address: address.to_owned(), said: String::new() });
+    found.into_iter().collect()
+}
+
+/// True for a mail address with a domain.
+pub fn is_address(text: &str) -> bool {
+    let bare = Address::new(AddressType::smtp(), text).ok();
+    let domain = bare.as_ref().and_then(Address::domain).unwrap_or_default();
+    domain.starts_with(|c: char| c.is_alphanumeric() || c == '[') && !domain.contains(['/', '='])
+}
+
+/// The address that a line begins with.
+fn leading(line: &str) -> Option<(Shape, Found)> {
+    let indent = line.len() - line.trim_start().len();
+    let text = line.trim();
+    let text = MARKS.iter().find_map(|mark| text.strip_prefix(mark)).unwrap_or(text).trim_start();
+    let bracketed = text.starts_with('<');
+    let (address, rest) = if let Some(inner) = text.strip_prefix('<') {
+        inner.split_once('>')?
+    } else if let Some((address, rest)) = text.strip_prefix('"').and_then(|inner| inner.split_once('"'))
+        && !rest.starts_with('@')
+    {
+        (address, rest)
+    } else {
+        let end = text.find(|c: char| c.is_whitespace() || "<[(,;:".contains(c)).unwrap_or(text.len());
+        let (word, rest) = text.split_at_checked(end)?;
+        (word.trim_end_matches(['.', '\'']).trim_start_matches('\''), rest)
+    };
+    // `a@x<mailto:a@x>`, `a@x on DATE` and `>>> a@x <a@x>` say the same thing twice, or nothing.
+    let rest =
+        if rest.trim_start().starts_with('<') { rest.split_once('>').map_or(rest, |(_, rest)| rest) } else { rest };
+    let rest = rest.trim_start_matches([':', '.', ' ', ',']).trim();
+    let said = if rest.is_empty() || rest.starts_with("on ") { String::new() } else { format!("{rest}\n") };
+    is_address(address).then(|| (Shape { indent, bracketed }, Found { address: address.to_owned(), said }))
+}
+
+/// True for a line that ends a list.
+fn is_rule(line: &str) -> bool {
+    ["---", "===", "***", "___"].iter().any(|rule| line.trim_start().starts_with(rule))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<(String, String)> {
+        let lines: Vec<&str> = text.lines().collect();
+        list("", &lines).into_iter().map(|found| (found.address, found.said.replace('\n', "|"))).collect()
+    }
+
+    fn pair(address: &str, said: &str) -> (String, String) {
+        (address.to_owned(), said.to_owned())
+    }
+
+    #[test]
+    fn addresses_stand_at_the_beginning_of_lines() {
+        assert_eq!(
+            found("\n<a@x>:\nno.\nreally\n\n<b@x>: full\nc@x\n---\n<d@x>\n"),
+            [pair("a@x", "no.|really|"), pair("b@x", "full|c@x|")]
+        );
+        assert_eq!(found("  a@x\n    host b:\n    b@x\n  \"c@x\":\n"), [pair("a@x", "host b:|b@x|"), pair("c@x", "")]);
+        assert_eq!(found("a@x: 550 no\nb@x[unknown]"), [pair("a@x", "550 no|"), pair("b@x", "[unknown]|")]);
+        assert_eq!(found("a@x on Mon, 1 May\n  gone"), [pair("a@x", "gone|")]);
+        assert_eq!(found("* a@x<mailto:a@x>\n\nwhy\n\nmore"), [pair("a@x", "why|")]);
+        assert_eq!(found("a@x\n\nFor this reason:\n\nwhy\n\nmore"), [pair("a@x", "For this reason:|why|")]);
+        assert_eq!(found("nobody\nhere"), []);
+    }
+
+    #[test]
+    fn an_address_may_follow_its_wording() {
+        assert_eq!(inline("<a@x>.", &["", "no"])[0], Found { address: "a@x".into(), said: "no\n".into() });
+        assert_eq!(inline("'a@x', sorry", &[])[0].address, "a@x");
+        assert_eq!(inline("a friend", &["b@x"]), []);
+    }
+
+    #[test]
+    fn replies_name_their_recipient() {
+        let found = replies(&[">>> RCPT To:<a@x>", "<<< 550 no", "550 <a@x>... User unknown", "421 x (smtp)... later"]);
+        assert_eq!(found, [Found { address: "a@x".into(), said: "550 <a@x>... User unknown".into() }]);
+    }
+
+    #[test]
+    fn only_a_single_address_is_taken_from_a_field() {
+        assert_eq!(to(&["X: y", "To: Bob <a@x>"])[0].address, "a@x");
+        assert_eq!(to(&["To: a@x, b@x"]), []);
+    }
+}

@@ -1,0 +1,122 @@
+//! The text of a bounce as it is searched: what the mail system itself wrote, once by lines and once without them.
+
+/// Bytes of a text that are looked at.
+const LONGEST: usize = 1 << 16;
+
+/// How lines begin behind which a mail system quotes the message.
+const QUOTES: [&str; 14] = [
+    "original message",
+    "original mail info",
+    "this is a copy of",
+    "below this line is a copy",
+    "below is a copy of",
+    "included is a copy",
+    "enclosed is a copy",
+    "message headers follow",
+    "unsent message follows",
+    "the header of the original message",
+    "received:",
+    "return-path:",
+    "dkim-signature:",
+    "x-received:",
+];
+
+/// The text of a mail system, up to the message that it quotes.
+pub struct Page<'t> {
+    lines: Vec<&'t str>,
+    quoted: Vec<&'t str>,
+    flat: String,
+    small: String,
+    starts: Vec<usize>,
+}
+
+/// Where a wording ends.
+pub struct Place<'p, 't> {
+    /// What follows it on its line.
+    pub rest: &'p str,
+    /// The lines below.
+    pub below: &'p [&'t str],
+}
+
+impl<'t> Page<'t> {
+    /// Splits a text.
+    pub fn of(text: &'t str) -> Page<'t> {
+        let text = text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text);
+        let mut lines: Vec<&str> = text.lines().collect();
+        let quote = lines.iter().position(|line| is_quote(line)).unwrap_or(lines.len());
+        let quoted = lines.split_off(quote);
+        let (mut flat, mut starts) = (String::new(), Vec::with_capacity(lines.len()));
+        for line in &lines {
+            starts.push(flat.len());
+            for word in line.split_whitespace() {
+                flat.push_str(word);
+                flat.push(' ');
+            }
+        }
+        let small = flat.to_ascii_lowercase();
+        Page { lines, quoted, flat, small, starts }
+    }
+
+    /// The lines of the mail system.
+    pub fn lines(&self) -> &[&'t str] {
+        &self.lines
+    }
+
+    /// The lines behind.
+    pub fn quoted(&self) -> &[&'t str] {
+        &self.quoted
+    }
+
+    /// All words in small letters, with one space behind each.
+    pub fn small(&self) -> &str {
+        &self.small
+    }
+
+    /// Finds a wording, given in small letters, however its lines were broken.
+    pub fn find(&self, wording: &str) -> Option<Place<'_, 't>> {
+        self.place(self.small.find(wording)?, wording.len())
+    }
+
+    /// Finds a wording that a line begins with.
+    pub fn find_line(&self, wording: &str) -> Option<Place<'_, 't>> {
+        let start =
+            self.starts.iter().find(|start| self.small.get(**start..).is_some_and(|s| s.starts_with(wording)))?;
+        self.place(*start, wording.len())
+    }
+
+    fn place(&self, start: usize, len: usize) -> Option<Place<'_, 't>> {
+        let end = start + len;
+        let next = self.starts.partition_point(|start| *start < end);
+        let line_end = self.starts.get(next).copied().unwrap_or(self.flat.len());
+        Some(Place { rest: self.flat.get(end..line_end)?.trim(), below: self.lines.get(next..)? })
+    }
+}
+
+fn is_quote(line: &str) -> bool {
+    let text = line.trim_matches(|c: char| c.is_whitespace() || "-=*_".contains(c));
+    let begins = |wording: &&str| text.get(..wording.len()).is_some_and(|start| start.eq_ignore_ascii_case(wording));
+    QUOTES.iter().any(begins)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wording_is_found_across_lines() {
+        let page = Page::of("It could\n  not BE  delivered\nto: a@x\n\n--- Original message ---\nReceived: b\n");
+        let place = page.find("could not be delivered to:").unwrap();
+        assert_eq!((place.rest, place.below), ("a@x", &[""][..]));
+        assert_eq!(page.quoted().len(), 2);
+        assert!(page.find_line("to:").is_some() && page.find_line("be").is_none());
+        assert_eq!(page.small(), "it could not be delivered to: a@x ");
+    }
+
+    #[test]
+    fn a_wording_at_the_end_of_a_line_has_no_rest() {
+        let page = Page::of("failed:\n  a@x\n");
+        let place = page.find("failed:").unwrap();
+        assert_eq!((place.rest, place.below), ("", &["  a@x"][..]));
+        assert!(page.find("failed: a@x b").is_none());
+    }
+}
