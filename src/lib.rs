@@ -48,7 +48,7 @@
 //! 4 verbs   enqueue · flush · report · watch (notify) · operate · init     one room a verb
 //! 3 agents  transports: command, maildir; child: one run of a program
 //! 2 spool   the only room that knows paths: draft, claim, log, listing (walkdir), gate, sweep
-//! 1 mail    values: address, envelope, id, status, schedule, route, answer, history, header (mail-parser)
+//! 1 mail    values: address, envelope, id, status, schedule, route, answer, history, header, mime (mail-parser), bounce
 //! 0 sys     dir, lock (fs2), process, signals, clock, trust
 //! ```
 //!

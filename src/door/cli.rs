@@ -1,6 +1,8 @@
 //! The command line. The only home of `clap`.
 
 mod enqueue;
+mod receive;
+mod resend;
 mod verbs;
 
 use std::ffi::OsString;
@@ -53,6 +55,8 @@ enum Verb {
     Enqueue(Box<enqueue::Args>),
     /// Attempt what is due, and end.
     Flush(verbs::Flush),
+    /// Take mail in and file it in the store.
+    Receive(receive::Args),
     /// Show what is in the spool.
     Report(verbs::Report),
     /// Deliver as mail arrives and as attempts fall due, until told to stop.
@@ -63,6 +67,8 @@ enum Verb {
     Hold(verbs::Ids),
     /// Let held messages go on.
     Release(verbs::Ids),
+    /// Send messages again, unchanged, to just those whom they did not reach.
+    Resend(Box<resend::Args>),
     /// Write a commented configuration to start from.
     Init,
     /// Print shell completions.
@@ -134,7 +140,9 @@ fn run(args: Args) -> Result<Exit> {
     match args.verb {
         Verb::Enqueue(args) => enqueue::run(*args, &session),
         Verb::Flush(args) => args.run(&session),
+        Verb::Receive(args) => receive::run(args, &session),
         Verb::Report(args) => args.run(&session),
+        Verb::Resend(args) => resend::run(*args, &session),
         Verb::Watch(args) => args.run(&session, &|| Ok(config::load(&choice)?)),
         Verb::Cancel(ids) => crate::verbs::operate::cancel(&session, &ids.ids),
         Verb::Hold(ids) => crate::verbs::operate::hold(&session, &ids.ids),

@@ -130,8 +130,13 @@ impl Claim<'_> {
 
     /// The message for a hand-off that is the only one at its time.
     pub fn input(&self) -> Result<Input<'_>, PathError> {
+        self.input_behind(0)
+    }
+
+    /// The message behind so many of its bytes.
+    pub fn input_behind(&self, bytes: u64) -> Result<Input<'_>, PathError> {
         let mut file = self.queue_file.file();
-        file.seek(SeekFrom::Start(self.queue_file.body_at)).at("read", self.path())?;
+        file.seek(SeekFrom::Start(self.queue_file.body_at + bytes)).at("read", self.path())?;
         Ok(Input::Claimed(file))
     }
 

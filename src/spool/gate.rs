@@ -4,10 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::mail::time::Timestamp;
-use crate::sys::dir;
 use crate::sys::error::{At, PathError};
 use crate::sys::lock;
-use crate::sys::trust;
 
 use super::error::SpoolError;
 use super::{Place, Spool};
@@ -73,47 +71,24 @@ pub struct Resource(std::fs::File);
 impl Spool {
     /// What is known of a transport. A name that has no file has no past.
     pub fn gate(&self, transport: &str) -> Result<Gate, SpoolError> {
-        use std::io::Read;
-        let dir = self.dir(Place::Transports)?;
-        let name = file_name(transport);
-        let mut file = match dir.open_file(&name) {
-            Err(error) if error.is_not_found() => return Ok(Gate::default()),
-            file => file?,
-        };
-        let path = dir.path_of(&name);
-        trust::ours(&path, &dir::facts_of(&file, &path)?)?;
-        let mut text = String::new();
-        file.read_to_string(&mut text).at("read", &path)?;
-        serde_json::from_str(&text).map_err(|error| {
-            SpoolError::Content(
-                path,
-                format!("does not hold a transport's state ({error}); removing it forgets the state"),
-            )
-        })
+        self.state_file(&file_name(transport))
     }
 
     /// Changes what is known of a transport, one run at a time.
     pub fn change_gate(&self, transport: &str, change: impl FnOnce(&mut Gate)) -> Result<(), SpoolError> {
-        let dir = self.dir(Place::Transports)?;
-        let guard = dir.open_or_create("lock")?;
-        lock::exclusive(&guard).at("lock", dir.path_of("lock"))?;
-        let before = self.gate(transport)?;
-        let mut gate = before.clone();
-        change(&mut gate);
-        if gate == before {
-            return Ok(());
-        }
-        let name = file_name(transport);
-        let text = serde_json::to_vec(&gate).map_err(std::io::Error::from).at("write", dir.path_of(&name))?;
-        Ok(dir.replace(&name, &text)?)
+        self.change_state_file(&file_name(transport), change)
     }
 
     /// Takes a resource for this run; `None` when another has it.
     pub fn take_resource(&self, name: &str) -> Result<Option<Resource>, PathError> {
+        self.take(&format!("resource.{name}"))
+    }
+
+    /// Takes the lock of that name.
+    pub(super) fn take(&self, name: &str) -> Result<Option<Resource>, PathError> {
         let dir = self.dir(Place::Transports)?;
-        let name = format!("resource.{name}");
-        let file = dir.open_or_create(&name)?;
-        Ok(lock::try_exclusive(&file).at("lock", dir.path_of(&name))?.then_some(Resource(file)))
+        let file = dir.open_or_create(name)?;
+        Ok(lock::try_exclusive(&file).at("lock", dir.path_of(name))?.then_some(Resource(file)))
     }
 }
 

@@ -10,7 +10,10 @@ pub mod gate;
 pub mod listing;
 pub mod log;
 pub mod queue_file;
+pub mod resent;
 pub mod runner;
+pub mod source;
+mod state_file;
 pub mod sweep;
 pub mod work;
 

@@ -16,6 +16,12 @@ pub struct PathError {
 }
 
 impl PathError {
+    /// True when there was no room, or not enough of something else, for now.
+    pub fn is_shortage(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self.source.kind(), StorageFull | QuotaExceeded) || super::process::is_shortage(&self.source)
+    }
+
     /// Builds one from its parts.
     pub fn new(doing: &'static str, path: impl AsRef<Path>, source: impl Into<io::Error>) -> Self {
         PathError { doing, path: path.as_ref().to_owned(), source: source.into() }

@@ -69,6 +69,14 @@ impl Signals {
         self.0.stops.load(Ordering::SeqCst) > 1
     }
 
+    /// Asks ourselves to stop, unless somebody has.
+    pub fn stop_ourselves(&self) {
+        if self.0.stops.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            self.0.first_stop.store(libc::SIGTERM, Ordering::SeqCst);
+            self.0.stop.ring();
+        }
+    }
+
     /// Readable from the first request to stop on.
     pub fn stop_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.0.stop.fd().as_fd()

@@ -3,9 +3,12 @@
 pub mod enqueue;
 pub mod exit;
 pub mod flush;
+pub mod hops;
 pub mod init;
 pub mod operate;
+pub mod receive;
 pub mod report;
+pub mod resend;
 pub mod say;
 pub mod session;
 pub mod settings;

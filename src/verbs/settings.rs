@@ -12,6 +12,7 @@ use crate::mail::class::Folders;
 use crate::mail::pattern::Pattern;
 use crate::mail::route;
 use crate::mail::schedule::Schedule;
+use crate::sys;
 
 /// Everything that was configured.
 #[derive(Clone, Debug)]
@@ -32,8 +33,8 @@ pub struct Settings {
     pub bare: bool,
     /// The Maildir that received mail is filed in.
     pub store: PathBuf,
-    /// Addresses that are ours.
-    pub identities: Vec<Pattern>,
+    /// Addresses that are ours; `None` leaves it to the sender's and this user's own.
+    pub identities: Option<Vec<Pattern>>,
     /// Where mail is fetched from.
     pub inbound: Vec<Inbound>,
     /// Asked before received mail is filed.
@@ -118,6 +119,11 @@ impl Settings {
     /// The place of the transport with this name.
     pub fn transport(&self, name: &str) -> Option<usize> {
         self.transports.iter().position(|transport| transport.name == name)
+    }
+
+    /// This user's address at this host.
+    pub fn own_address(&self) -> String {
+        format!("{}@{}", sys::user_name(), self.hostname)
     }
 
     /// Who is asked to take an address, first to last; the sender may have named the only one.

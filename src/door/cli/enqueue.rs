@@ -169,7 +169,7 @@ impl Args {
     }
 }
 
-fn recipient(text: &str) -> Result<Address> {
+pub(super) fn recipient(text: &str) -> Result<Address> {
     Address::parse(text).map_err(|error| bad_address("recipient", text, error))
 }
 
@@ -177,7 +177,7 @@ fn sender(what: &str, text: &str) -> Result<Sender> {
     Sender::parse(text).map_err(|error| bad_address(what, text, error))
 }
 
-fn bad_address(what: &str, text: &str, error: crate::mail::address::BadAddress) -> anyhow::Error {
+pub(super) fn bad_address(what: &str, text: &str, error: crate::mail::address::BadAddress) -> anyhow::Error {
     let shown: String = printable::line(text).chars().take(60).collect();
     Refusal::new(Exit::Data, format!("{what} {shown:?} {error}; nothing was queued")).into()
 }

@@ -1,6 +1,7 @@
 //! The arguments of all other verbs.
 
 use anyhow::Result;
+use clap::builder::PossibleValue;
 use clap::{Subcommand, ValueEnum};
 
 use crate::mail::address::Address;
@@ -11,11 +12,12 @@ use crate::mail::time::{Timestamp, parse_span};
 use crate::verbs::exit::{Exit, refuse};
 use crate::verbs::flush::lane::Force;
 use crate::verbs::flush::voices::Bar;
-use crate::verbs::flush::{self, Owed};
+use crate::verbs::flush::{self, Direction, Owed};
 use crate::verbs::report::check::Probing;
 use crate::verbs::report::{self, Subject};
 use crate::verbs::session::{Form, Session};
 use crate::verbs::settings::Settings;
+use crate::verbs::watch::events::Event;
 use crate::verbs::{operate, watch};
 
 /// The form that a `--json` flag asks for.
@@ -46,6 +48,12 @@ pub struct Flush {
     /// Send mail out; what flush does anyway.
     #[arg(long)]
     out: bool,
+    /// Fetch mail instead: ask the inbound transports.
+    #[arg(long = "in", conflicts_with_all = ["out", "ids", "to", "dry_run"])]
+    inward: bool,
+    /// Send mail out, then fetch mail.
+    #[arg(long, conflicts_with_all = ["out", "inward", "ids", "dry_run"])]
+    both: bool,
     /// Ignore back-off and breakers; never hold, not-before or deliver-by.
     #[arg(long)]
     force: bool,
@@ -108,6 +116,11 @@ impl Flush {
             owed: if self.strict { Owed::IsFailure } else { Owed::IsFine },
             bar: if self.progress { Bar::Always } else { Bar::IfUseful },
             form: form(self.json),
+            direction: match (self.inward, self.both) {
+                (true, _) => Direction::In,
+                (_, true) => Direction::Both,
+                _ => Direction::Out,
+            },
         };
         if self.dry_run { flush::explain::run(session, &options) } else { flush::run(session, &options) }
     }
@@ -119,15 +132,45 @@ pub struct Watch {
     /// Hand-offs at once, all transports together.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
+    /// Print only these events: queued, sent, deferred, failed, newmail, status, error, shutdown.
+    #[arg(long, value_name = "KIND,…", value_delimiter = ',')]
+    events: Vec<EventArg>,
     /// Print events as JSON Lines.
     #[arg(long)]
     json: bool,
 }
 
+/// A kind of event.
+#[derive(Clone, Copy, Debug)]
+struct EventArg(Event);
+
+impl ValueEnum for EventArg {
+    fn value_variants<'a>() -> &'a [EventArg] {
+        const ALL: [EventArg; 8] = {
+            let mut all = [EventArg(Event::Queued); 8];
+            let mut at = 0;
+            while at < all.len() {
+                all[at] = EventArg(Event::ALL[at]);
+                at += 1;
+            }
+            all
+        };
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.word()))
+    }
+}
+
 impl Watch {
     /// Runs the verb; `reload` reads the configuration anew.
     pub fn run(self, session: &Session, reload: &dyn Fn() -> Result<Settings>) -> Result<Exit> {
-        let options = watch::Options { jobs: self.jobs.map(usize::from), form: form(self.json) };
+        let options = watch::Options {
+            jobs: self.jobs.map(usize::from),
+            form: form(self.json),
+            events: self.events.into_iter().map(|EventArg(event)| event).collect(),
+        };
         watch::run(session, &options, reload)
     }
 }
@@ -169,6 +212,12 @@ enum About {
         #[arg(long)]
         probe: bool,
     },
+    /// What messages say about others: delivery reports, read receipts, bounces.
+    Parse {
+        /// Files with one message each; - is standard input.
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<String>,
+    },
     /// Give the result of a hand-off whose result was to come later.
     Complete {
         /// The message.
@@ -199,6 +248,7 @@ impl Report {
             }
             Some(About::Stats) => Subject::Stats,
             Some(About::Check { probe }) => Subject::Check(if probe { Probing::Yes } else { Probing::No }),
+            Some(About::Parse { files }) => Subject::Parse(files),
             Some(About::Complete { id, rcpt, status }) => {
                 let Ok(address) = Address::parse(&rcpt) else {
                     return refuse(Exit::Data, format!("{:?} is no address", printable::line(&rcpt)));

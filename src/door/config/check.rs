@@ -55,8 +55,7 @@ pub fn settings(raw: raw::Config, choice: &Choice, places: &Places, source: Sour
         transports = checker.ordered(order, transports)?;
     }
     let sender = sender.transpose()?;
-    let side =
-        inbound::Side { checker: &checker, raw: &raw, spool: &spool, hostname: &hostname, sender: sender.as_ref() };
+    let side = inbound::Side { checker: &checker, raw: &raw, spool: &spool };
     let received = side.check()?;
     Ok(Settings {
         store: received.store,

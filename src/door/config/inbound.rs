@@ -5,19 +5,17 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use super::check::Checker;
+use super::raw;
+use super::trouble::ConfigError;
 use crate::agents::hook::Hook;
 use crate::agents::inbound::Inbound;
 use crate::agents::notice::Notice;
-use crate::mail::address::{Address, Sender};
+use crate::mail::address::Address;
 use crate::mail::argv::Purpose;
 use crate::mail::class::Folders;
 use crate::mail::folder::Folder;
 use crate::mail::pattern::Pattern;
-use crate::sys;
-
-use super::check::Checker;
-use super::raw;
-use super::trouble::ConfigError;
 
 const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(600);
@@ -28,14 +26,12 @@ pub(super) struct Side<'a> {
     pub(super) checker: &'a Checker<'a>,
     pub(super) raw: &'a raw::Config,
     pub(super) spool: &'a Path,
-    pub(super) hostname: &'a str,
-    pub(super) sender: Option<&'a Sender>,
 }
 
 /// What holds.
 pub(super) struct Checked {
     pub(super) store: PathBuf,
-    pub(super) identities: Vec<Pattern>,
+    pub(super) identities: Option<Vec<Pattern>>,
     pub(super) inbound: Vec<Inbound>,
     pub(super) inbound_hooks: Vec<Hook>,
     pub(super) outbound_hooks: Vec<Hook>,
@@ -67,17 +63,12 @@ impl Side<'_> {
         })
     }
 
-    /// Without a list of our own addresses: the sender's, and this user's at this host.
-    fn identities(&self) -> Result<Vec<Pattern>, ConfigError> {
-        let Some(written) = &self.raw.identities else {
-            let local = format!("{}@{}", sys::user_name(), self.hostname);
-            let known = [self.sender.map(|sender| sender.as_str().to_owned()), Some(local)];
-            return Ok(known.into_iter().flatten().filter_map(|text| Pattern::parse(&text).ok()).collect());
-        };
+    fn identities(&self) -> Result<Option<Vec<Pattern>>, ConfigError> {
+        let Some(written) = &self.raw.identities else { return Ok(None) };
         let parse = |text: &String| {
             Pattern::parse(text).map_err(|error| self.checker.bad(written, format!("identity {text:?} {error}")))
         };
-        written.get_ref().iter().map(parse).collect()
+        Ok(Some(written.get_ref().iter().map(parse).collect::<Result<_, _>>()?))
     }
 
     fn inbound(&self, name: &str, written: &Spanned<raw::Inbound>) -> Result<Inbound, ConfigError> {

@@ -11,8 +11,8 @@ use crate::mail::printable;
 use crate::mail::recipient::Recipient;
 use crate::spool::Spool;
 use crate::spool::draft::Draft;
-use crate::sys;
 use crate::verbs::exit::{Exit, Refusal, refuse};
+use crate::verbs::hops;
 use crate::verbs::session::Session;
 
 use super::intake::{self, Head, Input};
@@ -20,12 +20,6 @@ use super::{HeaderUse, Options, begin, check_size, copy_rest};
 
 /// Why a message without recipients is refused.
 pub const NO_RECIPIENT: &str = "no recipient; nothing was queued";
-
-/// `Received` fields at which a message is taken to be going round in circles (RFC 5321 section 6.3).
-const MOST_RECEIVED: usize = 100;
-
-/// Times that our own transports may hand the same message to us again.
-const MOST_HOPS: u32 = 30;
 
 /// Makes messages of inputs.
 #[derive(Debug)]
@@ -48,13 +42,7 @@ impl<'a> Composer<'a> {
             return refuse(Exit::Data, "the message is empty; nothing was queued");
         }
         let header = Header::scan(&head.bytes, Supply::End);
-        let received = header.as_ref().map_or(0, |header| header.all("Received").count());
-        if received >= MOST_RECEIVED {
-            return refuse(
-                Exit::Data,
-                format!("mail loop: the message has {received} Received fields; nothing was queued"),
-            );
-        }
+        hops::check_received(header.as_ref())?;
         let (envelope, completed) = self.envelope(&head)?;
         let mut draft = begin(self.spool, &envelope)?;
         let body = match (&completed, &header) {
@@ -114,7 +102,7 @@ impl<'a> Composer<'a> {
             transport: options.transport.clone(),
             priority: options.priority,
             after_sent: options.after_sent.clone(),
-            hops: self.hops()?,
+            hops: hops::inherited(self.spool)?,
             resend_of: None,
             source: None,
         };
@@ -131,7 +119,7 @@ impl<'a> Composer<'a> {
     }
 
     fn local_sender(&self) -> Result<Sender> {
-        let text = format!("{}@{}", sys::user_name(), self.session.settings.hostname);
+        let text = self.session.settings.own_address();
         Sender::parse(&text).or_else(|error| {
             let text = printable::line(&text);
             refuse(
@@ -139,22 +127,6 @@ impl<'a> Composer<'a> {
                 format!("the sender {text:?} {error}; give one with -f, or `sender` in the configuration"),
             )
         })
-    }
-
-    /// A transport of ours that calls us again passes its message on one hop older.
-    fn hops(&self) -> Result<u32> {
-        let same = std::env::var_os("MSPOOL_SPOOL").is_some_and(|path| path == self.spool.path());
-        let id = std::env::var("MSPOOL_ID").ok().filter(|_| same).and_then(|text| QueueId::parse(&text).ok());
-        let Some(id) = id else { return Ok(0) };
-        let Some((state, name)) = self.spool.find(&id)? else { return Ok(1) };
-        let hops = self.spool.read(state, &name).map_or(0, |message| message.envelope.hops) + 1;
-        if hops > MOST_HOPS {
-            return refuse(
-                Exit::Data,
-                format!("mail loop: the message was handed back {hops} times; nothing was queued"),
-            );
-        }
-        Ok(hops)
     }
 }
 
@@ -180,7 +152,7 @@ fn name(field: &Field<'_>) -> String {
 }
 
 /// The sender that a header names: `Sender`, or else the first of `From` (RFC 5322 section 3.6.2).
-fn sender_of(header: &Header<'_>) -> Option<Sender> {
+pub fn sender_of(header: &Header<'_>) -> Option<Sender> {
     let field = header.all("Sender").next().or_else(|| header.all("From").next())?;
     let first = address_list::parse(&field.value()).ok()?.into_iter().next()?;
     Sender::parse(&first).ok()

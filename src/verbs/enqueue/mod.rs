@@ -221,7 +221,8 @@ fn tell(form: Form, envelope: &Envelope, size: u64, state: State) -> Result<()> 
     Ok(())
 }
 
-fn check_room(session: &Session, spool: &Spool) -> Result<()> {
+/// Refuses mail while too little room is left.
+pub fn check_room(session: &Session, spool: &Spool) -> Result<()> {
     let room = spool.room()?;
     let reserve = session.settings.queue.reserve;
     if room.bytes < reserve {
@@ -283,7 +284,7 @@ fn begin<'s>(spool: &'s Spool, envelope: &Envelope) -> Result<Draft<'s>> {
 }
 
 /// Copies what is left of an input into a draft, within the limit.
-fn copy_rest(input: &mut dyn Input, draft: &mut Draft<'_>, limit: u64) -> Result<()> {
+pub fn copy_rest(input: &mut dyn Input, draft: &mut Draft<'_>, limit: u64) -> Result<()> {
     let mut buffer = vec![0; 256 << 10];
     loop {
         check_size(draft.size(), limit)?;
@@ -295,7 +296,8 @@ fn copy_rest(input: &mut dyn Input, draft: &mut Draft<'_>, limit: u64) -> Result
     }
 }
 
-fn check_size(size: u64, limit: u64) -> Result<()> {
+/// Refuses a message that is too large.
+pub fn check_size(size: u64, limit: u64) -> Result<()> {
     if size > limit {
         return refuse(
             Exit::Data,

@@ -20,6 +20,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::agents::inbound::Inbound;
 use crate::mail::file_name::FileName;
 use crate::mail::history::{History, RecipientState};
 use crate::mail::id::QueueId;
@@ -32,6 +33,7 @@ use crate::spool::{Spool, State};
 use crate::sys::signals::{Hangup, Signals};
 
 use super::exit::{Exit, over_all, refuse};
+use super::receive::{pending, poll, watch_runs};
 use super::say;
 use super::session::{Form, Session, Voice};
 use super::settings::{Settings, Source};
@@ -61,6 +63,19 @@ pub struct Options {
     pub bar: Bar,
     /// In what form results are printed.
     pub form: Form,
+    /// Which way mail goes.
+    pub direction: Direction,
+}
+
+/// Which way mail goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Out: what is queued is sent.
+    Out,
+    /// In: the inbound transports are asked.
+    In,
+    /// Out, and then in.
+    Both,
 }
 
 /// What mail that is still owed means for the exit code.
@@ -76,6 +91,7 @@ pub enum Owed {
 pub fn run(session: &Session, options: &Options) -> Result<Exit> {
     let spool = session.spool()?;
     spool.verify()?;
+    let sources = sources(session, options)?;
     let orders = orders(session, options)?;
     let signals = Signals::listen(Hangup::Stops)?;
     let presence = spool.announce(Runner::Flush)?;
@@ -83,10 +99,20 @@ pub fn run(session: &Session, options: &Options) -> Result<Exit> {
         // Mail goes out all the same.
         say::problem(&format!("what is no longer needed could not be removed: {error}"));
     }
-    let (due, ends) = select(session, &spool, options)?;
+    let (due, ends) = match options.direction {
+        Direction::In => (Due::default(), Vec::new()),
+        Direction::Out | Direction::Both => select(session, &spool, options)?,
+    };
     let voices = Voices::new(session.voice, options.form, options.bar, due.len());
     let engine = session.engine(&spool, &signals, &voices);
-    let tally = engine.run(&due, &orders, &HashSet::new())?;
+    let tally = match orders {
+        Some(orders) => engine.run(&due, &orders, &HashSet::new())?,
+        None => Tally::default(),
+    };
+    let polled = poll::all(session, &engine, &sources, None)?;
+    if !watch_runs(&spool)? {
+        pending::file_all(&engine)?;
+    }
     drop(voices);
     drop(presence);
     if options.form == Form::Json {
@@ -109,7 +135,7 @@ pub fn run(session: &Session, options: &Options) -> Result<Exit> {
             tally.skipped
         ));
     }
-    if options.owed == Owed::IsFailure && still_queued(&spool)? {
+    if polled != Exit::Ok || (options.owed == Owed::IsFailure && still_queued(&spool)?) {
         return Ok(Exit::TryAgain);
     }
     if options.ids.is_empty() {
@@ -138,7 +164,30 @@ pub fn unconfigured(settings: &Settings) -> String {
     }
 }
 
-fn orders(session: &Session, options: &Options) -> Result<Orders> {
+/// The inbound transports that are asked.
+fn sources<'s>(session: &'s Session, options: &Options) -> Result<Vec<&'s Inbound>> {
+    match (options.direction, &options.transport) {
+        (Direction::Out, _) => Ok(Vec::new()),
+        (Direction::In, None) => poll::chosen(session, &[]),
+        (Direction::In, Some(name)) => poll::chosen(session, std::slice::from_ref(name)),
+        // Whatever goes one way only is passed over in the other.
+        (Direction::Both, name) => {
+            let wanted = |inbound: &&Inbound| name.as_ref().is_none_or(|name| inbound.name == *name);
+            Ok(session.settings.inbound.iter().filter(wanted).collect())
+        }
+    }
+}
+
+/// What is to be sent; `None` when nothing is.
+fn orders(session: &Session, options: &Options) -> Result<Option<Orders>> {
+    let only_inbound = |name: &String| session.settings.inbound.iter().any(|inbound| inbound.name == *name);
+    match (options.direction, &options.transport) {
+        (Direction::In, _) => return Ok(None),
+        (Direction::Both, Some(name)) if session.settings.transport(name).is_none() && only_inbound(name) => {
+            return Ok(None);
+        }
+        _ => {}
+    }
     let mut orders = Orders {
         to: options.to.clone(),
         force: options.force,
@@ -153,7 +202,7 @@ fn orders(session: &Session, options: &Options) -> Result<Orders> {
     if !options.ids.is_empty() && options.force == Force::No {
         orders.force = Force::Backoff;
     }
-    Ok(orders)
+    Ok(Some(orders))
 }
 
 /// The place of a transport that somebody named.
@@ -317,5 +366,10 @@ pub fn resume(session: &Session, name: &str) -> Result<Exit> {
 pub fn attempt_one(engine: &Engine<'_>, id: &QueueId, reach: lane::Reach) -> Result<Tally> {
     let Some((state @ (State::New | State::Cur), name)) = engine.spool.find(id)? else { return Ok(Tally::default()) };
     let orders = Orders { reach, ..Orders::all() };
-    engine.run(&Due::of([(state, name)]), &orders, &HashSet::new())
+    let tally = engine.run(&Due::of([(state, name)]), &orders, &HashSet::new())?;
+    if !watch_runs(engine.spool)? {
+        // A report on it may be among what waits.
+        pending::file_all(engine)?;
+    }
+    Ok(tally)
 }

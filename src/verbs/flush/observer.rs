@@ -1,5 +1,7 @@
 //! Whoever wants to know what a run does.
 
+use serde::Serialize;
+
 use crate::mail::address::Address;
 use crate::mail::history::RecipientState;
 use crate::mail::id::QueueId;
@@ -25,6 +27,33 @@ pub struct Handled {
     pub next: Option<Timestamp>,
 }
 
+/// A received message that was filed; texts are safe for a terminal.
+#[derive(Clone, Debug, Serialize)]
+pub struct NewMail {
+    /// Its queue id.
+    pub id: QueueId,
+    /// Where it is.
+    pub path: String,
+    /// The folder; empty for the inbox itself.
+    pub folder: String,
+    /// Its message class.
+    pub class: String,
+    /// What holds of it.
+    pub flags: Vec<&'static str>,
+    /// Whom it is from, by its header.
+    pub from: String,
+    /// Its subject.
+    pub subject: String,
+}
+
+impl NewMail {
+    /// One line about it.
+    pub fn sentence(&self) -> String {
+        let folder = if self.folder.is_empty() { "the inbox" } else { &self.folder };
+        format!("{}: new mail in {folder}, class {}, from {}: {}", self.id, self.class, self.from, self.subject)
+    }
+}
+
 /// What a run tells while it goes on, from any of its threads.
 pub trait Observer: Sync {
     /// A recipient was handled, and that is durable.
@@ -35,6 +64,12 @@ pub trait Observer: Sync {
     fn picked_up(&self, _id: &QueueId) {}
     /// A message is done with for this run.
     fn message_done(&self) {}
+    /// A received message was filed.
+    fn new_mail(&self, _news: &NewMail) {}
+    /// A hook dropped a received message.
+    fn dropped(&self, _id: &QueueId, _hook: &str) {}
+    /// Another system has reported on a recipient.
+    fn heard(&self, _handled: &Handled) {}
     /// A transport says how far it is.
     fn progress(&self, _transport: &str, _done: u64, _all: u64, _text: &str) {}
 }

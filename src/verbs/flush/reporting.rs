@@ -99,8 +99,11 @@ pub struct Written<'e> {
 
 /// Writes every report that is due on a message.
 pub fn write<'e>(engine: &Engine<'e>, message: &OpenMessage<'_>) -> Result<Vec<Written<'e>>> {
-    find_begun(engine, message)?;
     let now = engine.now();
+    if !message.owes_report(engine.settings, now) {
+        return Ok(Vec::new());
+    }
+    find_begun(engine, message)?;
     let history = message.history();
     let mut written = Vec::new();
     for (kind, places) in due(engine.settings, message.envelope(), &history, now) {
@@ -236,7 +239,7 @@ impl<'e> Writer<'_, 'e> {
             (ReportKind::Success, RecipientState::Relayed) => (Action::Relayed, Class::Success, Status::DONE),
             (ReportKind::Success, _) => (Action::Delivered, Class::Success, Status::DONE),
             (ReportKind::Delay, _) => (Action::Delayed, Class::Temporary, Status::TEMPORARY),
-            (ReportKind::Failure, _) => (Action::Failed, Class::Permanent, Status::UNKNOWN_FAILURE),
+            (ReportKind::Failure, _) => (Action::Failed, Class::Permanent, Status::FAILED),
         };
         // RFC 3464 section 2.3.4 lets a failure have a 4 as its first digit: it was tried for too long.
         let fits = |status: &Status| {

@@ -6,11 +6,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::mail::history::RecipientState;
+use crate::mail::id::QueueId;
 use crate::mail::status::Status;
 use crate::verbs::say;
 use crate::verbs::session::{Form, Voice};
 
-use super::observer::{Handled, Observer};
+use super::observer::{Handled, NewMail, Observer};
 
 /// Whether a bar shows how far a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,15 @@ impl Voices {
             bar.set_style(style);
         }
         Voices { voice, form, bar, counts }
+    }
+}
+
+impl Voices {
+    /// What only those want to know who want to know everything.
+    fn also(&self, text: &str) {
+        if self.voice == Voice::Verbose && self.form == Form::Text {
+            self.bar.suspend(|| drop(say::line(&mut say::output(), text)));
+        }
     }
 }
 
@@ -108,6 +118,18 @@ impl Observer for Voices {
 
     fn problem(&self, text: &str) {
         self.bar.suspend(|| say::problem(text));
+    }
+
+    fn new_mail(&self, news: &NewMail) {
+        self.also(&news.sentence());
+    }
+
+    fn dropped(&self, id: &QueueId, hook: &str) {
+        self.also(&format!("{id}: dropped by the hook {hook}"));
+    }
+
+    fn heard(&self, handled: &Handled) {
+        self.also(&sentence(handled));
     }
 
     fn message_done(&self) {

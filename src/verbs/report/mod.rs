@@ -3,6 +3,7 @@
 pub mod check;
 pub mod log;
 pub mod one;
+pub mod parse;
 pub mod queue;
 pub mod stats;
 pub mod status;
@@ -31,6 +32,8 @@ pub enum Subject {
     Stats,
     /// Whether everything is as it should be.
     Check(check::Probing),
+    /// What these messages say about others.
+    Parse(Vec<String>),
 }
 
 use anyhow::Result;
@@ -48,5 +51,6 @@ pub fn run(session: &Session, subject: &Subject, form: Form) -> Result<Exit> {
         Subject::Log { since, ids } => log::run(session, *since, ids, form),
         Subject::Stats => stats::run(session, form),
         Subject::Check(probing) => check::run(session, *probing, form),
+        Subject::Parse(files) => parse::run(session, files),
     }
 }

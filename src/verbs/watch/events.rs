@@ -16,10 +16,59 @@ use crate::spool::Spool;
 use crate::spool::listing::Entry;
 use crate::sys::clock::Clock;
 use crate::verbs::flush::Rest;
-use crate::verbs::flush::observer::{Handled, Observer};
+use crate::verbs::flush::observer::{Handled, NewMail, Observer};
 use crate::verbs::flush::voices::sentence;
 use crate::verbs::say;
 use crate::verbs::session::{Form, Voice};
+
+/// The kinds of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A message is looked at for the first time.
+    Queued,
+    /// A recipient has a message.
+    Sent,
+    /// A recipient is tried again later.
+    Deferred,
+    /// A recipient will not get a message.
+    Failed,
+    /// A received message was filed.
+    NewMail,
+    /// Something has changed, here or, as somebody reports, elsewhere.
+    Status,
+    /// Something is wrong.
+    Error,
+    /// The end.
+    Shutdown,
+}
+
+impl Event {
+    /// All kinds.
+    pub const ALL: [Event; 8] = [
+        Event::Queued,
+        Event::Sent,
+        Event::Deferred,
+        Event::Failed,
+        Event::NewMail,
+        Event::Status,
+        Event::Error,
+        Event::Shutdown,
+    ];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Event::Queued => "queued",
+            Event::Sent => "sent",
+            Event::Deferred => "deferred",
+            Event::Failed => "failed",
+            Event::NewMail => "newmail",
+            Event::Status => "status",
+            Event::Error => "error",
+            Event::Shutdown => "shutdown",
+        }
+    }
+}
 
 /// Prints events, from any thread.
 #[derive(Debug)]
@@ -27,6 +76,8 @@ pub struct Events {
     voice: Voice,
     form: Form,
     clock: Clock,
+    /// The events that are printed; empty for all.
+    wanted: Vec<Event>,
     seen: Mutex<Seen>,
 }
 
@@ -72,8 +123,8 @@ struct Shutdown {
 
 impl Events {
     /// Nothing seen yet.
-    pub fn new(voice: Voice, form: Form, clock: Clock) -> Events {
-        Events { voice, form, clock, seen: Mutex::default() }
+    pub fn new(voice: Voice, form: Form, clock: Clock, wanted: Vec<Event>) -> Events {
+        Events { voice, form, clock, wanted, seen: Mutex::default() }
     }
 
     fn now(&self) -> Timestamp {
@@ -85,7 +136,10 @@ impl Events {
     }
 
     /// Whoever reads this may be gone; delivering goes on.
-    fn print(&self, line: &impl Serialize, words: &str) {
+    fn print(&self, event: Event, line: &impl Serialize, words: &str) {
+        if !self.wanted.is_empty() && !self.wanted.contains(&event) {
+            return;
+        }
         let mut out = say::output();
         let printed = match self.form {
             Form::Json => say::json(&mut out, line),
@@ -95,9 +149,25 @@ impl Events {
         let _ = printed.and_then(|()| Ok(out.flush()?));
     }
 
+    fn recipient(&self, event: Event, handled: &Handled) {
+        let line = Line {
+            event: event.word(),
+            at: self.now(),
+            id: Some(handled.id.as_str()),
+            r#type: Some(handled.address.kind().as_str()),
+            address: Some(handled.address.text()),
+            transport: handled.transport.as_deref(),
+            state: Some(handled.state),
+            status: Some(handled.status),
+            text: Some(&handled.text),
+            next_attempt: handled.next,
+        };
+        self.print(event, &line, &sentence(handled));
+    }
+
     /// Something about the run itself.
     pub fn status(&self, text: &str) {
-        self.print(&Line { event: "status", at: self.now(), text: Some(text), ..Line::default() }, text);
+        self.print(Event::Status, &Line { event: "status", at: self.now(), text: Some(text), ..Line::default() }, text);
     }
 
     /// A file that is no message; told once.
@@ -128,7 +198,7 @@ impl Events {
     }
 
     /// The last line: why it ends, and what is left.
-    pub fn shutdown(&self, signal: i32, complete: bool, rest: &Rest) {
+    pub fn shutdown(&self, signal: i32, complete: bool, rest: &Rest, inbound: usize) {
         let reason = format!("signal {signal}");
         let next = rest.next.map_or(String::new(), |next| format!(", next attempt {next}"));
         let how = if complete { "" } else { "; hand-offs were cut short" };
@@ -139,49 +209,63 @@ impl Events {
             at: self.now(),
             reason,
             complete,
-            inbound: 0,
+            inbound,
             outbound: 0,
             queued: rest.messages,
             next_attempt: rest.next,
         };
-        self.print(&line, &words);
+        self.print(Event::Shutdown, &line, &words);
     }
 }
 
 impl Observer for Events {
     fn handled(&self, handled: &Handled) {
         let event = match handled.state {
-            RecipientState::Delivered | RecipientState::Relayed => "sent",
-            RecipientState::Failed => "failed",
-            RecipientState::Owed | RecipientState::Async => "deferred",
-            RecipientState::Cancelled | RecipientState::Read => "status",
+            RecipientState::Delivered | RecipientState::Relayed => Event::Sent,
+            RecipientState::Failed => Event::Failed,
+            RecipientState::Owed | RecipientState::Async => Event::Deferred,
+            RecipientState::Cancelled | RecipientState::Read => Event::Status,
         };
-        let line = Line {
-            event,
-            at: self.now(),
-            id: Some(handled.id.as_str()),
-            r#type: Some(handled.address.kind().as_str()),
-            address: Some(handled.address.text()),
-            transport: handled.transport.as_deref(),
-            state: Some(handled.state),
-            status: Some(handled.status),
-            text: Some(&handled.text),
-            next_attempt: handled.next,
-        };
-        self.print(&line, &sentence(handled));
+        self.recipient(event, handled);
     }
 
     fn problem(&self, text: &str) {
         if self.form == Form::Json {
-            self.print(&Line { event: "error", at: self.now(), text: Some(text), ..Line::default() }, text);
+            self.print(
+                Event::Error,
+                &Line { event: "error", at: self.now(), text: Some(text), ..Line::default() },
+                text,
+            );
         }
         say::problem(text);
+    }
+
+    fn new_mail(&self, news: &NewMail) {
+        #[derive(Serialize)]
+        struct Line<'a> {
+            event: &'static str,
+            at: Timestamp,
+            #[serde(flatten)]
+            news: &'a NewMail,
+        }
+        self.print(Event::NewMail, &Line { event: "newmail", at: self.now(), news }, &news.sentence());
+    }
+
+    fn dropped(&self, id: &QueueId, hook: &str) {
+        let text = format!("dropped by the hook {hook}");
+        let line =
+            Line { event: "status", at: self.now(), id: Some(id.as_str()), text: Some(&text), ..Line::default() };
+        self.print(Event::Status, &line, &format!("{id}: {text}"));
+    }
+
+    fn heard(&self, handled: &Handled) {
+        self.recipient(Event::Status, handled);
     }
 
     fn picked_up(&self, id: &QueueId) {
         if self.seen().queued.insert(id.clone()) {
             let line = Line { event: "queued", at: self.now(), id: Some(id.as_str()), ..Line::default() };
-            self.print(&line, &format!("{id}: queued"));
+            self.print(Event::Queued, &line, &format!("{id}: queued"));
         }
     }
 }

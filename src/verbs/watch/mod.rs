@@ -4,9 +4,11 @@
 //! and on a timer, is the truth. So a lost notification costs a minute, and no state is kept that could be wrong.
 
 pub mod events;
+pub mod inbound;
 pub mod wakeup;
 
 use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -24,8 +26,8 @@ use super::flush::observer::Observer;
 use super::flush::{Rest, unconfigured};
 use super::session::{Form, Session};
 use super::settings::{Settings, Source};
-use events::Events;
-use wakeup::{Reason, Wakeup};
+use events::{Event, Events};
+use wakeup::{Arrivals, Reason, Wakeup};
 
 /// What `watch` is asked to do.
 #[derive(Clone, Debug)]
@@ -34,6 +36,8 @@ pub struct Options {
     pub jobs: Option<usize>,
     /// In what form events are printed.
     pub form: Form,
+    /// The events that are printed; empty for all.
+    pub events: Vec<Event>,
 }
 
 /// How long it waits at most before it looks again, whatever it was told.
@@ -44,13 +48,52 @@ const SOON: Duration = Duration::from_millis(50);
 
 /// Delivers until told to stop. `reload` reads the configuration anew.
 pub fn run(session: &Session, options: &Options, reload: &dyn Fn() -> Result<Settings>) -> Result<Exit> {
-    let mut session = session.clone();
     let spool = session.spool()?;
     spool.verify()?;
     let signals = Signals::listen(Hangup::Reloads)?;
     let _presence = spool.announce(Runner::Watch)?;
-    let events = Events::new(session.voice, options.form, session.clock.clone());
-    let mut wakeup = Wakeup::new(&spool, config_file(&session.settings.source).as_deref(), &events)?;
+    let events = Events::new(session.voice, options.form, session.clock.clone(), options.events.clone());
+    let mut arrivals = Arrivals::new(&spool)?;
+    // What both threads go by; the outbound one reads the configuration anew.
+    let shared = Mutex::new(session.clone());
+    std::thread::scope(|scope| {
+        let (spool, signals, events, shared) = (&spool, &signals, &events, &shared);
+        let inbound = scope.spawn(move || inbound::work(shared, spool, signals, events, &mut arrivals));
+        let outbound = {
+            let _guard = Guard(signals);
+            outbound(session, options, reload, shared, spool, signals, events)
+        };
+        let whole = inbound.join().is_ok();
+        outbound?;
+        let rest = Rest::count(spool, session.now())?;
+        let complete = whole && !signals.abort_requested();
+        let received = spool.sorted(State::Received)?.len();
+        events.shutdown(signals.stop_requested().unwrap_or(0), complete, &rest, received);
+        Ok(if complete { Exit::Ok } else { Exit::Signal(signals.stop_requested().unwrap_or(0)) })
+    })
+}
+
+/// However the outbound side ends, the inbound side must not go on without it.
+struct Guard<'s>(&'s Signals);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.0.stop_ourselves();
+    }
+}
+
+/// The outbound side, until we are told to stop.
+fn outbound(
+    session: &Session,
+    options: &Options,
+    reload: &dyn Fn() -> Result<Settings>,
+    shared: &Mutex<Session>,
+    spool: &Spool,
+    signals: &Signals,
+    events: &Events,
+) -> Result<()> {
+    let mut session = session.clone();
+    let mut wakeup = Wakeup::new(spool, config_file(&session.settings.source).as_deref(), events)?;
     let mut watch = Watch {
         parked: HashSet::new(),
         gates: Vec::new(),
@@ -62,26 +105,23 @@ pub fn run(session: &Session, options: &Options, reload: &dyn Fn() -> Result<Set
     loop {
         let asked = signals.take_reload();
         if asked || reason == Reason::Reload {
-            watch.reload(&mut session, &spool, &events, reload);
+            watch.reload(&mut session, spool, events, reload);
+            *shared.lock().unwrap_or_else(PoisonError::into_inner) = session.clone();
             wakeup.follow_config(config_file(&session.settings.source).as_deref());
         }
         // A pass that fails, on a full disk or for a state file that was damaged, is told, and tried again.
-        let wait = watch.pass(&session, &spool, &signals, &events, options, reason).unwrap_or_else(|error| {
+        let wait = watch.pass(&session, spool, signals, events, options, reason).unwrap_or_else(|error| {
             events.problem(&format!("{error:#}"));
             LOOK_AGAIN
         });
         if signals.stop_requested().is_some() {
-            break;
+            return Ok(());
         }
-        reason = wakeup.wait(&signals, wait, &spool, &events)?;
+        reason = wakeup.wait(signals, wait, spool, events)?;
         if signals.stop_requested().is_some() {
-            break;
+            return Ok(());
         }
     }
-    let rest = Rest::count(&spool, session.now())?;
-    let complete = !signals.abort_requested();
-    events.shutdown(signals.stop_requested().unwrap_or(0), complete, &rest);
-    Ok(if complete { Exit::Ok } else { Exit::Signal(signals.stop_requested().unwrap_or(0)) })
 }
 
 fn config_file(source: &Source) -> Option<std::path::PathBuf> {

@@ -1,6 +1,6 @@
 //! What ends a wait: new mail, a signal, a changed file, or time. The only home of `notify`.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use anyhow::Result;
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use crate::spool::Spool;
+use crate::spool::{Spool, State};
 use crate::sys::ready::{self, Bell};
 use crate::sys::signals::Signals;
 use crate::verbs::flush::observer::Observer;
@@ -124,6 +124,42 @@ impl Wakeup {
             return Ok(Reason::Spool);
         }
         Ok(Reason::Timer)
+    }
+}
+
+/// Hears of received mail.
+pub struct Arrivals {
+    bell: Arc<Bell>,
+    /// Listens for as long as it lives; without it the timer does alone what it does anyway.
+    #[expect(dead_code, reason = "dropping it would end the listening")]
+    watcher: Option<RecommendedWatcher>,
+}
+
+impl Arrivals {
+    /// Listens to where received mail lies.
+    pub fn new(spool: &Spool) -> Result<Arrivals> {
+        let bell = Arc::new(Bell::new()?);
+        let ringer = Arc::clone(&bell);
+        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            if event.as_ref().map_or(true, |event| event.need_rescan() || is_written(event)) {
+                ringer.ring();
+            }
+        });
+        let watcher = watcher.ok().and_then(|mut watcher| {
+            watcher.watch(&spool.path_of_state(State::Received), RecursiveMode::NonRecursive).ok()?;
+            Some(watcher)
+        });
+        Ok(Arrivals { bell, watcher })
+    }
+
+    /// Readable when something came.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.bell.fd().as_fd()
+    }
+
+    /// That was heard.
+    pub fn silence(&mut self) {
+        self.bell.silence();
     }
 }
 

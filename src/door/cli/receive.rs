@@ -1,0 +1,44 @@
+//! The arguments of `receive`.
+
+use anyhow::Result;
+
+use crate::mail::address::{Address, Sender};
+use crate::verbs::exit::Exit;
+use crate::verbs::receive::{self, Options, poll};
+use crate::verbs::session::Session;
+
+use super::enqueue::bad_address;
+
+/// Take mail in and file it in the store: one message from standard input, or what the inbound transports have.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The mailbox that the message is for; yours, if it is not given.
+    #[arg(long = "to", value_name = "MAILBOX", allow_hyphen_values = true)]
+    to: Option<String>,
+    /// The envelope sender; '' is the null sender.
+    #[arg(short = 'f', long = "from", value_name = "SENDER", allow_hyphen_values = true)]
+    sender: Option<String>,
+    /// Ask the inbound transports for mail.
+    #[arg(long, conflicts_with_all = ["to", "sender"])]
+    poll: bool,
+    /// Only these inbound transports.
+    #[arg(value_name = "NAME", requires = "poll")]
+    names: Vec<String>,
+    /// Messages from each of them at most.
+    #[arg(long, value_name = "N", requires = "poll", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    /// Print JSON Lines.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Checks the arguments and runs the verb.
+pub fn run(args: Args, session: &Session) -> Result<Exit> {
+    let form = super::verbs::form(args.json);
+    if args.poll {
+        return poll::run(session, &args.names, args.limit.map(|limit| limit as usize), form);
+    }
+    let mailbox = args.to.as_deref().map(|text| Address::parse(text).map_err(|error| bad_address("--to", text, error)));
+    let sender = args.sender.as_deref().map(|text| Sender::parse(text).map_err(|error| bad_address("-f", text, error)));
+    receive::run(session, &Options { mailbox: mailbox.transpose()?, sender: sender.transpose()?, form })
+}

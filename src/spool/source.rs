@@ -1,0 +1,85 @@
+//! What is known of an inbound transport between runs: when it was asked, and which messages are safe here of which it
+//! may not know that.
+
+use serde::{Deserialize, Serialize};
+
+use crate::mail::id::QueueId;
+use crate::mail::time::Timestamp;
+use crate::sys::error::PathError;
+
+use super::Spool;
+use super::error::SpoolError;
+use super::gate::Resource;
+
+/// The state of one inbound transport.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceState {
+    /// When it was last asked to the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub polled: Option<Timestamp>,
+    /// Why that failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+    /// Messages that were filed before the source was told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unacknowledged: Vec<Unacknowledged>,
+}
+
+/// A message that may come again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unacknowledged {
+    /// The source's name for it, if it gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// A hash of its bytes.
+    pub hash: String,
+    /// Our name for it.
+    pub id: QueueId,
+    /// When it was filed.
+    pub at: Timestamp,
+}
+
+/// How long such a message is remembered: longer than mail systems keep what nobody takes.
+const REMEMBERED: u64 = 60 * 86_400;
+
+impl SourceState {
+    /// True when this message was filed before.
+    pub fn knows(&self, reference: Option<&str>, hash: &str) -> bool {
+        self.unacknowledged.iter().any(|known| known.reference.as_deref() == reference && known.hash == hash)
+    }
+
+    /// Remembers a message, and forgets those that are too old to come again.
+    pub fn remember(&mut self, message: Unacknowledged) {
+        self.unacknowledged.retain(|known| message.at.since(known.at).as_secs() < REMEMBERED);
+        if !self.knows(message.reference.as_deref(), &message.hash) {
+            self.unacknowledged.push(message);
+        }
+    }
+
+    /// The source knows that the message is safe.
+    pub fn forget(&mut self, reference: Option<&str>, hash: &str) {
+        self.unacknowledged.retain(|known| known.reference.as_deref() != reference || known.hash != hash);
+    }
+}
+
+impl Spool {
+    /// What is known of an inbound transport.
+    pub fn source(&self, inbound: &str) -> Result<SourceState, SpoolError> {
+        self.state_file(&file_name(inbound))
+    }
+
+    /// Changes what is known of an inbound transport, one run at a time.
+    pub fn change_source(&self, inbound: &str, change: impl FnOnce(&mut SourceState)) -> Result<(), SpoolError> {
+        self.change_state_file(&file_name(inbound), change)
+    }
+
+    /// The right to ask an inbound transport; `None` while another run does.
+    pub fn take_source(&self, inbound: &str) -> Result<Option<Resource>, PathError> {
+        self.take(&format!("inbound.{inbound}.lock"))
+    }
+}
+
+/// No transport is called so: their names have no dot.
+fn file_name(inbound: &str) -> String {
+    format!("inbound.{inbound}.json")
+}

@@ -1,0 +1,65 @@
+//! Filing what was received and is not filed yet, whoever received it.
+
+use anyhow::Result;
+
+use crate::mail::file_name::FileName;
+use crate::mail::id::QueueId;
+use crate::spool::State;
+use crate::spool::claim::Taken;
+use crate::verbs::flush::engine::Engine;
+
+use super::filing::{self, Filed, Source};
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Messages in the store.
+    pub filed: usize,
+    /// Messages that stay where they are.
+    pub left: usize,
+}
+
+/// Files everything that waits, oldest first, until we are told to stop.
+pub fn file_all(engine: &Engine<'_>) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    for name in engine.spool.sorted(State::Received)? {
+        if engine.signals.stop_requested().is_some() {
+            outcome.left += 1;
+            continue;
+        }
+        match one(engine, &name) {
+            Ok(true) => outcome.filed += 1,
+            Ok(false) => outcome.left += 1,
+            Err(error) => {
+                outcome.left += 1;
+                engine.observer.problem(&format!("{}: {error:#}; it stays in the spool", name.id));
+            }
+        }
+    }
+    Ok(outcome)
+}
+
+/// Files one message, if nobody else is about it.
+pub fn file_one(engine: &Engine<'_>, id: &QueueId) -> Result<bool> {
+    match engine.spool.find_received(id)? {
+        Some(name) => one(engine, &name),
+        None => Ok(true),
+    }
+}
+
+fn one(engine: &Engine<'_>, name: &FileName) -> Result<bool> {
+    match engine.spool.claim(State::Received, name)? {
+        Taken::Claimed(claim) => Ok(filing::file(engine, *claim, Source::MayNotKnow)? != Filed::NotNow),
+        Taken::Gone => Ok(true),
+        Taken::Busy => Ok(false),
+        Taken::Stray(reason) => {
+            let path = engine.spool.path_of_message(State::Received, name);
+            engine.observer.problem(&format!("{} {reason}; it is left alone", path.display()));
+            Ok(false)
+        }
+        Taken::SetAside(reason) => {
+            engine.observer.problem(&format!("{} was moved to corrupt: {reason}", name.id));
+            Ok(true)
+        }
+    }
+}

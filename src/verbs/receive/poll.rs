@@ -1,0 +1,289 @@
+//! `receive --poll`: ask the inbound transports for mail, one message a run of their fetch command, until nothing is
+//! left. A source is told that a message is safe only once it is; a message that comes again, for its source was not
+//! told or did not listen, is known by its reference and its bytes.
+
+use std::fs::File;
+use std::hash::{DefaultHasher, Hasher};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::agents::inbound::{Fetched, Inbound};
+use crate::mail::address::Address;
+use crate::mail::envelope::Source;
+use crate::mail::header::{Header, Supply};
+use crate::spool::State;
+use crate::spool::claim::{Claim, Taken};
+use crate::spool::draft::Placed;
+use crate::spool::listing::Entry;
+use crate::spool::queue_file::QueueFile;
+use crate::sys::dir::{self, Dir};
+use crate::sys::signals::{Hangup, Signals};
+use crate::verbs::enqueue::HeaderUse;
+use crate::verbs::enqueue::intake;
+use crate::verbs::exit::{Exit, over_all, refuse};
+use crate::verbs::flush::engine::Engine;
+use crate::verbs::flush::lane::Reach;
+use crate::verbs::session::{Form, Session};
+use crate::verbs::{enqueue, say};
+
+use super::filing;
+use super::voice::Voice;
+use super::{envelope, own_mailbox, pending, sender_of, take_in};
+
+/// What came of asking one source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Polled {
+    /// It has nothing more for us.
+    Emptied,
+    /// It has more, and was left: as many as wanted were taken, or we were told to stop.
+    Left,
+    /// Another run is asking it.
+    Busy,
+    /// It does not work: why.
+    Failed(String),
+}
+
+/// Asks these inbound transports, or all.
+pub fn run(session: &Session, names: &[String], limit: Option<usize>, form: Form) -> Result<Exit> {
+    let sources = chosen(session, names)?;
+    let spool = session.spool()?;
+    enqueue::check_room(session, &spool)?;
+    let signals = Signals::listen(Hangup::Stops)?;
+    let voice = Voice::new(session.voice, form);
+    let engine = session.engine(&spool, &signals, &voice);
+    let end = all(session, &engine, &sources, limit)?;
+    pending::file_all(&engine)?;
+    if let Some(signal) = signals.stop_requested() {
+        return refuse(
+            Exit::Signal(signal),
+            format!("stopped by signal {signal}; what was not fetched stays where it is"),
+        );
+    }
+    Ok(end)
+}
+
+/// The inbound transports of these names; all without a name.
+pub fn chosen<'s>(session: &'s Session, names: &[String]) -> Result<Vec<&'s Inbound>> {
+    let known = &session.settings.inbound;
+    if known.is_empty() {
+        return refuse(Exit::Config, "no inbound transport is configured; mspool.conf(5) tells how");
+    }
+    if names.is_empty() {
+        return Ok(known.iter().collect());
+    }
+    let find = |name: &String| match known.iter().find(|inbound| inbound.name == *name) {
+        Some(inbound) => Ok(inbound),
+        None if session.settings.transport(name).is_some() => {
+            refuse(Exit::Unavailable, format!("transport {name} only sends; it has no [inbound.{name}]"))
+        }
+        None => {
+            let names: Vec<&str> = known.iter().map(|inbound| inbound.name.as_str()).collect();
+            refuse(Exit::Usage, format!("there is no inbound transport {name:?}; configured: {}", names.join(", ")))
+        }
+    };
+    names.iter().map(find).collect()
+}
+
+/// Asks several sources, and goes on after one that does not work.
+pub fn all(session: &Session, engine: &Engine<'_>, sources: &[&Inbound], limit: Option<usize>) -> Result<Exit> {
+    let mut ends = Vec::new();
+    for inbound in sources {
+        if engine.signals.stop_requested().is_some() {
+            break;
+        }
+        ends.push(match one(session, engine, inbound, limit)? {
+            Polled::Emptied | Polled::Left => Exit::Ok,
+            Polled::Busy => {
+                say::problem(&format!("inbound {}: another run is asking it", inbound.name));
+                Exit::TryAgain
+            }
+            Polled::Failed(text) => {
+                say::problem(&format!("inbound {}: {text}", inbound.name));
+                Exit::TryAgain
+            }
+        });
+    }
+    Ok(over_all(&ends))
+}
+
+/// Asks one source until it has nothing left, and notes how that went.
+pub fn one(session: &Session, engine: &Engine<'_>, inbound: &Inbound, limit: Option<usize>) -> Result<Polled> {
+    if session.reach == Reach::Offline {
+        return Ok(Polled::Left);
+    }
+    let Some(_turn) = engine.spool.take_source(&inbound.name)? else { return Ok(Polled::Busy) };
+    let mut poll = Poll { session, engine, inbound, last: None };
+    let mut polled = Polled::Left;
+    for _ in 0..limit.unwrap_or(usize::MAX) {
+        if engine.signals.stop_requested().is_some() {
+            break;
+        }
+        match poll.fetch() {
+            Ok(None) => {}
+            Ok(Some(end)) => {
+                polled = end;
+                break;
+            }
+            Err(error) => {
+                polled = Polled::Failed(format!("{error:#}"));
+                break;
+            }
+        }
+    }
+    let trouble = if let Polled::Failed(text) = &polled { Some(text.clone()) } else { None };
+    engine.spool.change_source(&inbound.name, |state| {
+        (state.polled, state.trouble) = (Some(engine.now()), trouble);
+    })?;
+    Ok(polled)
+}
+
+struct Poll<'p, 'e> {
+    session: &'p Session,
+    engine: &'p Engine<'e>,
+    inbound: &'p Inbound,
+    /// The last message of this run.
+    last: Option<(Option<String>, String)>,
+}
+
+impl Poll<'_, '_> {
+    /// One run of the fetch command; `None` when there may be more.
+    fn fetch(&mut self) -> Result<Option<Polled>> {
+        let (engine, inbound) = (self.engine, self.inbound);
+        let limit = self.session.settings.queue.message_limit;
+        let mailbox = match &inbound.mailbox {
+            Some(text) => Address::parse(text)?,
+            None => own_mailbox(self.session)?,
+        };
+        // The envelope goes before the message and tells what is known only behind it: so the message waits outside.
+        let id = self.session.mint.next(self.session.clock.now());
+        let work = engine.spool.work(&id, &inbound.name, 0)?;
+        let mut incoming = Incoming::begin(work.path(), limit)?;
+        let fetched = inbound.fetch(engine.spool.path(), engine.signals, &mut |piece| incoming.take(piece));
+        let reference = match fetched {
+            Fetched::Message(reference) => reference,
+            Fetched::Nothing => return Ok(Some(Polled::Emptied)),
+            Fetched::Failed(text) => return Ok(Some(Polled::Failed(text))),
+            Fetched::Interrupted => return Ok(Some(Polled::Left)),
+        };
+        let hash = incoming.hash();
+        let mut file = incoming.rewound()?;
+        let head = intake::head(&mut file, HeaderUse::None)?;
+        let header = Header::scan(&head.bytes, Supply::End);
+        let source = Source { inbound: inbound.name.clone(), reference: reference.clone() };
+        let sender = sender_of(&head, header.as_ref());
+        if self.last.replace((reference.clone(), hash.clone())) == Some((reference.clone(), hash.clone())) {
+            let text = "it gives the same message again though it was told that it is safe here; it is left for now";
+            return Ok(Some(Polled::Failed(text.to_owned())));
+        }
+        if self.is_known(reference.as_deref(), &hash)? {
+            return self.acknowledge(reference.as_deref(), &hash, "known").map(|_| None);
+        }
+        let envelope = envelope(self.session, mailbox, sender, 0, Some(source));
+        let draft = take_in(self.session, engine.spool, &envelope, &head, &mut file)?;
+        Placed::commit(vec![draft.place(State::Received, None)?])?;
+        // Safe: from here on the source may forget it.
+        let claim = match engine.spool.find_received(&envelope.id)? {
+            Some(name) => engine.spool.claim(State::Received, &name)?,
+            None => Taken::Gone,
+        };
+        let known = self.acknowledge(reference.as_deref(), &hash, envelope.id.as_str())?;
+        if let Taken::Claimed(claim) = claim {
+            self.file(*claim, known)?;
+        }
+        Ok(None)
+    }
+
+    fn file(&self, claim: Claim<'_>, known: filing::Source) -> Result<()> {
+        let id = claim.message().envelope.id.clone();
+        if let Err(error) = filing::file(self.engine, claim, known) {
+            self.engine.observer.problem(&format!("{id}: {error:#}; it stays in the spool"));
+        }
+        Ok(())
+    }
+
+    /// Tells the source. One that cannot be told will give the message again, which is no reason to stop.
+    fn acknowledge(&self, reference: Option<&str>, hash: &str, id: &str) -> Result<filing::Source> {
+        let (engine, inbound) = (self.engine, self.inbound);
+        match inbound.acknowledge(reference.unwrap_or_default(), id, engine.spool.path(), engine.signals) {
+            Ok(()) => {
+                engine.spool.change_source(&inbound.name, |state| state.forget(reference, hash))?;
+                Ok(filing::Source::Knows)
+            }
+            Err(text) => {
+                let problem =
+                    format!("inbound {}: the message is safe, but ack {text}; it may come again", inbound.name);
+                engine.observer.problem(&problem);
+                Ok(filing::Source::MayNotKnow)
+            }
+        }
+    }
+
+    /// True when this message is here already: filed and not acknowledged, or not even filed.
+    fn is_known(&self, reference: Option<&str>, hash: &str) -> Result<bool> {
+        let spool = self.engine.spool;
+        if spool.source(&self.inbound.name)?.knows(reference, hash) {
+            return Ok(true);
+        }
+        for entry in spool.entries(State::Received)? {
+            let Entry::Message(name) = entry? else { continue };
+            let Ok(message) = spool.read(State::Received, &name) else { continue };
+            let Some(source) = &message.envelope.source else { continue };
+            let same = source.inbound == self.inbound.name && source.reference.as_deref() == reference;
+            if same && self::hash(&message)? == hash {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// A message that is being fetched.
+struct Incoming {
+    file: File,
+    hasher: DefaultHasher,
+    room: u64,
+}
+
+impl Incoming {
+    fn begin(work: &Path, limit: u64) -> Result<Incoming> {
+        let file = Dir::open(work)?.create_new("message")?;
+        Ok(Incoming { file, hasher: DefaultHasher::new(), room: limit })
+    }
+
+    fn take(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.room = self
+            .room
+            .checked_sub(piece.len() as u64)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::FileTooLarge, "the message is larger than message_limit"))?;
+        self.hasher.write(piece);
+        self.file.write_all(piece)
+    }
+
+    fn hash(&self) -> String {
+        format!("{:016x}", self.hasher.finish())
+    }
+
+    /// The message as a file that stands at its first byte.
+    fn rewound(mut self) -> Result<File> {
+        self.file.seek(SeekFrom::Start(0))?;
+        Ok(self.file)
+    }
+}
+
+/// A hash of a message's bytes.
+pub(super) fn hash(message: &QueueFile) -> Result<String> {
+    let mut hasher = DefaultHasher::new();
+    let mut buffer = vec![0; 64 << 10];
+    let mut at = message.body_at;
+    loop {
+        let count = dir::read_at(message.file().as_fd(), &mut buffer, at)?;
+        if count == 0 {
+            return Ok(format!("{:016x}", hasher.finish()));
+        }
+        hasher.write(&buffer[..count]);
+        at += count as u64;
+    }
+}

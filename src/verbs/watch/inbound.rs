@@ -1,0 +1,70 @@
+//! The inbound side of `watch`, in a thread of its own: no slow delivery keeps received mail from the store, and no slow
+//! source keeps mail from going out.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::mail::time::Timestamp;
+use crate::spool::Spool;
+use crate::sys::ready;
+use crate::sys::signals::Signals;
+use crate::verbs::flush::lane::Reach;
+use crate::verbs::flush::observer::Observer;
+use crate::verbs::receive::{pending, poll};
+use crate::verbs::session::Session;
+
+use super::events::Events;
+use super::wakeup::Arrivals;
+
+/// How long it waits at most before it looks again, whatever it was told.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// Files what is received and asks the sources on time, until we are told to stop. `session` is looked at anew each
+/// time, for the configuration may have been read anew.
+pub fn work(session: &Mutex<Session>, spool: &Spool, signals: &Signals, events: &Events, arrivals: &mut Arrivals) {
+    while signals.stop_requested().is_none() {
+        let session = session.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let wait = pass(&session, spool, signals, events).unwrap_or_else(|error| {
+            events.problem(&format!("{error:#}"));
+            LOOK_AGAIN
+        });
+        if signals.stop_requested().is_some() {
+            return;
+        }
+        let fds = [signals.stop_fd(), arrivals.fd()];
+        // Should waiting fail, the next look comes at once, and then the one after it.
+        let _ = ready::readable(&fds, Some(wait));
+        arrivals.silence();
+    }
+}
+
+/// One look at everything; says how long to wait for the next.
+fn pass(session: &Session, spool: &Spool, signals: &Signals, events: &Events) -> Result<Duration> {
+    let engine = session.engine(spool, signals, events);
+    pending::file_all(&engine)?;
+    let mut wait = LOOK_AGAIN;
+    if session.reach == Reach::Offline {
+        return Ok(wait);
+    }
+    for inbound in &session.settings.inbound {
+        let state = spool.source(&inbound.name)?;
+        let now = session.now();
+        // A time from the future comes from a clock that was wrong: it must not stop polling for years.
+        let last = state.polled.filter(|polled| *polled <= now);
+        let next = last.map_or(Timestamp::default(), |polled| polled.after(inbound.every));
+        if next <= now && signals.stop_requested().is_none() {
+            if let poll::Polled::Failed(text) = poll::one(session, &engine, inbound, None)?
+                && state.trouble.as_ref() != Some(&text)
+            {
+                // Told once, not every few minutes for as long as a source is away.
+                events.problem(&format!("inbound {}: {text}", inbound.name));
+            }
+            wait = wait.min(inbound.every);
+        } else {
+            wait = wait.min(next.since(now)).max(Duration::from_millis(10));
+        }
+    }
+    Ok(wait)
+}
