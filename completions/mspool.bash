@@ -37,11 +37,17 @@ _mspool() {
             mspool,init)
                 cmd="mspool__subcmd__init"
                 ;;
+            mspool,receive)
+                cmd="mspool__subcmd__receive"
+                ;;
             mspool,release)
                 cmd="mspool__subcmd__release"
                 ;;
             mspool,report)
                 cmd="mspool__subcmd__report"
+                ;;
+            mspool,resend)
+                cmd="mspool__subcmd__resend"
                 ;;
             mspool,watch)
                 cmd="mspool__subcmd__watch"
@@ -67,11 +73,17 @@ _mspool() {
             mspool__subcmd__help,init)
                 cmd="mspool__subcmd__help__subcmd__init"
                 ;;
+            mspool__subcmd__help,receive)
+                cmd="mspool__subcmd__help__subcmd__receive"
+                ;;
             mspool__subcmd__help,release)
                 cmd="mspool__subcmd__help__subcmd__release"
                 ;;
             mspool__subcmd__help,report)
                 cmd="mspool__subcmd__help__subcmd__report"
+                ;;
+            mspool__subcmd__help,resend)
+                cmd="mspool__subcmd__help__subcmd__resend"
                 ;;
             mspool__subcmd__help,watch)
                 cmd="mspool__subcmd__help__subcmd__watch"
@@ -87,6 +99,9 @@ _mspool() {
                 ;;
             mspool__subcmd__report,log)
                 cmd="mspool__subcmd__report__subcmd__log"
+                ;;
+            mspool__subcmd__report,parse)
+                cmd="mspool__subcmd__report__subcmd__parse"
                 ;;
             mspool__subcmd__report,stats)
                 cmd="mspool__subcmd__report__subcmd__stats"
@@ -109,6 +124,9 @@ _mspool() {
             mspool__subcmd__report__subcmd__help,log)
                 cmd="mspool__subcmd__report__subcmd__help__subcmd__log"
                 ;;
+            mspool__subcmd__report__subcmd__help,parse)
+                cmd="mspool__subcmd__report__subcmd__help__subcmd__parse"
+                ;;
             mspool__subcmd__report__subcmd__help,stats)
                 cmd="mspool__subcmd__report__subcmd__help__subcmd__stats"
                 ;;
@@ -125,7 +143,7 @@ _mspool() {
 
     case "${cmd}" in
         mspool)
-            opts="-q -v -h -V --spool --config --offline --quiet --verbose --help --version enqueue flush report watch cancel hold release init completions help"
+            opts="-q -v -h -V --spool --config --offline --quiet --verbose --help --version enqueue flush receive report watch cancel hold release resend init completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -191,7 +209,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__enqueue)
-            opts="-q -v -f -t -h --spool --config --offline --quiet --verbose --from --read-recipients --to --not-before --delay --deliver-by --notify --ret --envid --report-to --priority --sent --keep --delete --hold --transport --now --wait --mbox --maildir --dry-run --json --help"
+            opts="-q -v -f -t -h --spool --config --offline --quiet --verbose --from --read-recipients --to --not-before --delay --deliver-by --notify --rcpt-notify --orcpt --mdn-to --ret --envid --report-to --priority --sent --keep --delete --hold --transport --now --wait --mbox --maildir --dry-run --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -230,6 +248,18 @@ _mspool() {
                     return 0
                     ;;
                 --notify)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rcpt-notify)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --orcpt)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mdn-to)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -273,7 +303,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__flush)
-            opts="-q -v -h --spool --config --offline --quiet --verbose --transport --to --out --force --jobs --limit --dry-run --strict --progress --json --pause --for --reason --resume --help"
+            opts="-q -v -h --spool --config --offline --quiet --verbose --transport --to --out --in --both --force --jobs --limit --dry-run --strict --progress --json --pause --for --reason --resume --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -327,7 +357,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__help)
-            opts="enqueue flush report watch cancel hold release init completions help"
+            opts="enqueue flush receive report watch cancel hold release resend init completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -438,6 +468,20 @@ _mspool() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        mspool__subcmd__help__subcmd__receive)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         mspool__subcmd__help__subcmd__release)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -453,6 +497,20 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__help__subcmd__report)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mspool__subcmd__help__subcmd__resend)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -524,6 +582,48 @@ _mspool() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        mspool__subcmd__receive)
+            opts="-q -v -f -h --spool --config --offline --quiet --verbose --to --from --poll --in-place --limit --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --spool)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --in-place)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         mspool__subcmd__release)
             opts="-q -v -h --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -547,7 +647,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__report)
-            opts="-q -v -h --spool --config --offline --quiet --verbose --json --help status types log stats check complete help"
+            opts="-q -v -h --spool --config --offline --quiet --verbose --json --help status types log stats check parse complete help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -621,7 +721,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__report__subcmd__help)
-            opts="status types log stats check complete help"
+            opts="status types log stats check parse complete help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -677,6 +777,20 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__report__subcmd__help__subcmd__log)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mspool__subcmd__report__subcmd__help__subcmd__parse)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -758,6 +872,28 @@ _mspool() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        mspool__subcmd__report__subcmd__parse)
+            opts="-q -v -h --spool --config --offline --quiet --verbose --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --spool)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         mspool__subcmd__report__subcmd__stats)
             opts="-q -v -h --spool --config --offline --quiet --verbose --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -824,8 +960,50 @@ _mspool() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        mspool__subcmd__resend)
+            opts="-q -v -f -h --spool --config --offline --quiet --verbose --only --add --replace --from --again --dry-run --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --spool)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --only)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --add)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --replace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         mspool__subcmd__watch)
-            opts="-q -v -h --spool --config --offline --quiet --verbose --jobs --json --help"
+            opts="-q -v -h --spool --config --offline --quiet --verbose --jobs --events --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -841,6 +1019,10 @@ _mspool() {
                     ;;
                 --jobs)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --events)
+                    COMPREPLY=($(compgen -W "queued sent deferred failed newmail status error shutdown" -- "${cur}"))
                     return 0
                     ;;
                 *)

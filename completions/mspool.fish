@@ -33,11 +33,13 @@ complete -c mspool -n "__fish_mspool_needs_command" -s h -l help -d 'Print help'
 complete -c mspool -n "__fish_mspool_needs_command" -s V -l version -d 'Print version'
 complete -c mspool -n "__fish_mspool_needs_command" -f -a "enqueue" -d 'Take a message from standard input and print its id once it is safe'
 complete -c mspool -n "__fish_mspool_needs_command" -f -a "flush" -d 'Attempt what is due, and end'
+complete -c mspool -n "__fish_mspool_needs_command" -f -a "receive" -d 'Take mail in and file it in the store: one message from standard input, or what the inbound transports have'
 complete -c mspool -n "__fish_mspool_needs_command" -f -a "report" -d 'Show what is in the spool'
 complete -c mspool -n "__fish_mspool_needs_command" -f -a "watch" -d 'Deliver as mail arrives and as attempts fall due, until told to stop'
 complete -c mspool -n "__fish_mspool_needs_command" -f -a "cancel" -d 'Take messages out of the queue'
 complete -c mspool -n "__fish_mspool_needs_command" -f -a "hold" -d 'Set messages aside'
 complete -c mspool -n "__fish_mspool_needs_command" -f -a "release" -d 'Let held messages go on'
+complete -c mspool -n "__fish_mspool_needs_command" -f -a "resend" -d 'Send a message again, unchanged, to just those whom it did not reach'
 complete -c mspool -n "__fish_mspool_needs_command" -f -a "init" -d 'Write a commented configuration to start from'
 complete -c mspool -n "__fish_mspool_needs_command" -f -a "completions" -d 'Print shell completions'
 complete -c mspool -n "__fish_mspool_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -49,6 +51,9 @@ complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l not-before -d 
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l delay -d 'Do not attempt for so long; wins over --not-before' -r
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l deliver-by -d 'Give up at this time' -r
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l notify -d 'When to report: never, or a list of success, failure, delay' -r
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l rcpt-notify -d 'When to report on one recipient, if not as on the others' -r
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l orcpt -d 'The address of a recipient as the sender wrote it, for reports' -r
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l mdn-to -d 'Ask readers to tell this address that they have read it' -r
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l ret -d 'How much of the message a report carries' -r -f -a "full\t'All of it'
 hdrs\t'Its header'"
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l envid -d 'Your own name for the message, for reports' -r
@@ -86,26 +91,41 @@ complete -c mspool -n "__fish_mspool_using_subcommand flush" -l offline -d 'Use 
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -s q -l quiet -d 'Print errors only'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -s v -l verbose -d 'Print everything that is done'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l out -d 'Send mail out; what flush does anyway'
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -l in -d 'Fetch mail instead: ask the inbound transports'
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -l both -d 'Send mail out, then fetch mail'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l force -d 'Ignore back-off and breakers; never hold, not-before or deliver-by'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l dry-run -d 'Do nothing; say what would be done, and why'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l strict -d 'Exit with 75 when mail is still queued'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l progress -d 'Show a progress bar wherever the output goes'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -s h -l help -d 'Print help'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check complete help" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check complete help" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check complete help" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check complete help" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check complete help" -s v -l verbose -d 'Print everything that is done'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check complete help" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check complete help" -s h -l help -d 'Print help'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check complete help" -a "status" -d 'The transports and the runner'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check complete help" -a "types" -d 'The address types, and who takes them'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check complete help" -a "log" -d 'What happened, oldest first'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check complete help" -a "stats" -d 'Counts by state, domain and age'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check complete help" -a "check" -d 'Whether everything is as it should be'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check complete help" -a "complete" -d 'Give the result of a hand-off whose result was to come later'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check complete help" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -l spool -d 'The spool\'s directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -l config -d 'The configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -l to -d 'The mailbox that the message is for; yours, if it is not given' -r
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -s f -l from -d 'The envelope sender; \'\' is the null sender' -r
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -l in-place -d 'Run hooks and notices for mail that another program has put into this Maildir' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -l limit -d 'Messages from each of them at most' -r
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -l offline -d 'Use nothing that reaches beyond this machine'
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -s q -l quiet -d 'Print errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -s v -l verbose -d 'Print everything that is done'
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -l poll -d 'Ask the inbound transports for mail'
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -l json -d 'Print JSON Lines'
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -s h -l help -d 'Print help'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check parse complete help" -l spool -d 'The spool\'s directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check parse complete help" -l config -d 'The configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check parse complete help" -l offline -d 'Use nothing that reaches beyond this machine'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check parse complete help" -s q -l quiet -d 'Print errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check parse complete help" -s v -l verbose -d 'Print everything that is done'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check parse complete help" -l json -d 'Print JSON Lines'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check parse complete help" -s h -l help -d 'Print help'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check parse complete help" -a "status" -d 'The transports and the runner'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check parse complete help" -a "types" -d 'The address types, and who takes them'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check parse complete help" -a "log" -d 'What happened, oldest first'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check parse complete help" -a "stats" -d 'Counts by state, domain and age'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check parse complete help" -a "check" -d 'Whether everything is as it should be'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check parse complete help" -a "parse" -d 'What messages say about others: delivery reports, read receipts, bounces'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check parse complete help" -a "complete" -d 'Give the result of a hand-off whose result was to come later'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from status types log stats check parse complete help" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -l spool -d 'The spool\'s directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -l config -d 'The configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -l offline -d 'Use nothing that reaches beyond this machine'
@@ -143,6 +163,13 @@ complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_su
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Print everything that is done'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -l spool -d 'The spool\'s directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -l config -d 'The configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -l offline -d 'Use nothing that reaches beyond this machine'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -s q -l quiet -d 'Print errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -s v -l verbose -d 'Print everything that is done'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -l json -d 'Print JSON Lines'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -s h -l help -d 'Print help'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l rcpt -d 'The recipient' -r
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l status -d 'The result, as an enhanced status code: 2.0.0, 5.1.1' -r
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l spool -d 'The spool\'s directory' -r -F
@@ -157,11 +184,20 @@ complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_su
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "log" -d 'What happened, oldest first'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "stats" -d 'Counts by state, domain and age'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "check" -d 'Whether everything is as it should be'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "parse" -d 'What messages say about others: delivery reports, read receipts, bounces'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "complete" -d 'Give the result of a hand-off whose result was to come later'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c mspool -n "__fish_mspool_using_subcommand watch" -l spool -d 'The spool\'s directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand watch" -l config -d 'The configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand watch" -l jobs -d 'Hand-offs at once, all transports together' -r
+complete -c mspool -n "__fish_mspool_using_subcommand watch" -l events -d 'Print only these events: queued, sent, deferred, failed, newmail, status, error, shutdown' -r -f -a "queued\t''
+sent\t''
+deferred\t''
+failed\t''
+newmail\t''
+status\t''
+error\t''
+shutdown\t''"
 complete -c mspool -n "__fish_mspool_using_subcommand watch" -l offline -d 'Use nothing that reaches beyond this machine'
 complete -c mspool -n "__fish_mspool_using_subcommand watch" -s q -l quiet -d 'Print errors only'
 complete -c mspool -n "__fish_mspool_using_subcommand watch" -s v -l verbose -d 'Print everything that is done'
@@ -185,6 +221,19 @@ complete -c mspool -n "__fish_mspool_using_subcommand release" -l offline -d 'Us
 complete -c mspool -n "__fish_mspool_using_subcommand release" -s q -l quiet -d 'Print errors only'
 complete -c mspool -n "__fish_mspool_using_subcommand release" -s v -l verbose -d 'Print everything that is done'
 complete -c mspool -n "__fish_mspool_using_subcommand release" -s h -l help -d 'Print help'
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -l spool -d 'The spool\'s directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -l config -d 'The configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -l only -d 'Only to these of them' -r
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -l add -d 'To this one too' -r
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -l replace -d 'To a new address instead of the old one' -r
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -s f -l from -d 'The envelope sender, if not the one of the first time' -r
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -l offline -d 'Use nothing that reaches beyond this machine'
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -s q -l quiet -d 'Print errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -s v -l verbose -d 'Print everything that is done'
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -l again -d 'Even if it was done before'
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -l dry-run -d 'Do nothing; say to whom it would be sent'
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -l json -d 'Print JSON Lines'
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -s h -l help -d 'Print help'
 complete -c mspool -n "__fish_mspool_using_subcommand init" -l spool -d 'The spool\'s directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand init" -l config -d 'The configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand init" -l offline -d 'Use nothing that reaches beyond this machine'
@@ -197,13 +246,15 @@ complete -c mspool -n "__fish_mspool_using_subcommand completions" -l offline -d
 complete -c mspool -n "__fish_mspool_using_subcommand completions" -s q -l quiet -d 'Print errors only'
 complete -c mspool -n "__fish_mspool_using_subcommand completions" -s v -l verbose -d 'Print everything that is done'
 complete -c mspool -n "__fish_mspool_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush report watch cancel hold release init completions help" -f -a "enqueue" -d 'Take a message from standard input and print its id once it is safe'
-complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush report watch cancel hold release init completions help" -f -a "flush" -d 'Attempt what is due, and end'
-complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush report watch cancel hold release init completions help" -f -a "report" -d 'Show what is in the spool'
-complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush report watch cancel hold release init completions help" -f -a "watch" -d 'Deliver as mail arrives and as attempts fall due, until told to stop'
-complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush report watch cancel hold release init completions help" -f -a "cancel" -d 'Take messages out of the queue'
-complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush report watch cancel hold release init completions help" -f -a "hold" -d 'Set messages aside'
-complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush report watch cancel hold release init completions help" -f -a "release" -d 'Let held messages go on'
-complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush report watch cancel hold release init completions help" -f -a "init" -d 'Write a commented configuration to start from'
-complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush report watch cancel hold release init completions help" -f -a "completions" -d 'Print shell completions'
-complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush report watch cancel hold release init completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend init completions help" -f -a "enqueue" -d 'Take a message from standard input and print its id once it is safe'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend init completions help" -f -a "flush" -d 'Attempt what is due, and end'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend init completions help" -f -a "receive" -d 'Take mail in and file it in the store'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend init completions help" -f -a "report" -d 'Show what is in the spool'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend init completions help" -f -a "watch" -d 'Deliver as mail arrives and as attempts fall due, until told to stop'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend init completions help" -f -a "cancel" -d 'Take messages out of the queue'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend init completions help" -f -a "hold" -d 'Set messages aside'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend init completions help" -f -a "release" -d 'Let held messages go on'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend init completions help" -f -a "resend" -d 'Send messages again, unchanged, to just those whom they did not reach'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend init completions help" -f -a "init" -d 'Write a commented configuration to start from'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend init completions help" -f -a "completions" -d 'Print shell completions'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend init completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use crate::mail::address::Address;
@@ -145,14 +145,14 @@ pub fn file_in(
     folder: &Folder,
     name: &str,
     trace: &[u8],
-    input: BorrowedFd<'_>,
+    input: impl AsFd,
     body_at: u64,
 ) -> Result<PathBuf, PathError> {
     let maildir = Maildir::folder(store, folder)?;
     if !maildir.has(name)? {
         maildir.file(name, |file| {
             file.write_all(trace)?;
-            copy(input, body_at, file)
+            copy(input.as_fd(), body_at, file)
         })?;
     }
     Ok(maildir.new.path_of(name))

@@ -252,6 +252,8 @@ pub struct History {
     pub begun: Vec<(ReportKind, Vec<usize>, QueueId)>,
     /// The messages as which it was sent again.
     pub resent: Vec<QueueId>,
+    /// Our own reports on it.
+    pub reports: Vec<QueueId>,
     /// Transports that were given it.
     pub tried: BTreeSet<String>,
     /// Lines that could not be read.
@@ -303,6 +305,7 @@ impl History {
             }
             Event::Reported { kind, recipients, report, .. } => {
                 self.begun.retain(|(_, _, begun)| Some(begun) != report.as_ref());
+                self.reports.extend(report.clone());
                 each(&mut self.recipients, recipients, |progress| {
                     if !progress.reported.contains(kind) {
                         progress.reported.push(*kind);

@@ -7,6 +7,7 @@ pub mod claim;
 pub mod draft;
 pub mod error;
 pub mod gate;
+pub mod in_place;
 pub mod listing;
 pub mod log;
 pub mod queue_file;

@@ -161,17 +161,11 @@ impl Resend<'_> {
     fn of_id(&self, id: &QueueId) -> Result<Again<'_>> {
         let claim = match self.spool.find(id)? {
             None => return refuse(Exit::NoInput, format!("{id} is not in the spool")),
-            Some((state @ (State::Failed | State::Sent), name)) => match self.spool.claim(state, &name)? {
+            Some((state, name)) if state != State::Corrupt => match self.spool.claim(state, &name)? {
                 Taken::Claimed(claim) => claim,
                 Taken::SetAside(reason) => return refuse(Exit::Data, format!("{id} was moved to corrupt: {reason}")),
                 _ => return refuse(Exit::TryAgain, format!("{id}: in progress: somebody is at work on it")),
             },
-            Some((State::New | State::Cur | State::Hold, _)) => {
-                return refuse(
-                    Exit::Data,
-                    format!("{id} is queued, and tried again by itself; `mspool flush {id}` tries it now"),
-                );
-            }
             Some((state, _)) => {
                 return refuse(Exit::Data, format!("{id} cannot be sent again: it is {}", state.word()));
             }
@@ -187,7 +181,9 @@ impl Resend<'_> {
             .map(|(_, recipient)| recipient.clone())
             .collect();
         if failed.is_empty() && self.options.add.is_empty() {
-            return refuse(Exit::Data, format!("{id} has reached everybody; give whom it is for with --add"));
+            let what =
+                if history.is_settled() { "has reached everybody" } else { "is queued, and has failed for nobody" };
+            return refuse(Exit::Data, format!("{id} {what}; give whom it is for with --add"));
         }
         Ok(Again {
             sender: envelope.sender.clone(),
@@ -225,7 +221,7 @@ impl Resend<'_> {
         if failed.is_empty() && self.options.add.is_empty() {
             return refuse(Exit::Data, format!("{} names nobody who did not get the message", shown(subject)));
         }
-        if let Some((state @ (State::Failed | State::Sent), name)) = correlate::find(self.spool, &report)? {
+        if let Some((state, name)) = correlate::find(self.spool, &report)? {
             let of = self.of_known(state, name.id.clone(), failed)?;
             return Ok(of);
         }

@@ -237,10 +237,14 @@ fn check_finds_what_is_wrong() {
     assert_eq!(ran.code, 78);
     assert!(ran.out.contains("BAD messages") && ran.out.contains("out/new/stray"), "{}", ran.out);
     fs::remove_file(world.spool().join("out/new/stray")).unwrap();
-    world.config("[transport.a]\ncommand = [\"no-such-program\"]\n[reports]\nvia = \"queue\"\n");
-    let ran = world.mspool(&["report", "check"]).run();
-    assert!(
-        ran.code == 78 && ran.out.contains("is not in PATH") && ran.out.contains("reports has no effect"),
-        "{ran:?}"
+    world.config(
+        "[transport.a]\ncommand = [\"no-such-program\"]\npreprocess = [[\"no-such-filter\"]]\n\
+         [inbound.b]\nfetch = [\"no-such-fetch\"]\nack = [\"no-such-ack\"]\n\
+         [[hook.inbound]]\ncommand = [\"no-such-hook\"]\n[notify]\ncommand = [\"no-such-notice\"]\n",
     );
+    let ran = world.mspool(&["report", "check"]).run();
+    assert_eq!(ran.code, 78);
+    for name in ["program", "filter", "fetch", "ack", "hook", "notice"] {
+        assert!(ran.out.contains(&format!("no-such-{name}: is not in PATH")), "{name}: {}", ran.out);
+    }
 }

@@ -163,9 +163,11 @@ impl World {
         self.path("spool")
     }
 
+    /// Writes the configuration. Reports go to the inbox unless it says otherwise, whoever runs the test.
     pub fn config(&self, text: &str) {
         let path = self.path("config.toml");
-        fs::write(&path, text).unwrap();
+        let reports = if text.contains("[reports]") { "" } else { "\n[reports]\nvia = \"inbox\"\n" };
+        fs::write(&path, format!("{text}{reports}")).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
     }
 

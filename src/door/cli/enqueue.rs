@@ -8,7 +8,8 @@ use clap::{ArgAction, ValueEnum};
 use crate::mail::address::{Address, Sender};
 use crate::mail::envelope::{AfterSent, Priority};
 use crate::mail::printable;
-use crate::mail::request::{EnvelopeId, Notify, Ret};
+use crate::mail::recipient::Recipient;
+use crate::mail::request::{EnvelopeId, Notify, OriginalRecipient, Ret};
 use crate::mail::time::{CENTURY, Timestamp, parse_span};
 use crate::verbs::enqueue::{self, Begin, Effort, From, HeaderUse, Options, Rehearsal};
 use crate::verbs::exit::{Exit, Refusal, refuse};
@@ -41,6 +42,15 @@ pub struct Args {
     /// When to report: never, or a list of success, failure, delay.
     #[arg(long, value_name = "WHEN")]
     notify: Option<String>,
+    /// When to report on one recipient, if not as on the others.
+    #[arg(long, value_name = "ADDR=WHEN", allow_hyphen_values = true)]
+    rcpt_notify: Vec<String>,
+    /// The address of a recipient as the sender wrote it, for reports.
+    #[arg(long, value_name = "ADDR=TYPE;ADDR", allow_hyphen_values = true)]
+    orcpt: Vec<String>,
+    /// Ask readers to tell this address that they have read it.
+    #[arg(long, value_name = "ADDR", allow_hyphen_values = true)]
+    mdn_to: Option<String>,
     /// How much of the message a report carries.
     #[arg(long, value_name = "WHAT")]
     ret: Option<RetArg>,
@@ -139,6 +149,8 @@ impl Args {
             },
             deliver_by: time("--deliver-by", self.deliver_by.as_deref(), now)?,
             notify: self.notify.as_deref().map(|text| usage("--notify", text, Notify::parse(text))).transpose()?,
+            requests: requests(&self.rcpt_notify, &self.orcpt)?,
+            mdn_to: self.mdn_to.as_deref().map(|text| sender("--mdn-to", text)).transpose()?.filter(|to| !to.is_null()),
             ret: self.ret.map(|ret| match ret {
                 RetArg::Full => Ret::Full,
                 RetArg::Hdrs => Ret::Hdrs,
@@ -167,6 +179,36 @@ impl Args {
             form: super::verbs::form(self.json),
         })
     }
+}
+
+/// What is asked for single recipients.
+fn requests(notify: &[String], orcpt: &[String]) -> Result<Vec<Recipient>> {
+    let mut requests: Vec<Recipient> = Vec::new();
+    let mut add = |address: Address, change: &dyn Fn(&mut Recipient)| {
+        let known = requests.iter().position(|known| known.address.key() == address.key());
+        let place = known.unwrap_or_else(|| {
+            requests.push(address.into());
+            requests.len() - 1
+        });
+        change(&mut requests[place]);
+    };
+    for text in notify {
+        // The last sign: a local part may hold one.
+        let Some((address, when)) = text.rsplit_once('=') else {
+            return refuse(Exit::Usage, "--rcpt-notify wants ADDR=WHEN");
+        };
+        let when = usage("--rcpt-notify", when, Notify::parse(when))?;
+        add(recipient(address)?, &|recipient| recipient.notify = Some(when));
+    }
+    for text in orcpt {
+        let split = text.find(';').and_then(|end| text[..end].rfind('='));
+        let Some((address, original)) = split.map(|at| (&text[..at], &text[at + 1..])) else {
+            return refuse(Exit::Usage, "--orcpt wants ADDR=TYPE;ADDR");
+        };
+        let original = usage("--orcpt", original, OriginalRecipient::parse(original))?;
+        add(recipient(address)?, &|recipient| recipient.orcpt = Some(original.clone()));
+    }
+    Ok(requests)
 }
 
 pub(super) fn recipient(text: &str) -> Result<Address> {

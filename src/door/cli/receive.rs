@@ -1,10 +1,12 @@
 //! The arguments of `receive`.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
 use crate::mail::address::{Address, Sender};
 use crate::verbs::exit::Exit;
-use crate::verbs::receive::{self, Options, poll};
+use crate::verbs::receive::{self, Options, in_place, poll};
 use crate::verbs::session::Session;
 
 use super::enqueue::bad_address;
@@ -21,6 +23,9 @@ pub struct Args {
     /// Ask the inbound transports for mail.
     #[arg(long, conflicts_with_all = ["to", "sender"])]
     poll: bool,
+    /// Run hooks and notices for mail that another program has put into this Maildir.
+    #[arg(long, value_name = "MAILDIR", conflicts_with_all = ["to", "sender", "poll"])]
+    in_place: Option<PathBuf>,
     /// Only these inbound transports.
     #[arg(value_name = "NAME", requires = "poll")]
     names: Vec<String>,
@@ -37,6 +42,9 @@ pub fn run(args: Args, session: &Session) -> Result<Exit> {
     let form = super::verbs::form(args.json);
     if args.poll {
         return poll::run(session, &args.names, args.limit.map(|limit| limit as usize), form);
+    }
+    if let Some(store) = &args.in_place {
+        return in_place::run(session, store, form);
     }
     let mailbox = args.to.as_deref().map(|text| Address::parse(text).map_err(|error| bad_address("--to", text, error)));
     let sender = args.sender.as_deref().map(|text| Sender::parse(text).map_err(|error| bad_address("-f", text, error)));

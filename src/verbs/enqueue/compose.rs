@@ -45,6 +45,7 @@ impl<'a> Composer<'a> {
         hops::check_received(header.as_ref())?;
         let (envelope, completed) = self.envelope(&head)?;
         let mut draft = begin(self.spool, &envelope)?;
+        draft.write(self.receipt_request(header.as_ref()).as_bytes())?;
         let body = match (&completed, &header) {
             (Some(new), Some(old)) => {
                 draft.write(new)?;
@@ -77,9 +78,19 @@ impl<'a> Composer<'a> {
             let date = crate::mail::time::Timestamp::from(now).rfc5322();
             completed = Some(header.completed(&date, &self.message_id(&id)));
         }
-        let recipients = without_duplicates(recipients.into_iter().map(Recipient::from).collect());
+        let mut recipients = without_duplicates(recipients.into_iter().map(Recipient::from).collect());
         if recipients.is_empty() {
             return refuse(Exit::Data, NO_RECIPIENT);
+        }
+        for request in &options.requests {
+            let key = request.address.key();
+            let Some(recipient) = recipients.iter_mut().find(|recipient| recipient.address.key() == key) else {
+                return refuse(
+                    Exit::Data,
+                    format!("{} is not among the recipients; nothing was queued", request.address),
+                );
+            };
+            *recipient = Recipient { address: recipient.address.clone(), ..request.clone() };
         }
         let sender = match (&options.report_to, &options.sender) {
             (Some(sender), _) | (None, Some(sender)) => sender.clone(),
@@ -107,6 +118,17 @@ impl<'a> Composer<'a> {
             source: None,
         };
         Ok((envelope, completed))
+    }
+
+    /// The field that asks readers to tell that they have read the message (RFC 8098 section 2.1), unless it is there.
+    fn receipt_request(&self, header: Option<&Header<'_>>) -> String {
+        const NAME: &str = "Disposition-Notification-To";
+        match &self.options.mdn_to {
+            Some(to) if !header.is_some_and(|header| header.has(NAME)) => {
+                format!("{NAME}: <{}>{}", to.as_str(), header.map_or("\n", Header::line_end))
+            }
+            _ => String::new(),
+        }
     }
 
     /// A Message-ID of our own: the queue id, which is unique, at this host.

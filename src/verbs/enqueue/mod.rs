@@ -45,6 +45,10 @@ pub struct Options {
     pub deliver_by: Option<Timestamp>,
     /// On what reports are wanted.
     pub notify: Option<Notify>,
+    /// What is asked for single recipients.
+    pub requests: Vec<Recipient>,
+    /// Whom readers are asked to tell that they have read it.
+    pub mdn_to: Option<Sender>,
     /// How much of the message a report carries.
     pub ret: Option<Ret>,
     /// The sender's name for the message.

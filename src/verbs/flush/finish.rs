@@ -12,7 +12,6 @@ use anyhow::Result;
 
 use crate::agents::hook::Wish;
 use crate::agents::maildir;
-use crate::mail::address::Sender;
 use crate::mail::argv::Value;
 use crate::mail::class;
 use crate::mail::envelope::{AfterSent, Envelope};
@@ -92,7 +91,7 @@ pub fn finish(engine: &Engine<'_>, claim: &Claim<'_>, history: &History) -> Resu
     let copy = match &envelope.after_sent {
         AfterSent::Sent(folder) => Some(PathBuf::from(folder)),
         // Reports leave no copy: nobody has written them.
-        AfterSent::Default if envelope.sender != Sender::default() => engine.settings.queue.sent.clone(),
+        AfterSent::Default if !envelope.sender.is_null() => engine.settings.queue.sent.clone(),
         _ => None,
     };
     match ask_hooks(engine, claim, envelope, copy.as_deref())? {

@@ -37,7 +37,7 @@ pub fn due(
     history: &History,
     now: Timestamp,
 ) -> Vec<(ReportKind, Vec<usize>)> {
-    if envelope.sender == Sender::default() {
+    if envelope.sender.is_null() {
         // RFC 5321 section 4.5.5: nobody reports on a report.
         return Vec::new();
     }

@@ -6,7 +6,7 @@
 
 use anyhow::Result;
 
-use crate::mail::address::{Address, AddressType, Sender};
+use crate::mail::address::{Address, AddressType};
 use crate::mail::bounce::{Action, Heard, Kind, Understood};
 use crate::mail::envelope::Envelope;
 use crate::mail::file_name::FileName;
@@ -29,7 +29,7 @@ const REPORTED_ON: [State; 3] = [State::Sent, State::Failed, State::Cur];
 
 /// Takes in what a received message reports.
 pub fn take_in(engine: &Engine<'_>, envelope: &Envelope, report: &Understood) -> Result<()> {
-    let forged = report.kind != Kind::Mdn && envelope.sender != Sender::default();
+    let forged = report.kind != Kind::Mdn && !envelope.sender.is_null();
     if report.kind == Kind::None || report.recipients.is_empty() || forged {
         return Ok(());
     }
@@ -95,6 +95,10 @@ fn apply(engine: &Engine<'_>, state: State, name: &FileName, id: &QueueId, repor
         (None, Err(_)) => return Ok(()),
     };
     let mut history = History::read(envelope.recipients.len(), &engine.spool.read_log(&envelope.id)?);
+    if history.reports.contains(id) {
+        // Our own report, on its way to the one who sent the message: it says what is known here.
+        return Ok(());
+    }
     let mut log = None;
     for heard in &report.recipients {
         let Some(place) = place_of(envelope, heard) else { continue };

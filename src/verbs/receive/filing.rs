@@ -8,10 +8,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::agents::hook::Wish;
 use crate::agents::maildir;
 use crate::agents::notice::News;
-use crate::mail::argv::Value;
 use crate::mail::bounce;
 use crate::mail::envelope::Envelope;
 use crate::mail::folder::Folder;
@@ -24,6 +22,7 @@ use crate::verbs::flush::engine::Engine;
 use crate::verbs::flush::observer::NewMail;
 
 use super::correlate;
+use super::hooks::{Asked, Decision};
 use super::look::Look;
 use super::poll;
 
@@ -58,8 +57,13 @@ pub fn file(engine: &Engine<'_>, claim: Claim<'_>, source: Source) -> Result<Fil
     // A line of an mbox that the delivering program put before the message is no part of it.
     let marker = header.as_ref().map_or(0, |header| header.marker.len()) as u64;
     let body_at = message.body_at + marker;
-    let mut filer = Filer { engine, envelope: &envelope, look: &look, log: engine.spool.log(&envelope.id)? };
-    let folder = match filer.ask_hooks(&claim, marker)? {
+    let mut filer = Filer { engine, envelope: &envelope, log: engine.spool.log(&envelope.id)? };
+    let asked = Asked { engine, envelope: &envelope, look: &look };
+    let (decision, troubles) = asked.ask(&mut || Ok(claim.input_behind(marker)?))?;
+    for text in troubles {
+        filer.trouble(text)?;
+    }
+    let folder = match decision {
         Decision::In(folder) => folder,
         Decision::NotNow => return Ok(Filed::NotNow),
         Decision::Dropped(hook) => {
@@ -116,7 +120,8 @@ fn trace(engine: &Engine<'_>, envelope: &Envelope, header: Option<&Header<'_>>) 
     lines
 }
 
-fn tell(engine: &Engine<'_>, id: &QueueId, look: &Look, folder: &Folder, path: PathBuf) {
+/// Tells the user, and whoever looks on.
+pub(super) fn tell(engine: &Engine<'_>, id: &QueueId, look: &Look, folder: &Folder, path: PathBuf) {
     let path = path.to_string_lossy().into_owned();
     if let Some(notice) = engine.settings.notice.as_ref().filter(|notice| look.class.starts_with(&notice.class)) {
         let news = News {
@@ -142,16 +147,9 @@ fn tell(engine: &Engine<'_>, id: &QueueId, look: &Look, folder: &Folder, path: P
     });
 }
 
-enum Decision {
-    In(Folder),
-    Dropped(String),
-    NotNow,
-}
-
 struct Filer<'f, 'e> {
     engine: &'f Engine<'e>,
     envelope: &'f Envelope,
-    look: &'f Look,
     log: crate::spool::log::Log,
 }
 
@@ -163,44 +161,6 @@ impl Filer<'_, '_> {
     fn trouble(&mut self, text: String) -> Result<()> {
         self.engine.observer.problem(&format!("{}: {text}", self.envelope.id));
         self.note(Event::Trouble { text })
-    }
-
-    /// Asks the inbound hooks, one after another.
-    fn ask_hooks(&mut self, claim: &Claim<'_>, marker: u64) -> Result<Decision> {
-        let (mut folder, _) = self.engine.settings.folders.of(&self.look.class);
-        let mailbox = self.envelope.address(0).map_or(String::new(), |address| address.text().to_owned());
-        for hook in &self.engine.settings.inbound_hooks {
-            let mut own = vec![
-                ("MSPOOL_ID", self.envelope.id.to_string()),
-                ("MSPOOL_SENDER", self.envelope.sender.as_str().to_owned()),
-                ("MSPOOL_RECIPIENTS", mailbox.clone()),
-                ("MSPOOL_CLASS", self.look.class.clone()),
-                ("MSPOOL_FOLDER", folder.as_str().to_owned()),
-                ("MSPOOL_FLAGS", self.look.flags.join(" ")),
-                ("MSPOOL_SPOOL", self.engine.spool.path().to_string_lossy().into_owned()),
-            ];
-            own.extend(self.look.variables());
-            let words = [
-                (Value::Id, self.envelope.id.as_str()),
-                (Value::Class, self.look.class.as_str()),
-                (Value::Folder, folder.as_str()),
-            ];
-            let input = claim.input_behind(marker)?;
-            let answer = hook.ask(input.as_fd(), &words, &own, self.engine.signals);
-            if let Some(wanted) = answer.folder {
-                folder = wanted;
-            }
-            match answer.wish {
-                Wish::GoOn => {}
-                Wish::Stop => break,
-                Wish::Drop => return Ok(Decision::Dropped(hook.program())),
-                Wish::Interrupted => return Ok(Decision::NotNow),
-                Wish::Broken(text) => {
-                    self.trouble(format!("inbound hook {} {text}; it counts for nothing", hook.program()))?;
-                }
-            }
-        }
-        Ok(Decision::In(folder))
     }
 
     /// Files the message. A folder that cannot be used is no reason to keep it from its reader: then the inbox takes it.

@@ -1,6 +1,6 @@
 //! What a received message is: its class, whom it names, what is shown of it.
 
-use crate::mail::address::{Address, AddressType, Sender};
+use crate::mail::address::{Address, AddressType};
 use crate::mail::address_list;
 use crate::mail::bounce::{Action, Heard, Kind, Understood};
 use crate::mail::class;
@@ -52,7 +52,7 @@ impl Look {
             "recip_me" => named(&["To", "Cc", "Bcc"]),
             "from_me" => named(&["From"]),
             "auto_submitted" => header.is_some_and(Header::is_automatic),
-            "null_sender" => envelope.sender == Sender::default(),
+            "null_sender" => envelope.sender.is_null(),
             _ => false,
         };
         let text = |name: &str| shown(&header.and_then(|header| header::text(header, name)).unwrap_or_default());

@@ -5,6 +5,8 @@
 
 pub mod correlate;
 pub mod filing;
+pub mod hooks;
+pub mod in_place;
 pub mod look;
 pub mod pending;
 pub mod poll;

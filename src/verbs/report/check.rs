@@ -7,6 +7,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::agents::transport::{Action, Transport};
+use crate::mail::argv::Template;
 use crate::mail::history::History;
 use crate::spool::listing::Entry;
 use crate::spool::queue_file::Unusable;
@@ -69,6 +70,7 @@ pub fn run(session: &Session, probing: Probing, form: Form) -> Result<Exit> {
     for transport in &session.settings.transports {
         of_transport(session, &spool, transport, &mut findings)?;
     }
+    inbound_side(session, &spool, &mut findings)?;
     if probing == Probing::Yes {
         probes(session, &spool, &mut findings)?;
     }
@@ -170,9 +172,11 @@ fn of_transport(session: &Session, spool: &Spool, transport: &Transport, finding
             findings.add("transport", exit, format!("{name}: {text}"), Some(path));
         }
     }
-    for argv in [&transport.probe, &transport.connect, &transport.disconnect].into_iter().flatten() {
-        if let Err(text) = find_program(&argv[0]) {
-            findings.add("transport", Exit::Config, format!("{name}: {}: {text}", argv[0]), None);
+    let beside = [&transport.probe, &transport.connect, &transport.disconnect].into_iter().flatten();
+    let filters = transport.preprocess.iter().chain(&transport.undo).map(Template::program);
+    for program in beside.map(|argv| argv[0].clone()).chain(filters) {
+        if let Err(text) = find_program(&program) {
+            findings.add("transport", Exit::Config, format!("{name}: {program}: {text}"), None);
         }
     }
     let gate = spool.gate(name)?;
@@ -186,6 +190,44 @@ fn of_transport(session: &Session, spool: &Spool, transport: &Transport, finding
     }
     if let Some(text) = crate::verbs::flush::lane::paused(&gate, session.now()) {
         findings.good("transport", format!("{name}: {text}"), None);
+    }
+    Ok(())
+}
+
+/// The programs for received mail, and where it is filed.
+fn inbound_side(session: &Session, spool: &Spool, findings: &mut Findings) -> Result<()> {
+    let settings = &session.settings;
+    let mut programs = Vec::new();
+    for inbound in &settings.inbound {
+        let ack = inbound.ack.iter().map(Template::program);
+        programs.extend(inbound.fetch.first().cloned().into_iter().chain(ack).map(|program| ("inbound", program)));
+        if let Some(text) = spool.source(&inbound.name)?.trouble {
+            findings.add("inbound", Exit::TryAgain, format!("{}: {text}", inbound.name), None);
+        }
+    }
+    let hooks = settings.inbound_hooks.iter().chain(&settings.outbound_hooks);
+    programs.extend(hooks.map(|hook| ("hook", hook.program())));
+    programs.extend(settings.notice.iter().map(|notice| ("notify", notice.command.program())));
+    for (check, program) in programs {
+        match find_program(&program) {
+            Ok(path) => findings.good(check, "command found", Some(&path)),
+            Err(text) => findings.add(check, Exit::Config, format!("{program}: {text}"), None),
+        }
+    }
+    let store = &settings.store;
+    let foreign = store.exists()
+        && !store.join("new").is_dir()
+        && std::fs::read_dir(store).is_ok_and(|mut dir| dir.next().is_some());
+    let (exit, text) = match (store.exists(), foreign) {
+        (_, true) => (Exit::Config, "there is something else than a Maildir"),
+        (true, _) => (Exit::Ok, "Maildir"),
+        (false, _) => (Exit::Ok, "Maildir, made when it is first needed"),
+    };
+    findings.add("store", exit, text, Some(store));
+    let waiting = spool.sorted(State::Received)?.len();
+    if waiting > 0 {
+        let path = spool.path_of_state(State::Received);
+        findings.good("store", format!("{waiting} messages wait to be filed"), Some(&path));
     }
     Ok(())
 }

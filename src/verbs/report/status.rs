@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::agents::inbound::Inbound;
 use crate::agents::transport::Transport;
 use crate::mail::history::History;
 use crate::mail::printable;
@@ -78,24 +79,16 @@ pub fn run(session: &Session, form: Form) -> Result<Exit> {
             text,
             types: types(transport),
             outbound: transport.claims.types != Types::Only(Vec::new()) || !transport.claims.patterns.is_empty(),
-            inbound: false,
+            inbound: session.settings.inbound.iter().any(|inbound| inbound.name == transport.name),
             owed: load.owed,
             active: load.active,
             next_attempt: load.next,
             breaker: gate.breaker.as_ref().filter(|breaker| breaker.config == transport.fingerprint),
         };
-        match form {
-            Form::Json => say::json(&mut out, &row)?,
-            Form::Text => {
-                let name = printable::fit(row.transport, 15);
-                let types = printable::fit(&row.types.join(","), 11);
-                let numbers = format!("{:>6}{:>8}", row.owed, row.active);
-                say::line(
-                    &mut out,
-                    &format!("{name} {:<9}{:<11}{types} {numbers}  {}", row.kind, row.state, row.text),
-                )?;
-            }
-        }
+        row.print(&mut out, form)?;
+    }
+    for inbound in &session.settings.inbound {
+        inbound_row(session, &spool, inbound)?.print(&mut out, form)?;
     }
     let runner = spool.runner(&held)?.map_or("none", |runner| runner.word());
     let row = RunnerRow { runner, owed: all.owed, next_attempt: all.next };
@@ -110,6 +103,43 @@ pub fn run(session: &Session, form: Form) -> Result<Exit> {
     }
     out.flush()?;
     Ok(Exit::Ok)
+}
+
+impl Row<'_> {
+    fn print(&self, out: &mut impl Write, form: Form) -> Result<()> {
+        if form == Form::Json {
+            return say::json(out, self);
+        }
+        let name = printable::fit(self.transport, 15);
+        let types = printable::fit(&self.types.join(","), 11);
+        let numbers = format!("{:>6}{:>8}", self.owed, self.active);
+        say::line(out, &format!("{name} {:<9}{:<11}{types} {numbers}  {}", self.kind, self.state, self.text))
+    }
+}
+
+/// A source of mail: what came of asking it last.
+fn inbound_row<'s>(session: &Session, spool: &Spool, inbound: &'s Inbound) -> Result<Row<'s>> {
+    let known = spool.source(&inbound.name)?;
+    let next = known.polled.map(|polled| polled.after(inbound.every));
+    let (state, text) = match (&known.polled, &known.trouble) {
+        _ if session.reach == Reach::Offline => ("offline", "offline, as asked".to_owned()),
+        (Some(at), Some(trouble)) => ("failure", format!("asked at {at}: {trouble}")),
+        (Some(at), None) => ("available", format!("asked at {at}")),
+        (None, _) => ("available", "not asked yet".to_owned()),
+    };
+    Ok(Row {
+        transport: &inbound.name,
+        kind: "inbound",
+        state,
+        text,
+        types: Vec::new(),
+        outbound: false,
+        inbound: true,
+        owed: 0,
+        active: 0,
+        next_attempt: next,
+        breaker: None,
+    })
 }
 
 fn types(transport: &Transport) -> Vec<&str> {

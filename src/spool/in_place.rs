@@ -1,0 +1,29 @@
+//! Which messages in Maildirs of other programs were looked at already.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::Spool;
+use super::error::SpoolError;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Seen {
+    maildirs: BTreeMap<String, BTreeSet<String>>,
+}
+
+const FILE: &str = "in-place";
+
+impl Spool {
+    /// The names in this Maildir that were looked at.
+    pub fn seen_in_place(&self, maildir: &str) -> Result<BTreeSet<String>, SpoolError> {
+        Ok(self.state_file::<Seen>(FILE)?.maildirs.remove(maildir).unwrap_or_default())
+    }
+
+    /// These were, and no others that are still there.
+    pub fn see_in_place(&self, maildir: &str, names: BTreeSet<String>) -> Result<(), SpoolError> {
+        self.change_state_file(FILE, |seen: &mut Seen| {
+            seen.maildirs.insert(maildir.to_owned(), names);
+        })
+    }
+}

@@ -1,0 +1,108 @@
+//! `receive --in-place`: what is done for received mail, done for mail that another program put into a Maildir: hooks,
+//! folder, reports, notice. The message itself stays as it is, and is looked at once.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::agents::maildir;
+use crate::mail::bounce;
+use crate::mail::folder::Folder;
+use crate::mail::header::{Header, Supply};
+use crate::sys::dir::{self, Dir};
+use crate::sys::signals::{Hangup, Signals};
+use crate::verbs::enqueue::HeaderUse;
+use crate::verbs::enqueue::intake;
+use crate::verbs::exit::{Exit, refuse};
+use crate::verbs::flush::engine::Engine;
+use crate::verbs::flush::observer::Observer;
+use crate::verbs::say;
+use crate::verbs::session::{Form, Session};
+
+use super::hooks::{Asked, Decision};
+use super::look::Look;
+use super::voice::Voice;
+use super::{correlate, envelope, filing, own_mailbox, sender_of};
+
+/// Looks at everything in the Maildir's `new` that it has not looked at before.
+pub fn run(session: &Session, store: &Path, form: Form) -> Result<Exit> {
+    let store = std::path::absolute(store)?;
+    if !store.join("new").is_dir() {
+        return refuse(Exit::Usage, format!("{} is no Maildir", store.display()));
+    }
+    let spool = session.spool()?;
+    let signals = Signals::listen(Hangup::Stops)?;
+    let voice = Voice::new(session.voice, form);
+    let engine = session.engine(&spool, &signals, &voice);
+    let new = Dir::open(&store.join("new"))?;
+    let key = store.to_string_lossy().into_owned();
+    let seen = spool.seen_in_place(&key)?;
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(new.path()).with_context(|| format!("cannot list {}", new.path().display()))? {
+        names.extend(entry?.file_name().into_string().ok().filter(|name| !name.starts_with('.')));
+    }
+    let mut done: BTreeSet<String> = names.intersection(&seen).cloned().collect();
+    let mut end = Exit::Ok;
+    for name in names.difference(&seen) {
+        if signals.stop_requested().is_some() {
+            break;
+        }
+        match one(session, &engine, &store, &new, name) {
+            Ok(true) => {
+                done.insert(name.clone());
+                spool.see_in_place(&key, done.clone())?;
+            }
+            Ok(false) => {}
+            Err(error) => {
+                say::problem(&format!("{}: {error:#}; it stays as it is", new.path_of(name).display()));
+                end = Exit::TryAgain;
+            }
+        }
+    }
+    spool.see_in_place(&key, done)?;
+    Ok(signals.stop_requested().map_or(end, Exit::Signal))
+}
+
+/// Looks at one message; `false` when that must be done again.
+fn one(session: &Session, engine: &Engine<'_>, store: &Path, new: &Dir, name: &str) -> Result<bool> {
+    let mut file = new.open_file(name)?;
+    if !dir::facts_of(&file, &new.path_of(name))?.regular {
+        return Ok(true);
+    }
+    let head = intake::head(&mut file, HeaderUse::None)?;
+    let header = Header::scan(&head.bytes, Supply::End);
+    let report = bounce::understand(&head.bytes);
+    let envelope = envelope(session, own_mailbox(session)?, sender_of(&head, header.as_ref()), 0, None);
+    let look = Look::at(engine.settings, &envelope, header.as_ref(), &report);
+    let asked = Asked { engine, envelope: &envelope, look: &look };
+    let (decision, troubles) = asked.ask(&mut || rewound(&file))?;
+    for text in troubles {
+        engine.observer.problem(&format!("{name}: {text}"));
+    }
+    let folder = match decision {
+        Decision::NotNow => return Ok(false),
+        Decision::Dropped(hook) => {
+            new.remove_if_there(name)?;
+            engine.observer.dropped(&envelope.id, &hook);
+            return Ok(true);
+        }
+        Decision::In(folder) => folder,
+    };
+    let path = if folder == Folder::inbox() {
+        new.path_of(name)
+    } else {
+        let path = maildir::file_in(store, &folder, name, b"", &file, 0)?;
+        new.remove_if_there(name)?;
+        path
+    };
+    correlate::take_in(engine, &envelope, &report)?;
+    filing::tell(engine, &envelope.id, &look, &folder, path);
+    Ok(true)
+}
+
+fn rewound(file: &File) -> Result<&File> {
+    dir::seek(file, 0)?;
+    Ok(file)
+}
