@@ -9,12 +9,12 @@ use std::path::Path;
 
 use crate::world::{MAIL, World, binary, can_run};
 
-fn can_trace() -> bool {
+pub fn can_trace() -> bool {
     can_run("strace", &["-f", "-e", "trace=none", "true"])
 }
 
 /// How often each system call is made, by the thread that makes it most often.
-fn calls(world: &World, args: &[&str]) -> BTreeMap<String, usize> {
+pub fn calls(world: &World, args: &[&str]) -> BTreeMap<String, usize> {
     let log = world.path("calls");
     let program = binary();
     let all = [&["-f", "-qq", "-o", log.to_str().unwrap(), program.as_str()], args].concat();
@@ -55,7 +55,7 @@ fn calls(world: &World, args: &[&str]) -> BTreeMap<String, usize> {
     most
 }
 
-fn inject(world: &World, what: &str, args: &[&str]) -> crate::world::Ran {
+pub fn inject(world: &World, what: &str, args: &[&str]) -> crate::world::Ran {
     let (null, fault) = ("/dev/null", format!("inject={what}"));
     let program = binary();
     let all = [&["-f", "-qq", "-o", null, "-e", fault.as_str(), program.as_str()], args].concat();

@@ -227,6 +227,12 @@ impl World {
         self.mspool(&["flush"]).run().silent();
     }
 
+    /// A flush that may have failures to tell of.
+    #[track_caller]
+    pub fn flush_quietly(&self) {
+        assert_eq!(self.mspool(&["-q", "flush"]).run().code, 0);
+    }
+
     /// Runs a verb that prints JSON Lines.
     #[track_caller]
     pub fn json(&self, args: &[&str]) -> Vec<Value> {
@@ -293,10 +299,35 @@ impl World {
 
     /// Everything in the Maildir of the spool.
     pub fn inbox(&self) -> Vec<String> {
-        let mut paths: Vec<PathBuf> =
-            fs::read_dir(self.spool().join("inbox/new")).into_iter().flatten().map(|e| e.unwrap().path()).collect();
+        self.folder("")
+    }
+
+    /// Everything in a folder of it.
+    pub fn folder(&self, name: &str) -> Vec<String> {
+        self.folder_files(name)
+            .iter()
+            .map(|path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned())
+            .collect()
+    }
+
+    /// The files in a folder of the Maildir, sorted.
+    pub fn folder_files(&self, name: &str) -> Vec<PathBuf> {
+        let new = self.spool().join("inbox").join(name).join("new");
+        let mut paths: Vec<PathBuf> = fs::read_dir(new).into_iter().flatten().map(|e| e.unwrap().path()).collect();
         paths.sort();
-        paths.iter().map(|path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()).collect()
+        paths
+    }
+
+    /// Hands a message to `receive`.
+    #[track_caller]
+    pub fn receive(&self, message: impl AsRef<[u8]>, args: &[&str]) {
+        self.mspool(&[&["receive"], args].concat()).input(message).run().silent();
+    }
+
+    /// Adds to the configuration.
+    pub fn configure(&self, keys: &str) {
+        let text = fs::read_to_string(self.path("config.toml")).unwrap();
+        self.config(&format!("{text}{keys}"));
     }
 }
 

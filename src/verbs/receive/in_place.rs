@@ -17,7 +17,6 @@ use crate::verbs::enqueue::HeaderUse;
 use crate::verbs::enqueue::intake;
 use crate::verbs::exit::{Exit, refuse};
 use crate::verbs::flush::engine::Engine;
-use crate::verbs::flush::observer::Observer;
 use crate::verbs::say;
 use crate::verbs::session::{Form, Session};
 

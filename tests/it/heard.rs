@@ -1,0 +1,164 @@
+//! Reports that come in: which count, what they change, and which are just mail.
+
+use crate::world::{World, signal, wait_for};
+
+const SENT: &str = "From: joe@example.org\nMessage-ID: <first@example.org>\nSubject: hi\n\nHello.\n";
+
+/// A world with a message that was relayed to two recipients, and its id.
+fn relayed() -> (World, String) {
+    let world = World::at_noon();
+    world.relay("cat >/dev/null", "relays = true");
+    let id = world.enqueue_bytes(SENT.as_bytes(), &["-f", "joe@example.org", "bob@x", "eve@x"]);
+    world.flush();
+    assert_eq!(world.recipient(&id, 0).0, "relayed");
+    (world, id)
+}
+
+fn dsn(envid: &str, message_id: &str, recipient: &str, action: &str, status: &str) -> String {
+    let envid = if envid.is_empty() { String::new() } else { format!("Original-Envelope-Id: {envid}\n") };
+    let returned = if message_id.is_empty() {
+        String::new()
+    } else {
+        format!("--b\nContent-Type: text/rfc822-headers\n\nMessage-ID: <{message_id}>\nSubject: hi\n\n")
+    };
+    format!(
+        "From: MAILER-DAEMON@x\nTo: joe@example.org\nSubject: report\n\
+         Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n\
+         --b\n\nIt says here.\n--b\nContent-Type: message/delivery-status\n\n{envid}Reporting-MTA: dns; mx.x\n\n\
+         Final-Recipient: rfc822; {recipient}\nAction: {action}\nStatus: {status}\n\
+         Diagnostic-Code: smtp; 550 what they said\n\n{returned}--b--\n"
+    )
+}
+
+#[test]
+fn a_failure_elsewhere_fails_the_recipient_here() {
+    let (world, id) = relayed();
+    world.receive(dsn(&id, "", "BOB@X", "failed", "5.1.1"), &["-f", ""]);
+    // A local part may care about case: that one is somebody else.
+    assert_eq!(world.recipient(&id, 0).0, "relayed");
+    world.receive(dsn(&id, "first@example.org", "bob@X", "failed", "5.1.1"), &["-f", ""]);
+    assert_eq!(world.recipient(&id, 0), ("failed".into(), "5.1.1".into(), "550 what they said".into()));
+    assert_eq!(world.recipient(&id, 1).0, "relayed");
+    assert_eq!(world.state(&id), "failed", "somebody does not have it after all");
+    let text = world.mspool(&["report", &id]).run().ok();
+    assert!(text.contains("says: bob@x: 5.1.1 550 what they said"), "{text}");
+    let log = world.mspool(&["report", "log", &id]).run().ok();
+    assert!(log.contains("failed, as "), "{log}");
+    world.flush();
+    assert_eq!(world.inbox().len(), 2, "who has that report needs none of ours");
+}
+
+#[test]
+fn delivery_and_reading_move_a_recipient_on() {
+    let (world, id) = relayed();
+    world.receive(dsn(&id, "", "bob@x", "delivered", "2.1.5"), &["-f", ""]);
+    assert_eq!(world.recipient(&id, 0).0, "delivered");
+    let mdn = |recipient: &str, message_id: &str, disposition: &str| {
+        format!(
+            "From: bob@x\nContent-Type: multipart/report; report-type=disposition-notification; boundary=b\n\n\
+             --b\n\nread\n--b\nContent-Type: message/disposition-notification\n\nFinal-Recipient: rfc822; {recipient}\n\
+             Original-Message-ID: <{message_id}>\nDisposition: manual-action/MDN-sent-manually; {disposition}\n\n--b--\n"
+        )
+    };
+    world.receive(mdn("eve@x", "other@example.org", "displayed"), &[]);
+    world.receive(mdn("mallory@x", "first@example.org", "displayed"), &[]);
+    world.receive(mdn("eve@x", "first@example.org", "deleted"), &[]);
+    assert_eq!(world.recipient(&id, 1).0, "relayed");
+    world.receive(mdn("eve@x", "first@example.org", "displayed"), &["-f", "eve@x"]);
+    assert_eq!(world.recipient(&id, 1).0, "read");
+    assert_eq!(world.state(&id), "sent");
+}
+
+#[test]
+fn the_message_is_found_by_the_senders_own_name_and_by_its_message_id() {
+    let world = World::at_noon();
+    world.relay("cat >/dev/null", "relays = true");
+    let named = world.enqueue_bytes(SENT.as_bytes(), &["-f", "joe@example.org", "--envid", "QQ314159", "bob@x"]);
+    let other = SENT.replace("first@", "second@");
+    let plain = world.enqueue_bytes(other.as_bytes(), &["-f", "joe@example.org", "bob@x"]);
+    world.flush();
+    world.receive(dsn("QQ314159", "", "bob@x", "delivered", "2.0.0"), &["-f", ""]);
+    assert_eq!(
+        (world.recipient(&named, 0).0.as_str(), world.recipient(&plain, 0).0.as_str()),
+        ("delivered", "relayed")
+    );
+    world.receive(dsn("", "second@example.org", "bob@x", "failed", "5.0.0"), &["-f", ""]);
+    assert_eq!(world.recipient(&plain, 0).0, "failed");
+}
+
+#[test]
+fn what_is_forged_or_unmatched_is_just_mail() {
+    let (world, id) = relayed();
+    let strangers = [
+        (dsn(&id, "other@example.org", "bob@x", "failed", "5.1.1"), ""),
+        (dsn(&id, "", "mallory@x", "failed", "5.1.1"), ""),
+        (dsn("1777636800.M000000P1Q0R00000000.elsewhere", "", "bob@x", "failed", "5.1.1"), ""),
+        (dsn("1777636800.M000000P1Q0R00000000.elsewhere", "first@example.org", "bob@x", "failed", "5.1.1"), ""),
+        (dsn("../../../etc/passwd", "", "bob@x", "failed", "5.1.1"), ""),
+        (dsn("", "", "bob@x", "failed", "5.1.1"), ""),
+        (dsn(&id, "", "bob@x", "failed", "5.1.1"), "mallory@x"),
+    ];
+    for (report, sender) in &strangers {
+        world.receive(report, &["-f", sender]);
+    }
+    assert_eq!(world.inbox().len(), strangers.len());
+    assert_eq!((world.recipient(&id, 0).0.as_str(), world.state(&id).as_str()), ("relayed", "sent"));
+}
+
+#[test]
+fn only_who_was_handed_over_can_be_reported_on() {
+    let world = World::at_noon();
+    world.relay("cat >/dev/null; case $3 in no*) exit 67;; later*) exit 75;; esac", "");
+    let id = world.enqueue(&["-f", "joe@example.org", "--notify", "never", "no@x"]);
+    let owed = world.enqueue(&["-f", "joe@example.org", "--notify", "never", "later@x"]);
+    world.flush_quietly();
+    world.receive(dsn(&id, "", "no@x", "delivered", "2.0.0"), &["-f", ""]);
+    world.receive(dsn(&owed, "", "later@x", "failed", "5.0.0"), &["-f", ""]);
+    assert_eq!((world.recipient(&id, 0).0.as_str(), world.recipient(&owed, 0).0.as_str()), ("failed", "owed"));
+}
+
+#[test]
+fn our_own_report_says_nothing_new() {
+    let world = World::at_noon();
+    world.relay("cat >/dev/null", "relays = true");
+    let id = world.enqueue(&["-f", "joe@example.org", "--notify", "success", "bob@x"]);
+    world.flush();
+    assert_eq!(world.inbox().len(), 1);
+    let log = world.mspool(&["report", "log", &id]).run().ok();
+    assert!(!log.contains("says:"), "{log}");
+}
+
+#[test]
+fn a_watch_tells_of_it() {
+    let (world, id) = relayed();
+    let child = world.mspool(&["watch", "--json", "--events", "status"]).start();
+    wait_for("the watch", || world.spool().join("state/runner.watch").exists());
+    world.receive(dsn(&id, "", "bob@x", "delivered", "2.1.5"), &["-f", ""]);
+    wait_for("the news", || world.recipient(&id, 0).0 == "delivered");
+    wait_for("an empty in/new", || std::fs::read_dir(world.spool().join("in/new")).unwrap().next().is_none());
+    signal(&child, "TERM");
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let event: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        (event["event"].as_str(), event["id"].as_str(), event["address"].as_str(), event["state"].as_str()),
+        (Some("status"), Some(id.as_str()), Some("bob@x"), Some("delivered"))
+    );
+}
+
+#[test]
+fn a_text_bounce_counts_when_it_names_the_message() {
+    let (world, id) = relayed();
+    world.receive(
+        "From: MAILER-DAEMON@mx.x\nSubject: failure notice\n\nHi. This is the qmail-send program at mx.x.\n\
+         I'm afraid I wasn't able to deliver your message to the following addresses.\n\
+         This is a permanent error; I've given up. Sorry it didn't work out.\n\n<bob@x>:\n\
+         Sorry, no mailbox here by that name. (#5.1.1)\n\n--- Below this line is a copy of the message.\n\n\
+         Return-Path: <joe@example.org>\nFrom: joe@example.org\nMessage-ID: <first@example.org>\nSubject: hi\n\nHello.\n",
+        &["-f", ""],
+    );
+    assert_eq!(world.recipient(&id, 0).0, "failed");
+    let ran = world.mspool(&["report", "parse", "-"]).input("Subject: hello\n\nNo report at all.\n").run().ok();
+    assert!(ran.contains("\"kind\":\"none\"") && ran.contains("\"recipients\":[]"), "{ran}");
+    world.mspool(&["report", "parse", "/nonexistent"]).run().fails(66, "/nonexistent");
+}

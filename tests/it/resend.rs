@@ -1,0 +1,109 @@
+//! `resend`: the same bytes again, to just those whom they did not reach.
+
+use std::fs;
+
+use crate::world::World;
+
+const MAIL: &str = "From: joe@example.org\nTo: list@x\nMessage-ID: <1@example.org>\nSubject: hi\n\nHello.\r\n\0\n";
+
+/// A world with a message that failed for two of three recipients; its id, and the report on it.
+fn failed() -> (World, String, String) {
+    let world = World::at_noon();
+    world.relay(
+        "shift 2; for r in \"$@\"; do case $r in no*) echo \"rcpt $r 5.1.1 no\" >&3;; *) trace \"$r $(cksum)\";; esac; done",
+        "results = \"lines\"",
+    );
+    let id = world.enqueue_bytes(MAIL.as_bytes(), &["-f", "joe@example.org", "no1@x", "no2@x", "yes@x"]);
+    world.flush_quietly();
+    let report = world.folder_files("")[0].to_str().unwrap().to_owned();
+    (world, id, report)
+}
+
+fn again(world: &World, args: &[&str]) -> String {
+    let out = world.mspool(&[&["resend"], args].concat()).run().ok();
+    assert_eq!(out.lines().count(), 1, "{out}");
+    out.trim().to_owned()
+}
+
+fn recipients(world: &World, id: &str) -> Vec<String> {
+    let report = world.report(id);
+    report["recipients"].as_array().unwrap().iter().map(|one| one["address"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_failed_message_goes_again_to_those_it_did_not_reach() {
+    let (world, id, _) = failed();
+    let new = again(&world, &[&id]);
+    assert_eq!(recipients(&world, &new), ["no1@x", "no2@x"]);
+    assert_eq!(world.message(&new), MAIL.as_bytes(), "the same bytes, the same Message-ID");
+    let report = world.report(&new);
+    assert_eq!((report["resend_of"].as_str(), report["sender"].as_str()), (Some(id.as_str()), Some("joe@example.org")));
+    let old = world.mspool(&["report", &id]).run().ok();
+    assert!(old.contains(&format!("sent again as {new}")), "{old}");
+    world.mspool(&["resend", &id]).run().fails(65, "--again");
+    let third = again(&world, &["--again", &id]);
+    assert_ne!(third, new);
+}
+
+#[test]
+fn who_gets_it_can_be_changed() {
+    let (world, id, _) = failed();
+    let dry = |args: &[&str]| world.mspool(&[&["resend", "--dry-run"], args].concat()).run().ok();
+    assert_eq!(dry(&[&id]), "no1@x\nno2@x\n");
+    assert_eq!(dry(&["--only", "no2@x", &id]), "no2@x\n");
+    assert_eq!(dry(&["--replace", "no1@x=bob@y", "--add", "eve@z", &id]), "bob@y\nno2@x\neve@z\n");
+    assert_eq!(dry(&["--replace", "no1@x=no2@x", &id]), "no2@x\n");
+    world.mspool(&["resend", "--only", "yes@x", &id]).run().fails(65, "not among those");
+    world.mspool(&["resend", "--replace", "no1@x", &id]).run().fails(64, "OLD=NEW");
+    let new = again(&world, &["--only", "no1@x", "--replace", "no1@x=yes1@x", "-f", "other@example.org", &id]);
+    assert_eq!(world.report(&new)["sender"], "other@example.org");
+    world.flush();
+    assert_eq!(world.trace().len(), 2);
+    let sums: Vec<String> = world.trace().iter().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect();
+    assert_eq!(sums[0], sums[1], "nobody can tell it from the first time");
+}
+
+#[test]
+fn a_report_is_as_good_as_an_id() {
+    let (world, id, report) = failed();
+    let new = again(&world, &[&report]);
+    assert_eq!(
+        (recipients(&world, &new), world.report(&new)["resend_of"].as_str()),
+        (vec!["no1@x".into(), "no2@x".into()], Some(id.as_str()))
+    );
+    world.mspool(&["resend", &id]).run().fails(65, "--again");
+    let ran = world.mspool(&["resend", "-"]).input(fs::read(&report).unwrap()).run();
+    ran.fails(65, "--again");
+}
+
+#[test]
+fn a_report_alone_is_enough_when_it_has_the_message() {
+    let (world, _, report) = failed();
+    let elsewhere = World::at_noon();
+    let new = again(&elsewhere, &[&report]);
+    assert_eq!(recipients(&elsewhere, &new), ["no1@x", "no2@x"]);
+    assert_eq!(elsewhere.message(&new), MAIL.as_bytes());
+    assert_eq!(elsewhere.report(&new)["sender"], "joe@example.org", "it goes to whom the report went");
+    elsewhere.mspool(&["resend", &report]).run().fails(65, "--again");
+    let text = fs::read_to_string(&report).unwrap();
+    let headers = text
+        .replace("Content-Type: message/rfc822", "Content-Type: text/rfc822-headers")
+        .replace("1@example.org", "2@example.org");
+    elsewhere.mspool(&["resend", "-"]).input(headers).run().fails(65, "does not return the whole message");
+    drop(world);
+}
+
+#[test]
+fn what_cannot_be_sent_again_is_refused_with_the_reason() {
+    let (world, _, _) = failed();
+    let sent = world.enqueue(&["yes@x"]);
+    let queued = world.enqueue(&["--not-before", "2027-01-01T00:00:00Z", "yes@x"]);
+    world.flush();
+    world.mspool(&["resend", &sent]).run().fails(65, "reached everybody");
+    world.mspool(&["resend", &queued]).run().fails(65, "is queued");
+    world.mspool(&["resend", "1777636800.M000000P1Q0R00000000.h"]).run().fails(66, "is not in the spool");
+    world.mspool(&["resend", "/nonexistent"]).run().fails(66, "neither a queue id here nor a file");
+    world.mspool(&["resend", "-"]).input("Subject: hello\n\nhi\n").run().fails(65, "no report");
+    let ran = world.mspool(&["resend", &sent, "/nonexistent"]).run();
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.lines().count()), (1, "", 2));
+}
