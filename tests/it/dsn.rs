@@ -312,12 +312,11 @@ fn a_transport_that_queues_here_again_gets_one_report_at_its_end() {
     // The inner runs have the machine's clock.
     let mut world = World::new();
     world.clock = None;
-    let program = crate::world::binary();
-    let again = world.script("again", &format!("exec {program} enqueue -f \"$1\" \"$2\" >/dev/null 2>&1"));
+    let (program, config) = (crate::world::binary(), world.path("config.toml").display().to_string());
+    let again =
+        world.script("again", &format!("exec {program} --config {config} enqueue -f \"$1\" \"$2\" >/dev/null 2>&1"));
     world.config(&format!(
-        "[queue]\nreserve = \"0B\"\n[transport.again]\ncommand = [{again:?}, \"{{sender}}\", \"{{recipient}}\"]\n\
-         env = {{ MSPOOL_CONFIG = \"{}\" }}\n",
-        world.path("config.toml").display()
+        "[queue]\nreserve = \"0B\"\n[transport.again]\ncommand = [{again:?}, \"{{sender}}\", \"{{recipient}}\"]\n"
     ));
     world.enqueue(&["-f", "joe@example.org", "bob@x"]);
     for _ in 0..40 {

@@ -8,7 +8,11 @@ use crate::world::{MAIL, World};
 /// A world with a Maildir for sent copies by configuration, and an outbound hook with this script.
 fn world(script: &str) -> (World, PathBuf) {
     let world = World::at_noon();
-    world.relay("cat >/dev/null; case $3 in no*) exit 67;; later*) exit 75;; esac", "");
+    world.relay(
+        "cat >/dev/null; for r in \"$@\"; do case $r in no*) echo \"rcpt $r 5.1.1 no\" >&3;; \
+         later*) echo \"rcpt $r 4.2.1 away\" >&3;; esac; done",
+        "results = \"lines\"",
+    );
     let (hook, sent) = (world.script("hook", script), world.path("Sent"));
     let text = fs::read_to_string(world.path("config.toml")).unwrap();
     let text = text.replace("[queue]\n", &format!("[queue]\nsent = {sent:?}\n"));
@@ -85,7 +89,7 @@ fn slow_hooks_keep_no_result_from_the_disk() {
 
 #[test]
 fn what_a_kill_left_unfinished_the_next_run_finishes() {
-    let (world, sent) = world("test -e \"$(dirname \"$TRACE\")/go\" || kill -9 $PPID; trace finished");
+    let (world, sent) = world("test -e \"$(dirname \"$TRACE\")/go\" || { kill -9 $PPID; exit; }; trace finished");
     let id = world.enqueue(&["yes@x"]);
     assert_eq!(world.mspool(&["flush"]).run().code, -9);
     assert_eq!(world.recipient(&id, 0).0, "delivered");
