@@ -25,7 +25,7 @@
 //! SPOOL/log/ID      what happened to ID, one JSON object a line
 //! SPOOL/in/tmp      being received
 //! SPOOL/in/new      received, not yet filed in the store
-//! SPOOL/work/       what filters make of a message while it is handed over
+//! SPOOL/work        what filters make of a message while it is handed over
 //! SPOOL/state/      one small file a transport: pause, breaker, last probe; locks of runs and resources
 //! SPOOL/inbox/      the built-in Maildir: the default store
 //! ```

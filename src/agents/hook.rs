@@ -5,8 +5,9 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use crate::mail::answer::Ending;
-use crate::mail::argv::{Template, Value};
+use crate::mail::argv::Template;
 use crate::mail::folder::Folder;
+use crate::mail::placeholder::Value;
 use crate::sys::signals::Signals;
 
 use super::child::{Results, Run};

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::mail::answer::Ending;
-use crate::mail::argv::{Template, Value};
+use crate::mail::argv::Template;
+use crate::mail::placeholder::Value;
 use crate::sys::signals::Signals;
 
 use super::child::{Results, Run};

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::mail::address::{Address, Sender};
 use crate::mail::answer::{Answer, Ending, Outcome, Verdict};
-use crate::mail::argv::{Batch, Template, Value};
-use crate::mail::history::RecipientState;
+use crate::mail::argv::{Batch, Template};
+use crate::mail::placeholder::Value;
+use crate::mail::record::RecipientState;
 use crate::mail::route::Claims;
 use crate::mail::status::Status;
 use crate::sys::signals::Signals;

@@ -6,53 +6,8 @@
 
 use std::fmt;
 
+use super::placeholder::{self, Purpose, Value};
 use super::shell::{Reader, is_inert};
-use super::spelling::distance;
-
-/// What a command line is for, and with it the placeholders that may stand in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// Handing a message to a transport, and what goes before and after that.
-    Delivery,
-    /// Undoing what a filter did elsewhere.
-    Undo,
-    /// Telling the source of a message that it is safe here.
-    Acknowledgement,
-    /// Looking at a message before it is filed, or after it was sent.
-    Hook,
-    /// Telling the user of new mail.
-    Notice,
-}
-
-impl Purpose {
-    fn values(self) -> &'static [(&'static str, Value)] {
-        use Value::{
-            Attempt, Class, Envid, Folder, From, Id, Path, Recipient, Recipients, Ref, Sender, Subject, Transport,
-        };
-        match self {
-            Purpose::Delivery => &[
-                ("sender", Sender),
-                ("recipient", Recipient),
-                ("recipients", Recipients),
-                ("id", Id),
-                ("envid", Envid),
-                ("transport", Transport),
-                ("attempt", Attempt),
-            ],
-            Purpose::Undo => &[("id", Id), ("transport", Transport)],
-            Purpose::Acknowledgement => &[("ref", Ref), ("id", Id)],
-            Purpose::Hook => &[("id", Id), ("class", Class), ("folder", Folder)],
-            Purpose::Notice => &[
-                ("id", Id),
-                ("class", Class),
-                ("folder", Folder),
-                ("path", Path),
-                ("from", From),
-                ("subject", Subject),
-            ],
-        }
-    }
-}
 
 /// A command line to be filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,37 +28,6 @@ struct Arg {
 enum Part {
     Text(String),
     Value(Value),
-}
-
-/// What a placeholder stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Value {
-    /// The envelope sender.
-    Sender,
-    /// The one recipient of this run.
-    Recipient,
-    /// All recipients of this run, an argument each.
-    Recipients,
-    /// The queue id.
-    Id,
-    /// The sender's name for the message, or the queue id.
-    Envid,
-    /// The transport's name.
-    Transport,
-    /// The number of this attempt.
-    Attempt,
-    /// The source's name for a message.
-    Ref,
-    /// The message class.
-    Class,
-    /// The folder; empty for the inbox itself.
-    Folder,
-    /// Where the message was filed.
-    Path,
-    /// Whom the message is from, by its header.
-    From,
-    /// Its subject.
-    Subject,
 }
 
 /// How many recipients one run of a command takes.
@@ -294,7 +218,7 @@ fn parts(text: &str, purpose: Purpose) -> Result<Vec<Part>, BadTemplate> {
         let (before, from) = rest.split_at(open);
         fixed.push_str(before);
         let word = from[1..].split('}').next().filter(|word| from[1..].len() > word.len());
-        match word.map(|word| value(word, purpose)) {
+        match word.map(|word| placeholder::find(word, purpose)) {
             Some(Ok(value)) => {
                 if !fixed.is_empty() {
                     parts.push(Part::Text(std::mem::take(&mut fixed)));
@@ -316,16 +240,6 @@ fn parts(text: &str, purpose: Purpose) -> Result<Vec<Part>, BadTemplate> {
         parts.push(Part::Text(fixed));
     }
     Ok(parts)
-}
-
-/// The placeholder of that name, or the one it was probably meant to be.
-fn value(word: &str, purpose: Purpose) -> Result<Value, Option<&'static str>> {
-    let known = purpose.values();
-    if let Some((_, value)) = known.iter().find(|(name, _)| *name == word) {
-        return Ok(*value);
-    }
-    let near = |name: &&'static str| name.len() > 4 && distance(word, name) <= 2;
-    Err(known.iter().map(|(name, _)| *name).filter(near).min_by_key(|name| distance(word, name)))
 }
 
 /// True when the fixed text around a placeholder has what only a program for a shell has. A notice is a sentence, and

@@ -126,6 +126,28 @@ pub fn size_field(size: u64) -> String {
 }
 
 impl Envelope {
+    /// An envelope of a message that arrives now and of which nothing is asked.
+    pub fn new(id: QueueId, arrival: Timestamp, sender: Sender, recipients: Vec<Recipient>) -> Envelope {
+        Envelope {
+            size: 0,
+            id,
+            arrival,
+            sender,
+            recipients,
+            not_before: None,
+            deliver_by: None,
+            notify: None,
+            ret: None,
+            envid: None,
+            transport: None,
+            priority: Priority::Normal,
+            after_sent: AfterSent::Default,
+            hops: 0,
+            resend_of: None,
+            source: None,
+        }
+    }
+
     /// The line that begins a queue file, newline included. The size comes first, with room for any number.
     pub fn to_line(&self) -> serde_json::Result<Vec<u8>> {
         let mut line = format!("{{\"size\":{},", size_field(self.size)).into_bytes();
@@ -183,24 +205,10 @@ mod tests {
     use super::*;
 
     fn envelope() -> Envelope {
-        Envelope {
-            size: 4096,
-            id: QueueId::parse("1795308431.M123456P42Q0R00c0ffee.host").unwrap(),
-            arrival: Timestamp::from_seconds(1_795_308_431),
-            sender: Sender::parse("joe@example.org").unwrap(),
-            recipients: vec![Address::parse("bob@example.com").unwrap().into()],
-            not_before: None,
-            deliver_by: None,
-            notify: None,
-            ret: None,
-            envid: None,
-            transport: None,
-            priority: Priority::Normal,
-            after_sent: AfterSent::Default,
-            hops: 0,
-            resend_of: None,
-            source: None,
-        }
+        let id = QueueId::parse("1795308431.M123456P42Q0R00c0ffee.host").unwrap();
+        let (sender, recipient) =
+            (Sender::parse("joe@example.org").unwrap(), Address::parse("bob@example.com").unwrap());
+        Envelope::new(id, Timestamp::from_seconds(1_795_308_431), sender, vec![recipient.into()])
     }
 
     #[test]

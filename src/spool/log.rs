@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
 
-use crate::mail::history::Record;
 use crate::mail::id::QueueId;
+use crate::mail::record::Record;
 use crate::sys::dir;
 use crate::sys::error::{At, PathError};
 

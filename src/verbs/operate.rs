@@ -6,8 +6,9 @@ use std::io::Write;
 use anyhow::Result;
 
 use crate::mail::address::Address;
-use crate::mail::history::{Charge, Decision, Event, History, RecipientState, Record};
+use crate::mail::history::History;
 use crate::mail::id::QueueId;
+use crate::mail::record::{Charge, Decision, Event, RecipientState, Record};
 use crate::mail::status::{Class, Status};
 use crate::spool::claim::{Claim, Release, Taken};
 use crate::spool::{Spool, State};

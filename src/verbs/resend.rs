@@ -13,11 +13,12 @@ use serde::Serialize;
 use crate::mail::address::{Address, AddressType, Sender};
 use crate::mail::address_list;
 use crate::mail::bounce::{self, Action, Original, Understood};
-use crate::mail::envelope::{AfterSent, Envelope, Priority, without_duplicates};
+use crate::mail::envelope::{Envelope, Priority, without_duplicates};
 use crate::mail::header::{Field, Header, LONGEST, Supply};
-use crate::mail::history::{Event, History, RecipientState, Record};
+use crate::mail::history::History;
 use crate::mail::id::QueueId;
 use crate::mail::recipient::Recipient;
+use crate::mail::record::{Event, RecipientState, Record};
 use crate::spool::claim::{Claim, Taken};
 use crate::spool::draft::{Draft, Placed};
 use crate::spool::{Spool, State};
@@ -120,23 +121,11 @@ impl Resend<'_> {
         };
         let recipients = self.recipients(again.failed.clone())?;
         let now = self.session.clock.now();
+        let sender = self.options.sender.clone().unwrap_or_else(|| again.sender.clone());
         let envelope = Envelope {
-            size: 0,
-            id: self.session.mint.next(now),
-            arrival: now.into(),
-            sender: self.options.sender.clone().unwrap_or_else(|| again.sender.clone()),
-            recipients,
-            not_before: None,
-            deliver_by: None,
-            notify: None,
-            ret: None,
-            envid: None,
-            transport: None,
             priority: again.priority,
-            after_sent: AfterSent::Default,
-            hops: 0,
             resend_of: again.of.clone(),
-            source: None,
+            ..Envelope::new(self.session.mint.next(now), now.into(), sender, recipients)
         };
         if self.options.rehearsal == super::enqueue::Rehearsal::Yes {
             return self.tell(&envelope, None);

@@ -12,10 +12,10 @@ use crate::agents::hook::Hook;
 use crate::agents::inbound::Inbound;
 use crate::agents::notice::Notice;
 use crate::mail::address::Address;
-use crate::mail::argv::Purpose;
 use crate::mail::class::Folders;
 use crate::mail::folder::Folder;
 use crate::mail::pattern::Pattern;
+use crate::mail::placeholder::Purpose;
 
 const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(600);

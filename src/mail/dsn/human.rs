@@ -1,6 +1,6 @@
 //! The part of a report that people read: what happened, to whom, and what they can do.
 
-use crate::mail::history::ReportKind;
+use crate::mail::record::ReportKind;
 
 use super::{About, Action, Dsn, LONGEST_LINE};
 

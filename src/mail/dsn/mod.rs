@@ -5,9 +5,9 @@ mod human;
 mod returned;
 
 use crate::mail::address::{Address, Sender};
-use crate::mail::history::ReportKind;
 use crate::mail::id::QueueId;
 use crate::mail::recipient::Recipient;
+use crate::mail::record::ReportKind;
 use crate::mail::status::Status;
 use crate::mail::time::Timestamp;
 
@@ -282,7 +282,7 @@ fn folded(name: &str, value: &str) -> String {
     for word in value.split(' ').filter(|word| !word.is_empty()) {
         let mut rest = word;
         if width + 1 + word.len() > FOLD && width > name.len() + 1 {
-            out.push_str("\n");
+            out.push('\n');
             width = 0;
         }
         out.push(' ');

@@ -100,11 +100,6 @@ impl<'a> Composer<'a> {
             },
         };
         let envelope = Envelope {
-            size: 0,
-            id,
-            arrival: now.into(),
-            sender,
-            recipients,
             not_before: options.not_before,
             deliver_by: options.deliver_by,
             notify: options.notify,
@@ -114,8 +109,7 @@ impl<'a> Composer<'a> {
             priority: options.priority,
             after_sent: options.after_sent.clone(),
             hops: hops::inherited(self.spool)?,
-            resend_of: None,
-            source: None,
+            ..Envelope::new(id, now.into(), sender, recipients)
         };
         Ok((envelope, completed))
     }

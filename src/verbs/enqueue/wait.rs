@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::mail::history::{History, RecipientState};
+use crate::mail::history::History;
 use crate::mail::id::QueueId;
+use crate::mail::record::RecipientState;
 use crate::spool::State;
 use crate::sys::ready;
 use crate::verbs::exit::Exit;

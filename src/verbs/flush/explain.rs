@@ -3,7 +3,8 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::mail::history::{History, RecipientState};
+use crate::mail::history::History;
+use crate::mail::record::RecipientState;
 use crate::mail::time::Timestamp;
 use crate::spool::queue_file::{QueueFile, Unusable};
 use crate::spool::{Spool, State};

@@ -12,11 +12,12 @@ use anyhow::Result;
 
 use crate::agents::hook::Wish;
 use crate::agents::maildir;
-use crate::mail::argv::Value;
 use crate::mail::class;
 use crate::mail::envelope::{AfterSent, Envelope};
 use crate::mail::folder::Folder;
-use crate::mail::history::{Event, History, Record};
+use crate::mail::history::History;
+use crate::mail::placeholder::Value;
+use crate::mail::record::{Event, Record};
 use crate::spool::Spool;
 use crate::spool::claim::Claim;
 use crate::spool::draft::Placed;
@@ -66,12 +67,13 @@ pub fn settle(engine: &Engine<'_>, message: OpenMessage<'_>) -> Result<()> {
         if !finish(engine, &claim, &history)? {
             return Ok(());
         }
-        return Ok(match (&claim.message().envelope.after_sent, history.is_sent()) {
-            (AfterSent::Delete, true) => claim.delete()?,
-            (AfterSent::Keep, true) => claim.sent(None)?,
-            (_, true) => claim.sent(keep(queue.keep_sent))?,
-            (_, false) => claim.failed(keep(queue.keep_failed))?,
-        });
+        let moved = match (&claim.message().envelope.after_sent, history.is_sent()) {
+            (AfterSent::Delete, true) => claim.delete(),
+            (AfterSent::Keep, true) => claim.sent(None),
+            (_, true) => claim.sent(keep(queue.keep_sent)),
+            (_, false) => claim.failed(keep(queue.keep_failed)),
+        };
+        return Ok(moved?);
     }
     let envelope = &claim.message().envelope;
     let expires = envelope.expires(queue.lifetime, history.released);

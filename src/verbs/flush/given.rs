@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::agents::transport::Transport;
 use crate::mail::answer::{Answer, Outcome, Verdict};
-use crate::mail::history::{Charge, Decision, RecipientState};
+use crate::mail::record::{Charge, Decision, RecipientState};
 use crate::mail::time::Timestamp;
 use crate::verbs::settings::Queue;
 

@@ -22,9 +22,10 @@ use serde::Serialize;
 
 use crate::agents::inbound::Inbound;
 use crate::mail::file_name::FileName;
-use crate::mail::history::{History, RecipientState};
+use crate::mail::history::History;
 use crate::mail::id::QueueId;
 use crate::mail::pattern::Pattern;
+use crate::mail::record::RecipientState;
 use crate::mail::time::Timestamp;
 use crate::spool::gate::Pause;
 use crate::spool::listing::{Due, Entry};

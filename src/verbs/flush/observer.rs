@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::mail::address::Address;
-use crate::mail::history::RecipientState;
 use crate::mail::id::QueueId;
+use crate::mail::record::RecipientState;
 use crate::mail::status::Status;
 use crate::mail::time::Timestamp;
 

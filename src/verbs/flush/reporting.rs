@@ -10,11 +10,12 @@ use anyhow::Result;
 
 use crate::mail::address::{Address, Sender};
 use crate::mail::dsn::{About, Action, Body, Dsn, Returned, Scanner};
-use crate::mail::envelope::{AfterSent, Envelope};
+use crate::mail::envelope::Envelope;
 use crate::mail::header::{Field, Header, LONGEST, Supply};
-use crate::mail::history::{Event, History, RecipientState, ReportKind};
+use crate::mail::history::History;
 use crate::mail::id::QueueId;
 use crate::mail::printable;
+use crate::mail::record::{Event, RecipientState, ReportKind};
 use crate::mail::request::Ret;
 use crate::mail::status::{Class, Status};
 use crate::mail::time::Timestamp;
@@ -178,22 +179,9 @@ impl<'e> Writer<'_, 'e> {
         }
         let dsn = self.dsn(&id, header.as_ref(), returned, scanner.body());
         let report = Envelope {
-            size: 0,
-            id: id.clone(),
-            arrival: self.now,
-            sender: Sender::default(),
-            recipients: vec![to.into()],
-            not_before: None,
-            deliver_by: None,
-            notify: None,
-            ret: None,
-            envid: None,
-            transport: None,
             priority: envelope.priority,
-            after_sent: AfterSent::Default,
             hops: envelope.hops.saturating_add(1),
-            resend_of: None,
-            source: None,
+            ..Envelope::new(id.clone(), self.now, Sender::default(), vec![to.into()])
         };
         let event = Event::Reporting { kind: self.kind, recipients: self.places.clone(), report: id.clone() };
         self.message.note(self.engine.spool, event, self.now)?;

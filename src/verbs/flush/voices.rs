@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use crate::mail::history::RecipientState;
 use crate::mail::id::QueueId;
+use crate::mail::record::RecipientState;
 use crate::mail::status::Status;
 use crate::verbs::say;
 use crate::verbs::session::{Form, Voice};

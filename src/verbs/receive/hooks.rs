@@ -5,9 +5,9 @@ use std::os::fd::AsFd;
 use anyhow::Result;
 
 use crate::agents::hook::Wish;
-use crate::mail::argv::Value;
 use crate::mail::envelope::Envelope;
 use crate::mail::folder::Folder;
+use crate::mail::placeholder::Value;
 use crate::verbs::flush::engine::Engine;
 
 use super::look::Look;

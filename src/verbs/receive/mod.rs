@@ -16,7 +16,7 @@ use anyhow::Result;
 
 use crate::mail::address::{Address, Sender};
 use crate::mail::bounce;
-use crate::mail::envelope::{AfterSent, Envelope, Priority, Source};
+use crate::mail::envelope::{Envelope, Source};
 use crate::mail::header::{Header, Supply};
 use crate::spool::draft::{Draft, Placed};
 use crate::spool::runner::Runner;
@@ -98,24 +98,8 @@ pub fn own_mailbox(session: &Session) -> Result<Address> {
 /// The envelope of a message that is received now.
 fn envelope(session: &Session, mailbox: Address, sender: Sender, hops: u32, source: Option<Source>) -> Envelope {
     let now = session.clock.now();
-    Envelope {
-        size: 0,
-        id: session.mint.next(now),
-        arrival: now.into(),
-        sender,
-        recipients: vec![mailbox.into()],
-        not_before: None,
-        deliver_by: None,
-        notify: None,
-        ret: None,
-        envid: None,
-        transport: None,
-        priority: Priority::Normal,
-        after_sent: AfterSent::Default,
-        hops,
-        resend_of: None,
-        source,
-    }
+    let id = session.mint.next(now);
+    Envelope { hops, source, ..Envelope::new(id, now.into(), sender, vec![mailbox.into()]) }
 }
 
 /// Reads a message to its end into a draft.

@@ -5,8 +5,8 @@ use std::io::Write;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::mail::history::Record;
 use crate::mail::id::QueueId;
+use crate::mail::record::Record;
 use crate::mail::time::Timestamp;
 use crate::sys::locks_held::LocksHeld;
 use crate::verbs::exit::{Exit, over_all};

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use anyhow::Result;
 
-use crate::mail::history::{Event, Record, ReportKind};
 use crate::mail::id::QueueId;
+use crate::mail::record::{Event, Record, ReportKind};
 use crate::sys::locks_held::LocksHeld;
 use crate::verbs::exit::{Exit, over_all};
 use crate::verbs::say;

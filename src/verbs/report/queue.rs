@@ -6,8 +6,8 @@ use anyhow::Result;
 use bytesize::ByteSize;
 
 use crate::mail::file_name::FileName;
-use crate::mail::history::RecipientState;
 use crate::mail::printable;
+use crate::mail::record::RecipientState;
 use crate::mail::time::{self, Timestamp};
 use crate::spool::State;
 use crate::sys::locks_held::LocksHeld;

@@ -6,8 +6,9 @@ use std::io::Write;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::mail::history::{History, RecipientState};
+use crate::mail::history::History;
 use crate::mail::printable;
+use crate::mail::record::RecipientState;
 use crate::mail::time::Timestamp;
 use crate::spool::listing::Entry;
 use crate::spool::queue_file::Unusable;

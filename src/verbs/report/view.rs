@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use crate::mail::file_name::FileName;
 use crate::mail::header;
-use crate::mail::history::{History, RecipientState};
+use crate::mail::history::History;
 use crate::mail::id::QueueId;
 use crate::mail::recipient::Recipient;
+use crate::mail::record::RecipientState;
 use crate::mail::status::Status;
 use crate::mail::time::Timestamp;
 use crate::spool::queue_file::Unusable;

@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::mail::history::RecipientState;
 use crate::mail::id::QueueId;
+use crate::mail::record::RecipientState;
 use crate::mail::status::Status;
 use crate::mail::time::Timestamp;
 use crate::spool::Spool;
