@@ -7,4 +7,5 @@ pub mod inbound;
 pub mod maildir;
 pub mod notice;
 pub mod preprocess;
+pub mod smtp;
 pub mod transport;

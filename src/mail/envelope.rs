@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::address::{Address, Sender};
 use super::id::QueueId;
 use super::recipient::Recipient;
-use super::request::{EnvelopeId, Notify, Ret};
+use super::request::{BodyType, EnvelopeId, Notify, Ret};
 use super::time::Timestamp;
 
 /// Everything the spool must know of a message apart from its bytes.
@@ -40,6 +40,9 @@ pub struct Envelope {
     /// The sender's own name for the message (RFC 3461 section 4.4); the id stands in where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envid: Option<EnvelopeId>,
+    /// What the sender said of its bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<BodyType>,
     /// The one transport that the sender wants it to go through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport: Option<String>,
@@ -139,6 +142,7 @@ impl Envelope {
             notify: None,
             ret: None,
             envid: None,
+            body: None,
             transport: None,
             priority: Priority::Normal,
             after_sent: AfterSent::Default,

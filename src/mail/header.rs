@@ -1,5 +1,4 @@
-//! The header of a message: where it ends, what its fields are, and what a submission agent completes
-//! (RFC 5322 sections 2.2 and 3.6, RFC 6409 section 8).
+//! The header of a message: where it ends, and what its fields are (RFC 5322 sections 2.2 and 3.6).
 
 use super::mime;
 
@@ -117,26 +116,6 @@ impl<'a> Header<'a> {
             if self.fields.iter().any(|field| resent.iter().any(|name| field.is(name))) { resent } else { plain };
         self.fields.iter().filter(move |field| names.iter().any(|name| field.is(name)))
     }
-
-    /// The header as it goes out when its recipients were read from it: `Bcc` gone, a missing `Date` and `Message-ID`
-    /// put before the first field, every other byte as it was.
-    pub fn completed(&self, date: &str, message_id: &str) -> Vec<u8> {
-        let end = self.line_end();
-        let mut out = self.marker.to_vec();
-        if !self.has("Date") {
-            out.extend_from_slice(format!("Date: {date}{end}").as_bytes());
-        }
-        if !self.has("Message-ID") {
-            out.extend_from_slice(format!("Message-ID: <{message_id}>{end}").as_bytes());
-        }
-        for field in self.fields.iter().filter(|field| !field.is("Bcc") && !field.is("Resent-Bcc")) {
-            out.extend_from_slice(field.raw);
-        }
-        if !self.closed {
-            out.extend_from_slice(end.as_bytes());
-        }
-        out
-    }
 }
 
 /// Where the name of a field ends, if the line begins one: printable ASCII without a colon (RFC 5322 section 2.2),
@@ -192,14 +171,6 @@ mod tests {
         let header = Header::scan(b"To: a@x\nhello there\n", Supply::End).unwrap();
         assert!(!header.closed);
         assert_eq!(header.len, 8);
-        assert_eq!(header.completed("D", "m@h"), b"Date: D\nMessage-ID: <m@h>\nTo: a@x\n\n");
-    }
-
-    #[test]
-    fn completes_only_what_is_missing() {
-        let bytes = b"To: a@x\r\nBCC: b@x,\r\n c@x\r\nDate: then\r\nX: \xff\r\n\r\n";
-        let header = Header::scan(bytes, Supply::End).unwrap();
-        assert_eq!(header.completed("now", "m@h"), b"Message-ID: <m@h>\r\nTo: a@x\r\nDate: then\r\nX: \xff\r\n");
     }
 
     #[test]

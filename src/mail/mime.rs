@@ -119,6 +119,28 @@ pub fn decoded(field: &Field<'_>) -> Option<String> {
     })
 }
 
+/// A text of any characters as encoded words of RFC 2047, in the Q encoding, with blanks between them to fold at.
+pub fn encoded_words(text: &str) -> String {
+    let mut words = vec![String::new()];
+    for c in text.chars() {
+        let mut bytes = [0; 4];
+        let encoded: String = c
+            .encode_utf8(&mut bytes)
+            .bytes()
+            .map(
+                |byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("={byte:02X}") },
+            )
+            .collect();
+        if words.last().is_some_and(|word| word.len() + encoded.len() > 60) {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut() {
+            word.push_str(&encoded);
+        }
+    }
+    words.iter().map(|word| format!("=?utf-8?q?{word}?=")).collect::<Vec<_>>().join(" ")
+}
+
 /// The field as a header of its own.
 fn alone(field: &Field<'_>) -> Option<Vec<u8>> {
     let mut block = field.raw().get(..field.raw().len().min(LONGEST_FIELD))?.to_vec();

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod address_list;
+pub mod alias;
 pub mod answer;
 pub mod argv;
 pub mod bounce;
@@ -21,9 +22,11 @@ pub mod printable;
 pub mod recipient;
 pub mod record;
 pub mod request;
+pub mod rewrite;
 pub mod route;
 pub mod schedule;
 pub mod shell;
 pub mod spelling;
 pub mod status;
+pub mod submission;
 pub mod time;

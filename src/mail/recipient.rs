@@ -18,6 +18,9 @@ pub struct Recipient {
     /// The address that the sender wrote (RFC 3461 section 4.2), where it is another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub orcpt: Option<OriginalRecipient>,
+    /// The address that an alias or a rule made this one of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expanded_from: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -28,6 +31,8 @@ struct Written {
     notify: Option<Notify>,
     #[serde(default)]
     orcpt: Option<OriginalRecipient>,
+    #[serde(default)]
+    expanded_from: Option<String>,
 }
 
 impl TryFrom<Written> for Recipient {
@@ -35,12 +40,12 @@ impl TryFrom<Written> for Recipient {
 
     fn try_from(written: Written) -> Result<Recipient, BadAddress> {
         let address = Address::new(AddressType::parse(&written.r#type)?, &written.address)?;
-        Ok(Recipient { address, notify: written.notify, orcpt: written.orcpt })
+        Ok(Recipient { address, notify: written.notify, orcpt: written.orcpt, expanded_from: written.expanded_from })
     }
 }
 
 impl From<Address> for Recipient {
     fn from(address: Address) -> Recipient {
-        Recipient { address, notify: None, orcpt: None }
+        Recipient { address, notify: None, orcpt: None, expanded_from: None }
     }
 }

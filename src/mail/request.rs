@@ -127,6 +127,36 @@ impl From<EnvelopeId> for String {
     }
 }
 
+/// What a sender says of its bytes (RFC 6152).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BodyType {
+    /// Lines of ASCII.
+    #[serde(rename = "7BIT")]
+    SevenBit,
+    /// Lines of any bytes.
+    #[serde(rename = "8BITMIME")]
+    EightBitMime,
+}
+
+impl BodyType {
+    /// Reads `7BIT` or `8BITMIME`, in any case.
+    pub fn parse(text: &str) -> Option<BodyType> {
+        match text.to_ascii_uppercase().as_str() {
+            "7BIT" => Some(BodyType::SevenBit),
+            "8BITMIME" => Some(BodyType::EightBitMime),
+            _ => None,
+        }
+    }
+
+    /// The word of SMTP.
+    pub fn word(self) -> &'static str {
+        match self {
+            BodyType::SevenBit => "7BIT",
+            BodyType::EightBitMime => "8BITMIME",
+        }
+    }
+}
+
 /// The address that the sender wrote, before anything was rewritten: a type and an address (RFC 3461 section 4.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -68,6 +68,12 @@ impl Timestamp {
         jiff::fmt::rfc2822::to_string(&self.jiff().to_zoned(jiff::tz::TimeZone::UTC)).unwrap_or_default()
     }
 
+    /// As ctime(3) has it, without the year and in UTC: `Fri May  1 12:00:00`.
+    pub fn ctime(self) -> String {
+        let time = self.jiff().to_zoned(jiff::tz::TimeZone::UTC);
+        jiff::fmt::strtime::format("%a %b %e %H:%M:%S", &time).unwrap_or_default()
+    }
+
     fn jiff(self) -> jiff::Timestamp {
         jiff::Timestamp::from_second(self.0 as i64).unwrap_or_default()
     }

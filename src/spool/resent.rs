@@ -10,22 +10,25 @@ use super::error::SpoolError;
 /// How long they are remembered.
 const REMEMBERED: u64 = 60 * 86_400;
 
+const FILE: &str = "resent";
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Resent {
     messages: Vec<(String, Timestamp)>,
 }
 
 impl Spool {
-    /// Remembers a message by its Message-ID; true when it was remembered before.
-    pub fn remember_resent(&self, message_id: &str, now: Timestamp) -> Result<bool, SpoolError> {
-        let mut known = false;
-        self.change_state_file("resent", |resent: &mut Resent| {
-            resent.messages.retain(|(_, at)| now.since(*at).as_secs() < REMEMBERED);
-            known = resent.messages.iter().any(|(known, _)| known == message_id);
-            if !known {
-                resent.messages.push((message_id.to_owned(), now));
-            }
-        })?;
-        Ok(known)
+    /// True when the message with this Message-ID is remembered.
+    pub fn was_resent(&self, message_id: &str) -> Result<bool, SpoolError> {
+        let resent: Resent = self.state_file(FILE)?;
+        Ok(resent.messages.iter().any(|(known, _)| known == message_id))
+    }
+
+    /// Remembers a message by its Message-ID.
+    pub fn remember_resent(&self, message_id: &str, now: Timestamp) -> Result<(), SpoolError> {
+        self.change_state_file(FILE, |resent: &mut Resent| {
+            resent.messages.retain(|(known, at)| known != message_id && now.since(*at).as_secs() < REMEMBERED);
+            resent.messages.push((message_id.to_owned(), now));
+        })
     }
 }

@@ -40,6 +40,12 @@ pub fn user_name() -> String {
     known.unwrap_or_else(|| trust::user().to_string())
 }
 
+/// The name of the user we act as, as people write it: the password file's comment up to the first comma.
+pub fn full_name() -> Option<String> {
+    let name = password_field(4)?.split(',').next()?.trim().to_owned();
+    (!name.is_empty()).then_some(name)
+}
+
 /// The home directory that the password file gives the user we act as.
 pub fn home_of_user() -> Option<std::path::PathBuf> {
     password_field(5).map(std::path::PathBuf::from)

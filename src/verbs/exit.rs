@@ -15,6 +15,8 @@ pub enum Exit {
     Data,
     /// 66: no such id.
     NoInput,
+    /// 67: nobody takes that address.
+    NoUser,
     /// 69: that transport cannot, or a recipient failed for good.
     Unavailable,
     /// 70: a bug.
@@ -42,6 +44,7 @@ impl Exit {
             Exit::Usage => 64,
             Exit::Data => 65,
             Exit::NoInput => 66,
+            Exit::NoUser => 67,
             Exit::Unavailable => 69,
             Exit::Software => 70,
             Exit::CannotCreate => 73,

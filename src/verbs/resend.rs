@@ -97,6 +97,8 @@ struct Again<'c> {
     failed: Vec<Recipient>,
     priority: Priority,
     of: Option<QueueId>,
+    /// What a message that never was here is remembered by.
+    name: Option<String>,
     bytes: Bytes<'c>,
 }
 
@@ -143,6 +145,9 @@ impl Resend<'_> {
             log.sync()?;
             self.spool.sync_log_names()?;
         }
+        if let Some(name) = &again.name {
+            self.spool.remember_resent(name, self.session.now())?;
+        }
         self.tell(&envelope, Some(&envelope.id))
     }
 
@@ -179,6 +184,7 @@ impl Resend<'_> {
             failed,
             priority: envelope.priority,
             of: Some(id.clone()),
+            name: None,
             bytes: Bytes::Claimed(claim),
         })
     }
@@ -231,8 +237,14 @@ impl Resend<'_> {
             );
         }
         self.guard_report(&report)?;
-        let sender = self.sender_of(&bytes);
-        Ok(Again { sender, failed, priority: Priority::Normal, of: None, bytes: Bytes::Read(original) })
+        Ok(Again {
+            sender: self.sender_of(&bytes),
+            failed,
+            priority: Priority::Normal,
+            of: None,
+            name: report.message_id.or(report.envelope_id),
+            bytes: Bytes::Read(original),
+        })
     }
 
     /// The message that a report is about is here: that is better than any copy.
@@ -252,6 +264,7 @@ impl Resend<'_> {
             failed,
             priority: envelope.priority,
             of: Some(id),
+            name: None,
             bytes: Bytes::Claimed(claim),
         })
     }
@@ -259,8 +272,7 @@ impl Resend<'_> {
     /// A message that never was here is remembered by what it is called.
     fn guard_report(&self, report: &Understood) -> Result<()> {
         let Some(message_id) = report.message_id.as_ref().or(report.envelope_id.as_ref()) else { return Ok(()) };
-        let known = self.spool.remember_resent(message_id, self.session.now())?;
-        if known && self.options.before == Before::Refuse {
+        if self.options.before == Before::Refuse && self.spool.was_resent(message_id)? {
             return refuse(
                 Exit::Data,
                 format!("the message <{message_id}> was sent again already; --again does it once more"),

@@ -10,6 +10,7 @@ use crate::agents::transport::Transport;
 use crate::mail::address::{Address, Sender};
 use crate::mail::class::Folders;
 use crate::mail::pattern::Pattern;
+use crate::mail::rewrite::Rules;
 use crate::mail::route;
 use crate::mail::schedule::Schedule;
 use crate::sys;
@@ -47,6 +48,36 @@ pub struct Settings {
     pub notice: Option<Notice>,
     /// Where reports to senders go.
     pub reports: Reports,
+    /// What becomes of addresses at the door.
+    pub addresses: Addresses,
+    /// What sendmail(1) does with a message once it is queued.
+    pub sendmail: AfterSubmission,
+}
+
+/// What becomes of addresses at the door.
+#[derive(Clone, Debug, Default)]
+pub struct Addresses {
+    /// The domain that addresses without one get; `None` leaves them to the transports.
+    pub qualify: Option<String>,
+    /// Alias files.
+    pub aliases: Vec<PathBuf>,
+    /// The `:include:` files, commands and files that aliases may stand for, as they stand there.
+    pub allowed: Vec<String>,
+    /// Rules for recipients.
+    pub recipients: Rules,
+    /// Rules for the envelope sender, and for `From` where sendmail(1) completes a header.
+    pub senders: Rules,
+}
+
+/// What sendmail(1) does with a message once it is queued, if its caller does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterSubmission {
+    /// Nothing: a flush or a watch will come.
+    Queue,
+    /// It starts a flush in the background.
+    Background,
+    /// It attempts the message before it ends.
+    Attempt,
 }
 
 /// Where reports to senders go, and what they carry.

@@ -11,7 +11,7 @@ use crate::mail::printable;
 use crate::mail::recipient::Recipient;
 use crate::mail::request::{EnvelopeId, Notify, OriginalRecipient, Ret};
 use crate::mail::time::{CENTURY, Timestamp, parse_span};
-use crate::verbs::enqueue::{self, Begin, Effort, From, HeaderUse, Options, Rehearsal};
+use crate::verbs::enqueue::{self, Begin, Completion, Effort, From, HeaderUse, Options, Rehearsal};
 use crate::verbs::exit::{Exit, Refusal, refuse};
 use crate::verbs::session::Session;
 
@@ -143,6 +143,8 @@ impl Args {
             report_to: self.report_to.as_deref().map(|text| sender("--report-to", text)).transpose()?,
             recipients: recipients.map(|text| recipient(text)).collect::<Result<_>>()?,
             header: if self.header { HeaderUse::Recipients } else { HeaderUse::None },
+            completion: if self.header { Completion::Submission } else { Completion::None },
+            body: None,
             not_before: match &self.delay {
                 Some(text) => Some(now.after(usage("--delay", text, parse_span(text))?)),
                 None => time("--not-before", self.not_before.as_deref(), now)?,

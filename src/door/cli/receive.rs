@@ -47,6 +47,11 @@ pub fn run(args: Args, session: &Session) -> Result<Exit> {
         return in_place::run(session, store, form);
     }
     let mailbox = args.to.as_deref().map(|text| Address::parse(text).map_err(|error| bad_address("--to", text, error)));
-    let sender = args.sender.as_deref().map(|text| Sender::parse(text).map_err(|error| bad_address("-f", text, error)));
+    // Some programs write the null sender so.
+    let null = |text: &str| text.eq_ignore_ascii_case("MAILER-DAEMON");
+    let sender = args.sender.as_deref().map(|text| {
+        let text = if null(text) { "" } else { text };
+        Sender::parse(text).map_err(|error| bad_address("-f", text, error))
+    });
     receive::run(session, &Options { mailbox: mailbox.transpose()?, sender: sender.transpose()?, form })
 }

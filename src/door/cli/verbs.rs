@@ -76,7 +76,7 @@ pub struct Flush {
     #[arg(long)]
     json: bool,
     /// Let no more mail go to this transport.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["resume", "ids", "dry_run", "force"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["resume", "ids", "dry_run", "force", "inward", "both"])]
     pause: Option<String>,
     /// Pause for so long.
     #[arg(long = "for", value_name = "SPAN", requires = "pause")]
@@ -85,7 +85,7 @@ pub struct Flush {
     #[arg(long, value_name = "TEXT", requires = "pause", default_value = "", hide_default_value = true)]
     reason: String,
     /// End a transport's pause and close its breaker.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["ids", "dry_run", "force"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["ids", "dry_run", "force", "inward", "both"])]
     resume: Option<String>,
 }
 

@@ -21,7 +21,7 @@ use crate::sys;
 use crate::verbs::settings::{DelayWarning, Queue, Reports, Settings, Source, Via, Whom};
 
 use super::trouble::ConfigError;
-use super::{Choice, Places, absolute, inbound, raw};
+use super::{Choice, Places, absolute, addresses, inbound, raw};
 
 /// Checks a configuration.
 pub fn settings(raw: raw::Config, choice: &Choice, places: &Places, source: Source) -> Result<Settings, ConfigError> {
@@ -67,6 +67,8 @@ pub fn settings(raw: raw::Config, choice: &Choice, places: &Places, source: Sour
         folders: received.folders,
         notice: received.notice,
         reports: checker.reports(&raw.reports)?,
+        addresses: addresses::addresses(&checker, &raw)?,
+        sendmail: addresses::after_submission(&checker, &raw.sendmail)?,
         spool,
         hostname,
         sender,
@@ -274,9 +276,12 @@ impl Checker<'_> {
         if let Some(results) = &raw.results {
             return Err(self.bad(results, format!("results means nothing for the maildir of transport {name}")));
         }
-        if let Some(timeout) =
-            raw.timeout.as_ref().filter(|_| raw.probe.is_none() && raw.connect.is_none() && raw.disconnect.is_none())
-        {
+        let runs_programs = raw.probe.is_some()
+            || raw.connect.is_some()
+            || raw.disconnect.is_some()
+            || raw.undo.is_some()
+            || !raw.preprocess.is_empty();
+        if let Some(timeout) = raw.timeout.as_ref().filter(|_| !runs_programs) {
             return Err(self.bad(timeout, format!("timeout means nothing for the maildir of transport {name}")));
         }
         Ok(Action::Maildir(self.path(&format!("maildir of transport {name}"), maildir)?))
@@ -355,7 +360,7 @@ impl Checker<'_> {
     ) -> Result<Vec<(String, String)>, ConfigError> {
         for (name, value) in env {
             let named = !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0');
-            if !named || name.starts_with("MSPOOL_") {
+            if !named || (name.starts_with("MSPOOL_") && name != "MSPOOL_CONFIG") {
                 return Err(self.bad(at, format!("env: {name:?} cannot be set")));
             }
         }

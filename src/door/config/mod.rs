@@ -1,5 +1,6 @@
 //! The configuration file: found, trusted, read, checked. The only home of `toml`.
 
+mod addresses;
 mod check;
 mod inbound;
 mod raw;

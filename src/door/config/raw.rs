@@ -33,6 +33,13 @@ pub struct Config {
     pub notify: Option<Notify>,
     #[serde(default)]
     pub reports: Reports,
+    pub qualify: Option<Spanned<String>>,
+    #[serde(default)]
+    pub aliases: Aliases,
+    #[serde(default)]
+    pub rewrite: Rewrite,
+    #[serde(default)]
+    pub sendmail: Sendmail,
     /// The file's text, for finding lines.
     #[serde(skip)]
     pub text: String,
@@ -96,6 +103,30 @@ pub struct Notify {
 pub struct Reports {
     pub via: Option<Spanned<String>>,
     pub return_limit: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Aliases {
+    #[serde(default)]
+    pub files: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub allow: Vec<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rewrite {
+    #[serde(default)]
+    pub recipient: BTreeMap<Spanned<String>, Spanned<String>>,
+    #[serde(default)]
+    pub sender: BTreeMap<Spanned<String>, Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sendmail {
+    pub delivery: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -6,6 +6,7 @@ mod returned;
 
 use crate::mail::address::{Address, Sender};
 use crate::mail::id::QueueId;
+use crate::mail::mime;
 use crate::mail::recipient::Recipient;
 use crate::mail::record::ReportKind;
 use crate::mail::status::Status;
@@ -167,7 +168,7 @@ impl Dsn<'_> {
         };
         match &self.subject {
             Some(subject) if subject.is_ascii() => format!("{what}: {subject}"),
-            Some(subject) => format!("{what}: {}", encoded_words(subject)),
+            Some(subject) => format!("{what}: {}", mime::encoded_words(subject)),
             None => what.to_owned(),
         }
     }
@@ -251,28 +252,6 @@ fn is_smtp_reply(text: &str) -> bool {
 fn is_message_id(text: &str) -> bool {
     let inner = text.strip_prefix('<').and_then(|text| text.strip_suffix('>'));
     inner.is_some_and(|id| !id.is_empty() && id.len() <= 500 && id.bytes().all(|b| b.is_ascii_graphic() && b != b'<'))
-}
-
-/// A text of any characters as encoded words of RFC 2047, in the Q encoding, with blanks between them to fold at.
-fn encoded_words(text: &str) -> String {
-    let mut words = vec![String::new()];
-    for c in text.chars() {
-        let mut bytes = [0; 4];
-        let encoded: String = c
-            .encode_utf8(&mut bytes)
-            .bytes()
-            .map(
-                |byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("={byte:02X}") },
-            )
-            .collect();
-        if words.last().is_some_and(|word| word.len() + encoded.len() > 60) {
-            words.push(String::new());
-        }
-        if let Some(word) = words.last_mut() {
-            word.push_str(&encoded);
-        }
-    }
-    words.iter().map(|word| format!("=?utf-8?q?{word}?=")).collect::<Vec<_>>().join(" ")
 }
 
 /// A field, folded at blanks, and where there is none in a long line, anywhere.
@@ -359,7 +338,6 @@ mod tests {
     fn other_types_and_scripts_stay_in_seven_bits() {
         assert_eq!(typed(&Address::parse("FAX:+49 30 1").unwrap()), "fax; +49 30 1");
         assert_eq!(typed(&Address::parse("j\u{f6}rg@x").unwrap()), "utf-8; j\\x{F6}rg@x");
-        assert_eq!(encoded_words("\u{e9} b"), "=?utf-8?q?=C3=A9=20b?=");
     }
 
     #[test]

@@ -9,14 +9,17 @@ use crate::mail::header::{Field, Header, Supply};
 use crate::mail::id::{Mint, QueueId};
 use crate::mail::printable;
 use crate::mail::recipient::Recipient;
+use crate::mail::submission::{self, Additions, Sendmail};
 use crate::spool::Spool;
 use crate::spool::draft::Draft;
+use crate::sys;
 use crate::verbs::exit::{Exit, Refusal, refuse};
 use crate::verbs::hops;
+use crate::verbs::resolve::Resolver;
 use crate::verbs::session::Session;
 
 use super::intake::{self, Head, Input};
-use super::{HeaderUse, Options, begin, check_size, copy_rest};
+use super::{Completion, HeaderUse, Options, begin, check_size, copy_rest};
 
 /// Why a message without recipients is refused.
 pub const NO_RECIPIENT: &str = "no recipient; nothing was queued";
@@ -37,8 +40,11 @@ pub struct Composer<'a> {
 impl<'a> Composer<'a> {
     /// Reads one message to its end into a draft, which is not placed yet.
     pub fn take_in(&self, input: &mut dyn Input) -> Result<(Draft<'a>, Envelope)> {
-        let head = intake::head(input, self.options.header)?;
-        if head.bytes.is_empty() {
+        let looks =
+            if self.options.completion == Completion::None { self.options.header } else { HeaderUse::Recipients };
+        let head = intake::head(input, looks)?;
+        // sendmail(1) sends a header without a text, if that is what it is given.
+        if head.bytes.is_empty() && !matches!(self.options.completion, Completion::Sendmail(_)) {
             return refuse(Exit::Data, "the message is empty; nothing was queued");
         }
         let header = Header::scan(&head.bytes, Supply::End);
@@ -68,15 +74,11 @@ impl<'a> Composer<'a> {
         let now = self.session.clock.now();
         let id = self.mint.next(now);
         let mut recipients = options.recipients.clone();
-        let mut completed = None;
         let mut header_sender = None;
-        if options.header == HeaderUse::Recipients
-            && let Some(header) = Header::scan(&head.bytes, Supply::End)
-        {
+        let header = Header::scan(&head.bytes, Supply::End);
+        if let Some(header) = header.as_ref().filter(|_| options.header == HeaderUse::Recipients) {
             recipients.extend(header_recipients(head)?);
-            header_sender = sender_of(&header);
-            let date = crate::mail::time::Timestamp::from(now).rfc5322();
-            completed = Some(header.completed(&date, &self.message_id(&id)));
+            header_sender = sender_of(header).filter(|_| options.completion == Completion::Submission);
         }
         let mut recipients = without_duplicates(recipients.into_iter().map(Recipient::from).collect());
         if recipients.is_empty() {
@@ -99,7 +101,11 @@ impl<'a> Composer<'a> {
                 None => self.local_sender()?,
             },
         };
+        let mut resolver = Resolver::new(&self.session.settings);
+        let recipients = without_duplicates(resolver.recipients(recipients)?);
+        let sender = resolver.sender(sender);
         let envelope = Envelope {
+            body: options.body,
             not_before: options.not_before,
             deliver_by: options.deliver_by,
             notify: options.notify,
@@ -111,7 +117,51 @@ impl<'a> Composer<'a> {
             hops: hops::inherited(self.spool)?,
             ..Envelope::new(id, now.into(), sender, recipients)
         };
+        let completed = header.as_ref().and_then(|header| self.complete(header, &envelope));
         Ok((envelope, completed))
+    }
+
+    /// The header with what is missing; `None` when it stays as it is.
+    fn complete(&self, header: &Header<'_>, envelope: &Envelope) -> Option<Vec<u8>> {
+        let settings = &self.session.settings;
+        let date = envelope.arrival.rfc5322();
+        let sendmail = match &self.options.completion {
+            Completion::None => return None,
+            Completion::Submission => None,
+            Completion::Sendmail(name) => {
+                let name = name.clone().or_else(sys::full_name).unwrap_or_default();
+                let resolver = Resolver::new(settings);
+                let rewrite = |address: String| {
+                    let new = resolver.sender(Sender::parse(&address).ok()?);
+                    (new.as_str() != address).then(|| (address, new.as_str().to_owned()))
+                };
+                Some(Sendmail {
+                    received: format!(
+                        "by {} (mspool, from userid {})\n\tid {}; {date}",
+                        settings.hostname,
+                        sys::trust::user(),
+                        envelope.id
+                    ),
+                    from: submission::from_value(&name, &self.author(envelope)),
+                    rewritten: submission::authors(header).into_iter().filter_map(rewrite).collect(),
+                })
+            }
+            Completion::Smtp { from, with } => Some(Sendmail {
+                received: format!(
+                    "{from}\n\tby {} (mspool) with {with}\n\tid {}; {date}",
+                    settings.hostname, envelope.id
+                ),
+                from: self.author(envelope).as_str().to_owned(),
+                rewritten: Vec::new(),
+            }),
+        };
+        let additions = Additions { date, message_id: self.message_id(&envelope.id), sendmail };
+        Some(submission::completed(header, &additions))
+    }
+
+    /// Who stands in `From` when nobody does: the sender, or this user where a report is sent.
+    fn author(&self, envelope: &Envelope) -> Sender {
+        if envelope.sender.is_null() { self.local_sender().unwrap_or_default() } else { envelope.sender.clone() }
     }
 
     /// The field that asks readers to tell that they have read the message (RFC 8098 section 2.1), unless it is there.

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::mail::address::{Address, Sender};
 use crate::mail::envelope::{AfterSent, Envelope, Priority, without_duplicates};
 use crate::mail::recipient::Recipient;
-use crate::mail::request::{EnvelopeId, Notify, Ret};
+use crate::mail::request::{BodyType, EnvelopeId, Notify, Ret};
 use crate::mail::time::Timestamp;
 use crate::spool::draft::{Draft, Placed};
 use crate::spool::{Spool, State};
@@ -39,6 +39,10 @@ pub struct Options {
     pub recipients: Vec<Address>,
     /// Whether the header names recipients too.
     pub header: HeaderUse,
+    /// What is put into the header.
+    pub completion: Completion,
+    /// How many bits the caller says its bytes have.
+    pub body: Option<BodyType>,
     /// Not to be attempted before.
     pub not_before: Option<Timestamp>,
     /// Of no use after.
@@ -78,6 +82,24 @@ pub enum HeaderUse {
     None,
     /// It names recipients; what it lacks is put in.
     Recipients,
+}
+
+/// What is put into the header of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Completion {
+    /// Nothing.
+    None,
+    /// What a submission agent completes: `Date` and `Message-ID`; and `Bcc` goes.
+    Submission,
+    /// What sendmail(1) completes: `From` with this name too, and a trace.
+    Sendmail(Option<String>),
+    /// The trace of a message that came by SMTP, and what a submission agent completes.
+    Smtp {
+        /// Where it came from.
+        from: String,
+        /// The protocol (RFC 3848).
+        with: &'static str,
+    },
 }
 
 /// Where a message begins.
@@ -185,7 +207,7 @@ fn begin_state(options: &Options) -> State {
 }
 
 /// Renames a complete draft to its place.
-fn place<'s>(session: &Session, options: &Options, draft: Draft<'s>, envelope: &Envelope) -> Result<Placed<'s>> {
+pub fn place<'s>(session: &Session, options: &Options, draft: Draft<'s>, envelope: &Envelope) -> Result<Placed<'s>> {
     let due = envelope.wakes(session.now()).filter(|_| options.begin == Begin::Queued);
     Ok(draft.place(begin_state(options), due)?)
 }

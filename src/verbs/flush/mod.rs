@@ -110,7 +110,7 @@ pub fn run(session: &Session, options: &Options) -> Result<Exit> {
         Some(orders) => engine.run(&due, &orders, &HashSet::new())?,
         None => Tally::default(),
     };
-    let polled = poll::all(session, &engine, &sources, None)?;
+    let polled = poll::all(session, &engine, &sources, options.limit)?;
     if !watch_runs(&spool)? {
         pending::file_all(&engine)?;
     }

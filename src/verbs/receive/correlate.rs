@@ -104,7 +104,7 @@ fn apply(engine: &Engine<'_>, state: State, name: &FileName, id: &QueueId, repor
     for heard in &report.recipients {
         let Some(place) = place_of(envelope, heard) else { continue };
         let before = history.recipients[place].state;
-        let Some(after) = moved(before, heard.action) else { continue };
+        let Some(after) = moved(report.kind, before, heard.action) else { continue };
         let text: String = heard.diagnostic.as_deref().map(printable::line).unwrap_or_default();
         let event = Event::Heard {
             recipients: vec![place],
@@ -132,13 +132,14 @@ fn apply(engine: &Engine<'_>, state: State, name: &FileName, id: &QueueId, repor
             next: None,
         });
     }
-    let Some(log) = log else { return Ok(()) };
-    log.sync()?;
-    if log.is_new() {
-        engine.spool.sync_log_names()?;
+    if let Some(log) = log {
+        log.sync()?;
+        if log.is_new() {
+            engine.spool.sync_log_names()?;
+        }
     }
     match claim {
-        // Finished, and somebody does not have it after all.
+        // Finished, and somebody does not have it after all; a run that died here may have written so before.
         Some(claim) if state == State::Sent && !history.is_sent() => {
             Ok(claim.failed(Some(engine.now().after(engine.settings.queue.keep_failed)))?)
         }
@@ -164,15 +165,18 @@ fn place_of(envelope: &Envelope, heard: &Heard) -> Option<usize> {
 
 /// What a recipient is after a report; `None` when the report can say nothing about it. Only who was handed over can be
 /// reported on, and what was bad news stays so.
-fn moved(before: RecipientState, action: Action) -> Option<RecipientState> {
+fn moved(kind: Kind, before: RecipientState, action: Action) -> Option<RecipientState> {
     let handed_over = matches!(before, RecipientState::Relayed | RecipientState::Delivered | RecipientState::Read);
     if !handed_over {
         return None;
     }
+    if kind == Kind::Mdn {
+        // A reader tells what was done with the message, not whether it came.
+        return Some(if action == Action::Displayed { RecipientState::Read } else { before });
+    }
     Some(match (action, before) {
         (Action::Delivered, RecipientState::Relayed) => RecipientState::Delivered,
         (Action::Failed, RecipientState::Relayed | RecipientState::Delivered) => RecipientState::Failed,
-        (Action::Displayed, _) => RecipientState::Read,
         (Action::Delivered | Action::Failed, _) => return None,
         (_, before) => before,
     })

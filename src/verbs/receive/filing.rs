@@ -170,9 +170,10 @@ impl Filer<'_, '_> {
         match maildir::file_in(store, &folder, id, trace, file.as_fd(), body_at) {
             Ok(path) => Ok((path, folder)),
             Err(error) if folder != Folder::inbox() && !error.is_shortage() => {
-                self.trouble(format!("the folder {} cannot be used: {error}; the inbox takes it", folder.as_str()))?;
                 let inbox = Folder::inbox();
-                Ok((maildir::file_in(store, &inbox, id, trace, file.as_fd(), body_at)?, inbox))
+                let path = maildir::file_in(store, &inbox, id, trace, file.as_fd(), body_at)?;
+                self.trouble(format!("the folder {} cannot be used: {error}; the inbox takes it", folder.as_str()))?;
+                Ok((path, inbox))
             }
             Err(error) => Err(error.into()),
         }

@@ -17,7 +17,7 @@ use anyhow::Result;
 use crate::mail::address::{Address, Sender};
 use crate::mail::bounce;
 use crate::mail::envelope::{Envelope, Source};
-use crate::mail::header::{Header, Supply};
+use crate::mail::header::{Field, Header, Supply};
 use crate::spool::draft::{Draft, Placed};
 use crate::spool::runner::Runner;
 use crate::spool::{Spool, State};
@@ -58,8 +58,13 @@ pub fn run(session: &Session, options: &Options) -> Result<Exit> {
     }
     let header = Header::scan(&head.bytes, Supply::End);
     hops::check_received(header.as_ref())?;
+    // Other programs write that field too before they call us. Where the caller says which mailbox is meant he knows
+    // that; where he does not, only our own trace tells that it was us.
+    let trace = format!("by {} (mspool)", session.settings.hostname);
     let was_here = |header: &Header<'_>| {
-        header.all("Delivered-To").any(|field| Address::parse(&field.value()).is_ok_and(|to| to.key() == mailbox.key()))
+        let here = |field: &Field<'_>| Address::parse(&field.value()).is_ok_and(|to| to.key() == mailbox.key());
+        let ours = || header.all("Received").any(|field| field.value().starts_with(&trace));
+        header.all("Delivered-To").any(here) && (options.mailbox.is_some() || ours())
     };
     if header.as_ref().is_some_and(was_here) {
         return refuse(
@@ -69,7 +74,7 @@ pub fn run(session: &Session, options: &Options) -> Result<Exit> {
     }
     let sender = options.sender.clone().unwrap_or_else(|| sender_of(&head, header.as_ref()));
     let envelope = envelope(session, mailbox, sender, hops::inherited(&spool)?, None);
-    let draft = take_in(session, &spool, &envelope, &head, &mut input)?;
+    let draft = take_in(&spool, &envelope, &head, &mut input, session.settings.queue.message_limit)?;
     Placed::commit(vec![draft.place(State::Received, None)?])?;
     // From here on it is safe, and the caller need not know what comes of filing it.
     let voice = Voice::new(session.voice, options.form);
@@ -104,13 +109,12 @@ fn envelope(session: &Session, mailbox: Address, sender: Sender, hops: u32, sour
 
 /// Reads a message to its end into a draft.
 fn take_in<'s>(
-    session: &Session,
     spool: &'s Spool,
     envelope: &Envelope,
     head: &Head,
     input: &mut dyn Input,
+    limit: u64,
 ) -> Result<Draft<'s>> {
-    let limit = session.settings.queue.message_limit;
     let mut draft = Draft::begin_received(spool, envelope)?;
     draft.write(&head.bytes)?;
     match head.supply {

@@ -106,7 +106,11 @@ pub fn all(session: &Session, engine: &Engine<'_>, sources: &[&Inbound], limit: 
             }
         });
     }
-    Ok(over_all(&ends))
+    // What they have in common is more than that some failed.
+    Ok(match ends.first() {
+        Some(first) if ends.iter().all(|end| end == first) => *first,
+        _ => over_all(&ends),
+    })
 }
 
 /// Asks one source until it has nothing left, and notes how that went.
@@ -115,7 +119,7 @@ pub fn one(session: &Session, engine: &Engine<'_>, inbound: &Inbound, limit: Opt
         return Ok(Polled::Left);
     }
     let Some(_turn) = engine.spool.take_source(&inbound.name)? else { return Ok(Polled::Busy) };
-    let mut poll = Poll { session, engine, inbound, last: None };
+    let mut poll = Poll { session, engine, inbound, last: None, times: 0 };
     let mut polled = Polled::Left;
     for _ in 0..limit.unwrap_or(usize::MAX) {
         if engine.signals.stop_requested().is_some() {
@@ -144,15 +148,21 @@ struct Poll<'p, 'e> {
     session: &'p Session,
     engine: &'p Engine<'e>,
     inbound: &'p Inbound,
-    /// The last message of this run.
+    /// The last message of this run, and how often in a row it came.
     last: Option<(Option<String>, String)>,
+    times: usize,
 }
+
+/// Equal messages without a name that are taken one after another: a source may have some, but one that has nothing
+/// else does not take away what it gave.
+const MOST_EQUAL: usize = 10;
 
 impl Poll<'_, '_> {
     /// One run of the fetch command; `None` when there may be more.
     fn fetch(&mut self) -> Result<Option<Polled>> {
         let (engine, inbound) = (self.engine, self.inbound);
-        let limit = self.session.settings.queue.message_limit;
+        // Its source keeps it until it is taken: what is large must not bar the way for all behind it.
+        let limit = engine.spool.room()?.bytes.saturating_sub(self.session.settings.queue.reserve);
         let mailbox = match &inbound.mailbox {
             Some(text) => Address::parse(text)?,
             None => own_mailbox(self.session)?,
@@ -174,15 +184,15 @@ impl Poll<'_, '_> {
         let header = Header::scan(&head.bytes, Supply::End);
         let source = Source { inbound: inbound.name.clone(), reference: reference.clone() };
         let sender = sender_of(&head, header.as_ref());
-        if self.last.replace((reference.clone(), hash.clone())) == Some((reference.clone(), hash.clone())) {
-            let text = "it gives the same message again though it was told that it is safe here; it is left for now";
+        if self.repeats(reference.as_deref(), &hash) {
+            let text = "it gives the same message again and again; it is left for now";
             return Ok(Some(Polled::Failed(text.to_owned())));
         }
         if self.is_known(reference.as_deref(), &hash)? {
             return self.acknowledge(reference.as_deref(), &hash, "known").map(|_| None);
         }
         let envelope = envelope(self.session, mailbox, sender, 0, Some(source));
-        let draft = take_in(self.session, engine.spool, &envelope, &head, &mut file)?;
+        let draft = take_in(engine.spool, &envelope, &head, &mut file, u64::MAX)?;
         Placed::commit(vec![draft.place(State::Received, None)?])?;
         // Safe: from here on the source may forget it.
         let claim = match engine.spool.find_received(&envelope.id)? {
@@ -194,6 +204,14 @@ impl Poll<'_, '_> {
             self.file(*claim, known)?;
         }
         Ok(None)
+    }
+
+    /// True when the source gives what it just gave.
+    fn repeats(&mut self, reference: Option<&str>, hash: &str) -> bool {
+        let this = (reference.map(str::to_owned), hash.to_owned());
+        self.times = if self.last.as_ref() == Some(&this) { self.times + 1 } else { 0 };
+        self.last = Some(this);
+        self.times >= if reference.is_some() { 1 } else { MOST_EQUAL }
     }
 
     fn file(&self, claim: Claim<'_>, known: filing::Source) -> Result<()> {
@@ -254,10 +272,9 @@ impl Incoming {
     }
 
     fn take(&mut self, piece: &[u8]) -> io::Result<()> {
-        self.room = self
-            .room
-            .checked_sub(piece.len() as u64)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::FileTooLarge, "the message is larger than message_limit"))?;
+        self.room = self.room.checked_sub(piece.len() as u64).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::StorageFull, "the message is larger than the room there is")
+        })?;
         self.hasher.write(piece);
         self.file.write_all(piece)
     }

@@ -50,6 +50,7 @@ impl Observer for Voice {
         let mut out = say::output();
         let _ = match self.form {
             Form::Json => say::json(&mut out, &Dropped { id, dropped: hook }),
+            Form::Text if self.voice == session::Voice::Quiet => Ok(()),
             Form::Text => say::line(&mut out, &format!("deleted {id} hook={hook}")),
         };
         let _ = out.flush();

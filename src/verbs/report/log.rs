@@ -35,7 +35,7 @@ pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], form: Fo
     } else {
         let ids = ids.iter().map(|text| session.id(text)).collect::<Result<Vec<_>>>()?;
         for id in &ids {
-            if spool.find(id)?.is_none() {
+            if spool.find(id)?.is_none() && spool.read_log(id)?.is_empty() {
                 say::problem(&format!("{id} is not in the spool"));
                 missing = Exit::NoInput;
             }

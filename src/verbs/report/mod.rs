@@ -1,6 +1,7 @@
 //! `report`: what is in the spool. Takes no lock and waits for nobody.
 
 pub mod check;
+pub mod dialect;
 pub mod log;
 pub mod one;
 pub mod parse;

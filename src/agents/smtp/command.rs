@@ -1,0 +1,198 @@
+//! Commands of SMTP and LMTP, with the parameters of the extensions that are offered: SIZE (RFC 1870), 8BITMIME
+//! (RFC 6152), DSN (RFC 3461), SMTPUTF8 (RFC 6531). The only home of `smtp_proto`.
+
+use smtp_proto::{
+    Error, MAIL_BODY_7BIT, MAIL_BODY_8BITMIME, MAIL_BODY_BINARYMIME, MAIL_RET_FULL, MAIL_RET_HDRS, MailFrom,
+    RCPT_NOTIFY_DELAY, RCPT_NOTIFY_FAILURE, RCPT_NOTIFY_NEVER, RCPT_NOTIFY_SUCCESS, RcptTo, Request,
+};
+
+use crate::mail::address::{Address, AddressType, Sender};
+use crate::mail::recipient::Recipient;
+use crate::mail::request::{BodyType, EnvelopeId, Notify, OriginalRecipient, Ret};
+
+use super::reply::Reply;
+
+/// How a session was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Greeting {
+    /// `HELO`.
+    Plain,
+    /// `EHLO`.
+    Extended,
+    /// `LHLO`.
+    Lmtp,
+}
+
+/// A `MAIL` command.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mail {
+    /// The envelope sender.
+    pub sender: Sender,
+    /// Bytes that the client announces; 0 where it does not.
+    pub size: u64,
+    /// What it says of them.
+    pub body: Option<BodyType>,
+    /// How much of the message a report carries.
+    pub ret: Option<Ret>,
+    /// The sender's own name for the message.
+    pub envid: Option<EnvelopeId>,
+}
+
+/// A command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// The client says its name.
+    Hello(Greeting, String),
+    /// A message begins.
+    Mail(Mail),
+    /// Somebody gets it.
+    Rcpt(Recipient),
+    /// Its text comes.
+    Data,
+    /// What was begun is forgotten.
+    Rset,
+    /// Nothing.
+    Noop,
+    /// Is that an address?
+    Vrfy,
+    /// What can be said here?
+    Help,
+    /// The end.
+    Quit,
+}
+
+/// Reads a command, its line end included.
+///
+/// # Errors
+/// The reply to one that cannot be taken.
+pub fn parse(line: &[u8]) -> Result<Command, Reply> {
+    let request = Request::parse(&mut line.iter()).map_err(|error| complaint(&error))?;
+    Ok(match request {
+        Request::Helo { host } => Command::Hello(Greeting::Plain, host.into_owned()),
+        Request::Ehlo { host } => Command::Hello(Greeting::Extended, host.into_owned()),
+        Request::Lhlo { host } => Command::Hello(Greeting::Lmtp, host.into_owned()),
+        Request::Mail { from } => Command::Mail(mail(&from.into_owned())?),
+        Request::Rcpt { to } => Command::Rcpt(recipient(&to.into_owned())?),
+        Request::Data => Command::Data,
+        Request::Rset => Command::Rset,
+        Request::Noop { .. } => Command::Noop,
+        Request::Vrfy { .. } => Command::Vrfy,
+        Request::Help { .. } => Command::Help,
+        Request::Quit => Command::Quit,
+        other => return Err(Reply::new(502, "5.5.1", format!("{} is not offered here", other.name()))),
+    })
+}
+
+fn complaint(error: &Error) -> Reply {
+    match error {
+        Error::InvalidSenderAddress => Reply::new(501, "5.1.7", "that is no sender's address"),
+        Error::InvalidRecipientAddress => Reply::new(501, "5.1.3", "that is no recipient's address"),
+        Error::SyntaxError { syntax } => Reply::new(501, "5.5.4", format!("wrong syntax; it is {syntax}")),
+        Error::InvalidParameter { param } => Reply::new(501, "5.5.4", format!("the parameter {param} is wrong")),
+        Error::UnsupportedParameter { param } => {
+            Reply::new(555, "5.5.4", format!("the parameter {param} is not offered"))
+        }
+        _ => Reply::new(500, "5.5.1", "no such command"),
+    }
+}
+
+fn mail(from: &MailFrom<String>) -> Result<Mail, Reply> {
+    let sender = Sender::parse(&from.address)
+        .map_err(|error| Reply::new(501, "5.1.7", format!("the sender's address {error}")))?;
+    let unoffered = [
+        ("HOLDFOR", from.hold_for != 0),
+        ("HOLDUNTIL", from.hold_until != 0),
+        ("BY", from.by != 0),
+        ("MT-PRIORITY", from.mt_priority != 0),
+        ("MTRK", from.mtrk.is_some()),
+        ("BODY=BINARYMIME", from.flags & MAIL_BODY_BINARYMIME != 0),
+    ];
+    if let Some((name, _)) = unoffered.iter().find(|(_, given)| *given) {
+        return Err(Reply::new(555, "5.5.4", format!("the parameter {name} is not offered")));
+    }
+    let has = |flag: u64| from.flags & flag != 0;
+    let envid = from.env_id.as_deref().map(EnvelopeId::parse).transpose();
+    Ok(Mail {
+        sender,
+        size: from.size as u64,
+        body: match (has(MAIL_BODY_8BITMIME), has(MAIL_BODY_7BIT)) {
+            (true, _) => Some(BodyType::EightBitMime),
+            (_, true) => Some(BodyType::SevenBit),
+            _ => None,
+        },
+        ret: match (has(MAIL_RET_FULL), has(MAIL_RET_HDRS)) {
+            (true, _) => Some(Ret::Full),
+            (_, true) => Some(Ret::Hdrs),
+            _ => None,
+        },
+        envid: envid.map_err(|error| Reply::new(501, "5.5.4", format!("ENVID: {error}")))?,
+    })
+}
+
+fn recipient(to: &RcptTo<String>) -> Result<Recipient, Reply> {
+    let address = Address::new(AddressType::smtp(), &to.address)
+        .map_err(|error| Reply::new(501, "5.1.3", format!("the recipient's address {error}")))?;
+    let has = |flag: u64| to.flags & flag != 0;
+    let any = RCPT_NOTIFY_SUCCESS | RCPT_NOTIFY_FAILURE | RCPT_NOTIFY_DELAY | RCPT_NOTIFY_NEVER;
+    let notify = has(any).then(|| Notify {
+        success: has(RCPT_NOTIFY_SUCCESS),
+        failure: has(RCPT_NOTIFY_FAILURE),
+        delay: has(RCPT_NOTIFY_DELAY),
+    });
+    let orcpt = to.orcpt.as_ref().map(|text| {
+        // The parser gives the address, and for other types than internet mail the type before it.
+        let typed = if text.contains(';') { text.clone() } else { format!("rfc822;{text}") };
+        OriginalRecipient::parse(&typed)
+    });
+    let orcpt = orcpt.transpose().map_err(|error| Reply::new(501, "5.5.4", format!("ORCPT: {error}")))?;
+    Ok(Recipient { notify, orcpt, ..Recipient::from(address) })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn code(line: &str) -> u16 {
+        parse(format!("{line}\r\n").as_bytes()).unwrap_err().code
+    }
+
+    #[test]
+    fn commands_with_the_parameters_that_are_offered() {
+        let Command::Mail(mail) =
+            parse(b"MAIL FROM:<joe@x> SIZE=100 BODY=8BITMIME RET=HDRS ENVID=QQ+2B1 SMTPUTF8\r\n").unwrap()
+        else {
+            panic!("no MAIL");
+        };
+        assert_eq!((mail.sender.as_str(), mail.size, mail.ret), ("joe@x", 100, Some(Ret::Hdrs)));
+        assert_eq!((mail.body, mail.envid.unwrap().as_str()), (Some(BodyType::EightBitMime), "QQ+1"));
+        let Command::Rcpt(to) = parse(b"RCPT TO:<bob@x> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Bob+2B1@x\r\n").unwrap()
+        else {
+            panic!("no RCPT");
+        };
+        assert_eq!((to.address.text(), to.notify.unwrap().to_string()), ("bob@x", "success,delay".into()));
+        assert_eq!(to.orcpt.unwrap().to_string(), "rfc822;Bob+1@x");
+        assert_eq!(parse(b"mail from:<>\r\n").unwrap(), parse(b"MAIL FROM:<>\r\n").unwrap());
+    }
+
+    #[test]
+    fn what_is_not_offered_is_refused() {
+        assert_eq!(code("AUTH PLAIN AAAA"), 502);
+        assert_eq!(code("STARTTLS"), 502);
+        assert_eq!(code("EXPN list"), 502);
+        assert_eq!(code("NONSENSE"), 500);
+        assert_eq!(code("MAIL FROM:<a@b> BODY=BINARYMIME"), 555);
+        assert_eq!(code("MAIL FROM:<a@b> COLOUR=BLUE"), 555);
+        assert_eq!(code("RCPT TO:<>"), 501);
+        assert_eq!(code("MAIL FROM:<a b@c>"), 501);
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_is_read_or_refused(line: Vec<u8>, word in "(MAIL FROM:|RCPT TO:|EHLO )?[<a-z@> ;=+0-9A-Z\r]{0,60}") {
+            let _ = parse(&line);
+            let _ = parse(format!("{word}\n").as_bytes());
+        }
+    }
+}

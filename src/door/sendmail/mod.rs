@@ -1,0 +1,321 @@
+//! The program as sendmail(1): called by that name, by `mailq` or `newaliases`, or as a verb.
+
+pub mod flags;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::mail::address::{Address, Sender};
+use crate::mail::address_list;
+use crate::mail::envelope::{AfterSent, Priority};
+use crate::mail::pattern::Pattern;
+use crate::mail::printable;
+use crate::mail::request::{BodyType, EnvelopeId, Notify, Ret};
+use crate::verbs::enqueue::{Begin, Completion, Effort, From, HeaderUse, Options, Rehearsal};
+use crate::verbs::exit::{Exit, refuse};
+use crate::verbs::flush::lane::Force;
+use crate::verbs::flush::voices::Bar;
+use crate::verbs::flush::{self, Direction, Owed};
+use crate::verbs::report::dialect::Dialect;
+use crate::verbs::sendmail::{Dots, Mode};
+use crate::verbs::session::Form;
+use crate::verbs::settings::AfterSubmission;
+use crate::verbs::smtp::Protocol;
+use flags::Arguments;
+
+/// The names that this program answers to, beside its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// sendmail(1)
+    Sendmail,
+    /// mailq(1)
+    Mailq,
+    /// newaliases(1)
+    Newaliases,
+}
+
+impl Name {
+    /// The name that the program was called by, or the verb that it was given.
+    pub fn of(text: &str) -> Option<Name> {
+        match text {
+            "sendmail" => Some(Name::Sendmail),
+            "mailq" => Some(Name::Mailq),
+            "newaliases" => Some(Name::Newaliases),
+            _ => None,
+        }
+    }
+}
+
+/// What the caller wants, checked.
+#[derive(Debug)]
+pub struct Request {
+    /// `-C`.
+    pub config: Option<PathBuf>,
+    /// `-v`.
+    pub verbose: Verbosity,
+    /// What is to be done.
+    pub mode: Mode,
+}
+
+/// Whether everything that is done is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verbosity {
+    /// No.
+    Usual,
+    /// Yes.
+    Everything,
+}
+
+/// The longest list of flags is short; this is it.
+pub fn table() -> String {
+    let width = flags::FLAGS.iter().map(|flag| flag.written.len()).max().unwrap_or(0);
+    let line = |flag: &flags::Flag| format!("  {:width$}  {}\n", flag.written, flag.does);
+    format!("Usage: sendmail [FLAGS] [--] [ADDR...]\n\n{}", flags::FLAGS.iter().map(line).collect::<String>())
+}
+
+/// Reads the arguments behind the name.
+pub fn request(name: Name, arguments: &[OsString]) -> Result<Request> {
+    let mut words = Vec::with_capacity(arguments.len());
+    for argument in arguments {
+        match argument.to_str() {
+            Some(text) => words.push(text.to_owned()),
+            None => return refuse(Exit::Data, "an argument is not UTF-8; nothing was queued"),
+        }
+    }
+    // The only long words of this grammar.
+    let lmtp = words.iter().position(|word| word == "--lmtp").map(|at| words.remove(at)).is_some();
+    if words.first().is_some_and(|word| word == "--help") {
+        return Ok(Request { config: None, verbose: Verbosity::Usual, mode: Mode::Help(table()) });
+    }
+    let read = match flags::read(&words) {
+        Ok(read) => read,
+        Err(text) => {
+            return refuse(Exit::Usage, format!("{}; `mspool sendmail --help` lists them", printable::line(&text)));
+        }
+    };
+    let mut reader = Reader::new(&read);
+    if lmtp {
+        reader.mode = Some('l');
+    }
+    reader.flags()?;
+    let mode = match name {
+        Name::Newaliases => Mode::Nothing,
+        Name::Mailq if reader.flush.is_none() => Mode::List(Dialect::Postfix),
+        _ => reader.mode()?,
+    };
+    Ok(Request { config: reader.config, verbose: reader.verbose, mode })
+}
+
+struct Reader<'a> {
+    read: &'a Arguments,
+    mode: Option<char>,
+    header: HeaderUse,
+    dots: Dots,
+    sender: Option<Sender>,
+    name: Option<String>,
+    body: Option<BodyType>,
+    delivery: Option<AfterSubmission>,
+    notify: Option<Notify>,
+    ret: Option<Ret>,
+    envid: Option<EnvelopeId>,
+    flush: Option<flush::Options>,
+    config: Option<PathBuf>,
+    verbose: Verbosity,
+    /// `-qI ID` and `-qR SITE`, where what they mean is the next argument.
+    wants: Option<char>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(read: &'a Arguments) -> Reader<'a> {
+        Reader {
+            read,
+            mode: None,
+            header: HeaderUse::None,
+            dots: Dots::End,
+            sender: None,
+            name: None,
+            body: None,
+            delivery: None,
+            notify: None,
+            ret: None,
+            envid: None,
+            flush: None,
+            config: None,
+            verbose: Verbosity::Usual,
+            wants: None,
+        }
+    }
+
+    fn flags(&mut self) -> Result<()> {
+        for flag in &self.read.flags {
+            let value = flag.value.as_str();
+            let bad = |what: &str| {
+                refuse::<()>(Exit::Usage, format!("-{} {:?}: {what}", flag.letter, printable::line(value)))
+            };
+            match flag.letter {
+                't' => self.header = HeaderUse::Recipients,
+                'i' => self.dots = Dots::Text,
+                'f' | 'r' => match address_list::parse(value).map(|list| (list.len(), list.into_iter().next())) {
+                    // `Joe <joe@x>` is written too, and means joe@x.
+                    Ok((1, Some(address))) if !value.starts_with('<') => self.sender = Some(sender(&address)?),
+                    _ => self.sender = Some(sender(value)?),
+                },
+                'F' => self.name = Some(value.to_owned()),
+                'B' => match BodyType::parse(value) {
+                    Some(body) => self.body = Some(body),
+                    None => bad("give 7BIT or 8BITMIME")?,
+                },
+                'b' => match value.chars().next() {
+                    Some(mode @ ('m' | 'p' | 's' | 'v' | 'i')) if value.len() == 1 => self.mode = Some(mode),
+                    Some('d' | 'D') => bad(
+                        "there is no daemon here: `mspool watch` delivers, and -bs speaks SMTP to inetd or a systemd socket",
+                    )?,
+                    _ => bad("no such mode")?,
+                },
+                'I' => self.mode = Some('i'),
+                'q' => self.queue_run(value)?,
+                'o' => self.option(value),
+                'N' => match Notify::parse(value) {
+                    Ok(notify) => self.notify = Some(notify),
+                    Err(error) => bad(&error.to_string())?,
+                },
+                'R' => match value.to_ascii_lowercase().as_str() {
+                    "full" => self.ret = Some(Ret::Full),
+                    "hdrs" => self.ret = Some(Ret::Hdrs),
+                    _ => bad("give full or hdrs")?,
+                },
+                'V' => match EnvelopeId::parse(value) {
+                    Ok(envid) => self.envid = Some(envid),
+                    Err(error) => bad(&error.to_string())?,
+                },
+                'v' => self.verbose = Verbosity::Everything,
+                'C' => self.config = Some(PathBuf::from(value)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn option(&mut self, value: &str) {
+        match value {
+            "i" => self.dots = Dots::Text,
+            "di" => self.delivery = Some(AfterSubmission::Attempt),
+            "db" => self.delivery = Some(AfterSubmission::Background),
+            "dq" | "dd" => self.delivery = Some(AfterSubmission::Queue),
+            _ => {}
+        }
+    }
+
+    fn queue_run(&mut self, value: &str) -> Result<()> {
+        let mut options = self.flush.take().unwrap_or_else(|| flush::Options {
+            ids: Vec::new(),
+            transport: None,
+            to: None,
+            force: Force::No,
+            jobs: None,
+            limit: None,
+            owed: Owed::IsFine,
+            bar: Bar::IfUseful,
+            form: Form::Text,
+            direction: Direction::Out,
+        });
+        match value.chars().next() {
+            Some(kind @ ('I' | 'R')) if value.len() == 1 => self.wants = Some(kind),
+            Some('I') => options.ids.push(value[1..].to_owned()),
+            Some('R') => options.to = Some(site(&value[1..])?),
+            // A time would make a daemon of another sendmail: here it is one flush.
+            _ => {}
+        }
+        self.flush = Some(options);
+        Ok(())
+    }
+
+    fn mode(&mut self) -> Result<Mode> {
+        if let Some(mut options) = self.flush.take() {
+            for argument in &self.read.rest {
+                match self.wants {
+                    Some('I') => options.ids.push(argument.clone()),
+                    Some(_) => options.to = Some(site(argument)?),
+                    None => return refuse(Exit::Usage, "-q takes no recipients"),
+                }
+            }
+            return Ok(Mode::Flush(options));
+        }
+        match self.mode {
+            Some('p') => Ok(Mode::List(Dialect::Postfix)),
+            Some('s') => Ok(Mode::Serve(Protocol::Smtp, self.delivery)),
+            Some('l') => Ok(Mode::Serve(Protocol::Lmtp, self.delivery)),
+            Some('i') => Ok(Mode::Nothing),
+            Some('v') => Ok(Mode::Verify(self.recipients()?)),
+            _ => Ok(Mode::Submit(Box::new(self.options()?), self.dots, self.delivery)),
+        }
+    }
+
+    /// Each argument may be a list, with names and brackets, as in a header.
+    fn recipients(&self) -> Result<Vec<Address>> {
+        let mut recipients = Vec::new();
+        for argument in &self.read.rest {
+            let shown = || printable::line(argument).chars().take(60).collect::<String>();
+            // With a type it is no list.
+            if let Ok(address) = Address::parse(argument)
+                && (!address.is_smtp() || argument.contains('@'))
+            {
+                recipients.push(address);
+                continue;
+            }
+            let list = address_list::parse(argument).ok().filter(|list| !list.is_empty());
+            let Some(list) = list else {
+                return refuse(Exit::Data, format!("recipient {:?} is no address; nothing was queued", shown()));
+            };
+            for text in list {
+                match Address::parse(&text) {
+                    Ok(address) => recipients.push(address),
+                    Err(error) => {
+                        return refuse(Exit::Data, format!("recipient {:?} {error}; nothing was queued", shown()));
+                    }
+                }
+            }
+        }
+        Ok(recipients)
+    }
+
+    fn options(&self) -> Result<Options> {
+        Ok(Options {
+            sender: self.sender.clone(),
+            report_to: None,
+            recipients: self.recipients()?,
+            header: self.header,
+            completion: Completion::Sendmail(self.name.clone()),
+            body: self.body,
+            not_before: None,
+            deliver_by: None,
+            notify: self.notify,
+            requests: Vec::new(),
+            mdn_to: None,
+            ret: self.ret,
+            envid: self.envid.clone(),
+            priority: Priority::Normal,
+            after_sent: AfterSent::Default,
+            begin: Begin::Queued,
+            transport: None,
+            effort: Effort::Queue,
+            from: From::Stdin,
+            rehearsal: Rehearsal::No,
+            form: Form::Text,
+        })
+    }
+}
+
+fn sender(text: &str) -> Result<Sender> {
+    Sender::parse(text).or_else(|error| {
+        let shown: String = printable::line(text).chars().take(60).collect();
+        refuse(Exit::Data, format!("-f {shown:?} {error}; nothing was queued"))
+    })
+}
+
+fn site(domain: &str) -> Result<Pattern> {
+    let text = if domain.contains('@') { domain.to_owned() } else { format!("*@{domain}") };
+    Pattern::parse(&text).or_else(|error| refuse(Exit::Usage, format!("-qR {:?} {error}", printable::line(domain))))
+}
