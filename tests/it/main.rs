@@ -20,6 +20,7 @@ mod gates;
 mod heard;
 mod hostile;
 mod maildir;
+mod mda;
 mod operate;
 mod outgoing;
 mod power;
