@@ -37,6 +37,9 @@ _mspool() {
             mspool,init)
                 cmd="mspool__subcmd__init"
                 ;;
+            mspool,mailq)
+                cmd="mspool__subcmd__mailq"
+                ;;
             mspool,receive)
                 cmd="mspool__subcmd__receive"
                 ;;
@@ -48,6 +51,9 @@ _mspool() {
                 ;;
             mspool,resend)
                 cmd="mspool__subcmd__resend"
+                ;;
+            mspool,sendmail)
+                cmd="mspool__subcmd__sendmail"
                 ;;
             mspool,watch)
                 cmd="mspool__subcmd__watch"
@@ -73,6 +79,9 @@ _mspool() {
             mspool__subcmd__help,init)
                 cmd="mspool__subcmd__help__subcmd__init"
                 ;;
+            mspool__subcmd__help,mailq)
+                cmd="mspool__subcmd__help__subcmd__mailq"
+                ;;
             mspool__subcmd__help,receive)
                 cmd="mspool__subcmd__help__subcmd__receive"
                 ;;
@@ -84,6 +93,9 @@ _mspool() {
                 ;;
             mspool__subcmd__help,resend)
                 cmd="mspool__subcmd__help__subcmd__resend"
+                ;;
+            mspool__subcmd__help,sendmail)
+                cmd="mspool__subcmd__help__subcmd__sendmail"
                 ;;
             mspool__subcmd__help,watch)
                 cmd="mspool__subcmd__help__subcmd__watch"
@@ -102,6 +114,9 @@ _mspool() {
                 ;;
             mspool__subcmd__report,parse)
                 cmd="mspool__subcmd__report__subcmd__parse"
+                ;;
+            mspool__subcmd__report,rewrite)
+                cmd="mspool__subcmd__report__subcmd__rewrite"
                 ;;
             mspool__subcmd__report,stats)
                 cmd="mspool__subcmd__report__subcmd__stats"
@@ -127,6 +142,9 @@ _mspool() {
             mspool__subcmd__report__subcmd__help,parse)
                 cmd="mspool__subcmd__report__subcmd__help__subcmd__parse"
                 ;;
+            mspool__subcmd__report__subcmd__help,rewrite)
+                cmd="mspool__subcmd__report__subcmd__help__subcmd__rewrite"
+                ;;
             mspool__subcmd__report__subcmd__help,stats)
                 cmd="mspool__subcmd__report__subcmd__help__subcmd__stats"
                 ;;
@@ -143,7 +161,7 @@ _mspool() {
 
     case "${cmd}" in
         mspool)
-            opts="-q -v -h -V --spool --config --offline --quiet --verbose --help --version enqueue flush receive report watch cancel hold release resend init completions help"
+            opts="-q -v -h -V --spool --config --offline --quiet --verbose --help --version enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -357,7 +375,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__help)
-            opts="enqueue flush receive report watch cancel hold release resend init completions help"
+            opts="enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -468,6 +486,20 @@ _mspool() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        mspool__subcmd__help__subcmd__mailq)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         mspool__subcmd__help__subcmd__receive)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -524,6 +556,20 @@ _mspool() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        mspool__subcmd__help__subcmd__sendmail)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         mspool__subcmd__help__subcmd__watch)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -562,6 +608,28 @@ _mspool() {
             ;;
         mspool__subcmd__init)
             opts="-q -v -h --spool --config --offline --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --spool)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mspool__subcmd__mailq)
+            opts="-q -v --spool --config --offline --quiet --verbose"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -647,7 +715,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__report)
-            opts="-q -v -h --spool --config --offline --quiet --verbose --json --help status types log stats check parse complete help"
+            opts="-q -v -h --spool --config --offline --quiet --verbose --format --json --help rewrite status types log stats check parse complete help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -659,6 +727,10 @@ _mspool() {
                     ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "postfix postfix-json exim nullmailer qmail-qstat" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -721,7 +793,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__report__subcmd__help)
-            opts="status types log stats check parse complete help"
+            opts="rewrite status types log stats check parse complete help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -804,6 +876,20 @@ _mspool() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        mspool__subcmd__report__subcmd__help__subcmd__rewrite)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         mspool__subcmd__report__subcmd__help__subcmd__stats)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -873,6 +959,28 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__report__subcmd__parse)
+            opts="-q -v -h --spool --config --offline --quiet --verbose --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --spool)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mspool__subcmd__report__subcmd__rewrite)
             opts="-q -v -h --spool --config --offline --quiet --verbose --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -992,6 +1100,28 @@ _mspool() {
                     return 0
                     ;;
                 -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mspool__subcmd__sendmail)
+            opts="-q -v --spool --config --offline --quiet --verbose"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --spool)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

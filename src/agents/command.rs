@@ -72,6 +72,7 @@ fn run(
         envid: hand_off.envid,
         transport: &transport.name,
         attempt: hand_off.attempt,
+        body: hand_off.body,
     };
     let env = delivery_environment(transport, hand_off, &recipients);
     let run = Run {

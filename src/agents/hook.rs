@@ -83,14 +83,15 @@ impl Hook {
             Ending::Exited(STOP) => Wish::Stop,
             Ending::Exited(DROP) => Wish::Drop,
             Ending::Interrupted => Wish::Interrupted,
-            _ => Wish::Broken(finished.trouble()),
+            Ending::NotStarted(_) | Ending::NoResources(_) => Wish::Broken(finished.trouble()),
+            _ => Wish::Broken(format!("{} {}", self.program(), finished.trouble())),
         };
         if !matches!(wish, Wish::GoOn | Wish::Stop) {
             return Answer { wish, folder: None };
         }
         match folder(&finished.stdout) {
             Ok(folder) => Answer { wish, folder },
-            Err(text) => Answer { wish: Wish::Broken(text), folder: None },
+            Err(text) => Answer { wish: Wish::Broken(format!("{}: {text}", self.program())), folder: None },
         }
     }
 }

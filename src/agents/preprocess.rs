@@ -205,6 +205,7 @@ impl Stage<'_> {
             envid: hand_off.envid,
             transport: &self.transport.name,
             attempt: hand_off.attempt,
+            body: hand_off.body,
         };
         let mut env = delivery_environment(self.transport, hand_off, &recipients);
         env.push(("MSPOOL_WORK".to_owned(), self.dir.path().to_string_lossy().into_owned()));

@@ -87,6 +87,8 @@ pub struct HandOff<'a> {
     pub envid: &'a str,
     /// The number of this attempt, from 1.
     pub attempt: u32,
+    /// What the sender said of the message's bytes: `7BIT`, `8BITMIME`, or nothing.
+    pub body: &'a str,
     /// Where the spool is.
     pub spool: &'a Path,
     /// The message: an open file that stands at its first byte.

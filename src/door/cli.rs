@@ -6,7 +6,7 @@ mod resend;
 mod verbs;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -24,6 +24,7 @@ use crate::verbs::session::{Session, Voice};
 
 use super::config::{self, Choice};
 use super::exit::conclude;
+use super::sendmail::{self, Name, Verbosity};
 
 /// Store-and-forward mail spooler: keeps mail while a messaging system is away, and forwards it later.
 #[derive(Debug, Parser)]
@@ -69,6 +70,12 @@ enum Verb {
     Release(verbs::Ids),
     /// Send messages again, unchanged, to just those whom they did not reach.
     Resend(Box<resend::Args>),
+    /// Take a message, or anything else, as sendmail(1) does; see `mspool sendmail --help`.
+    #[command(disable_help_flag = true)]
+    Sendmail(verbs::Foreign),
+    /// List the queue as mailq(1) does.
+    #[command(disable_help_flag = true)]
+    Mailq(verbs::Foreign),
     /// Write a commented configuration to start from.
     Init,
     /// Print shell completions.
@@ -78,14 +85,81 @@ enum Verb {
     },
 }
 
+/// Arguments as sendmail(1) and its relatives have them: our own options before the verb, and what follows it.
+struct Behind {
+    name: Name,
+    before: Vec<OsString>,
+    arguments: Vec<OsString>,
+}
+
+/// Looks whether the program was called by another name, or with that name as its verb: then the arguments behind it
+/// follow another grammar, in which `-q` and `-v` are no options of ours.
+fn behind(args: &[OsString]) -> Option<Behind> {
+    let called = args.first().and_then(|path| Path::new(path).file_name()?.to_str());
+    if let Some(name) = called.and_then(Name::of) {
+        return Some(Behind { name, before: Vec::new(), arguments: args[1..].to_vec() });
+    }
+    let mut at = 1;
+    while let Some(word) = args.get(at).and_then(|word| word.to_str()) {
+        if let Some(name) = Name::of(word) {
+            return Some(Behind { name, before: args[1..at].to_vec(), arguments: args[at + 1..].to_vec() });
+        }
+        if !word.starts_with('-') {
+            return None;
+        }
+        at += if word == "--spool" || word == "--config" { 2 } else { 1 };
+    }
+    None
+}
+
+/// Our own options, where sendmail(1) follows them.
+#[derive(Debug, Parser)]
+#[command(name = "mspool")]
+struct Before {
+    #[arg(long)]
+    spool: Option<PathBuf>,
+    #[arg(long)]
+    config: Option<PathBuf>,
+    #[arg(long)]
+    offline: bool,
+    #[arg(short, long)]
+    quiet: bool,
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+fn run_behind(behind: &Behind) -> Result<Exit> {
+    let words = [OsString::from("mspool")].into_iter().chain(behind.before.iter().cloned());
+    let before = match Before::try_parse_from(words) {
+        Ok(before) => before,
+        Err(error) => return Ok(of_usage(&error)),
+    };
+    refuse_privilege()?;
+    let request = sendmail::request(behind.name, &behind.arguments)?;
+    let everything = before.verbose || request.verbose == Verbosity::Everything;
+    let choice = Choice { config: request.config.or(before.config), spool: before.spool };
+    let reach = if before.offline { Reach::Offline } else { Reach::Online };
+    let session = session(&choice, voice(before.quiet, everything), reach)?;
+    crate::verbs::sendmail::run(&session, request.mode)
+}
+
 /// The program: everything from its arguments to its exit status.
 pub fn main(args: impl IntoIterator<Item = OsString> + std::panic::UnwindSafe) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or(String::new(), |at| format!(" at {}:{}", at.file(), at.line()));
         say::problem(&format!("internal error{place}; what is in the spool is as safe as before, please report this"));
     }));
+    let args: Vec<OsString> = args.into_iter().collect();
+    if let Some(behind) = behind(&args) {
+        let exit = std::panic::catch_unwind(|| run_behind(&behind).unwrap_or_else(|error| conclude(&error)));
+        return ExitCode::from(exit.unwrap_or(Exit::Software).code());
+    }
     let exit = std::panic::catch_unwind(|| match Args::try_parse_from(args) {
-        Ok(args) => run(args).unwrap_or_else(|error| conclude(&error)),
+        Ok(args) => {
+            let is_mda = matches!(&args.verb, Verb::Receive(args) if args.is_mda());
+            let exit = run(args).unwrap_or_else(|error| conclude(&error));
+            if is_mda { exit.for_mail_systems() } else { exit }
+        }
         Err(error) => of_usage(&error),
     });
     ExitCode::from(exit.unwrap_or(Exit::Software).code())
@@ -111,9 +185,7 @@ fn of_usage(error: &clap::Error) -> Exit {
 }
 
 fn run(args: Args) -> Result<Exit> {
-    if trust::is_privileged_by_file() {
-        return refuse(Exit::NoPermission, "mspool must not be installed setuid or setgid; it refuses to run so");
-    }
+    refuse_privilege()?;
     let choice = Choice { config: args.config, spool: args.spool };
     match args.verb {
         Verb::Init => {
@@ -125,18 +197,8 @@ fn run(args: Args) -> Result<Exit> {
         }
         _ => {}
     }
-    let settings = config::load(&choice)?;
-    let session = Session {
-        mint: Arc::new(Mint::new(&settings.hostname, crate::sys::random())),
-        settings,
-        clock: Clock::from_env(),
-        voice: match (args.quiet, args.verbose) {
-            (true, _) => Voice::Quiet,
-            (false, true) => Voice::Verbose,
-            (false, false) => Voice::Normal,
-        },
-        reach: if args.offline { Reach::Offline } else { Reach::Online },
-    };
+    let reach = if args.offline { Reach::Offline } else { Reach::Online };
+    let session = session(&choice, voice(args.quiet, args.verbose), reach)?;
     match args.verb {
         Verb::Enqueue(args) => enqueue::run(*args, &session),
         Verb::Flush(args) => args.run(&session),
@@ -147,8 +209,30 @@ fn run(args: Args) -> Result<Exit> {
         Verb::Cancel(ids) => crate::verbs::operate::cancel(&session, &ids.ids),
         Verb::Hold(ids) => crate::verbs::operate::hold(&session, &ids.ids),
         Verb::Release(ids) => crate::verbs::operate::release(&session, &ids.ids),
-        Verb::Init | Verb::Completions { .. } => Ok(Exit::Ok),
+        // These were taken out before: their grammar is another one.
+        Verb::Sendmail(_) | Verb::Mailq(_) | Verb::Init | Verb::Completions { .. } => Ok(Exit::Ok),
     }
+}
+
+fn refuse_privilege() -> Result<()> {
+    if trust::is_privileged_by_file() {
+        return refuse(Exit::NoPermission, "mspool must not be installed setuid or setgid; it refuses to run so");
+    }
+    Ok(())
+}
+
+fn voice(quiet: bool, verbose: bool) -> Voice {
+    match (quiet, verbose) {
+        (true, _) => Voice::Quiet,
+        (false, true) => Voice::Verbose,
+        (false, false) => Voice::Normal,
+    }
+}
+
+fn session(choice: &Choice, voice: Voice, reach: Reach) -> Result<Session> {
+    let settings = config::load(choice)?;
+    let mint = Arc::new(Mint::new(&settings.hostname, crate::sys::random()));
+    Ok(Session { settings, clock: Clock::from_env(), voice, reach, mint })
 }
 
 /// The parser, built: for whoever generates completions from it.

@@ -87,6 +87,8 @@ pub struct Values<'a> {
     pub transport: &'a str,
     /// The number of this attempt, from 1.
     pub attempt: u32,
+    /// `7BIT`, `8BITMIME`, or nothing.
+    pub body: &'a str,
 }
 
 impl Template {
@@ -194,6 +196,7 @@ impl Template {
                     Part::Value(Value::Id) => text.push_str(values.id),
                     Part::Value(Value::Envid) => text.push_str(values.envid),
                     Part::Value(Value::Transport) => text.push_str(values.transport),
+                    Part::Value(Value::Body) => text.push_str(values.body),
                     Part::Value(Value::Attempt) => text.push_str(&values.attempt.to_string()),
                     Part::Value(_) => {}
                 }
@@ -262,7 +265,7 @@ mod tests {
     }
 
     fn fill(args: &[&str], sender: &str, recipients: &[&str]) -> Vec<String> {
-        let values = Values { sender, recipients, id: "ID", envid: "ENV", transport: "relay", attempt: 3 };
+        let values = Values { sender, recipients, id: "ID", envid: "ENV", transport: "relay", attempt: 3, body: "" };
         template(args).unwrap().fill(&values)
     }
 
@@ -370,7 +373,7 @@ mod tests {
         ) {
             let recipients = vec!["r@x"; count];
             if let Ok(template) = Template::parse(&args, Purpose::Delivery) && !args.contains(&"{recipients}".to_owned()) {
-                let values = Values { sender: &sender, recipients: &recipients, id: "", envid: "", transport: "", attempt: 1 };
+                let values = Values { sender: &sender, recipients: &recipients, id: "", envid: "", transport: "", attempt: 1, body: "" };
                 prop_assert_eq!(template.fill(&values).len(), args.len());
             }
         }

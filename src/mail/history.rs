@@ -121,7 +121,8 @@ impl History {
                 });
             }
             Event::Resent { id } => self.resent.push(id.clone()),
-            Event::Held | Event::Filed { .. } | Event::Dropped { .. } | Event::Trouble { .. } => {}
+            Event::Held | Event::Acknowledged | Event::Filed { .. } | Event::Dropped { .. } | Event::Trouble { .. } => {
+            }
             Event::Released => {
                 self.released = Some(record.at);
                 for progress in self.recipients.iter_mut().filter(|progress| progress.state == RecipientState::Owed) {

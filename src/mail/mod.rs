@@ -7,6 +7,7 @@ pub mod answer;
 pub mod argv;
 pub mod bounce;
 pub mod class;
+pub mod digest;
 pub mod dsn;
 pub mod envelope;
 pub mod file_name;

@@ -20,7 +20,7 @@ pub enum Purpose {
 impl Purpose {
     fn values(self) -> &'static [(&'static str, Value)] {
         use Value::{
-            Attempt, Class, Envid, Folder, From, Id, Path, Recipient, Recipients, Ref, Sender, Subject, Transport,
+            Attempt, Body, Class, Envid, Folder, From, Id, Path, Recipient, Recipients, Ref, Sender, Subject, Transport,
         };
         match self {
             Purpose::Delivery => &[
@@ -31,6 +31,7 @@ impl Purpose {
                 ("envid", Envid),
                 ("transport", Transport),
                 ("attempt", Attempt),
+                ("body", Body),
             ],
             Purpose::Undo => &[("id", Id), ("transport", Transport)],
             Purpose::Acknowledgement => &[("ref", Ref), ("id", Id)],
@@ -64,6 +65,8 @@ pub enum Value {
     Transport,
     /// The number of this attempt.
     Attempt,
+    /// What the sender said of the message's bytes, in SMTP's word; empty where it said nothing.
+    Body,
     /// The source's name for a message.
     Ref,
     /// The message class.

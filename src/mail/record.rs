@@ -93,6 +93,8 @@ pub enum Event {
         /// Its message class.
         class: String,
     },
+    /// The source of a received message knows that it is safe.
+    Acknowledged,
     /// A hook dropped the message.
     Dropped {
         /// The hook's program.

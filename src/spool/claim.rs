@@ -130,14 +130,21 @@ impl Claim<'_> {
 
     /// The message for a hand-off that is the only one at its time.
     pub fn input(&self) -> Result<Input<'_>, PathError> {
-        self.input_behind(0)
+        let mut file = self.queue_file.file();
+        file.seek(SeekFrom::Start(self.queue_file.body_at)).at("read", self.path())?;
+        Ok(Input::Claimed(file))
     }
 
-    /// The message behind so many of its bytes.
-    pub fn input_behind(&self, bytes: u64) -> Result<Input<'_>, PathError> {
-        let mut file = self.queue_file.file();
+    /// The message behind so many of its bytes, for a program beside the delivery: opened anew and not locked, so that
+    /// such a program, should it outlive us, keeps nobody from the message.
+    pub fn copy_of_input(&self, bytes: u64) -> Result<File, PathError> {
+        let dir = self.spool.messages(self.queue_file.state)?;
+        let mut file = dir.open_file(&self.queue_file.name.to_string())?;
+        if !facts_of(&file, &self.path())?.same_file(self.queue_file.facts()) {
+            return Err(PathError::new("open", self.path(), std::io::Error::from(std::io::ErrorKind::NotFound)));
+        }
         file.seek(SeekFrom::Start(self.queue_file.body_at + bytes)).at("read", self.path())?;
-        Ok(Input::Claimed(file))
+        Ok(file)
     }
 
     /// The message for one of several hand-offs at once; only after [`Claim::share`].

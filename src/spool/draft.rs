@@ -47,7 +47,7 @@ pub enum DraftError {
 impl std::fmt::Display for DraftError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            DraftError::Path(error) => error.fmt(f),
+            DraftError::Path(_) => f.write_str("the message cannot be written"),
             DraftError::Envelope(error) => write!(f, "the envelope cannot be written: {error}"),
         }
     }

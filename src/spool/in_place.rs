@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::sys::error::PathError;
+
 use super::Spool;
 use super::error::SpoolError;
+use super::gate::Resource;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Seen {
@@ -18,6 +21,11 @@ impl Spool {
     /// The names in this Maildir that were looked at.
     pub fn seen_in_place(&self, maildir: &str) -> Result<BTreeSet<String>, SpoolError> {
         Ok(self.state_file::<Seen>(FILE)?.maildirs.remove(maildir).unwrap_or_default())
+    }
+
+    /// The right to look at mail in its place; `None` while another run does.
+    pub fn take_in_place(&self) -> Result<Option<Resource>, PathError> {
+        self.take("in-place.lock")
     }
 
     /// These were, and no others that are still there.

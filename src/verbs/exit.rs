@@ -57,6 +57,17 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// The same for a mail system: whatever is wrong with this machine is to be tried again, for it would return the
+    /// mail to its sender otherwise.
+    pub fn for_mail_systems(self) -> Exit {
+        match self {
+            Exit::Software | Exit::CannotCreate | Exit::Io | Exit::NoPermission | Exit::Config => Exit::TryAgain,
+            exit => exit,
+        }
+    }
+}
+
 /// A refusal with its reason: the end of a verb that did nothing, or stopped.
 #[derive(Debug)]
 pub struct Refusal {

@@ -45,9 +45,12 @@ impl<'a> Resolver<'a> {
         }
         let mut resolved = Vec::with_capacity(recipients.len());
         for recipient in recipients {
-            for address in self.expand(&recipient.address, &mut Vec::new())? {
-                resolved.push(came_from(&recipient, address));
+            let mut found = self.expand(&recipient.address, &mut Vec::new())?;
+            if found.is_empty() {
+                // Names that only stand for each other: better one that nobody takes than nobody at all.
+                found.push(recipient.address.clone());
             }
+            resolved.extend(found.into_iter().map(|address| came_from(&recipient, address)));
         }
         Ok(resolved)
     }
@@ -75,9 +78,12 @@ impl<'a> Resolver<'a> {
             None => address.clone(),
         };
         let key = address.key();
-        // A name on the way to itself is meant as it is: so `joe: joe, archive` works, and circles end.
-        if !self.is_local(&address) || path.contains(&key) || path.len() >= DEEPEST {
+        // A name that stands for itself too is meant as it is: so `joe: joe, archive` works.
+        if !self.is_local(&address) || path.last() == Some(&key) {
             return Ok(vec![self.qualified(address)]);
+        }
+        if path.contains(&key) || path.len() >= DEEPEST {
+            return Ok(Vec::new());
         }
         let local = address.text().split('@').next().unwrap_or_default().to_owned();
         let Some(targets) = self.aliases()?.get(&local).map(<[Target]>::to_vec) else {

@@ -37,6 +37,13 @@ pub struct Args {
     json: bool,
 }
 
+impl Args {
+    /// True when a mail system hands us a message, and judges it by our exit status.
+    pub fn is_mda(&self) -> bool {
+        !self.poll && self.in_place.is_none()
+    }
+}
+
 /// Checks the arguments and runs the verb.
 pub fn run(args: Args, session: &Session) -> Result<Exit> {
     let form = super::verbs::form(args.json);

@@ -14,6 +14,7 @@ use crate::verbs::flush::lane::Force;
 use crate::verbs::flush::voices::Bar;
 use crate::verbs::flush::{self, Direction, Owed};
 use crate::verbs::report::check::Probing;
+use crate::verbs::report::dialect::{self, Dialect};
 use crate::verbs::report::{self, Subject};
 use crate::verbs::session::{Form, Session};
 use crate::verbs::settings::Settings;
@@ -31,6 +32,14 @@ pub struct Ids {
     /// Queue ids.
     #[arg(value_name = "ID", required = true)]
     pub ids: Vec<String>,
+}
+
+// No doc comment: each verb has its own words.
+#[derive(Debug, clap::Args)]
+pub struct Foreign {
+    /// Flags and recipients of sendmail(1).
+    #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
 }
 
 /// Attempt what is due, and end.
@@ -182,6 +191,9 @@ pub struct Report {
     /// Only these messages, in full.
     #[arg(value_name = "ID")]
     ids: Vec<String>,
+    /// List the queue as another mail system does.
+    #[arg(long, value_name = "DIALECT", conflicts_with_all = ["ids", "json"])]
+    format: Option<DialectArg>,
     /// Print JSON Lines.
     #[arg(long, global = true)]
     json: bool,
@@ -189,8 +201,41 @@ pub struct Report {
     about: Option<About>,
 }
 
+/// Whose list the queue is printed as.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DialectArg {
+    /// mailq of Postfix
+    Postfix,
+    /// postqueue -j
+    PostfixJson,
+    /// exim -bp
+    Exim,
+    /// mailq of nullmailer
+    Nullmailer,
+    /// qmail-qstat
+    QmailQstat,
+}
+
+impl From<DialectArg> for Dialect {
+    fn from(dialect: DialectArg) -> Dialect {
+        match dialect {
+            DialectArg::Postfix => Dialect::Postfix,
+            DialectArg::PostfixJson => Dialect::PostfixJson,
+            DialectArg::Exim => Dialect::Exim,
+            DialectArg::Nullmailer => Dialect::Nullmailer,
+            DialectArg::QmailQstat => Dialect::QmailQstat,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum About {
+    /// What becomes of addresses: rules, aliases, and who would take them.
+    Rewrite {
+        /// Addresses.
+        #[arg(value_name = "ADDR", required = true)]
+        addresses: Vec<String>,
+    },
     /// The transports and the runner.
     Status,
     /// The address types, and who takes them.
@@ -234,7 +279,14 @@ enum About {
 impl Report {
     /// Checks the arguments and runs the verb.
     pub fn run(self, session: &Session) -> Result<Exit> {
+        if let Some(dialect) = self.format {
+            return dialect::run(session, dialect.into());
+        }
         let subject = match self.about {
+            Some(About::Rewrite { addresses }) => {
+                let addresses = addresses.iter().map(|text| super::enqueue::recipient(text));
+                Subject::Rewrite(addresses.collect::<Result<_>>()?)
+            }
             None if self.ids.is_empty() => Subject::Queue,
             None => Subject::Messages(self.ids),
             Some(About::Status) => Subject::Status,

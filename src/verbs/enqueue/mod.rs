@@ -23,6 +23,7 @@ use crate::sys::signals::{Hangup, Signals};
 use super::exit::{Exit, refuse};
 use super::flush::voices::{Bar, Voices};
 use super::flush::{attempt_one, known_transport};
+use super::resolve::Resolver;
 use super::say;
 use super::session::{Form, Session};
 use compose::Composer;
@@ -284,7 +285,8 @@ fn rehearse(session: &Session, options: &Options) -> Result<Exit> {
         let head = intake::head(&mut Stdin::new(&signals), HeaderUse::Recipients)?;
         recipients.extend(compose::header_recipients(&head)?);
     }
-    let recipients = without_duplicates(recipients.into_iter().map(Recipient::from).collect());
+    let recipients = recipients.into_iter().map(Recipient::from).collect();
+    let recipients = without_duplicates(Resolver::new(&session.settings).recipients(without_duplicates(recipients))?);
     if recipients.is_empty() {
         return refuse(Exit::Data, compose::NO_RECIPIENT);
     }

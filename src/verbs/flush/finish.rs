@@ -155,7 +155,7 @@ fn ask_hooks(engine: &Engine<'_>, claim: &Claim<'_>, envelope: &Envelope, copy: 
             ("MSPOOL_SPOOL", engine.spool.path().to_string_lossy().into_owned()),
         ];
         let words = [(Value::Id, envelope.id.as_str()), (Value::Class, class::MAIL), (Value::Folder, folder.as_str())];
-        let input = claim.input()?;
+        let input = claim.copy_of_input(0)?;
         let answer = hook.ask(input.as_fd(), &words, &own, engine.signals);
         if let Some(wanted) = answer.folder {
             folder = wanted;
@@ -166,7 +166,7 @@ fn ask_hooks(engine: &Engine<'_>, claim: &Claim<'_>, envelope: &Envelope, copy: 
             Wish::Drop => return Ok(Filing::Dropped),
             Wish::Interrupted => return Ok(Filing::Interrupted),
             Wish::Broken(text) => {
-                let text = format!("outbound hook {} {text}; it counts for nothing", hook.program());
+                let text = format!("outbound hook {text}; it counts for nothing");
                 engine.observer.problem(&format!("{}: {text}", envelope.id));
                 trouble(engine, engine.spool, envelope, text)?;
             }

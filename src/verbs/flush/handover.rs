@@ -10,6 +10,7 @@ use crate::agents::transport::{Before, HandOff, Transport};
 use crate::mail::address::Address;
 use crate::mail::answer;
 use crate::mail::argv::Batch;
+use crate::mail::request::BodyType;
 use crate::spool::work::WorkDir;
 
 use super::engine::Run;
@@ -86,6 +87,7 @@ impl<'e> Run<'e> {
             recipients: &recipients,
             envid: envelope.report_id(),
             attempt,
+            body: envelope.body.map_or("", BodyType::word),
             spool: engine.spool.path(),
             input: input.as_fd(),
             body_at: message.claim.message().body_at,

@@ -59,7 +59,7 @@ pub fn file(engine: &Engine<'_>, claim: Claim<'_>, source: Source) -> Result<Fil
     let body_at = message.body_at + marker;
     let mut filer = Filer { engine, envelope: &envelope, log: engine.spool.log(&envelope.id)? };
     let asked = Asked { engine, envelope: &envelope, look: &look };
-    let (decision, troubles) = asked.ask(&mut || Ok(claim.input_behind(marker)?))?;
+    let (decision, troubles) = asked.ask(&mut || Ok(claim.copy_of_input(marker)?))?;
     for text in troubles {
         filer.trouble(text)?;
     }
@@ -85,10 +85,16 @@ pub fn file(engine: &Engine<'_>, claim: Claim<'_>, source: Source) -> Result<Fil
     Ok(Filed::Yes)
 }
 
+/// How the log says that the source knows.
+const ACKNOWLEDGED: &[u8] = b"\"event\":\"acknowledged\"";
+
 /// A message whose source may not know that it is safe will come again, and must be known then.
 fn remember(engine: &Engine<'_>, claim: &Claim<'_>, source: Source) -> Result<()> {
     let message = claim.message();
     let (Some(from), Source::MayNotKnow) = (&message.envelope.source, source) else { return Ok(()) };
+    if engine.spool.read_log(&message.envelope.id)?.windows(ACKNOWLEDGED.len()).any(|part| part == ACKNOWLEDGED) {
+        return Ok(());
+    }
     let known = Unacknowledged {
         reference: from.reference.clone(),
         hash: poll::hash(message)?,

@@ -55,7 +55,7 @@ impl Asked<'_, '_> {
                 Wish::Drop => return Ok((Decision::Dropped(hook.program()), troubles)),
                 Wish::Interrupted => return Ok((Decision::NotNow, troubles)),
                 Wish::Broken(text) => {
-                    troubles.push(format!("inbound hook {} {text}; it counts for nothing", hook.program()));
+                    troubles.push(format!("inbound hook {text}; it counts for nothing"));
                 }
             }
         }

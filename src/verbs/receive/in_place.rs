@@ -25,6 +25,9 @@ use super::look::Look;
 use super::voice::Voice;
 use super::{correlate, envelope, filing, own_mailbox, sender_of};
 
+/// Messages after which is written down which were looked at: after a crash, so many at most are looked at twice.
+const OFTEN: usize = 64;
+
 /// Looks at everything in the Maildir's `new` that it has not looked at before.
 pub fn run(session: &Session, store: &Path, form: Form) -> Result<Exit> {
     let store = std::path::absolute(store)?;
@@ -36,6 +39,12 @@ pub fn run(session: &Session, store: &Path, form: Form) -> Result<Exit> {
     let voice = Voice::new(session.voice, form);
     let engine = session.engine(&spool, &signals, &voice);
     let new = Dir::open(&store.join("new"))?;
+    if store == session.settings.store {
+        return refuse(Exit::Usage, format!("{} is filled by this program; its mail was looked at", store.display()));
+    }
+    let Some(_turn) = spool.take_in_place()? else {
+        return refuse(Exit::TryAgain, "another run looks at mail in its place; try again");
+    };
     let key = store.to_string_lossy().into_owned();
     let seen = spool.seen_in_place(&key)?;
     let mut names = BTreeSet::new();
@@ -51,7 +60,9 @@ pub fn run(session: &Session, store: &Path, form: Form) -> Result<Exit> {
         match one(session, &engine, &store, &new, name) {
             Ok(true) => {
                 done.insert(name.clone());
-                spool.see_in_place(&key, done.clone())?;
+                if done.len() % OFTEN == 0 {
+                    spool.see_in_place(&key, done.clone())?;
+                }
             }
             Ok(false) => {}
             Err(error) => {
@@ -66,10 +77,11 @@ pub fn run(session: &Session, store: &Path, form: Form) -> Result<Exit> {
 
 /// Looks at one message; `false` when that must be done again.
 fn one(session: &Session, engine: &Engine<'_>, store: &Path, new: &Dir, name: &str) -> Result<bool> {
-    let mut file = new.open_file(name)?;
-    if !dir::facts_of(&file, &new.path_of(name))?.regular {
+    if !new.look(name)?.is_some_and(|facts| facts.regular) {
+        // Gone, or something that no mail program puts there.
         return Ok(true);
     }
+    let mut file = new.open_file(name)?;
     let head = intake::head(&mut file, HeaderUse::None)?;
     let header = Header::scan(&head.bytes, Supply::End);
     let report = bounce::understand(&head.bytes);

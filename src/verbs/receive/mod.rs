@@ -69,7 +69,10 @@ pub fn run(session: &Session, options: &Options) -> Result<Exit> {
     if header.as_ref().is_some_and(was_here) {
         return refuse(
             Exit::Data,
-            format!("mail loop: the message was delivered to {mailbox} before; nothing was received"),
+            format!(
+                "mail loop: the message was delivered to {mailbox} before; if it was fetched from there, give a name \
+                 of this mailbox's own with --to; nothing was received"
+            ),
         );
     }
     let sender = options.sender.clone().unwrap_or_else(|| sender_of(&head, header.as_ref()));

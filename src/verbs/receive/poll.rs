@@ -3,7 +3,6 @@
 //! told or did not listen, is known by its reference and its bytes.
 
 use std::fs::File;
-use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -12,8 +11,10 @@ use anyhow::Result;
 
 use crate::agents::inbound::{Fetched, Inbound};
 use crate::mail::address::Address;
+use crate::mail::digest::Fingerprint;
 use crate::mail::envelope::Source;
 use crate::mail::header::{Header, Supply};
+use crate::mail::record::{Event, Record};
 use crate::spool::State;
 use crate::spool::claim::{Claim, Taken};
 use crate::spool::draft::Placed;
@@ -200,6 +201,11 @@ impl Poll<'_, '_> {
             None => Taken::Gone,
         };
         let known = self.acknowledge(reference.as_deref(), &hash, envelope.id.as_str())?;
+        if known == filing::Source::Knows && inbound.ack.is_some() {
+            // Whoever files it, should we not come to it, must not wait for it to come again.
+            let record = Record { at: engine.now(), event: Event::Acknowledged };
+            engine.spool.log(&envelope.id)?.append(&record)?;
+        }
         if let Taken::Claimed(claim) = claim {
             self.file(*claim, known)?;
         }
@@ -261,26 +267,26 @@ impl Poll<'_, '_> {
 /// A message that is being fetched.
 struct Incoming {
     file: File,
-    hasher: DefaultHasher,
+    print: Fingerprint,
     room: u64,
 }
 
 impl Incoming {
     fn begin(work: &Path, limit: u64) -> Result<Incoming> {
         let file = Dir::open(work)?.create_new("message")?;
-        Ok(Incoming { file, hasher: DefaultHasher::new(), room: limit })
+        Ok(Incoming { file, print: Fingerprint::default(), room: limit })
     }
 
     fn take(&mut self, piece: &[u8]) -> io::Result<()> {
         self.room = self.room.checked_sub(piece.len() as u64).ok_or_else(|| {
             io::Error::new(io::ErrorKind::StorageFull, "the message is larger than the room there is")
         })?;
-        self.hasher.write(piece);
+        self.print.add(piece);
         self.file.write_all(piece)
     }
 
     fn hash(&self) -> String {
-        format!("{:016x}", self.hasher.finish())
+        self.print.clone().finish()
     }
 
     /// The message as a file that stands at its first byte.
@@ -292,15 +298,15 @@ impl Incoming {
 
 /// A hash of a message's bytes.
 pub(super) fn hash(message: &QueueFile) -> Result<String> {
-    let mut hasher = DefaultHasher::new();
+    let mut print = Fingerprint::default();
     let mut buffer = vec![0; 64 << 10];
     let mut at = message.body_at;
     loop {
         let count = dir::read_at(message.file().as_fd(), &mut buffer, at)?;
         if count == 0 {
-            return Ok(format!("{:016x}", hasher.finish()));
+            return Ok(print.finish());
         }
-        hasher.write(&buffer[..count]);
+        print.add(&buffer[..count]);
         at += count as u64;
     }
 }

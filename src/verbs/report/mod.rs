@@ -6,6 +6,7 @@ pub mod log;
 pub mod one;
 pub mod parse;
 pub mod queue;
+pub mod rewrite;
 pub mod stats;
 pub mod status;
 pub mod types;
@@ -33,6 +34,8 @@ pub enum Subject {
     Stats,
     /// Whether everything is as it should be.
     Check(check::Probing),
+    /// What becomes of these addresses.
+    Rewrite(Vec<crate::mail::address::Address>),
     /// What these messages say about others.
     Parse(Vec<String>),
 }
@@ -52,6 +55,7 @@ pub fn run(session: &Session, subject: &Subject, form: Form) -> Result<Exit> {
         Subject::Log { since, ids } => log::run(session, *since, ids, form),
         Subject::Stats => stats::run(session, form),
         Subject::Check(probing) => check::run(session, *probing, form),
+        Subject::Rewrite(addresses) => rewrite::run(session, addresses, form),
         Subject::Parse(files) => parse::run(session, files),
     }
 }

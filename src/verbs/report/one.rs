@@ -166,6 +166,7 @@ pub fn of_record(id: &QueueId, record: &Record, recipients: &[RecipientView]) ->
         Event::Resent { id } => vec![format!("sent again as {id}")],
         Event::Filed { folder, class } if folder.is_empty() => vec![format!("filed in the inbox, class {class}")],
         Event::Filed { folder, class } => vec![format!("filed in {folder}, class {class}")],
+        Event::Acknowledged => vec!["acknowledged to its source".to_owned()],
         Event::Dropped { hook } => vec![format!("dropped by the hook {hook}")],
         Event::Trouble { text } => vec![text.clone()],
     }

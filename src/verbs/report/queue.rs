@@ -55,6 +55,10 @@ pub fn run(session: &Session, form: Form) -> Result<Exit> {
     }
     if form == Form::Text {
         table.end(&mut out)?;
+        let received = spool.sorted(State::Received)?.len();
+        if received > 0 {
+            say::line(&mut out, &format!("Received and not filed yet: {received}"))?;
+        }
     }
     out.flush()?;
     Ok(Exit::Ok)

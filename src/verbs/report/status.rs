@@ -41,6 +41,8 @@ struct RunnerRow {
     runner: &'static str,
     owed: usize,
     next_attempt: Option<Timestamp>,
+    /// Messages that were received and are not filed yet.
+    received: usize,
 }
 
 /// What waits for a transport.
@@ -91,14 +93,20 @@ pub fn run(session: &Session, form: Form) -> Result<Exit> {
         inbound_row(session, &spool, inbound)?.print(&mut out, form)?;
     }
     let runner = spool.runner(&held)?.map_or("none", |runner| runner.word());
-    let row = RunnerRow { runner, owed: all.owed, next_attempt: all.next };
+    let received = spool.sorted(State::Received)?.len();
+    let row = RunnerRow { runner, owed: all.owed, next_attempt: all.next, received };
     match form {
         Form::Json => say::json(&mut out, &row)?,
         Form::Text => {
             let next = row.next_attempt.map_or(String::new(), |next| format!(", next attempt {next}"));
             let runner =
                 if runner == "none" { "no runner is at work".to_owned() } else { format!("{runner} is at work") };
-            say::line(&mut out, &format!("{runner}; {} recipients owed{next}", row.owed))?;
+            let received = match row.received {
+                0 => String::new(),
+                1 => ", 1 received message waits to be filed".to_owned(),
+                count => format!(", {count} received messages wait to be filed"),
+            };
+            say::line(&mut out, &format!("{runner}; {} recipients owed{next}{received}", row.owed))?;
         }
     }
     out.flush()?;

@@ -1,5 +1,5 @@
-//! The inbound side of `watch`, in a thread of its own: no slow delivery keeps received mail from the store, and no slow
-//! source keeps mail from going out.
+//! The inbound side of `watch`, in threads of its own: no slow delivery and no slow source keeps received mail from the
+//! store, and neither keeps mail from going out.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -21,29 +21,44 @@ use super::wakeup::Arrivals;
 /// How long it waits at most before it looks again, whatever it was told.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
-/// Files what is received and asks the sources on time, until we are told to stop. `session` is looked at anew each
-/// time, for the configuration may have been read anew.
-pub fn work(session: &Mutex<Session>, spool: &Spool, signals: &Signals, events: &Events, arrivals: &mut Arrivals) {
+/// Files what is received, until we are told to stop. `session` is looked at anew each time, for the configuration may
+/// have been read anew.
+pub fn file(session: &Mutex<Session>, spool: &Spool, signals: &Signals, events: &Events, arrivals: &mut Arrivals) {
+    until_stopped(session, signals, events, &mut |session| {
+        pending::file_all(&session.engine(spool, signals, events))?;
+        // Should waiting fail, the next look comes at once, and then the one after it.
+        let _ = ready::readable(&[signals.stop_fd(), arrivals.fd()], Some(LOOK_AGAIN));
+        arrivals.silence();
+        Ok(Duration::ZERO)
+    });
+}
+
+/// Asks the sources on time, until we are told to stop: in another thread, for a source may take its time.
+pub fn poll(session: &Mutex<Session>, spool: &Spool, signals: &Signals, events: &Events) {
+    until_stopped(session, signals, events, &mut |session| ask(session, spool, signals, events));
+}
+
+fn until_stopped(
+    session: &Mutex<Session>,
+    signals: &Signals,
+    events: &Events,
+    pass: &mut dyn FnMut(&Session) -> Result<Duration>,
+) {
     while signals.stop_requested().is_none() {
         let session = session.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let wait = pass(&session, spool, signals, events).unwrap_or_else(|error| {
+        let wait = pass(&session).unwrap_or_else(|error| {
             events.problem(&format!("{error:#}"));
             LOOK_AGAIN
         });
-        if signals.stop_requested().is_some() {
-            return;
+        if !wait.is_zero() {
+            let _ = ready::readable(&[signals.stop_fd()], Some(wait));
         }
-        let fds = [signals.stop_fd(), arrivals.fd()];
-        // Should waiting fail, the next look comes at once, and then the one after it.
-        let _ = ready::readable(&fds, Some(wait));
-        arrivals.silence();
     }
 }
 
-/// One look at everything; says how long to wait for the next.
-fn pass(session: &Session, spool: &Spool, signals: &Signals, events: &Events) -> Result<Duration> {
+/// Asks every source whose time has come; says how long to wait for the next.
+fn ask(session: &Session, spool: &Spool, signals: &Signals, events: &Events) -> Result<Duration> {
     let engine = session.engine(spool, signals, events);
-    pending::file_all(&engine)?;
     let mut wait = LOOK_AGAIN;
     if session.reach == Reach::Offline {
         return Ok(wait);
@@ -63,8 +78,8 @@ fn pass(session: &Session, spool: &Spool, signals: &Signals, events: &Events) ->
             }
             wait = wait.min(inbound.every);
         } else {
-            wait = wait.min(next.since(now)).max(Duration::from_millis(10));
+            wait = wait.min(next.since(now));
         }
     }
-    Ok(wait)
+    Ok(wait.max(Duration::from_millis(10)))
 }

@@ -58,12 +58,13 @@ pub fn run(session: &Session, options: &Options, reload: &dyn Fn() -> Result<Set
     let shared = Mutex::new(session.clone());
     std::thread::scope(|scope| {
         let (spool, signals, events, shared) = (&spool, &signals, &events, &shared);
-        let inbound = scope.spawn(move || inbound::work(shared, spool, signals, events, &mut arrivals));
+        let filing = scope.spawn(move || inbound::file(shared, spool, signals, events, &mut arrivals));
+        let polling = scope.spawn(move || inbound::poll(shared, spool, signals, events));
         let outbound = {
             let _guard = Guard(signals);
             outbound(session, options, reload, shared, spool, signals, events)
         };
-        let whole = inbound.join().is_ok();
+        let whole = filing.join().is_ok() & polling.join().is_ok();
         outbound?;
         let rest = Rest::count(spool, session.now())?;
         let complete = whole && !signals.abort_requested();
