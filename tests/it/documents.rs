@@ -48,7 +48,9 @@ fn completions_load_in_their_shells() {
 
 fn pages() -> Vec<(String, String)> {
     let read = |name: &str| (name.to_owned(), fs::read_to_string(root().join("man").join(name)).unwrap());
-    ["mspool.1", "mspool.conf.5", "mspool-spool.5", "mspool-transport.7"].map(read).to_vec()
+    let names =
+        ["mspool.1", "mspool.conf.5", "mspool-spool.5", "mspool-transport.7", "mspool-hooks.7", "mspool-sendmail.1"];
+    names.map(read).to_vec()
 }
 
 #[test]
@@ -132,10 +134,41 @@ fn the_manual_names_every_key() {
         "disconnect",
         "env",
         "async_timeout",
+        "store",
+        "identities",
+        "delay_warning",
+        "sent",
+        "preprocess",
+        "undo",
+        "fetch",
+        "ack",
+        "every",
+        "mailbox",
+        "class",
+        "via",
+        "return_limit",
+        "qualify",
+        "files",
+        "allow",
+        "delivery",
     ] {
         // An entry of its own, or one of several in an entry: not just the word somewhere in the text.
         let words = |line: &str| line.split([' ', ',']).any(|word| word == key);
         assert!(page.lines().filter(|line| line.starts_with(".It Ic ")).any(words), "{key}");
+    }
+}
+
+/// Every flag of sendmail(1) that is read has an entry in its page, and the page of hooks names every variable.
+#[test]
+fn the_manual_names_every_flag_of_sendmail_and_every_variable_of_a_hook() {
+    let pages = pages();
+    let page = |name: &str| pages.iter().find(|(known, _)| known == name).unwrap().1.as_str();
+    for flag in mspool::door::sendmail::flags::FLAGS {
+        let entry = format!("Fl {}", flag.letter);
+        assert!(page("mspool-sendmail.1").lines().any(|line| line.contains(&entry)), "-{}", flag.letter);
+    }
+    for (_, variable) in mspool::verbs::receive::look::FLAGS {
+        assert!(page("mspool-hooks.7").contains(variable), "{variable}");
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every test has a world of its own: a home, a spool, a configuration, and transports that write down what they were
 //! given. Nothing here sleeps for a fixed time, and no deadline depends on the machine's clock.
 
+mod addresses;
 mod answers;
 mod batch;
 mod bounces;
@@ -32,6 +33,8 @@ mod resend;
 mod retry;
 mod round_trip;
 mod routing;
+mod sendmail;
+mod smtp;
 mod spool;
 mod tidy;
 mod watch;

@@ -139,9 +139,12 @@ mod tests {
         list.iter().map(|(letter, value)| (*letter, (*value).to_owned())).collect()
     }
 
+    /// Arguments, the flags in them, and the rest.
+    type Caller<'a> = (&'a [&'a str], &'a [(char, &'a str)], &'a [&'a str]);
+
     #[test]
     fn as_callers_write_them() {
-        let callers: [(&[&str], &[(char, &str)], &[&str]); 9] = [
+        let callers: [Caller<'_>; 9] = [
             (&["-oem", "-oi", "-f", "a@x", "--", "-b@x"], &[('o', "em"), ('o', "i"), ('f', "a@x")], &["-b@x"]),
             (
                 &["-FCronDaemon", "-i", "-B8BITMIME", "-oem", "root"],

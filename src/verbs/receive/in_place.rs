@@ -60,7 +60,7 @@ pub fn run(session: &Session, store: &Path, form: Form) -> Result<Exit> {
         match one(session, &engine, &store, &new, name) {
             Ok(true) => {
                 done.insert(name.clone());
-                if done.len() % OFTEN == 0 {
+                if done.len().is_multiple_of(OFTEN) {
                     spool.see_in_place(&key, done.clone())?;
                 }
             }
