@@ -203,6 +203,18 @@ impl Run<'_> {
             if let Some(lines) = streams.get_mut(2) {
                 said = tell(&mut lines.bytes, said, heard);
             }
+            if ended && sink.is_some() && streams[0].fd.is_some() && !aborted && !left.is_zero() {
+                // Its output is a message: what it left behind may still be writing the end of it.
+                let _ = ready::readable(
+                    &[streams[0].fd.as_ref().map_or(signals.abort_fd(), AsFd::as_fd), signals.abort_fd()],
+                    Some(left),
+                );
+                continue;
+            }
+            if ended && sink.is_some() && streams[0].fd.is_some() {
+                stop(child);
+                return if aborted { Ending::Interrupted } else { Ending::TimedOut(self.timeout) };
+            }
             if ended {
                 let drained = (0..streams.len()).try_for_each(|index| drain(streams, index, &mut sink));
                 if let Some(lines) = streams.get_mut(2) {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::mail::address::Address;
 use crate::mail::answer::{Answer, Outcome, Verdict};
+use crate::mail::digest::Fingerprint;
 use crate::mail::folder::Folder;
 use crate::mail::header::{Header, LONGEST, Supply};
 use crate::mail::status::Status;
@@ -69,13 +70,15 @@ impl Maildir {
             // Nobody else gives this name: an attempt that left no trace has filed it.
             return Ok(());
         }
-        // Left by an attempt of ours that died.
-        self.tmp.remove_if_there(name)?;
-        let mut file = self.tmp.create_new(name)?;
-        let written = write(&mut file).at("write", self.tmp.path_of(name));
-        let placed = written.and_then(|()| self.tmp.rename(name, &self.new, name));
+        // Nobody else's: what another run has there it may still be writing. What a run that died left there, mail
+        // programs remove in time, as they do in every Maildir.
+        let draft = format!("{name}.{}", std::process::id());
+        self.tmp.remove_if_there(&draft)?;
+        let mut file = self.tmp.create_new(&draft)?;
+        let written = write(&mut file).at("write", self.tmp.path_of(&draft));
+        let placed = written.and_then(|()| self.tmp.rename(&draft, &self.new, name));
         if placed.is_err() {
-            let _ = self.tmp.remove_if_there(name);
+            let _ = self.tmp.remove_if_there(&draft);
         }
         placed?;
         let synced = dir::sync(&file, &self.new.path_of(name)).and_then(|()| self.new.sync());
@@ -126,7 +129,7 @@ fn file_for(
     address: &Address,
     line_end: &str,
 ) -> Result<(), PathError> {
-    let name = file_name(hand_off.id, place);
+    let name = file_name(hand_off.id, place, hand_off.part);
     if hand_off.before == Before::MaybeDelivered && maildir.has(&name)? {
         return Ok(());
     }
@@ -171,9 +174,12 @@ fn copy(input: BorrowedFd<'_>, mut at: u64, file: &mut File) -> io::Result<()> {
 }
 
 /// The same message for the same recipient always gets the same name: so an attempt that ended unseen is found again.
-fn file_name(id: &str, place: usize) -> String {
+fn file_name(id: &str, place: usize, part: &str) -> String {
     let host = id.match_indices('.').nth(1).map_or(id.len(), |(at, _)| at);
-    format!("{}D{place}{}", &id[..host], &id[host..])
+    let mut print = Fingerprint::default();
+    print.add(part.as_bytes());
+    let part = if part.is_empty() { String::new() } else { format!("S{}", &print.finish()[..16]) };
+    format!("{}D{place}{part}{}", &id[..host], &id[host..])
 }
 
 fn beginning(input: BorrowedFd<'_>, at: u64) -> io::Result<Vec<u8>> {
@@ -199,6 +205,7 @@ mod tests {
     #[test]
     fn each_recipient_has_a_name_of_its_own() {
         let id = "1795308431.M123456P42Q0R00c0ffee.mail.example.org";
-        assert_eq!(file_name(id, 3), "1795308431.M123456P42Q0R00c0ffeeD3.mail.example.org");
+        assert_eq!(file_name(id, 3, ""), "1795308431.M123456P42Q0R00c0ffeeD3.mail.example.org");
+        assert_ne!(file_name(id, 3, "1"), file_name(id, 3, "2"));
     }
 }

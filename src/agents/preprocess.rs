@@ -91,7 +91,7 @@ pub(super) fn deliver(
         }
         let recipients: Vec<(usize, &Address)> = open.iter().map(|index| hand_off.recipients[*index]).collect();
         let (input, body_at) = part.input(hand_off);
-        let inner = HandOff { recipients: &recipients, input, body_at, ..*hand_off };
+        let inner = HandOff { recipients: &recipients, input, body_at, part: &part.name, ..*hand_off };
         let answer = transport.deliver_as_it_is(&inner, signals, heard);
         for (index, outcome) in open.iter().zip(answer.outcomes) {
             merge(&mut outcomes[*index], part, outcome);
@@ -104,14 +104,28 @@ pub(super) fn deliver(
     Answer { outcomes, broken, remote_id }
 }
 
-/// Takes the outcome of one part in: whoever has all parts has the message, and the first that went wrong decides.
+/// How much an outcome of one part decides for the whole: what failed before what is owed, that before what is waited
+/// for, and that before what is there.
+fn weight(verdict: &Verdict) -> u8 {
+    match verdict {
+        Verdict::Failed => 6,
+        Verdict::Broken => 5,
+        Verdict::Busy => 4,
+        Verdict::Later(_) => 3,
+        Verdict::NotMine => 2,
+        Verdict::Async => 1,
+        Verdict::Taken => 0,
+    }
+}
+
+/// Takes the outcome of one part in. A part that is waited for is not handed over again either.
 fn merge(known: &mut Option<Outcome>, part: &Part, outcome: Outcome) {
-    let taken = outcome.verdict == Verdict::Taken && !part.name.is_empty();
+    let taken = matches!(outcome.verdict, Verdict::Taken | Verdict::Async) && !part.name.is_empty();
     let mut parts: Vec<String> = known.iter().flat_map(|known| known.parts.clone()).collect();
     if taken {
         parts.push(part.name.clone());
     }
-    let keeps = known.as_ref().is_some_and(|known| known.verdict != Verdict::Taken);
+    let keeps = known.as_ref().is_some_and(|known| weight(&known.verdict) >= weight(&outcome.verdict));
     if !keeps {
         *known = Some(outcome);
     }
@@ -285,6 +299,7 @@ impl Stage<'_> {
                     let mut named: Vec<usize> =
                         lines.map(|address| self.find(part, address)).collect::<Result<_, _>>()?;
                     named.retain(|index| left.contains(index));
+                    named.sort_unstable();
                     named.dedup();
                     named
                 }

@@ -97,6 +97,8 @@ pub struct HandOff<'a> {
     pub body_at: u64,
     /// Whether an earlier attempt may have succeeded without anybody noticing.
     pub before: Before,
+    /// Which of the messages made by preprocessing this is; empty for the only one.
+    pub part: &'a str,
     /// Which messages made by preprocessing some recipients have already, by position in `recipients`.
     pub parts: &'a [(usize, String)],
     /// A directory for preprocessing, where the transport needs one.

@@ -32,6 +32,8 @@ pub struct Progress {
     pub outcome_unknown: bool,
     /// What the sender was told, or need not be told any more.
     pub reported: Vec<ReportKind>,
+    /// The words for what other systems have reported.
+    pub heard: Vec<String>,
     /// When it was settled, or last came back.
     pub last_result: Option<Timestamp>,
     /// Messages made of this one by a preprocessor that the recipient has already.
@@ -49,6 +51,8 @@ pub struct History {
     pub begun: Vec<(ReportKind, Vec<usize>, QueueId)>,
     /// The messages as which it was sent again.
     pub resent: Vec<QueueId>,
+    /// What the outbound hooks wanted, when they were asked: a folder for the copy, or none.
+    pub asked: Option<Option<String>>,
     /// Our own reports on it.
     pub reports: Vec<QueueId>,
     /// Transports that were given it.
@@ -109,8 +113,14 @@ impl History {
                     }
                 });
             }
-            Event::Heard { recipients, state, status, text, .. } => {
+            Event::Heard { recipients, state, status, text, action, .. } => {
                 each(&mut self.recipients, recipients, |progress| {
+                    if !progress.heard.contains(action) {
+                        progress.heard.push(action.clone());
+                    }
+                    if progress.state == *state {
+                        return;
+                    }
                     progress.state = *state;
                     progress.status = status.or(progress.status);
                     progress.text.clone_from(text);
@@ -120,6 +130,7 @@ impl History {
                     }
                 });
             }
+            Event::Asked { folder } => self.asked = Some(folder.clone()),
             Event::Resent { id } => self.resent.push(id.clone()),
             Event::Held | Event::Acknowledged | Event::Filed { .. } | Event::Dropped { .. } | Event::Trouble { .. } => {
             }

@@ -100,6 +100,12 @@ pub enum Event {
         /// The hook's program.
         hook: String,
     },
+    /// The outbound hooks were asked; where they want the copy: a folder, empty for the Maildir itself, or nowhere.
+    Asked {
+        /// The folder.
+        #[serde(default)]
+        folder: Option<String>,
+    },
     /// Something went wrong beside the delivery, and made no difference to it.
     Trouble {
         /// What.

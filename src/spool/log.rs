@@ -19,6 +19,8 @@ pub struct Log {
     created: bool,
     /// True after a write that may have ended in the middle of a line.
     torn: bool,
+    /// Its size, as far as we know.
+    size: u64,
 }
 
 impl Spool {
@@ -39,16 +41,18 @@ impl Spool {
         let dir = self.dir(Place::Log)?;
         let path = dir.path_of(id.as_str());
         let mut file = dir.append_to(id.as_str())?;
-        let size = dir::facts_of(&file, &path)?.size;
+        let mut size = dir::facts_of(&file, &path)?.size;
+        let created = size == 0;
         if size > 0 {
             let mut last = [b'\n'];
             file.read_exact_at(&mut last, size - 1).at("read", &path)?;
             if last != *b"\n" {
                 // A crash cut the last line short. It counts for nothing, and must not spoil the next.
                 file.write_all(b"\n").at("write", &path)?;
+                size += 1;
             }
         }
-        Ok(Log { file, path, created: size == 0, torn: false })
+        Ok(Log { file, path, created, torn: false, size })
     }
 
     /// Makes the names of new logs durable.
@@ -81,7 +85,13 @@ impl Log {
         }
         self.file.write_all(&line).at("write", &self.path)?;
         self.torn = false;
+        self.size += line.len() as u64;
         Ok(())
+    }
+
+    /// True when somebody else has added lines: a report from elsewhere may be noted whoever has the claim.
+    pub fn has_others_lines(&self) -> bool {
+        dir::facts_of(&self.file, &self.path).is_ok_and(|facts| facts.size > self.size)
     }
 
     /// Tells the kernel to begin writing the lines out.

@@ -165,6 +165,14 @@ impl Spool {
         QueueFile::parse(state, name, file, facts, &dir.path_of(&text))
     }
 
+    /// Makes a message durable that another run has put there.
+    pub fn make_sure(&self, state: State, name: &FileName) -> Result<(), PathError> {
+        let dir = self.messages(state)?;
+        let text = name.to_string();
+        dir::sync(&dir.open_file(&text)?, &dir.path_of(&text))?;
+        dir.sync()
+    }
+
     /// Where a message's file is.
     pub fn path_of_message(&self, state: State, name: &FileName) -> PathBuf {
         self.path_of_state(state).join(name.to_string())

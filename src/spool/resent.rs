@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::mail::time::Timestamp;
+use crate::sys::error::PathError;
 
 use super::Spool;
 use super::error::SpoolError;
+use super::gate::Resource;
 
 /// How long they are remembered.
 const REMEMBERED: u64 = 60 * 86_400;
@@ -18,6 +20,11 @@ struct Resent {
 }
 
 impl Spool {
+    /// The right to send messages again; `None` while another run does.
+    pub fn take_resend(&self) -> Result<Option<Resource>, PathError> {
+        self.take("resend.lock")
+    }
+
     /// True when the message with this Message-ID is remembered.
     pub fn was_resent(&self, message_id: &str) -> Result<bool, SpoolError> {
         let resent: Resent = self.state_file(FILE)?;

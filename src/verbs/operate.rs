@@ -128,8 +128,10 @@ pub fn cancel(session: &Session, ids: &[String]) -> Result<Exit> {
             spool.sync_log_names()?;
         }
         finish::tell_sender(&engine, &message)?;
-        let (claim, history) = message.into_parts();
-        finish::finish(&engine, &claim, &history)?;
+        let (claim, history) = message.into_parts(spool)?;
+        if !finish::finish(&engine, &claim, &history)? {
+            return Ok((Exit::TryAgain, "stopped before it was finished".to_owned()));
+        }
         claim.cancelled(Some(session.now().after(session.settings.queue.keep_failed)))?;
         let rest = if done > 0 { format!("; {done} were settled before") } else { String::new() };
         Ok((Exit::Ok, format!("cancelled for {cancelled} recipients{rest}")))

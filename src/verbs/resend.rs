@@ -12,8 +12,9 @@ use serde::Serialize;
 
 use crate::mail::address::{Address, AddressType, Sender};
 use crate::mail::address_list;
-use crate::mail::bounce::{self, Action, Original, Understood};
-use crate::mail::envelope::{Envelope, Priority, without_duplicates};
+use crate::mail::bounce::{self, Action, Original};
+use crate::mail::digest::Fingerprint;
+use crate::mail::envelope::{Envelope, without_duplicates};
 use crate::mail::header::{Field, Header, LONGEST, Supply};
 use crate::mail::history::History;
 use crate::mail::id::QueueId;
@@ -28,7 +29,7 @@ use crate::sys::signals::{Hangup, Signals};
 use super::enqueue::intake::{Input, Stdin};
 use super::enqueue::{check_room, check_size};
 use super::exit::{Exit, over_all, refuse};
-use super::receive::correlate;
+use super::receive::correlate::{self, Index};
 use super::say;
 use super::session::{Form, Session, Voice};
 
@@ -69,6 +70,10 @@ pub fn run(session: &Session, options: &Options) -> Result<Exit> {
         check_room(session, &spool)?;
     }
     let signals = Signals::listen(Hangup::Stops)?;
+    // One at a time: what one has done, the next must see.
+    let Some(_turn) = spool.take_resend()? else {
+        return refuse(Exit::TryAgain, "another run is sending messages again; try again");
+    };
     let mut ends = Vec::new();
     for subject in &options.subjects {
         let resend = Resend { session, options, spool: &spool, signals: &signals };
@@ -95,7 +100,6 @@ struct Resend<'a> {
 struct Again<'c> {
     sender: Sender,
     failed: Vec<Recipient>,
-    priority: Priority,
     of: Option<QueueId>,
     /// What a message that never was here is remembered by.
     name: Option<String>,
@@ -124,10 +128,22 @@ impl Resend<'_> {
         let recipients = self.recipients(again.failed.clone())?;
         let now = self.session.clock.now();
         let sender = self.options.sender.clone().unwrap_or_else(|| again.sender.clone());
-        let envelope = Envelope {
-            priority: again.priority,
-            resend_of: again.of.clone(),
-            ..Envelope::new(self.session.mint.next(now), now.into(), sender, recipients)
+        let fresh = Envelope::new(self.session.mint.next(now), now.into(), sender, recipients);
+        let envelope = match &again.bytes {
+            // What its sender asked for then holds now.
+            Bytes::Claimed(claim) => {
+                let first = &claim.message().envelope;
+                Envelope {
+                    transport: first.transport.clone(),
+                    notify: first.notify,
+                    ret: first.ret,
+                    body: first.body,
+                    priority: first.priority,
+                    resend_of: again.of.clone(),
+                    ..fresh
+                }
+            }
+            Bytes::Read(_) => fresh,
         };
         if self.options.rehearsal == super::enqueue::Rehearsal::Yes {
             return self.tell(&envelope, None);
@@ -182,7 +198,6 @@ impl Resend<'_> {
         Ok(Again {
             sender: envelope.sender.clone(),
             failed,
-            priority: envelope.priority,
             of: Some(id.clone()),
             name: None,
             bytes: Bytes::Claimed(claim),
@@ -216,7 +231,7 @@ impl Resend<'_> {
         if failed.is_empty() && self.options.add.is_empty() {
             return refuse(Exit::Data, format!("{} names nobody who did not get the message", shown(subject)));
         }
-        if let Some((state, name)) = correlate::find(self.spool, &report)? {
+        if let Some((state, name)) = correlate::find(self.spool, &mut Index::default(), &report)? {
             let of = self.of_known(state, name.id.clone(), failed)?;
             return Ok(of);
         }
@@ -236,15 +251,14 @@ impl Resend<'_> {
                 ),
             );
         }
-        self.guard_report(&report)?;
-        Ok(Again {
-            sender: self.sender_of(&bytes),
-            failed,
-            priority: Priority::Normal,
-            of: None,
-            name: report.message_id.or(report.envelope_id),
-            bytes: Bytes::Read(original),
-        })
+        let name = report.message_id.or(report.envelope_id).unwrap_or_else(|| {
+            // A report that names nothing is known by its own bytes.
+            let mut print = Fingerprint::default();
+            print.add(&bytes);
+            print.finish()
+        });
+        self.guard_report(&name)?;
+        Ok(Again { sender: self.sender_of(&bytes), failed, of: None, name: Some(name), bytes: Bytes::Read(original) })
     }
 
     /// The message that a report is about is here: that is better than any copy.
@@ -257,25 +271,29 @@ impl Resend<'_> {
         };
         let envelope = &claim.message().envelope;
         self.guard(&History::read(envelope.recipients.len(), &self.spool.read_log(&id)?))?;
-        let known: HashSet<_> = envelope.recipients.iter().map(|recipient| recipient.address.key()).collect();
-        let failed = failed.into_iter().filter(|recipient| known.contains(&recipient.address.key())).collect();
-        Ok(Again {
-            sender: envelope.sender.clone(),
-            failed,
-            priority: envelope.priority,
-            of: Some(id),
-            name: None,
-            bytes: Bytes::Claimed(claim),
-        })
+        let history = History::read(envelope.recipients.len(), &self.spool.read_log(&id)?);
+        // Whom the report may be right about: neither those who are still tried nor those who have read it.
+        let lost = |state: RecipientState| {
+            !matches!(state, RecipientState::Owed | RecipientState::Async | RecipientState::Read)
+        };
+        let named: HashSet<_> = failed.iter().map(|recipient| recipient.address.key()).collect();
+        let both = envelope.recipients.iter().zip(&history.recipients);
+        let failed: Vec<Recipient> = both
+            .filter(|(recipient, progress)| named.contains(&recipient.address.key()) && lost(progress.state))
+            .map(|(recipient, _)| recipient.clone())
+            .collect();
+        if failed.is_empty() && self.options.add.is_empty() {
+            return refuse(Exit::Data, format!("the report is on {id}, and nobody in it failed for good"));
+        }
+        Ok(Again { sender: envelope.sender.clone(), failed, of: Some(id), name: None, bytes: Bytes::Claimed(claim) })
     }
 
     /// A message that never was here is remembered by what it is called.
-    fn guard_report(&self, report: &Understood) -> Result<()> {
-        let Some(message_id) = report.message_id.as_ref().or(report.envelope_id.as_ref()) else { return Ok(()) };
-        if self.options.before == Before::Refuse && self.spool.was_resent(message_id)? {
+    fn guard_report(&self, name: &str) -> Result<()> {
+        if self.options.before == Before::Refuse && self.spool.was_resent(name)? {
             return refuse(
                 Exit::Data,
-                format!("the message <{message_id}> was sent again already; --again does it once more"),
+                format!("the message <{name}> was sent again already; --again does it once more"),
             );
         }
         Ok(())

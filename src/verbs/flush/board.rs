@@ -48,6 +48,8 @@ pub struct Board<'e> {
     closing: HashSet<usize>,
     /// Recipients that came back without a charge, and are not tried twice in one run.
     pub tried: HashSet<(usize, usize)>,
+    /// Messages that waited for a transport which was shut.
+    pub drained: Vec<usize>,
     /// What was done.
     pub tally: Tally,
     /// Jobs under way.
@@ -69,6 +71,7 @@ impl<'e> Board<'e> {
             open: HashMap::new(),
             closing: HashSet::new(),
             tried: HashSet::new(),
+            drained: Vec::new(),
             tally: Tally::default(),
             jobs: 0,
             admitting: false,

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use crate::mail::id::QueueId;
 use crate::spool::draft::Placed;
 
 use super::engine::Engine;
@@ -39,6 +40,8 @@ pub struct Done {
     pub handled: Vec<Handled>,
     /// Places of the messages that were let go.
     pub settled: Vec<usize>,
+    /// Messages that could not be moved on, and should be left alone for a while.
+    pub left: Vec<QueueId>,
     /// Syncs and moves that failed.
     pub errors: usize,
 }
@@ -71,6 +74,11 @@ pub fn work<'e>(
             hurry |= matches!(next, Commit::Hurry);
             group.push(next);
         }
+        group.retain(|commit| !matches!(commit, Commit::Hurry));
+        if group.is_empty() {
+            // Nothing was on its way: to say so would only make everybody ask again.
+            continue;
+        }
         let done = commit(engine, group, finisher);
         for handled in &done.handled {
             engine.observer.handled(handled);
@@ -83,15 +91,20 @@ pub fn work<'e>(
 pub fn finish_each<'e>(engine: Engine<'e>, queue: &Receiver<Finishing<'e>>, told: &dyn Fn(Done)) {
     while let Ok((place, message)) = queue.recv() {
         let mut done = Done { settled: vec![place], ..Done::default() };
-        settle(engine, message, &mut done);
+        if engine.signals.stop_requested().is_none() {
+            settle(engine, message, &mut done);
+        }
+        // Else the next run finishes it: its results are on the disk.
         told(done);
     }
 }
 
 fn settle<'e>(engine: Engine<'e>, message: OpenMessage<'e>, done: &mut Done) {
+    let id = message.envelope().id.clone();
     if let Err(error) = finish::settle(&engine, message) {
-        engine.observer.problem(&format!("{error:#}"));
+        engine.observer.problem(&format!("{id}: {error:#}"));
         done.errors += 1;
+        done.left.push(id);
     }
 }
 
@@ -131,6 +144,7 @@ fn commit<'e>(engine: Engine<'e>, group: Vec<Commit<'e>>, finisher: Option<&Send
         let id = &message.envelope().id;
         engine.observer.problem(&format!("{id}: its sender could not be told yet: {error:#}"));
         done.errors += 1;
+        done.left.push(id.clone());
         done.settled.push(message.place);
         engine.observer.message_done();
     }

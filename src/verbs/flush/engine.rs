@@ -8,9 +8,12 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::agents::transport::Transport;
+use crate::mail::file_name::FileName;
+use crate::mail::history::History;
 use crate::mail::id::{Mint, QueueId};
 use crate::mail::pattern::Pattern;
 use crate::mail::time::Timestamp;
+use crate::spool::claim::Taken;
 use crate::spool::listing::Due;
 use crate::spool::{Spool, State};
 use crate::sys::clock::Clock;
@@ -140,11 +143,33 @@ impl<'e> Engine<'e> {
             }
             run.work(&commits);
         });
+        let drained = std::mem::take(&mut run.board().drained);
+        for place in drained {
+            self.tell_senders_of(due.get(place));
+        }
         let board = run.board.into_inner().unwrap_or_else(PoisonError::into_inner);
         for lane in board.lanes.iter().filter(|lane| lane.connected || lane.resource.is_some()) {
             self.leave(lane.transport, lane.connected);
         }
         Ok(board.tally)
+    }
+
+    /// A message that waited for a transport in vain may be late: its sender is told all the same.
+    fn tell_senders_of(&self, listed: Option<(State, FileName)>) {
+        let Some((state, name)) = listed else { return };
+        let tell = || -> Result<()> {
+            let Taken::Claimed(claim) = self.spool.claim(state, &name)? else { return Ok(()) };
+            let envelope = &claim.message().envelope;
+            let history = History::read(envelope.recipients.len(), &self.spool.read_log(&envelope.id)?);
+            let message = OpenMessage::new(0, claim, history);
+            if message.owes_report(self.settings, self.now()) {
+                finish::conclude(self, message)?;
+            }
+            Ok(())
+        };
+        if let Err(error) = tell() {
+            self.observer.problem(&format!("{}: {error:#}", name.id));
+        }
     }
 
     pub(super) fn keeper(&self) -> Keeper<'e> {
@@ -236,6 +261,7 @@ impl<'e> Run<'e> {
             board.tally.count(handled.state);
         }
         board.tally.errors += done.errors;
+        board.tally.left.extend(done.left);
         for place in done.settled {
             board.closed(place);
         }
@@ -277,6 +303,7 @@ impl<'e> Run<'e> {
     pub(super) fn shut(&self, board: &mut Board<'e>, lane: usize, reason: String) {
         for place in board.shut(lane, reason) {
             board.tally.skipped += 1;
+            board.drained.push(place);
             if let Some((_, name)) = self.due.get(place) {
                 board.tally.left.push(name.id);
             }

@@ -61,7 +61,7 @@ pub fn tell_sender(engine: &Engine<'_>, message: &OpenMessage<'_>) -> Result<()>
 pub fn settle(engine: &Engine<'_>, message: OpenMessage<'_>) -> Result<()> {
     let now = engine.now();
     let queue = &engine.settings.queue;
-    let (claim, history) = message.into_parts();
+    let (claim, history) = message.into_parts(engine.spool)?;
     let keep = |span: Duration| Some(now.after(span));
     if history.is_settled() {
         if !finish(engine, &claim, &history)? {
@@ -96,7 +96,13 @@ pub fn finish(engine: &Engine<'_>, claim: &Claim<'_>, history: &History) -> Resu
         AfterSent::Default if !envelope.sender.is_null() => engine.settings.queue.sent.clone(),
         _ => None,
     };
-    match ask_hooks(engine, claim, envelope, copy.as_deref())? {
+    let filing = match &history.asked {
+        // An earlier run asked them, and could not do the rest.
+        Some(Some(folder)) => Filing::In(Folder::parse(folder).unwrap_or_default()),
+        Some(None) => Filing::Dropped,
+        None => ask_hooks(engine, claim, envelope, copy.as_deref())?,
+    };
+    match filing {
         Filing::Interrupted => return Ok(false),
         Filing::Dropped => {}
         Filing::In(folder) => {
@@ -163,7 +169,10 @@ fn ask_hooks(engine: &Engine<'_>, claim: &Claim<'_>, envelope: &Envelope, copy: 
         match answer.wish {
             Wish::GoOn => {}
             Wish::Stop => break,
-            Wish::Drop => return Ok(Filing::Dropped),
+            Wish::Drop => {
+                note_asked(engine, envelope, None)?;
+                return Ok(Filing::Dropped);
+            }
             Wish::Interrupted => return Ok(Filing::Interrupted),
             Wish::Broken(text) => {
                 let text = format!("outbound hook {text}; it counts for nothing");
@@ -172,7 +181,17 @@ fn ask_hooks(engine: &Engine<'_>, claim: &Claim<'_>, envelope: &Envelope, copy: 
             }
         }
     }
+    note_asked(engine, envelope, Some(folder.as_str()))?;
     Ok(Filing::In(folder))
+}
+
+/// Hooks are asked once, however often what follows is tried.
+fn note_asked(engine: &Engine<'_>, envelope: &Envelope, folder: Option<&str>) -> Result<()> {
+    if engine.settings.outbound_hooks.is_empty() {
+        return Ok(());
+    }
+    let event = Event::Asked { folder: folder.map(str::to_owned) };
+    Ok(engine.spool.log(&envelope.id)?.append(&Record { at: engine.now(), event })?)
 }
 
 /// As much of a list as the kernel takes in one variable.

@@ -30,7 +30,7 @@ impl Given<'_> {
             next: None,
             charge: Charge::Full,
             remote_id: answer.remote_id.clone(),
-            parts: outcome.parts.clone(),
+            parts: outcome.parts.iter().map(|part| format!("{}:{part}", self.transport.name)).collect(),
         };
         match &outcome.verdict {
             Verdict::Taken => decision.state = self.transport.success_state(),

@@ -72,7 +72,7 @@ impl<'e> Run<'e> {
         let envelope = message.envelope();
         let addresses = |place: &usize| Some((*place, envelope.address(*place)?));
         let recipients: Vec<(usize, &Address)> = places.iter().filter_map(addresses).collect();
-        let parts = message.parts(places);
+        let parts = message.parts(&transport.name, places);
         let begun = (|| {
             let filters = !transport.preprocess.is_empty();
             let place = places.first().copied().unwrap_or_default();
@@ -92,6 +92,7 @@ impl<'e> Run<'e> {
             input: input.as_fd(),
             body_at: message.claim.message().body_at,
             before: if unseen { Before::MaybeDelivered } else { Before::NotDelivered },
+            part: "",
             parts: &parts,
             work: work.as_ref().map(WorkDir::path),
             limit: made_limit(engine.settings.queue.message_limit),

@@ -196,12 +196,13 @@ impl<'e> OpenMessage<'e> {
         !inner.history.begun.is_empty() || !reporting::due(settings, self.envelope(), &inner.history, now).is_empty()
     }
 
-    /// Which messages made by preprocessing these recipients have already, by position.
-    pub fn parts(&self, places: &[usize]) -> Vec<(usize, String)> {
+    /// Which messages made by this transport's preprocessing these recipients have already, by position.
+    pub fn parts(&self, transport: &str, places: &[usize]) -> Vec<(usize, String)> {
         let inner = self.inner();
         let of = |(index, place): (usize, &usize)| {
             let parts = inner.history.recipients.get(*place).map_or(Vec::new(), |progress| progress.parts.clone());
-            parts.into_iter().map(move |part| (index, part)).collect::<Vec<_>>()
+            let own = |part: String| Some((index, part.strip_prefix(transport)?.strip_prefix(':')?.to_owned()));
+            parts.into_iter().filter_map(own).collect::<Vec<_>>()
         };
         places.iter().enumerate().flat_map(of).collect()
     }
@@ -212,8 +213,14 @@ impl<'e> OpenMessage<'e> {
     }
 
     /// Its claim and its history, for whoever moves it on.
-    pub fn into_parts(self) -> (Box<Claim<'e>>, History) {
-        (self.claim, self.state.into_inner().unwrap_or_else(PoisonError::into_inner).history)
+    pub fn into_parts(self, spool: &Spool) -> Result<(Box<Claim<'e>>, History)> {
+        let inner = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut history = inner.history;
+        if inner.log.is_some_and(|log| log.has_others_lines()) {
+            let envelope = &self.claim.message().envelope;
+            history = History::read(envelope.recipients.len(), &spool.read_log(&envelope.id)?);
+        }
+        Ok((self.claim, history))
     }
 
     /// True when the message lies, or is named, otherwise than its log says: a run died before it could move it.

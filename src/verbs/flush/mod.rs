@@ -111,7 +111,7 @@ pub fn run(session: &Session, options: &Options) -> Result<Exit> {
         None => Tally::default(),
     };
     let polled = poll::all(session, &engine, &sources, options.limit)?;
-    if !watch_runs(&spool)? {
+    if signals.stop_requested().is_none() && !watch_runs(&spool)? {
         pending::file_all(&engine)?;
     }
     drop(voices);

@@ -134,9 +134,16 @@ fn find_begun(engine: &Engine<'_>, message: &OpenMessage<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A report that was filed has left the spool; its log has not.
+/// A report counts when it is whole, and is made durable now, for whoever wrote it may have died before that. One that
+/// was filed has left the spool; its log has not.
 fn exists(spool: &Spool, id: &QueueId) -> Result<bool> {
-    Ok(spool.find(id)?.is_some() || spool.find_received(id)?.is_some() || !spool.read_log(id)?.is_empty())
+    let received = spool.find_received(id)?.map(|name| (State::Received, name));
+    let found = spool.find(id)?.filter(|(state, _)| *state != State::Corrupt).or(received);
+    match found {
+        Some((state, name)) if spool.read(state, &name).is_ok() => Ok(spool.make_sure(state, &name).map(|()| true)?),
+        Some(_) => Ok(false),
+        None => Ok(!spool.read_log(id)?.is_empty()),
+    }
 }
 
 struct Writer<'w, 'e> {

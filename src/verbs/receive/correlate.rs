@@ -4,6 +4,8 @@
 //! in whichever of the two it also gives, comes from the null sender as reports do, and names somebody who was handed
 //! over; and even then it can only move that recipient on. Everything else is just mail.
 
+use std::collections::HashMap;
+
 use anyhow::Result;
 
 use crate::mail::address::{Address, AddressType};
@@ -28,44 +30,61 @@ const HEAD: usize = 64 << 10;
 /// Where mail lies that somebody may report on.
 const REPORTED_ON: [State; 3] = [State::Sent, State::Failed, State::Cur];
 
+/// Sent messages by the names that reports call them by; read once, when the first report needs it, for reading them
+/// all takes a while and reports may come by the thousand.
+#[derive(Debug, Default)]
+pub struct Index(Option<HashMap<String, Vec<(State, FileName)>>>);
+
+impl Index {
+    fn named(&mut self, spool: &Spool, name: &str) -> Result<Vec<(State, FileName)>> {
+        if self.0.is_none() {
+            let mut known: HashMap<String, Vec<(State, FileName)>> = HashMap::new();
+            for state in REPORTED_ON {
+                for entry in spool.entries(state)? {
+                    let Entry::Message(name) = entry? else { continue };
+                    let Ok(message) = spool.read(state, &name) else { continue };
+                    let envid = message.envelope.envid.as_ref().map(|envid| envid.as_str().to_owned());
+                    for key in envid.into_iter().chain(message_id(&message)) {
+                        known.entry(key).or_default().push((state, name.clone()));
+                    }
+                }
+            }
+            self.0 = Some(known);
+        }
+        Ok(self.0.as_ref().and_then(|known| known.get(name)).cloned().unwrap_or_default())
+    }
+}
+
 /// Takes in what a received message reports.
-pub fn take_in(engine: &Engine<'_>, envelope: &Envelope, report: &Understood) -> Result<()> {
+pub fn take_in(engine: &Engine<'_>, index: &mut Index, envelope: &Envelope, report: &Understood) -> Result<()> {
     let forged = report.kind != Kind::Mdn && !envelope.sender.is_null();
     if report.kind == Kind::None || report.recipients.is_empty() || forged {
         return Ok(());
     }
-    if let Some((state, name)) = find(engine.spool, report)? {
+    if let Some((state, name)) = find(engine.spool, index, report)? {
         apply(engine, state, &name, &envelope.id, report)?;
     }
     Ok(())
 }
 
-/// The message that a report is about.
-pub fn find(spool: &Spool, report: &Understood) -> Result<Option<(State, FileName)>> {
+/// The message that a report is about: of several with one Message-ID, as a resent message has, the youngest that was
+/// for one of those it names.
+pub fn find(spool: &Spool, index: &mut Index, report: &Understood) -> Result<Option<(State, FileName)>> {
+    let fits = |(state, name): &(State, FileName)| {
+        spool.read(*state, name).is_ok_and(|message| {
+            let places = Places::of(&message.envelope);
+            agrees(&message, report) && report.recipients.iter().any(|heard| places.find(heard).is_some())
+        })
+    };
     if let Some(id) = report.envelope_id.as_deref().and_then(|text| QueueId::parse(text).ok()) {
-        let found = spool.find(&id)?.filter(|(state, _)| REPORTED_ON.contains(state));
-        return Ok(found.filter(|(state, name)| spool.read(*state, name).is_ok_and(|message| agrees(&message, report))));
+        return Ok(spool.find(&id)?.filter(|(state, _)| REPORTED_ON.contains(state)).filter(|found| fits(found)));
     }
-    if report.envelope_id.is_none() && report.message_id.is_none() {
-        return Ok(None);
-    }
-    for state in REPORTED_ON {
-        for entry in spool.entries(state)? {
-            let Entry::Message(name) = entry? else { continue };
-            let Ok(message) = spool.read(state, &name) else { continue };
-            if names(&message, report) && agrees(&message, report) {
-                return Ok(Some((state, name)));
-            }
-        }
-    }
-    Ok(None)
-}
-
-fn names(message: &QueueFile, report: &Understood) -> bool {
-    match &report.envelope_id {
-        Some(envid) => message.envelope.report_id() == envid,
-        None => report.message_id.is_some() && message_id(message) == report.message_id,
-    }
+    let Some(name) = report.envelope_id.as_ref().or(report.message_id.as_ref()) else { return Ok(None) };
+    let named = index.named(spool, name)?;
+    // It may have moved on since it was read.
+    let now = named.into_iter().filter_map(|(_, name)| spool.find(&name.id).ok().flatten());
+    let fitting = now.filter(|(state, _)| REPORTED_ON.contains(state)).filter(|found| fits(found));
+    Ok(fitting.max_by(|(_, a), (_, b)| a.id.cmp(&b.id)))
 }
 
 /// A report that gives both names must mean one message with both.
@@ -100,11 +119,16 @@ fn apply(engine: &Engine<'_>, state: State, name: &FileName, id: &QueueId, repor
         // Our own report, on its way to the one who sent the message: it says what is known here.
         return Ok(());
     }
+    let places = Places::of(envelope);
     let mut log = None;
     for heard in &report.recipients {
-        let Some(place) = place_of(envelope, heard) else { continue };
+        let Some(place) = places.find(heard) else { continue };
         let before = history.recipients[place].state;
         let Some(after) = moved(report.kind, before, heard.action) else { continue };
+        if after == before && history.recipients[place].heard.iter().any(|known| known == heard.action.word()) {
+            // Heard before, and nothing changes.
+            continue;
+        }
         let text: String = heard.diagnostic.as_deref().map(printable::line).unwrap_or_default();
         let event = Event::Heard {
             recipients: vec![place],
@@ -147,20 +171,28 @@ fn apply(engine: &Engine<'_>, state: State, name: &FileName, id: &QueueId, repor
     }
 }
 
-/// Whom a report means: by the address as the sender wrote it, or the one that it came to.
-fn place_of(envelope: &Envelope, heard: &Heard) -> Option<usize> {
-    let texts = heard.original.iter().chain([&heard.address]);
-    texts
-        .filter_map(|text| {
-            let key = Address::new(AddressType::smtp(), text).ok().map(|address| address.key());
-            envelope.recipients.iter().position(|recipient| {
-                let orcpt = recipient.orcpt.as_ref().map(|orcpt| orcpt.address());
-                recipient.address.text() == text
-                    || orcpt == Some(text)
-                    || key.as_ref() == Some(&recipient.address.key())
-            })
-        })
-        .next()
+/// Where the recipients of a message stand in its envelope, by every name that a report may call them by.
+struct Places(HashMap<String, usize>);
+
+impl Places {
+    fn of(envelope: &Envelope) -> Places {
+        let mut places = HashMap::new();
+        for (place, recipient) in envelope.recipients.iter().enumerate() {
+            let (_, key) = recipient.address.key();
+            let orcpt = recipient.orcpt.as_ref().map(|orcpt| orcpt.address().to_owned());
+            for name in [Some(key), Some(recipient.address.text().to_owned()), orcpt].into_iter().flatten() {
+                places.entry(name).or_insert(place);
+            }
+        }
+        Places(places)
+    }
+
+    /// Whom a report means: by the address that it came to, or as the sender wrote it.
+    fn find(&self, heard: &Heard) -> Option<usize> {
+        let key = |text: &str| Address::new(AddressType::smtp(), text).ok().map(|address| address.key().1);
+        let place = |text: &String| self.0.get(text).or_else(|| self.0.get(&key(text)?)).copied();
+        place(&heard.address).or_else(|| heard.original.as_ref().and_then(place))
+    }
 }
 
 /// What a recipient is after a report; `None` when the report can say nothing about it. Only who was handed over can be

@@ -21,7 +21,7 @@ use crate::spool::source::Unacknowledged;
 use crate::verbs::flush::engine::Engine;
 use crate::verbs::flush::observer::NewMail;
 
-use super::correlate;
+use super::correlate::{self, Index};
 use super::hooks::{Asked, Decision};
 use super::look::Look;
 use super::poll;
@@ -47,7 +47,7 @@ pub enum Source {
 }
 
 /// Files a received message that was claimed.
-pub fn file(engine: &Engine<'_>, claim: Claim<'_>, source: Source) -> Result<Filed> {
+pub fn file(engine: &Engine<'_>, index: &mut Index, claim: Claim<'_>, source: Source) -> Result<Filed> {
     let message = claim.message();
     let envelope = message.envelope.clone();
     let head = message.beginning(LONGEST)?;
@@ -78,7 +78,10 @@ pub fn file(engine: &Engine<'_>, claim: Claim<'_>, source: Source) -> Result<Fil
     let trace = trace(engine, &envelope, header.as_ref());
     let (path, folder) = filer.deliver(&claim, folder, trace.as_bytes(), body_at)?;
     filer.note(Event::Filed { folder: folder.as_str().to_owned(), class: look.class.clone() })?;
-    correlate::take_in(engine, &envelope, &report)?;
+    if let Err(error) = correlate::take_in(engine, index, &envelope, &report) {
+        // It is filed: to do that again, for what it says could not be noted, would be worse.
+        filer.trouble(format!("what it reports could not be taken in: {error:#}"))?;
+    }
     remember(engine, &claim, source)?;
     claim.filed()?;
     tell(engine, &envelope.id, &look, &folder, path);

@@ -20,10 +20,11 @@ use crate::verbs::flush::engine::Engine;
 use crate::verbs::say;
 use crate::verbs::session::{Form, Session};
 
+use super::correlate::{self, Index};
 use super::hooks::{Asked, Decision};
 use super::look::Look;
 use super::voice::Voice;
-use super::{correlate, envelope, filing, own_mailbox, sender_of};
+use super::{envelope, filing, own_mailbox, sender_of};
 
 /// Messages after which is written down which were looked at: after a crash, so many at most are looked at twice.
 const OFTEN: usize = 64;
@@ -108,7 +109,7 @@ fn one(session: &Session, engine: &Engine<'_>, store: &Path, new: &Dir, name: &s
         new.remove_if_there(name)?;
         path
     };
-    correlate::take_in(engine, &envelope, &report)?;
+    correlate::take_in(engine, &mut Index::default(), &envelope, &report)?;
     filing::tell(engine, &envelope.id, &look, &folder, path);
     Ok(true)
 }

@@ -87,6 +87,11 @@ pub fn run(session: &Session, options: &Options) -> Result<Exit> {
     let engine = session.engine(&spool, &signals, &voice);
     if let Err(error) = pending::file_one(&engine, &envelope.id) {
         super::say::problem(&format!("{error:#}; the message is safe in the spool, and filed by the next run"));
+        return Ok(Exit::Ok);
+    }
+    // And what others have left.
+    if let Err(error) = pending::file_all(&engine) {
+        super::say::problem(&format!("{error:#}"));
     }
     Ok(Exit::Ok)
 }

@@ -8,6 +8,7 @@ use crate::spool::State;
 use crate::spool::claim::Taken;
 use crate::verbs::flush::engine::Engine;
 
+use super::correlate::Index;
 use super::filing::{self, Filed, Source};
 
 /// What came of it.
@@ -19,15 +20,16 @@ pub struct Outcome {
     pub left: usize,
 }
 
-/// Files everything that waits, oldest first, until we are told to stop.
+/// Files everything that waits, oldest first, until we are told to stop at once.
 pub fn file_all(engine: &Engine<'_>) -> Result<Outcome> {
     let mut outcome = Outcome::default();
+    let mut index = Index::default();
     for name in engine.spool.sorted(State::Received)? {
-        if engine.signals.stop_requested().is_some() {
+        if engine.signals.abort_requested() {
             outcome.left += 1;
             continue;
         }
-        match one(engine, &name) {
+        match one(engine, &mut index, &name) {
             Ok(true) => outcome.filed += 1,
             Ok(false) => outcome.left += 1,
             Err(error) => {
@@ -42,14 +44,14 @@ pub fn file_all(engine: &Engine<'_>) -> Result<Outcome> {
 /// Files one message, if nobody else is about it.
 pub fn file_one(engine: &Engine<'_>, id: &QueueId) -> Result<bool> {
     match engine.spool.find_received(id)? {
-        Some(name) => one(engine, &name),
+        Some(name) => one(engine, &mut Index::default(), &name),
         None => Ok(true),
     }
 }
 
-fn one(engine: &Engine<'_>, name: &FileName) -> Result<bool> {
+fn one(engine: &Engine<'_>, index: &mut Index, name: &FileName) -> Result<bool> {
     match engine.spool.claim(State::Received, name)? {
-        Taken::Claimed(claim) => Ok(filing::file(engine, *claim, Source::MayNotKnow)? != Filed::NotNow),
+        Taken::Claimed(claim) => Ok(filing::file(engine, index, *claim, Source::MayNotKnow)? != Filed::NotNow),
         Taken::Gone => Ok(true),
         Taken::Busy => Ok(false),
         Taken::Stray(reason) => {

@@ -2,6 +2,7 @@
 //! left. A source is told that a message is safe only once it is; a message that comes again, for its source was not
 //! told or did not listen, is known by its reference and its bytes.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
@@ -30,6 +31,7 @@ use crate::verbs::flush::lane::Reach;
 use crate::verbs::session::{Form, Session};
 use crate::verbs::{enqueue, say};
 
+use super::correlate::Index;
 use super::filing;
 use super::voice::Voice;
 use super::{envelope, own_mailbox, pending, sender_of, take_in};
@@ -95,7 +97,8 @@ pub fn all(session: &Session, engine: &Engine<'_>, sources: &[&Inbound], limit: 
         if engine.signals.stop_requested().is_some() {
             break;
         }
-        ends.push(match one(session, engine, inbound, limit)? {
+        let polled = one(session, engine, inbound, limit).unwrap_or_else(|error| Polled::Failed(format!("{error:#}")));
+        ends.push(match polled {
             Polled::Emptied | Polled::Left => Exit::Ok,
             Polled::Busy => {
                 say::problem(&format!("inbound {}: another run is asking it", inbound.name));
@@ -120,7 +123,7 @@ pub fn one(session: &Session, engine: &Engine<'_>, inbound: &Inbound, limit: Opt
         return Ok(Polled::Left);
     }
     let Some(_turn) = engine.spool.take_source(&inbound.name)? else { return Ok(Polled::Busy) };
-    let mut poll = Poll { session, engine, inbound, last: None, times: 0 };
+    let mut poll = Poll { session, engine, inbound, seen: HashMap::new(), index: Index::default() };
     let mut polled = Polled::Left;
     for _ in 0..limit.unwrap_or(usize::MAX) {
         if engine.signals.stop_requested().is_some() {
@@ -149,13 +152,13 @@ struct Poll<'p, 'e> {
     session: &'p Session,
     engine: &'p Engine<'e>,
     inbound: &'p Inbound,
-    /// The last message of this run, and how often in a row it came.
-    last: Option<(Option<String>, String)>,
-    times: usize,
+    /// The messages of this run, and how often each came.
+    seen: HashMap<(Option<String>, String), usize>,
+    index: Index,
 }
 
-/// Equal messages without a name that are taken one after another: a source may have some, but one that has nothing
-/// else does not take away what it gave.
+/// Equal messages without a name that are taken in one run: a source may have some, but one that has nothing else does
+/// not take away what it gave.
 const MOST_EQUAL: usize = 10;
 
 impl Poll<'_, '_> {
@@ -185,12 +188,21 @@ impl Poll<'_, '_> {
         let header = Header::scan(&head.bytes, Supply::End);
         let source = Source { inbound: inbound.name.clone(), reference: reference.clone() };
         let sender = sender_of(&head, header.as_ref());
-        if self.repeats(reference.as_deref(), &hash) {
-            let text = "it gives the same message again and again; it is left for now";
-            return Ok(Some(Polled::Failed(text.to_owned())));
+        let key = (reference.clone(), hash.clone());
+        let times = self.seen.entry(key).and_modify(|times| *times += 1).or_insert(1);
+        let (times, trusts) = (*times, inbound.ack.is_some() && reference.is_some());
+        let again = "it gives the same message again and again; it is left for now";
+        if trusts && times > 1 {
+            return Ok(Some(Polled::Failed(again.to_owned())));
         }
-        if self.is_known(reference.as_deref(), &hash)? {
-            return self.acknowledge(reference.as_deref(), &hash, "known").map(|_| None);
+        // Without an ack the source has forgotten it already: then this is the only copy, whatever it looks like.
+        if inbound.ack.is_some() && self.is_known(reference.as_deref(), &hash)? {
+            return Ok(match self.acknowledge(reference.as_deref(), &hash, "known")? {
+                filing::Source::Knows => None,
+                filing::Source::MayNotKnow => Some(Polled::Failed(
+                    "it cannot be told which messages are safe here; it is left for now".to_owned(),
+                )),
+            });
         }
         let envelope = envelope(self.session, mailbox, sender, 0, Some(source));
         let draft = take_in(engine.spool, &envelope, &head, &mut file, u64::MAX)?;
@@ -209,20 +221,13 @@ impl Poll<'_, '_> {
         if let Taken::Claimed(claim) = claim {
             self.file(*claim, known)?;
         }
-        Ok(None)
+        // They are all taken; but a source that has nothing else would fill the disk.
+        Ok((times >= MOST_EQUAL).then(|| Polled::Failed(again.to_owned())))
     }
 
-    /// True when the source gives what it just gave.
-    fn repeats(&mut self, reference: Option<&str>, hash: &str) -> bool {
-        let this = (reference.map(str::to_owned), hash.to_owned());
-        self.times = if self.last.as_ref() == Some(&this) { self.times + 1 } else { 0 };
-        self.last = Some(this);
-        self.times >= if reference.is_some() { 1 } else { MOST_EQUAL }
-    }
-
-    fn file(&self, claim: Claim<'_>, known: filing::Source) -> Result<()> {
+    fn file(&mut self, claim: Claim<'_>, known: filing::Source) -> Result<()> {
         let id = claim.message().envelope.id.clone();
-        if let Err(error) = filing::file(self.engine, claim, known) {
+        if let Err(error) = filing::file(self.engine, &mut self.index, claim, known) {
             self.engine.observer.problem(&format!("{id}: {error:#}; it stays in the spool"));
         }
         Ok(())

@@ -64,13 +64,22 @@ fn ask(session: &Session, spool: &Spool, signals: &Signals, events: &Events) -> 
         return Ok(wait);
     }
     for inbound in &session.settings.inbound {
-        let state = spool.source(&inbound.name)?;
+        let state = match spool.source(&inbound.name) {
+            Ok(state) => state,
+            // The others can be asked all the same.
+            Err(error) => {
+                events.problem(&format!("inbound {}: {error}", inbound.name));
+                continue;
+            }
+        };
         let now = session.now();
         // A time from the future comes from a clock that was wrong: it must not stop polling for years.
         let last = state.polled.filter(|polled| *polled <= now);
         let next = last.map_or(Timestamp::default(), |polled| polled.after(inbound.every));
         if next <= now && signals.stop_requested().is_none() {
-            if let poll::Polled::Failed(text) = poll::one(session, &engine, inbound, None)?
+            let polled = poll::one(session, &engine, inbound, None);
+            let polled = polled.unwrap_or_else(|error| poll::Polled::Failed(format!("{error:#}")));
+            if let poll::Polled::Failed(text) = polled
                 && state.trouble.as_ref() != Some(&text)
             {
                 // Told once, not every few minutes for as long as a source is away.

@@ -24,6 +24,7 @@ use super::exit::Exit;
 use super::flush::engine::Orders;
 use super::flush::observer::Observer;
 use super::flush::{Rest, unconfigured};
+use super::receive::pending;
 use super::session::{Form, Session};
 use super::settings::{Settings, Source};
 use events::{Event, Events};
@@ -51,20 +52,31 @@ pub fn run(session: &Session, options: &Options, reload: &dyn Fn() -> Result<Set
     let spool = session.spool()?;
     spool.verify()?;
     let signals = Signals::listen(Hangup::Reloads)?;
-    let _presence = spool.announce(Runner::Watch)?;
+    let presence = spool.announce(Runner::Watch)?;
     let events = Events::new(session.voice, options.form, session.clock.clone(), options.events.clone());
     let mut arrivals = Arrivals::new(&spool)?;
     // What both threads go by; the outbound one reads the configuration anew.
     let shared = Mutex::new(session.clone());
     std::thread::scope(|scope| {
         let (spool, signals, events, shared) = (&spool, &signals, &events, &shared);
-        let filing = scope.spawn(move || inbound::file(shared, spool, signals, events, &mut arrivals));
-        let polling = scope.spawn(move || inbound::poll(shared, spool, signals, events));
+        let filing = scope.spawn(move || {
+            let _guard = Guard(signals);
+            inbound::file(shared, spool, signals, events, &mut arrivals);
+        });
+        let polling = scope.spawn(move || {
+            let _guard = Guard(signals);
+            inbound::poll(shared, spool, signals, events);
+        });
         let outbound = {
             let _guard = Guard(signals);
             outbound(session, options, reload, shared, spool, signals, events)
         };
         let whole = filing.join().is_ok() & polling.join().is_ok();
+        // Whoever saw us at work has left what he received to us: it is filed once nobody can see us any more.
+        drop(presence);
+        if let Err(error) = pending::file_all(&session.engine(spool, signals, events)) {
+            events.problem(&format!("{error:#}"));
+        }
         outbound?;
         let rest = Rest::count(spool, session.now())?;
         let complete = whole && !signals.abort_requested();
@@ -74,7 +86,7 @@ pub fn run(session: &Session, options: &Options, reload: &dyn Fn() -> Result<Set
     })
 }
 
-/// However the outbound side ends, the inbound side must not go on without it.
+/// However one of the threads ends, the others must not go on without it.
 struct Guard<'s>(&'s Signals);
 
 impl Drop for Guard<'_> {
