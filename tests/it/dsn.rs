@@ -325,3 +325,14 @@ fn a_transport_that_queues_here_again_gets_one_report_at_its_end() {
     assert!(world.files("new").is_empty() && world.files("cur").is_empty(), "it ends");
     assert_eq!(world.inbox().len(), 1, "and is reported once");
 }
+
+#[test]
+fn mail_behind_a_transport_that_cannot_be_prepared_is_late_too() {
+    let mut world = World::at_noon();
+    world.relay("cat >/dev/null", "probe = [\"/bin/false\"]");
+    world.enqueue(&["-f", "joe@example.org", "--notify", "delay", "bob@x"]);
+    world.flush_quietly();
+    world.clock = Some(NOON + 5 * 3600);
+    world.flush_quietly();
+    assert_eq!(world.inbox().len(), 1);
+}

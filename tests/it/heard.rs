@@ -162,3 +162,31 @@ fn a_text_bounce_counts_when_it_names_the_message() {
     assert!(ran.contains("\"kind\":\"none\"") && ran.contains("\"recipients\":[]"), "{ran}");
     world.mspool(&["report", "parse", "/nonexistent"]).run().fails(66, "/nonexistent");
 }
+
+#[test]
+fn a_receipt_fails_nobody_and_repeats_change_nothing() {
+    let (world, id) = relayed();
+    let mdn = "From: evil@x\nContent-Type: multipart/report; report-type=disposition-notification; boundary=b\n\n\
+               --b\n\nno\n--b\nContent-Type: message/disposition-notification\n\nFinal-Recipient: rfc822; bob@x\n\
+               Original-Message-ID: <first@example.org>\nDisposition: manual-action/MDN-sent-manually; failed\n\n--b--\n";
+    world.receive(mdn, &["-f", "evil@x"]);
+    assert_eq!((world.recipient(&id, 0).0.as_str(), world.state(&id).as_str()), ("relayed", "sent"));
+    let before = world.recipient(&id, 0);
+    for _ in 0..5 {
+        world.receive(dsn(&id, "", "bob@x", "delayed", "4.0.0"), &["-f", ""]);
+    }
+    assert_eq!(world.recipient(&id, 0), before, "what changes nothing overwrites nothing");
+    let log = world.mspool(&["report", "log", &id]).run().ok();
+    assert_eq!(log.matches("delayed, as ").count(), 1, "{log}");
+}
+
+#[test]
+fn of_two_messages_with_one_message_id_the_one_for_that_recipient_is_meant() {
+    let world = World::at_noon();
+    world.relay("cat >/dev/null", "relays = true");
+    let first = world.enqueue_bytes(SENT.as_bytes(), &["-f", "joe@example.org", "bob@x"]);
+    let second = world.enqueue_bytes(SENT.as_bytes(), &["-f", "joe@example.org", "eve@x"]);
+    world.flush();
+    world.receive(dsn("", "first@example.org", "bob@x", "failed", "5.1.1"), &["-f", ""]);
+    assert_eq!((world.recipient(&first, 0).0.as_str(), world.recipient(&second, 0).0.as_str()), ("failed", "relayed"));
+}

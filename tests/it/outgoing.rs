@@ -99,3 +99,17 @@ fn what_a_kill_left_unfinished_the_next_run_finishes() {
     assert_eq!((world.state(&id).as_str(), files(sent.join("new")), world.trace().len()), ("sent", 1, 1));
     assert_eq!(world.report(&id)["attempts"], 1, "not delivered again");
 }
+
+#[test]
+fn hooks_are_asked_once_however_often_the_copy_is_tried() {
+    let (world, sent) = world("trace asked; echo folder=Kept");
+    fs::write(&sent, "in the way").unwrap();
+    let id = world.enqueue(&["yes@x"]);
+    for _ in 0..3 {
+        let ran = world.mspool(&["flush", "--force"]).run();
+        assert!(ran.code == 74 && ran.err.contains(&id), "{ran:?}");
+    }
+    fs::remove_file(&sent).unwrap();
+    world.flush();
+    assert_eq!((world.trace().len(), files(sent.join(".Kept/new")), world.state(&id).as_str()), (1, 1, "sent"));
+}

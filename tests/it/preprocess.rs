@@ -179,3 +179,70 @@ fn an_address_never_becomes_an_option_or_a_program_of_a_filter() {
     assert_eq!(world.recipient(&id, 1).0, "delivered");
     assert_eq!(world.trace(), ["a@y"]);
 }
+
+#[test]
+fn the_end_of_the_output_counts_and_not_the_end_of_the_program() {
+    if !crate::world::can_run("bash", &["-c", "true"]) {
+        return;
+    }
+    let world = World::at_noon();
+    let filter = world.script("filter", "exec bash -c 'exec > >(sleep 0.2; cat; echo last); cat'");
+    world.relay("tail -1 >>\"$TRACE\"", &format!("preprocess = [[{filter:?}]]"));
+    world.enqueue(&["bob@x"]);
+    world.flush();
+    assert_eq!(world.trace(), ["last"]);
+}
+
+#[test]
+fn every_part_has_a_file_of_its_own_in_a_maildir() {
+    let world = World::at_noon();
+    let split = world.script(
+        "split",
+        "cat >/dev/null; cd \"$MSPOOL_WORK/out\"; printf 'S: a\\n\\none\\n' >1.eml; printf 'S: b\\n\\ntwo\\n' >2.eml",
+    );
+    let maildir = world.path("Box");
+    world.config(&format!("[transport.box]\nmaildir = {maildir:?}\npreprocess = [[{split:?}]]\ntimeout = \"5s\"\n"));
+    let id = world.enqueue(&["a@x"]);
+    world.flush();
+    assert_eq!((world.state(&id).as_str(), fs::read_dir(maildir.join("new")).unwrap().count()), ("sent", 2));
+}
+
+#[test]
+fn a_part_that_is_waited_for_hides_none_that_failed() {
+    let world = World::at_noon();
+    let split = world.script(
+        "split",
+        "cat >/dev/null; cd \"$MSPOOL_WORK/out\"; printf 'S: a\\n\\none\\n' >1.eml; printf 'S: b\\n\\ntwo\\n' >2.eml",
+    );
+    world.relay(
+        "text=$(tail -1); trace \"$text\"; case $text in one) exit 81;; esac; exit 75",
+        &format!("preprocess = [[{split:?}]]"),
+    );
+    let id = world.enqueue(&["a@x"]);
+    world.flush();
+    assert_eq!(world.recipient(&id, 0).0, "owed");
+    world.mspool(&["report", "complete", &id, "--rcpt", "a@x", "--status", "2.0.0"]).run().fails(65, "is owed");
+    world.mspool(&["flush", "--force"]).run().silent();
+    assert_eq!(world.trace(), ["one", "two", "two"], "the first is not handed over again");
+}
+
+#[test]
+fn parts_belong_to_the_transport_that_took_them() {
+    let world = World::at_noon();
+    let split = world.script(
+        "split",
+        "cat >/dev/null; cd \"$MSPOOL_WORK/out\"; printf 'S: a\\n\\none\\n' >1.eml; printf 'S: b\\n\\ntwo\\n' >2.eml",
+    );
+    let whole = world.script("whole", "mkdir -p \"$MSPOOL_WORK/out\"; cat >\"$MSPOOL_WORK/out/1.eml\"");
+    let (a, b) = (
+        world.script("a", "text=$(tail -1); test $text = one || exit 80"),
+        world.script("b", "trace \"b $(tail -1)\""),
+    );
+    world.config(&format!(
+        "[transport.a]\ncommand = [{a:?}, \"{{recipient}}\"]\npreprocess = [[{split:?}]]\n\
+         [transport.b]\ncommand = [{b:?}, \"{{recipient}}\"]\npreprocess = [[{whole:?}]]\n"
+    ));
+    world.enqueue(&["a@x"]);
+    world.flush();
+    assert_eq!(world.trace(), ["b Hello."]);
+}

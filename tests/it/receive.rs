@@ -302,3 +302,37 @@ fn what_another_program_filed_is_looked_at_once() {
     assert_eq!(fs::read_dir(maildir.join("new")).unwrap().count(), 0);
     world.mspool(&["receive", "--in-place", "/nonexistent"]).run().fails(64, "is no Maildir");
 }
+
+#[test]
+fn a_mail_system_is_told_to_try_again_whatever_is_wrong_here() {
+    let world = world();
+    world.mspool(&["receive"]).env("MSPOOL_SPOOL", "/dev/null/x").input(MAIL).run().fails(75, "/dev/null");
+    world.config("nonsense = 1\n");
+    world.mspool(&["receive"]).input(MAIL).run().fails(75, "unknown key");
+    world.mspool(&["receive", "--poll"]).run().fails(78, "unknown key");
+}
+
+#[test]
+fn another_programs_trace_is_no_loop_unless_the_mailbox_is_named() {
+    let world = world();
+    let own = world.receive_own_mailbox();
+    world.receive(format!("Delivered-To: {own}\nSubject: x\n\nhi\n"), &[]);
+    let filed = world.inbox().remove(0);
+    world.mspool(&["receive"]).input(filed).run().fails(65, "mail loop");
+}
+
+#[test]
+fn what_an_earlier_run_left_is_filed_too() {
+    let world = world();
+    let store = world.path("store");
+    fs::write(&store, "in the way").unwrap();
+    let text = fs::read_to_string(world.path("config.toml")).unwrap();
+    world.config(&format!("store = {store:?}\n{text}"));
+    assert_eq!(world.mspool(&["receive"]).input(MAIL).run().code, 0);
+    let status = world.mspool(&["report", "status"]).run().ok();
+    assert!(status.contains("1 received message waits to be filed"), "{status}");
+    assert!(world.mspool(&["report"]).run().ok().contains("Received and not filed yet: 1"));
+    fs::remove_file(&store).unwrap();
+    world.receive(MAIL, &[]);
+    assert_eq!(fs::read_dir(store.join("new")).unwrap().count(), 2);
+}

@@ -107,3 +107,52 @@ fn what_cannot_be_sent_again_is_refused_with_the_reason() {
     let ran = world.mspool(&["resend", &sent, "/nonexistent"]).run();
     assert_eq!((ran.code, ran.out.as_str(), ran.err.lines().count()), (1, "", 2));
 }
+
+#[test]
+fn a_rehearsal_and_a_refusal_count_for_nothing() {
+    let (_world, _, report) = failed();
+    let elsewhere = World::at_noon();
+    elsewhere.mspool(&["resend", "--dry-run", &report]).run().ok();
+    elsewhere.mspool(&["resend", "--only", "stranger@x", &report]).run().fails(65, "not among those");
+    again(&elsewhere, &[&report]);
+}
+
+#[test]
+fn several_at_once_send_it_once() {
+    let (_world, _, report) = failed();
+    let elsewhere = World::at_noon();
+    elsewhere.enqueue(&["warm@x"]);
+    let runs: Vec<_> = (0..6).map(|_| elsewhere.mspool(&["resend", &report]).start()).collect();
+    let codes: Vec<i32> = runs.into_iter().map(|run| run.wait_with_output().unwrap().status.code().unwrap()).collect();
+    assert_eq!(codes.iter().filter(|code| **code == 0).count(), 1, "{codes:?}");
+    assert_eq!(elsewhere.files("new").len(), 2);
+}
+
+#[test]
+fn what_the_sender_asked_for_holds_again() {
+    let world = World::at_noon();
+    let (secure, plain) = (world.script("secure", "exit 67"), world.script("plain", "cat >/dev/null; trace plain"));
+    world.config(&format!(
+        "[transport.plain]\ncommand = [{plain:?}, \"{{recipient}}\"]\n\
+         [transport.secure]\ntypes = []\ncommand = [{secure:?}, \"{{recipient}}\"]\n"
+    ));
+    let id = world.enqueue(&["--transport", "secure", "--notify", "never", "bob@x"]);
+    world.flush_quietly();
+    let new = again(&world, &[&id]);
+    world.flush_quietly();
+    assert_eq!((world.trace().len(), world.inbox().len()), (0, 0), "neither by another way, nor with a report");
+    assert_eq!(world.state(&new), "failed");
+}
+
+#[test]
+fn nobody_gets_it_again_who_is_still_tried() {
+    let world = World::at_noon();
+    world.relay(
+        "cat >/dev/null; for r in \"$@\"; do case $r in no*) echo \"rcpt $r 5.1.1 no\" >&3;; later*) echo \"rcpt $r 4.2.1 away\" >&3;; esac; done",
+        "results = \"lines\"",
+    );
+    world.enqueue_bytes(MAIL.as_bytes(), &["-f", "joe@example.org", "no@x", "later@x"]);
+    world.flush_quietly();
+    let report = fs::read_to_string(&world.folder_files("")[0]).unwrap().replace("no@x", "later@x");
+    world.mspool(&["resend", "-"]).input(&report).run().fails(65, "nobody in it failed for good");
+}

@@ -318,6 +318,15 @@ impl World {
         paths
     }
 
+    /// The mailbox of whoever runs the test, as `receive` names it where nobody does.
+    pub fn receive_own_mailbox(&self) -> String {
+        self.receive("Subject: who\n\n\n", &[]);
+        let path = self.folder_files("").pop().unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::remove_file(path).unwrap();
+        text.lines().find_map(|line| line.strip_prefix("Delivered-To: ")).unwrap().to_owned()
+    }
+
     /// Hands a message to `receive`.
     #[track_caller]
     pub fn receive(&self, message: impl AsRef<[u8]>, args: &[&str]) {
