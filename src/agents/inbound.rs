@@ -21,6 +21,8 @@ pub struct Inbound {
     pub fetch: Vec<String>,
     /// Told of each message that is safe here; `None` where fetching alone takes it away.
     pub ack: Option<Template>,
+    /// Whether it keeps what it gave.
+    pub keeping: Keeping,
     /// How often it is asked.
     pub every: Duration,
     /// When a run of its commands is killed.
@@ -29,6 +31,15 @@ pub struct Inbound {
     pub mailbox: Option<String>,
     /// Put into the environment of its commands.
     pub env: Vec<(String, String)>,
+}
+
+/// Whether a source keeps what it gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// It need not: what it gave is here.
+    No,
+    /// It does, and is told what it gave.
+    Yes,
 }
 
 /// What came of one run of the fetch command.
@@ -49,9 +60,11 @@ const LONGEST_REF: usize = 500;
 
 impl Inbound {
     /// Runs the fetch command; what it prints goes into the sink. Without a message nothing of that counts.
-    pub fn fetch(&self, spool: &Path, signals: &Signals, sink: &mut Sink<'_>) -> Fetched {
+    /// `seen` is a file with the names of what it gave before, for a source that keeps it.
+    pub fn fetch(&self, spool: &Path, seen: Option<&Path>, signals: &Signals, sink: &mut Sink<'_>) -> Fetched {
         let mut bytes = 0;
-        let env = self.environment(spool, &[]);
+        let own = seen.map(|path| ("MSPOOL_SEEN", path.to_string_lossy().into_owned()));
+        let env = self.environment(spool, own.as_slice());
         let run =
             Run { argv: self.fetch.clone(), env: &env, input: None, results: Results::Lines, timeout: self.timeout };
         let finished = run.finish_into(signals, &mut |piece| {

@@ -1,15 +1,20 @@
 //! What is known of an inbound transport between runs: when it was asked, and which messages are safe here of which it
 //! may not know that.
 
+use std::collections::HashSet;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::mail::id::QueueId;
 use crate::mail::time::Timestamp;
-use crate::sys::error::PathError;
+use crate::sys::dir;
+use crate::sys::error::{At, PathError};
 
-use super::Spool;
 use super::error::SpoolError;
 use super::gate::Resource;
+use super::{Place, Spool};
 
 /// The state of one inbound transport.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,10 +78,32 @@ impl Spool {
         self.change_state_file(&file_name(inbound), change)
     }
 
+    /// The file with the names of messages that an inbound transport gave and keeps, and those names.
+    pub fn seen(&self, inbound: &str) -> Result<(PathBuf, HashSet<String>), PathError> {
+        let dir = self.dir(Place::Transports)?;
+        let name = seen_name(inbound);
+        let mut text = String::new();
+        dir.append_to(&name)?.read_to_string(&mut text).at("read", dir.path_of(&name))?;
+        Ok((dir.path_of(&name), text.lines().map(str::to_owned).collect()))
+    }
+
+    /// Adds a name to them, durably.
+    pub fn see(&self, inbound: &str, reference: &str) -> Result<(), PathError> {
+        let dir = self.dir(Place::Transports)?;
+        let name = seen_name(inbound);
+        let mut file = dir.append_to(&name)?;
+        file.write_all(format!("{reference}\n").as_bytes()).at("write", dir.path_of(&name))?;
+        dir::sync(&file, &dir.path_of(&name))
+    }
+
     /// The right to ask an inbound transport; `None` while another run does.
     pub fn take_source(&self, inbound: &str) -> Result<Option<Resource>, PathError> {
         self.take(&format!("inbound.{inbound}.lock"))
     }
+}
+
+fn seen_name(inbound: &str) -> String {
+    format!("inbound.{inbound}.seen")
 }
 
 /// No transport is called so: their names have no dot.

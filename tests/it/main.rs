@@ -24,6 +24,7 @@ mod maildir;
 mod mda;
 mod operate;
 mod outgoing;
+mod poll;
 mod power;
 mod preprocess;
 mod receive;

@@ -9,7 +9,7 @@ use super::check::Checker;
 use super::raw;
 use super::trouble::ConfigError;
 use crate::agents::hook::Hook;
-use crate::agents::inbound::Inbound;
+use crate::agents::inbound::{Inbound, Keeping};
 use crate::agents::notice::Notice;
 use crate::mail::address::Address;
 use crate::mail::class::Folders;
@@ -79,7 +79,12 @@ impl Side<'_> {
         {
             return Err(self.checker.bad(mailbox, format!("mailbox of inbound {name} {error}")));
         }
+        let keeping = if raw.keep.as_ref().is_some_and(|keep| *keep.get_ref()) { Keeping::Yes } else { Keeping::No };
+        if let Some(ack) = raw.ack.as_ref().filter(|_| keeping == Keeping::Yes) {
+            return Err(self.checker.bad(ack, format!("inbound {name} has both ack and keep; one is wanted")));
+        }
         Ok(Inbound {
+            keeping,
             name: name.to_owned(),
             fetch: self.checker.argv("fetch", Some(&raw.fetch))?.unwrap_or_default(),
             ack: self.checker.template("ack", raw.ack.as_ref(), Purpose::Acknowledgement)?,

@@ -63,6 +63,7 @@ pub struct Queue {
 pub struct Inbound {
     pub fetch: Spanned<Vec<String>>,
     pub ack: Option<Spanned<Vec<String>>>,
+    pub keep: Option<Spanned<bool>>,
     pub every: Option<Spanned<String>>,
     pub timeout: Option<Spanned<String>>,
     pub mailbox: Option<Spanned<String>>,

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::agents::inbound::{Fetched, Inbound};
+use crate::agents::inbound::{Fetched, Inbound, Keeping};
 use crate::mail::address::Address;
 use crate::mail::digest::Fingerprint;
 use crate::mail::envelope::Source;
@@ -175,7 +175,12 @@ impl Poll<'_, '_> {
         let id = self.session.mint.next(self.session.clock.now());
         let work = engine.spool.work(&id, &inbound.name, 0)?;
         let mut incoming = Incoming::begin(work.path(), limit)?;
-        let fetched = inbound.fetch(engine.spool.path(), engine.signals, &mut |piece| incoming.take(piece));
+        let known = match inbound.keeping {
+            Keeping::Yes => Some(engine.spool.seen(&inbound.name)?),
+            Keeping::No => None,
+        };
+        let seen = known.as_ref().map(|(path, _)| path.as_path());
+        let fetched = inbound.fetch(engine.spool.path(), seen, engine.signals, &mut |piece| incoming.take(piece));
         let reference = match fetched {
             Fetched::Message(reference) => reference,
             Fetched::Nothing => return Ok(Some(Polled::Emptied)),
@@ -188,6 +193,16 @@ impl Poll<'_, '_> {
         let header = Header::scan(&head.bytes, Supply::End);
         let source = Source { inbound: inbound.name.clone(), reference: reference.clone() };
         let sender = sender_of(&head, header.as_ref());
+        if let Some((_, names)) = &known {
+            let wrong = match &reference {
+                None => Some("it keeps its mail, and gave a message without a name"),
+                Some(name) if names.contains(name) => Some("it gave a message that MSPOOL_SEEN lists"),
+                Some(_) => None,
+            };
+            if let Some(text) = wrong {
+                return Ok(Some(Polled::Failed(text.to_owned())));
+            }
+        }
         let key = (reference.clone(), hash.clone());
         let times = self.seen.entry(key).and_modify(|times| *times += 1).or_insert(1);
         let (times, trusts) = (*times, inbound.ack.is_some() && reference.is_some());
@@ -196,7 +211,11 @@ impl Poll<'_, '_> {
             return Ok(Some(Polled::Failed(again.to_owned())));
         }
         // Without an ack the source has forgotten it already: then this is the only copy, whatever it looks like.
-        if inbound.ack.is_some() && self.is_known(reference.as_deref(), &hash)? {
+        let comes_again = inbound.ack.is_some() || known.is_some();
+        if comes_again && self.is_known(reference.as_deref(), &hash)? {
+            if let (Some(_), Some(reference)) = (&known, &reference) {
+                engine.spool.see(&inbound.name, reference)?;
+            }
             return Ok(match self.acknowledge(reference.as_deref(), &hash, "known")? {
                 filing::Source::Knows => None,
                 filing::Source::MayNotKnow => Some(Polled::Failed(
@@ -212,6 +231,9 @@ impl Poll<'_, '_> {
             Some(name) => engine.spool.claim(State::Received, &name)?,
             None => Taken::Gone,
         };
+        if let (Some(_), Some(reference)) = (&known, &reference) {
+            engine.spool.see(&inbound.name, reference)?;
+        }
         let known = self.acknowledge(reference.as_deref(), &hash, envelope.id.as_str())?;
         if known == filing::Source::Knows && inbound.ack.is_some() {
             // Whoever files it, should we not come to it, must not wait for it to come again.

@@ -1,0 +1,205 @@
+//! `resend`: send a message again that did not reach everybody, to just those it did not reach. The same bytes with the
+//! same Message-ID go out, so that nobody can tell it from the first time; only the envelope is new.
+
+mod subject;
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::mail::address::{Address, Sender};
+use crate::mail::envelope::{Envelope, without_duplicates};
+use crate::mail::id::QueueId;
+use crate::mail::recipient::Recipient;
+use crate::mail::record::{Event, Record};
+use crate::spool::claim::Claim;
+use crate::spool::draft::{Draft, Placed};
+use crate::spool::{Spool, State};
+use crate::sys::dir;
+use crate::sys::signals::{Hangup, Signals};
+
+use super::enqueue::check_room;
+use super::exit::{Exit, over_all, refuse};
+use super::say;
+use super::session::{Form, Session, Voice};
+use subject::Bytes;
+
+/// What `resend` is asked to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Ids, files, or `-`.
+    pub subjects: Vec<String>,
+    /// Of those who did not get it, only these; empty for all of them.
+    pub only: Vec<Address>,
+    /// These as well.
+    pub add: Vec<Address>,
+    /// New addresses in place of old ones.
+    pub replace: Vec<(Address, Address)>,
+    /// The envelope sender, if not the one of the first time.
+    pub sender: Option<Sender>,
+    /// What having done it before means.
+    pub before: Before,
+    /// Whether anything is really sent.
+    pub rehearsal: super::enqueue::Rehearsal,
+    /// In what form results are printed.
+    pub form: Form,
+}
+
+/// What having sent a message again before means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// It is not done twice.
+    Refuse,
+    /// It is done again.
+    Again,
+}
+
+/// Sends each of them again; goes on after one that cannot be.
+pub fn run(session: &Session, options: &Options) -> Result<Exit> {
+    let spool = session.spool()?;
+    if options.rehearsal == super::enqueue::Rehearsal::No {
+        check_room(session, &spool)?;
+    }
+    let signals = Signals::listen(Hangup::Stops)?;
+    // One at a time: what one has done, the next must see.
+    let Some(_turn) = spool.take_resend()? else {
+        return refuse(Exit::TryAgain, "another run is sending messages again; try again");
+    };
+    let mut ends = Vec::new();
+    for subject in &options.subjects {
+        let resend = Resend { session, options, spool: &spool, signals: &signals };
+        match resend.one(subject) {
+            Ok(()) => ends.push(Exit::Ok),
+            Err(error) if options.subjects.len() == 1 => return Err(error),
+            Err(error) => {
+                say::problem(&format!("{subject}: {error:#}"));
+                ends.push(Exit::Data);
+            }
+        }
+    }
+    Ok(over_all(&ends))
+}
+
+struct Resend<'a> {
+    session: &'a Session,
+    options: &'a Options,
+    spool: &'a Spool,
+    signals: &'a Signals,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    id: Option<&'a QueueId>,
+    resend_of: Option<&'a QueueId>,
+    sender: &'a str,
+    recipients: Vec<&'a Address>,
+}
+
+impl Resend<'_> {
+    fn one(&self, subject: &str) -> Result<()> {
+        let again = match QueueId::parse(subject) {
+            Ok(id) if !Path::new(subject).exists() => self.of_id(&id)?,
+            _ => self.of_report(subject)?,
+        };
+        let recipients = self.recipients(again.failed.clone())?;
+        let now = self.session.clock.now();
+        let sender = self.options.sender.clone().unwrap_or_else(|| again.sender.clone());
+        let fresh = Envelope::new(self.session.mint.next(now), now.into(), sender, recipients);
+        let envelope = match &again.bytes {
+            // What its sender asked for then holds now.
+            Bytes::Claimed(claim) => {
+                let first = &claim.message().envelope;
+                Envelope {
+                    transport: first.transport.clone(),
+                    notify: first.notify,
+                    ret: first.ret,
+                    body: first.body,
+                    priority: first.priority,
+                    resend_of: again.of.clone(),
+                    ..fresh
+                }
+            }
+            Bytes::Read(_) => fresh,
+        };
+        if self.options.rehearsal == super::enqueue::Rehearsal::Yes {
+            return self.tell(&envelope, None);
+        }
+        let mut draft = Draft::begin(self.spool, &envelope)?;
+        match &again.bytes {
+            Bytes::Claimed(claim) => copy(claim, &mut draft)?,
+            Bytes::Read(bytes) => draft.write(bytes)?,
+        }
+        Placed::commit(vec![draft.place(State::New, None)?])?;
+        if let Some(of) = &again.of {
+            // Only now: a guard without a message would keep it from ever being sent again.
+            let mut log = self.spool.log(of)?;
+            log.append(&Record { at: self.session.now(), event: Event::Resent { id: envelope.id.clone() } })?;
+            log.sync()?;
+            self.spool.sync_log_names()?;
+        }
+        if let Some(name) = &again.name {
+            self.spool.remember_resent(name, self.session.now())?;
+        }
+        self.tell(&envelope, Some(&envelope.id))
+    }
+
+    /// The new envelope's recipients.
+    fn recipients(&self, failed: Vec<Recipient>) -> Result<Vec<Recipient>> {
+        let options = self.options;
+        let keys: HashSet<_> = failed.iter().map(|recipient| recipient.address.key()).collect();
+        let named = options.only.iter().chain(options.replace.iter().map(|(old, _)| old));
+        if let Some(stranger) = named.into_iter().find(|address| !keys.contains(&address.key())) {
+            return refuse(Exit::Data, format!("{stranger} is not among those whom the message did not reach"));
+        }
+        let only: HashSet<_> = options.only.iter().map(Address::key).collect();
+        let wanted = failed.into_iter().filter(|recipient| only.is_empty() || only.contains(&recipient.address.key()));
+        let replaced = wanted.map(|recipient| {
+            let new = options.replace.iter().find(|(old, _)| old.key() == recipient.address.key());
+            new.map_or(recipient, |(_, new)| Recipient::from(new.clone()))
+        });
+        let recipients = without_duplicates(replaced.chain(options.add.iter().cloned().map(Recipient::from)).collect());
+        if recipients.is_empty() { refuse(Exit::Data, "nobody is left to send it to") } else { Ok(recipients) }
+    }
+
+    fn tell(&self, envelope: &Envelope, id: Option<&QueueId>) -> Result<()> {
+        let mut out = say::output();
+        let recipients: Vec<&Address> = envelope.recipients.iter().map(|recipient| &recipient.address).collect();
+        match (self.options.form, id) {
+            (Form::Json, _) => say::json(
+                &mut out,
+                &Line { id, resend_of: envelope.resend_of.as_ref(), sender: envelope.sender.as_str(), recipients },
+            )?,
+            (Form::Text, None) => {
+                for recipient in recipients {
+                    say::line(&mut out, &recipient.to_string())?;
+                }
+            }
+            (Form::Text, Some(id)) => {
+                say::line(&mut out, id.as_str())?;
+                if self.session.voice == Voice::Verbose {
+                    let names: Vec<String> = recipients.iter().map(|address| address.to_string()).collect();
+                    say::note(&format!("{id}: sent again to {}", names.join(", ")));
+                }
+            }
+        }
+        Ok(out.flush()?)
+    }
+}
+
+fn copy(claim: &Claim<'_>, draft: &mut Draft<'_>) -> Result<()> {
+    let message = claim.message();
+    let mut buffer = vec![0; 64 << 10];
+    let mut at = message.body_at;
+    loop {
+        let count = dir::read_at(message.file().as_fd(), &mut buffer, at)?;
+        if count == 0 {
+            return Ok(());
+        }
+        draft.write(&buffer[..count])?;
+        at += count as u64;
+    }
+}
