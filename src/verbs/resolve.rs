@@ -156,6 +156,11 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// Reads the alias files, and says what is wrong with one.
+    pub fn check(&mut self) -> Result<()> {
+        self.aliases().map(|_| ())
+    }
+
     fn aliases(&mut self) -> Result<&Aliases> {
         if self.aliases.is_none() {
             let mut aliases = Aliases::default();

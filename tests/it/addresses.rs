@@ -75,6 +75,7 @@ fn files_commands_and_lists_are_refused_unless_they_are_named() {
 fn a_file_that_others_could_have_written_decides_nothing() {
     let world = world("root: joe\n", "");
     fs::set_permissions(world.path("aliases"), fs::Permissions::from_mode(0o666)).unwrap();
+    assert!(world.mspool(&["report", "check"]).run().out.contains("BAD aliases"));
     world.mspool(&["enqueue", "root"]).input("hi\n").run().fails(78, "aliases");
     fs::set_permissions(world.path("aliases"), fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(world.path("aliases"), "root joe\n").unwrap();

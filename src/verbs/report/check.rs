@@ -16,6 +16,7 @@ use crate::sys::error::plain;
 use crate::sys::signals::{Hangup, Signals};
 use crate::verbs::exit::Exit;
 use crate::verbs::flush::lane::Keeper;
+use crate::verbs::resolve::Resolver;
 use crate::verbs::say;
 use crate::verbs::session::{Form, Session};
 use crate::verbs::settings::Source;
@@ -69,6 +70,12 @@ pub fn run(session: &Session, probing: Probing, form: Form) -> Result<Exit> {
     messages(session, &spool, &mut findings)?;
     for transport in &session.settings.transports {
         of_transport(session, &spool, transport, &mut findings)?;
+    }
+    if !session.settings.addresses.aliases.is_empty() {
+        match Resolver::new(&session.settings).check() {
+            Ok(()) => findings.good("aliases", "read", None),
+            Err(error) => findings.add("aliases", Exit::Config, format!("{error:#}"), None),
+        }
     }
     inbound_side(session, &spool, &mut findings)?;
     if probing == Probing::Yes {
