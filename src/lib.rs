@@ -51,12 +51,14 @@
 //! keeps it so, and keeps every third-party crate in its one home.
 //!
 //! ```text
-//! 5 door    cli (clap) · config (toml) · exit (errors → exit status)
-//! 4 verbs   enqueue · flush · receive · report · resend · watch (notify) · operate · init     one room a verb
-//! 3 agents  transports: command, maildir, preprocess; hook; inbound; notice; child: one run of a program
+//! 5 door    cli (clap) · sendmail (its own grammar) · config (toml) · exit (errors → exit status)
+//! 4 verbs   enqueue · flush · receive · report · resend · sendmail · smtp · watch (notify) · operate · init
+//!           one room a verb; resolve: what becomes of addresses at the door
+//! 3 agents  transports: command, maildir, preprocess; hook; inbound; notice; smtp (smtp_proto); child: one run of a program
 //! 2 spool   the only room that knows paths: draft, claim, log, listing (walkdir), gate, source, work, sweep
-//! 1 mail    values: address, envelope, id, status, schedule, route, answer, history, header, mime (mail-parser);
-//!           dsn: reports that go out; bounce: reports that come in; class, folder: where received mail goes
+//! 1 mail    values: address, envelope, id, status, schedule, route, answer, record, history, header, mime (mail-parser);
+//!           alias, rewrite, submission: what the door makes of mail; dsn: reports that go out; bounce: reports that
+//!           come in; class, folder: where received mail goes; digest (sha2)
 //! 0 sys     dir, lock (fs2), process, signals, clock, trust
 //! ```
 //!
