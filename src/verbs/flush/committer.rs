@@ -152,7 +152,10 @@ fn commit<'e>(engine: Engine<'e>, group: Vec<Commit<'e>>, finisher: Option<&Send
         let place = message.place;
         engine.observer.message_done();
         // The board gave its last reference away with the message.
-        let Some(message) = Arc::into_inner(message) else { continue };
+        let Some(message) = Arc::into_inner(message) else {
+            done.settled.push(place);
+            continue;
+        };
         match finisher.filter(|_| finish::takes_long(engine.settings, &message)) {
             Some(finisher) => drop(finisher.send((place, message))),
             None => {
@@ -191,9 +194,13 @@ fn sync<'e>(engine: Engine<'e>, messages: &[Arc<OpenMessage<'e>>], done: &mut Do
 fn make_durable<'e>(engine: Engine<'e>, reports: &mut [(Arc<OpenMessage<'e>>, Vec<Written<'e>>)]) -> Result<()> {
     let placed = reports.iter_mut().flat_map(|(_, written)| written.iter_mut().filter_map(|one| one.placed.take()));
     Placed::commit(placed.collect())?;
+    let mut new_names = false;
     for (message, written) in reports {
         reporting::note(&engine, message, std::mem::take(written))?;
-        message.sync().0?;
+        new_names |= message.sync().0?;
+    }
+    if new_names {
+        engine.spool.sync_log_names()?;
     }
     Ok(())
 }
