@@ -21,20 +21,24 @@ use super::settings::Settings;
 /// Longest file of aliases or of a list, in bytes.
 const LONGEST_FILE: u64 = 16 << 20;
 
-/// Aliases of aliases followed at most; a chain that long is a mistake.
+/// Aliases of aliases, and lists of lists, followed at most; a chain that long is a mistake.
 const DEEPEST: usize = 50;
+
+/// Names looked up for one address at most: aliases that double themselves must not go on for ever.
+const MOST_STEPS: usize = 100_000;
 
 /// Resolves addresses; alias files are read when the first address needs them.
 #[derive(Debug)]
 pub struct Resolver<'a> {
     settings: &'a Settings,
     aliases: Option<Aliases>,
+    steps: usize,
 }
 
 impl<'a> Resolver<'a> {
     /// Nothing is read yet.
     pub fn new(settings: &'a Settings) -> Resolver<'a> {
-        Resolver { settings, aliases: None }
+        Resolver { settings, aliases: None, steps: 0 }
     }
 
     /// Everybody whom these recipients stand for.
@@ -45,10 +49,11 @@ impl<'a> Resolver<'a> {
         }
         let mut resolved = Vec::with_capacity(recipients.len());
         for recipient in recipients {
+            self.steps = 0;
             let mut found = self.expand(&recipient.address, &mut Vec::new())?;
             if found.is_empty() {
                 // Names that only stand for each other: better one that nobody takes than nobody at all.
-                found.push(recipient.address.clone());
+                found.push(self.qualified(recipient.address.clone()));
             }
             resolved.extend(found.into_iter().map(|address| came_from(&recipient, address)));
         }
@@ -72,6 +77,10 @@ impl<'a> Resolver<'a> {
     }
 
     fn expand(&mut self, address: &Address, path: &mut Vec<(String, String)>) -> Result<Vec<Address>> {
+        self.steps += 1;
+        if self.steps > MOST_STEPS {
+            return refuse(Exit::Config, format!("the aliases behind {address} have no end"));
+        }
         let rewritten = self.settings.addresses.recipients.apply(address);
         let address = match rewritten.and_then(|text| Address::parse(&text).ok()) {
             Some(rewritten) => rewritten,
@@ -92,7 +101,7 @@ impl<'a> Resolver<'a> {
         path.push(key);
         let mut found = Vec::new();
         for target in &targets {
-            self.follow(&local, target, path, &mut found)?;
+            self.follow(&local, target, path, 0, &mut found)?;
         }
         path.pop();
         Ok(found)
@@ -103,15 +112,17 @@ impl<'a> Resolver<'a> {
         name: &str,
         target: &Target,
         path: &mut Vec<(String, String)>,
+        depth: usize,
         found: &mut Vec<Address>,
     ) -> Result<()> {
+        if depth > DEEPEST {
+            return refuse(Exit::Config, format!("the alias {name} stands for a list that holds itself"));
+        }
         if !matches!(target, Target::Address(_)) && !self.settings.addresses.allowed.contains(&target.to_string()) {
             let shown = printable::line(&target.to_string());
             return refuse(
                 Exit::Config,
-                format!(
-                    "the alias {name} stands for {shown}, which `allow` of [aliases] does not name; nothing was queued"
-                ),
+                format!("the alias {name} stands for {shown}, which `allow` of [aliases] does not name"),
             );
         }
         let typed = |kind: &str, text: &str| {
@@ -131,7 +142,7 @@ impl<'a> Resolver<'a> {
                     let targets = alias::targets(line);
                     let targets = targets.or_else(|what| refuse(Exit::Config, format!("{file}: {what}")))?;
                     for target in targets {
-                        self.follow(name, &target, path, found)?;
+                        self.follow(name, &target, path, depth + 1, found)?;
                     }
                 }
             }

@@ -143,7 +143,7 @@ impl Server<'_> {
                 Next::Command => {}
                 Next::End => {
                     self.flush()?;
-                    return Ok(Exit::Ok);
+                    return Ok(self.end());
                 }
                 Next::Text => {
                     self.flush()?;
@@ -172,14 +172,20 @@ impl Server<'_> {
     fn close(&mut self, reply: &Reply) -> Result<Exit> {
         self.say(reply);
         let _ = self.flush();
-        Ok(Exit::Ok)
+        Ok(self.end())
+    }
+
+    /// A caller that never greeted and said things nobody understood has piped something else than SMTP into us, and
+    /// must not take it for sent.
+    fn end(&self) -> Exit {
+        if self.hello.is_none() && self.complaints > 0 { Exit::Usage } else { Exit::Ok }
     }
 
     fn lost(&mut self, lost: &Lost) -> Result<Exit> {
         match lost {
             Lost::Closed => {
                 let _ = self.flush();
-                Ok(Exit::Ok)
+                Ok(self.end())
             }
             Lost::TooSlow => self.close(&Reply::new(421, "4.4.2", "nothing came for too long; goodbye")),
             Lost::Stopped => self.close(&Reply::new(421, "4.3.2", "going down; try again later")),

@@ -49,6 +49,15 @@ fn circles_end() {
     assert_eq!(of("a"), ["c@x"]);
     assert_eq!(of("round"), ["round"], "better one that nobody takes than nobody");
     assert_eq!(of("joe@elsewhere"), ["joe@elsewhere"], "only users of this host have aliases here");
+    let list = world.path("list");
+    fs::write(&list, format!(":include:{}\n", list.display())).unwrap();
+    fs::set_permissions(&list, fs::Permissions::from_mode(0o600)).unwrap();
+    let doubling: String = (0..49).map(|n| format!("n{n}: n{m}, m{m}\nm{n}: n{m}, m{m}\n", m = n + 1)).collect();
+    fs::write(world.path("aliases"), format!("self: :include:{}\n{doubling}", list.display())).unwrap();
+    let text = fs::read_to_string(world.path("config.toml")).unwrap();
+    world.config(&text.replace("[aliases]\n", &format!("[aliases]\nallow = [\":include:{}\"]\n", list.display())));
+    world.mspool(&["enqueue", "self"]).input("hi\n").run().fails(78, "holds itself");
+    world.mspool(&["enqueue", "n0"]).input("hi\n").run().fails(78, "have no end");
 }
 
 #[test]

@@ -142,6 +142,7 @@ fn the_manual_names_every_key() {
         "undo",
         "fetch",
         "ack",
+        "keep",
         "every",
         "mailbox",
         "class",

@@ -15,7 +15,7 @@ fn speak(world: &World, args: &[&str], words: &str) -> Ran {
 /// The codes of all replies to these lines.
 fn codes(world: &World, lines: &[&str]) -> Vec<String> {
     let words: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
-    let out = speak(world, &["-bs"], &words).ok();
+    let out = speak(world, &["-bs"], &words).out;
     assert!(out.split_terminator("\r\n").all(|line| !line.contains(['\r', '\n'])), "{out:?}");
     out.lines().filter(|line| line.get(3..4) == Some(" ")).map(|line| line[..3].to_owned()).collect()
 }
@@ -85,7 +85,12 @@ fn the_order_of_commands_is_kept() {
         codes(&world, &["HELO me", "MAIL FROM:<a@x> SIZE=99999999", "MAIL FROM:<a b@x>"]),
         ["220", "250", "552", "501"]
     );
+    assert_eq!(
+        codes(&world, &["EHLO me", "MAIL FROM:<root>", "RCPT TO:<Postmaster>", "QUIT"]),
+        ["220", "250", "250", "250", "221"]
+    );
     assert!(world.files("new").is_empty());
+    assert_eq!(speak(&world, &["-bs"], "Subject: a message, not SMTP\r\n\r\nhi\r\n").code, 64);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Commands of SMTP and LMTP, with the parameters of the extensions that are offered: SIZE (RFC 1870), 8BITMIME
 //! (RFC 6152), DSN (RFC 3461), SMTPUTF8 (RFC 6531). The only home of `smtp_proto`.
 
+use std::borrow::Cow;
+
 use smtp_proto::{
     Error, MAIL_BODY_7BIT, MAIL_BODY_8BITMIME, MAIL_BODY_BINARYMIME, MAIL_RET_FULL, MAIL_RET_HDRS, MailFrom,
     RCPT_NOTIFY_DELAY, RCPT_NOTIFY_FAILURE, RCPT_NOTIFY_NEVER, RCPT_NOTIFY_SUCCESS, RcptTo, Request,
@@ -66,6 +68,7 @@ pub enum Command {
 /// # Errors
 /// The reply to one that cannot be taken.
 pub fn parse(line: &[u8]) -> Result<Command, Reply> {
+    let line = with_domain(line);
     let request = Request::parse(&mut line.iter()).map_err(|error| complaint(&error))?;
     Ok(match request {
         Request::Helo { host } => Command::Hello(Greeting::Plain, host.into_owned()),
@@ -83,6 +86,24 @@ pub fn parse(line: &[u8]) -> Result<Command, Reply> {
     })
 }
 
+/// What stands in for the domain of an address without one, which the parser does not take: no host can be called so.
+const NO_DOMAIN: &str = "@no-domain.invalid";
+
+/// The line with a domain for an address that has none, as `postmaster` need not (RFC 5321 section 4.5.1).
+fn with_domain(line: &[u8]) -> Cow<'_, [u8]> {
+    let bounds = || {
+        let open = line.iter().position(|byte| *byte == b'<')?;
+        let close = open + line[open..].iter().position(|byte| *byte == b'>')?;
+        let local = &line[open + 1..close];
+        let plain = local.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(byte));
+        (plain && !local.is_empty()).then_some(close)
+    };
+    match bounds() {
+        Some(close) => Cow::Owned([&line[..close], NO_DOMAIN.as_bytes(), &line[close..]].concat()),
+        None => Cow::Borrowed(line),
+    }
+}
+
 fn complaint(error: &Error) -> Reply {
     match error {
         Error::InvalidSenderAddress => Reply::new(501, "5.1.7", "that is no sender's address"),
@@ -97,7 +118,7 @@ fn complaint(error: &Error) -> Reply {
 }
 
 fn mail(from: &MailFrom<String>) -> Result<Mail, Reply> {
-    let sender = Sender::parse(&from.address)
+    let sender = Sender::parse(from.address.trim_end_matches(NO_DOMAIN))
         .map_err(|error| Reply::new(501, "5.1.7", format!("the sender's address {error}")))?;
     let unoffered = [
         ("HOLDFOR", from.hold_for != 0),
@@ -130,7 +151,7 @@ fn mail(from: &MailFrom<String>) -> Result<Mail, Reply> {
 }
 
 fn recipient(to: &RcptTo<String>) -> Result<Recipient, Reply> {
-    let address = Address::new(AddressType::smtp(), &to.address)
+    let address = Address::new(AddressType::smtp(), to.address.trim_end_matches(NO_DOMAIN))
         .map_err(|error| Reply::new(501, "5.1.3", format!("the recipient's address {error}")))?;
     let has = |flag: u64| to.flags & flag != 0;
     let any = RCPT_NOTIFY_SUCCESS | RCPT_NOTIFY_FAILURE | RCPT_NOTIFY_DELAY | RCPT_NOTIFY_NEVER;
@@ -173,6 +194,10 @@ mod tests {
         };
         assert_eq!((to.address.text(), to.notify.unwrap().to_string()), ("bob@x", "success,delay".into()));
         assert_eq!(to.orcpt.unwrap().to_string(), "rfc822;Bob+1@x");
+        let Command::Rcpt(to) = parse(b"RCPT TO:<Postmaster> NOTIFY=NEVER\r\n").unwrap() else {
+            panic!("no RCPT");
+        };
+        assert_eq!(to.address.text(), "Postmaster");
         assert_eq!(parse(b"mail from:<>\r\n").unwrap(), parse(b"MAIL FROM:<>\r\n").unwrap());
     }
 

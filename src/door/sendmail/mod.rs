@@ -85,7 +85,8 @@ pub fn request(name: Name, arguments: &[OsString]) -> Result<Request> {
         }
     }
     // The only long words of this grammar.
-    let lmtp = words.iter().position(|word| word == "--lmtp").map(|at| words.remove(at)).is_some();
+    let flags = words.iter().take_while(|word| *word != "--").position(|word| word == "--lmtp");
+    let lmtp = flags.map(|at| words.remove(at)).is_some();
     if words.first().is_some_and(|word| word == "--help") {
         return Ok(Request { config: None, verbose: Verbosity::Usual, mode: Mode::Help(table()) });
     }
@@ -240,6 +241,9 @@ impl<'a> Reader<'a> {
                     Some(_) => options.to = Some(site(argument)?),
                     None => return refuse(Exit::Usage, "-q takes no recipients"),
                 }
+            }
+            if self.wants.is_some() && self.read.rest.is_empty() {
+                return refuse(Exit::Usage, "-qI wants an id, -qR a domain");
             }
             return Ok(Mode::Flush(options));
         }

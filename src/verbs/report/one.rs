@@ -97,7 +97,8 @@ fn field(out: &mut impl Write, name: &str, text: &str) -> Result<()> {
 }
 
 fn of_recipient(recipient: &RecipientView) -> String {
-    let mut text = format!("{}: {}", recipient.shown(), recipient.state.word());
+    let of = recipient.expanded_from.as_ref().map_or(String::new(), |first| format!(" (of {first})"));
+    let mut text = format!("{}{of}: {}", recipient.shown(), recipient.state.word());
     if recipient.maybe_delivered {
         text.push_str(", maybe delivered: its last attempt ended unseen");
     }

@@ -56,6 +56,8 @@ pub struct RecipientView {
     pub r#type: String,
     /// The address.
     pub address: String,
+    /// The address that an alias or a rule made this one of.
+    pub expanded_from: Option<String>,
     /// Where it stands.
     pub state: RecipientState,
     /// The last status.
@@ -105,23 +107,26 @@ pub fn view(
     let active = message.is_active(held);
     let subject = header::subject(message.head());
     let recipient =
-        |(Recipient { address, .. }, progress): (&Recipient, &crate::mail::history::Progress)| RecipientView {
-            r#type: address.kind().to_string(),
-            address: address.text().to_owned(),
-            // The directory is the stronger fact: a message in `sent` has reached everybody, whatever its log lost.
-            state: if state == State::Sent && !progress.state.is_settled() {
-                RecipientState::Delivered
-            } else {
-                progress.state
-            },
-            status: progress.status,
-            text: progress.text.clone(),
-            transport: progress.transport.clone(),
-            remote_id: progress.remote_id.clone(),
-            attempts: progress.attempts,
-            last_attempt: progress.last_attempt,
-            next_attempt: progress.next.filter(|_| waiting && !progress.state.is_settled()),
-            maybe_delivered: progress.outcome_unknown && !finished && !active,
+        |(Recipient { address, expanded_from, .. }, progress): (&Recipient, &crate::mail::history::Progress)| {
+            RecipientView {
+                r#type: address.kind().to_string(),
+                address: address.text().to_owned(),
+                expanded_from: expanded_from.clone(),
+                // The directory is the stronger fact: a message in `sent` has reached everybody, whatever its log lost.
+                state: if state == State::Sent && !progress.state.is_settled() {
+                    RecipientState::Delivered
+                } else {
+                    progress.state
+                },
+                status: progress.status,
+                text: progress.text.clone(),
+                transport: progress.transport.clone(),
+                remote_id: progress.remote_id.clone(),
+                attempts: progress.attempts,
+                last_attempt: progress.last_attempt,
+                next_attempt: progress.next.filter(|_| waiting && !progress.state.is_settled()),
+                maybe_delivered: progress.outcome_unknown && !finished && !active,
+            }
         };
     Ok(Some(View {
         id: envelope.id.clone(),
