@@ -132,6 +132,20 @@ impl QueueFile {
         Ok(bytes)
     }
 
+    /// The message in pieces, so that memory does not grow with it.
+    pub fn each_piece<E: From<std::io::Error>>(&self, take: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let mut buffer = vec![0; 64 << 10];
+        let mut at = self.body_at;
+        loop {
+            let count = dir::read_at(&self.file, &mut buffer, at)?;
+            if count == 0 {
+                return Ok(());
+            }
+            take(&buffer[..count])?;
+            at += count as u64;
+        }
+    }
+
     /// The open file.
     pub fn file(&self) -> &File {
         &self.file

@@ -10,7 +10,6 @@ use anyhow::{Result, anyhow};
 use crate::agents::smtp::command::{self, Command, Greeting, Mail};
 use crate::agents::smtp::reply::Reply;
 use crate::agents::smtp::wire::{Line, Lost, Text, Wire};
-use crate::mail::envelope::{AfterSent, Priority};
 use crate::mail::recipient::Recipient;
 use crate::spool::Spool;
 use crate::spool::draft::Placed;
@@ -18,7 +17,7 @@ use crate::sys::signals::{Hangup, Signals};
 
 use super::enqueue::compose::Composer;
 use super::enqueue::intake::Input;
-use super::enqueue::{self, Begin, Completion, Effort, From, HeaderUse, Options, Rehearsal, check_room};
+use super::enqueue::{self, Completion, Options, check_room};
 use super::exit::{Exit, Refusal};
 use super::flush::attempt_one;
 use super::flush::voices::{Bar, Voices};
@@ -338,28 +337,14 @@ impl Server<'_> {
             Greeting::Lmtp => "LMTP",
         };
         let user = crate::sys::trust::user();
+        let addresses = recipients.iter().map(|recipient| recipient.address.clone()).collect();
+        let completion = Completion::Smtp { from: format!("from {name} (userid {user})"), with };
         Options {
-            sender: Some(mail.sender),
-            report_to: None,
-            recipients: recipients.iter().map(|recipient| recipient.address.clone()).collect(),
-            header: HeaderUse::None,
-            completion: Completion::Smtp { from: format!("from {name} (userid {user})"), with },
             body: mail.body,
-            not_before: None,
-            deliver_by: None,
-            notify: None,
             requests: recipients,
-            mdn_to: None,
             ret: mail.ret,
             envid: mail.envid,
-            priority: Priority::Normal,
-            after_sent: AfterSent::Default,
-            begin: Begin::Queued,
-            transport: None,
-            effort: Effort::Queue,
-            from: From::Stdin,
-            rehearsal: Rehearsal::No,
-            form: Form::Text,
+            ..Options::new(Some(mail.sender), addresses, completion)
         }
     }
 }

@@ -9,11 +9,10 @@ use anyhow::Result;
 
 use crate::mail::address::{Address, Sender};
 use crate::mail::address_list;
-use crate::mail::envelope::{AfterSent, Priority};
 use crate::mail::pattern::Pattern;
 use crate::mail::printable;
 use crate::mail::request::{BodyType, EnvelopeId, Notify, Ret};
-use crate::verbs::enqueue::{Begin, Completion, Effort, From, HeaderUse, Options, Rehearsal};
+use crate::verbs::enqueue::{Completion, HeaderUse, Options};
 use crate::verbs::exit::{Exit, refuse};
 use crate::verbs::flush::lane::Force;
 use crate::verbs::flush::voices::Bar;
@@ -287,27 +286,12 @@ impl<'a> Reader<'a> {
 
     fn options(&self) -> Result<Options> {
         Ok(Options {
-            sender: self.sender.clone(),
-            report_to: None,
-            recipients: self.recipients()?,
             header: self.header,
-            completion: Completion::Sendmail(self.name.clone()),
             body: self.body,
-            not_before: None,
-            deliver_by: None,
             notify: self.notify,
-            requests: Vec::new(),
-            mdn_to: None,
             ret: self.ret,
             envid: self.envid.clone(),
-            priority: Priority::Normal,
-            after_sent: AfterSent::Default,
-            begin: Begin::Queued,
-            transport: None,
-            effort: Effort::Queue,
-            from: From::Stdin,
-            rehearsal: Rehearsal::No,
-            form: Form::Text,
+            ..Options::new(self.sender.clone(), self.recipients()?, Completion::Sendmail(self.name.clone()))
         })
     }
 }

@@ -76,6 +76,35 @@ pub struct Options {
     pub form: Form,
 }
 
+impl Options {
+    /// One message from standard input for these recipients, and nothing asked beyond that.
+    pub fn new(sender: Option<Sender>, recipients: Vec<Address>, completion: Completion) -> Options {
+        Options {
+            sender,
+            report_to: None,
+            recipients,
+            header: HeaderUse::None,
+            completion,
+            body: None,
+            not_before: None,
+            deliver_by: None,
+            notify: None,
+            requests: Vec::new(),
+            mdn_to: None,
+            ret: None,
+            envid: None,
+            priority: Priority::Normal,
+            after_sent: AfterSent::Default,
+            begin: Begin::Queued,
+            transport: None,
+            effort: Effort::Queue,
+            from: From::Stdin,
+            rehearsal: Rehearsal::No,
+            form: Form::Text,
+        }
+    }
+}
+
 /// What the header of a message is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderUse {

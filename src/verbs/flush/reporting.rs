@@ -4,8 +4,6 @@
 //! durable; then that is written down too. A run that dies in between leaves an id to look for, so that the next one
 //! rather finds the report than makes a second.
 
-use std::os::fd::AsFd;
-
 use anyhow::Result;
 
 use crate::mail::address::{Address, Sender};
@@ -22,7 +20,6 @@ use crate::mail::time::Timestamp;
 use crate::spool::draft::{Draft, Placed};
 use crate::spool::queue_file::QueueFile;
 use crate::spool::{Spool, State};
-use crate::sys::dir;
 use crate::verbs::settings::{Settings, Via, Whom};
 
 use super::engine::Engine;
@@ -178,9 +175,9 @@ impl<'e> Writer<'_, 'e> {
         let header_bytes = whole_header(file)?;
         let mut scanner = Scanner::default();
         match returned {
-            Returned::Full => each_piece(file, &mut |piece| {
+            Returned::Full => file.each_piece(&mut |piece| {
                 scanner.add(piece);
-                Ok(())
+                anyhow::Ok(())
             })?,
             Returned::Header => scanner.add(&header_bytes),
         }
@@ -198,7 +195,7 @@ impl<'e> Writer<'_, 'e> {
         };
         draft.write(&dsn.head())?;
         match returned {
-            Returned::Full => each_piece(file, &mut |piece| Ok(draft.write(piece)?))?,
+            Returned::Full => file.each_piece(&mut |piece| anyhow::Ok(draft.write(piece)?))?,
             Returned::Header => draft.write(&header_bytes)?,
         }
         draft.write(&dsn.tail())?;
@@ -260,18 +257,4 @@ fn whole_header(file: &QueueFile) -> Result<Vec<u8>> {
     let len = Header::scan(&bytes, Supply::End).map_or(0, |header| header.len);
     bytes.truncate(len);
     Ok(bytes)
-}
-
-/// The message in pieces, so that memory does not grow with it.
-fn each_piece(file: &QueueFile, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-    let mut buffer = vec![0; 64 << 10];
-    let mut at = file.body_at;
-    loop {
-        let count = dir::read_at(file.file().as_fd(), &mut buffer, at)?;
-        if count == 0 {
-            return Ok(());
-        }
-        take(&buffer[..count])?;
-        at += count as u64;
-    }
 }

@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::fd::AsFd;
 use std::path::Path;
 
 use anyhow::Result;
@@ -21,7 +20,7 @@ use crate::spool::claim::{Claim, Taken};
 use crate::spool::draft::Placed;
 use crate::spool::listing::Entry;
 use crate::spool::queue_file::QueueFile;
-use crate::sys::dir::{self, Dir};
+use crate::sys::dir::Dir;
 use crate::sys::signals::{Hangup, Signals};
 use crate::verbs::enqueue::HeaderUse;
 use crate::verbs::enqueue::intake;
@@ -326,14 +325,9 @@ impl Incoming {
 /// A hash of a message's bytes.
 pub(super) fn hash(message: &QueueFile) -> Result<String> {
     let mut print = Fingerprint::default();
-    let mut buffer = vec![0; 64 << 10];
-    let mut at = message.body_at;
-    loop {
-        let count = dir::read_at(message.file().as_fd(), &mut buffer, at)?;
-        if count == 0 {
-            return Ok(print.finish());
-        }
-        print.add(&buffer[..count]);
-        at += count as u64;
-    }
+    message.each_piece(&mut |piece| {
+        print.add(piece);
+        anyhow::Ok(())
+    })?;
+    Ok(print.finish())
 }

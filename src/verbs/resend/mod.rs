@@ -5,7 +5,6 @@ mod subject;
 
 use std::collections::HashSet;
 use std::io::Write;
-use std::os::fd::AsFd;
 use std::path::Path;
 
 use anyhow::Result;
@@ -16,10 +15,8 @@ use crate::mail::envelope::{Envelope, without_duplicates};
 use crate::mail::id::QueueId;
 use crate::mail::recipient::Recipient;
 use crate::mail::record::{Event, Record};
-use crate::spool::claim::Claim;
 use crate::spool::draft::{Draft, Placed};
 use crate::spool::{Spool, State};
-use crate::sys::dir;
 use crate::sys::signals::{Hangup, Signals};
 
 use super::enqueue::check_room;
@@ -130,7 +127,7 @@ impl Resend<'_> {
         }
         let mut draft = Draft::begin(self.spool, &envelope)?;
         match &again.bytes {
-            Bytes::Claimed(claim) => copy(claim, &mut draft)?,
+            Bytes::Claimed(claim) => claim.message().each_piece(&mut |piece| anyhow::Ok(draft.write(piece)?))?,
             Bytes::Read(bytes) => draft.write(bytes)?,
         }
         Placed::commit(vec![draft.place(State::New, None)?])?;
@@ -187,19 +184,5 @@ impl Resend<'_> {
             }
         }
         Ok(out.flush()?)
-    }
-}
-
-fn copy(claim: &Claim<'_>, draft: &mut Draft<'_>) -> Result<()> {
-    let message = claim.message();
-    let mut buffer = vec![0; 64 << 10];
-    let mut at = message.body_at;
-    loop {
-        let count = dir::read_at(message.file().as_fd(), &mut buffer, at)?;
-        if count == 0 {
-            return Ok(());
-        }
-        draft.write(&buffer[..count])?;
-        at += count as u64;
     }
 }
