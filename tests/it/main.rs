@@ -7,6 +7,7 @@ mod addresses;
 mod answers;
 mod batch;
 mod bounces;
+mod callers;
 mod concurrency;
 mod config;
 mod corpus;
