@@ -965,7 +965,7 @@ mod peers {
     }
 
     const JAIL: &str = r#"peer=$1 root=$2; shift 2; set -e
-for d in usr etc dev tmp; do mkdir -p "$root/$d"; done
+for d in usr etc dev tmp run var/run var/spool/cron/crontabs root; do mkdir -p "$root/$d"; done
 for d in bin sbin lib lib64; do ln -s "usr/$d" "$root/$d"; done
 mount -t overlay overlay -o "lowerdir=$peer/usr:/usr" "$root/usr"
 touch "$root/dev/null"; mount --bind /dev/null "$root/dev/null"
@@ -1269,5 +1269,70 @@ exec chroot "$root" "$@""#;
     #[test]
     fn dma_makes_the_same_of_the_same() {
         compare(Peer::Dma);
+    }
+
+    /// A program that is ended with the test, and all that it started.
+    struct Served(std::process::Child);
+
+    impl Drop for Served {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    #[test]
+    fn cron_itself_sends_what_its_jobs_print() {
+        let Some(tree) = std::env::var_os("MSPOOL_PEERS").map(|peers| Path::new(&peers).join("cron")) else {
+            eprintln!("skipped: MSPOOL_PEERS has no cron");
+            return;
+        };
+        if !tree.is_dir() || !is_root() || !can_run("unshare", &["-m", "-p", "-f", "true"]) {
+            eprintln!("skipped: cron cannot be used here");
+            return;
+        }
+        let world = world();
+        let (root, own) = (world.path("root"), world.path("own"));
+        for dir in [own.join("usr/sbin"), root.join("etc/pam.d"), root.join("etc/cron.d"), root.join("tmp")] {
+            fs::create_dir_all(dir).unwrap();
+        }
+        let write = |name: &str, text: &str| fs::write(root.join(name), text).unwrap();
+        for name in ["cron", "other"] {
+            let all = ["auth", "account", "session"].map(|kind| format!("{kind} required pam_permit.so\n")).concat();
+            write(&format!("etc/pam.d/{name}"), &all);
+        }
+        write("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
+        write("etc/group", "root:x:0:\n");
+        write("etc/crontab", "MAILTO=bob@example.org\n@reboot root echo out; echo .; echo more\n");
+        fs::copy(binary(), own.join("usr/sbin/mspool")).unwrap();
+        // Nothing of our environment comes through cron.
+        let front = "#!/bin/sh\nexec mspool --spool /tmp/spool --config /etc/mspool.toml sendmail \"$@\"\n";
+        fs::write(own.join("usr/sbin/sendmail"), front.replace("exec mspool", "exec /usr/sbin/mspool")).unwrap();
+        fs::set_permissions(own.join("usr/sbin/sendmail"), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::copy(world.path("config.toml"), root.join("etc/mspool.toml")).unwrap();
+        let jail = JAIL.replace("lowerdir=", &format!("lowerdir={}/usr:", own.display()));
+        let args = [
+            "-m",
+            "-p",
+            "-f",
+            "--kill-child=KILL",
+            "sh",
+            "-c",
+            &jail,
+            "jail",
+            tree.to_str().unwrap(),
+            root.to_str().unwrap(),
+        ];
+        let mut cron = world.program(Path::new("unshare"), &[&args[..], &["/usr/sbin/cron", "-f"]].concat()).command();
+        let null = std::process::Stdio::null;
+        let _cron = Served(cron.stdin(null()).stdout(null()).stderr(null()).spawn().unwrap());
+        let queue = root.join("tmp/spool/out/new");
+        wait_for("the mail of the job", || fs::read_dir(&queue).is_ok_and(|entries| entries.count() == 1));
+        let spool = root.join("tmp/spool");
+        let ran = world.mspool(&["flush"]).env("MSPOOL_SPOOL", &spool).run();
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let sent = relayed(&world).pop().unwrap();
+        sent.is_for("root@host.example.org", &["bob@example.org"]);
+        assert_eq!((sent.field("From").as_str(), sent.body().as_str()), ("root (Cron Daemon)", "out\n.\nmore\n"));
     }
 }
