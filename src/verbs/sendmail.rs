@@ -150,6 +150,8 @@ struct UntilDot<'i> {
     place: Place,
     /// What was read and not yet given: it may be the end.
     held: Vec<u8>,
+    /// What is to be given, and did not fit.
+    ready: Vec<u8>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -163,47 +165,42 @@ enum Place {
 
 impl<'i> UntilDot<'i> {
     fn new(inner: &'i mut dyn Input) -> UntilDot<'i> {
-        UntilDot { inner, place: Place::LineStart, held: Vec::new() }
+        UntilDot { inner, place: Place::LineStart, held: Vec::new(), ready: Vec::new() }
     }
 }
 
 impl Input for UntilDot<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        // Room for what is held back from the piece before.
-        let Some(room) = buffer.len().checked_sub(2).filter(|room| *room > 0) else { return Ok(0) };
         loop {
+            if !self.ready.is_empty() || buffer.is_empty() {
+                let count = self.ready.len().min(buffer.len());
+                buffer[..count].copy_from_slice(&self.ready[..count]);
+                self.ready.drain(..count);
+                return Ok(count);
+            }
             if self.place == Place::Ended {
                 return Ok(0);
             }
-            let mut piece = vec![0; room];
+            let mut piece = vec![0; buffer.len()];
             let count = self.inner.read(&mut piece)?;
             if count == 0 {
                 // A dot at the very end is the end too, with or without a line end behind it.
                 self.place = Place::Ended;
-                return Ok(0);
             }
-            let mut given = 0;
             for byte in &piece[..count] {
                 self.place = match (self.place, byte) {
                     (Place::LineStart, b'.') => Place::Dot,
                     (Place::Dot | Place::DotCr, b'\n') => Place::Ended,
                     (Place::Dot, b'\r') => Place::DotCr,
-                    (Place::Ended, _) => break,
                     (_, b'\n') => Place::LineStart,
                     _ => Place::InLine,
                 };
                 self.held.push(*byte);
-                if !matches!(self.place, Place::Dot | Place::DotCr | Place::Ended) {
-                    buffer[given..given + self.held.len()].copy_from_slice(&self.held);
-                    given += self.held.len();
-                    self.held.clear();
+                match self.place {
+                    Place::Ended => break,
+                    Place::Dot | Place::DotCr => {}
+                    _ => self.ready.append(&mut self.held),
                 }
-                if self.place == Place::Ended {
-                    break;
-                }
-            }
-            if given > 0 {
-                return Ok(given);
             }
         }
     }
