@@ -90,7 +90,7 @@ pub struct NotAnEnvelopeId;
 
 impl fmt::Display for NotAnEnvelopeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an envelope id is 1 to 100 printable ASCII characters without spaces")
+        f.write_str("an envelope id is 1 to 100 printable ASCII characters, with no space at its ends")
     }
 }
 
@@ -99,7 +99,7 @@ impl std::error::Error for NotAnEnvelopeId {}
 impl EnvelopeId {
     /// Checks the characters and the length.
     pub fn parse(text: &str) -> Result<EnvelopeId, NotAnEnvelopeId> {
-        let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
+        let printable = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') && text.trim() == text;
         if printable && (1..=100).contains(&text.len()) {
             Ok(EnvelopeId(text.to_owned()))
         } else {

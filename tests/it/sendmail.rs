@@ -131,7 +131,7 @@ fn requests_for_reports_are_carried_through() {
         assert!(envelope.contains(member), "{member}: {envelope}");
     }
     call(&world, "sendmail", &["-N", "often", "a@x"], "hi\n").fails(64, "never");
-    call(&world, "sendmail", &["-V", "a b", "a@x"], "hi\n").fails(64, "printable");
+    call(&world, "sendmail", &["-V", " a", "a@x"], "hi\n").fails(64, "printable");
 }
 
 #[test]

@@ -68,14 +68,18 @@ pub enum Command {
 /// # Errors
 /// The reply to one that cannot be taken.
 pub fn parse(line: &[u8]) -> Result<Command, Reply> {
-    let line = with_domain(line);
+    if std::str::from_utf8(line).is_err() {
+        return Err(Reply::new(501, "5.5.2", "that line is not UTF-8"));
+    }
+    let (line, path) = without_path(line);
+    let path = path.as_deref();
     let request = Request::parse(&mut line.iter()).map_err(|error| complaint(&error))?;
     Ok(match request {
         Request::Helo { host } => Command::Hello(Greeting::Plain, host.into_owned()),
         Request::Ehlo { host } => Command::Hello(Greeting::Extended, host.into_owned()),
         Request::Lhlo { host } => Command::Hello(Greeting::Lmtp, host.into_owned()),
-        Request::Mail { from } => Command::Mail(mail(&from.into_owned())?),
-        Request::Rcpt { to } => Command::Rcpt(recipient(&to.into_owned())?),
+        Request::Mail { from } => Command::Mail(mail(&from.into_owned(), path)?),
+        Request::Rcpt { to } => Command::Rcpt(recipient(&to.into_owned(), path)?),
         Request::Data => Command::Data,
         Request::Rset => Command::Rset,
         Request::Noop { .. } => Command::Noop,
@@ -86,22 +90,35 @@ pub fn parse(line: &[u8]) -> Result<Command, Reply> {
     })
 }
 
-/// What stands in for the domain of an address without one, which the parser does not take: no host can be called so.
-const NO_DOMAIN: &str = "@no-domain.invalid";
+/// What stands in for an address while the parser reads the rest: its own reading of addresses drops quotes and wants a
+/// domain, which `postmaster` need not have (RFC 5321 section 4.5.1).
+const PLACEHOLDER: &str = "placeholder@invalid";
 
-/// The line with a domain for an address that has none, as `postmaster` need not (RFC 5321 section 4.5.1).
-fn with_domain(line: &[u8]) -> Cow<'_, [u8]> {
+/// The line with a placeholder for what stands between `<` and `>`, and that: without the route of old times.
+fn without_path(line: &[u8]) -> (Cow<'_, [u8]>, Option<String>) {
     let bounds = || {
         let open = line.iter().position(|byte| *byte == b'<')?;
-        let close = open + line[open..].iter().position(|byte| *byte == b'>')?;
-        let local = &line[open + 1..close];
-        let plain = local.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(byte));
-        (plain && !local.is_empty()).then_some(close)
+        let (mut quoted, mut escaped) = (false, false);
+        for (at, byte) in line.iter().enumerate().skip(open + 1) {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => quoted = !quoted,
+                b'>' if !quoted => return Some((open, at)),
+                _ => {}
+            }
+        }
+        None
     };
-    match bounds() {
-        Some(close) => Cow::Owned([&line[..close], NO_DOMAIN.as_bytes(), &line[close..]].concat()),
-        None => Cow::Borrowed(line),
-    }
+    let Some((open, close)) = bounds().filter(|(open, close)| close - open > 1) else {
+        return (Cow::Borrowed(line), None);
+    };
+    let text = String::from_utf8_lossy(&line[open + 1..close]).into_owned();
+    let path = match text.strip_prefix('@').and_then(|route| route.split_once(':')) {
+        Some((_, address)) => address.to_owned(),
+        None => text,
+    };
+    (Cow::Owned([&line[..=open], PLACEHOLDER.as_bytes(), &line[close..]].concat()), Some(path))
 }
 
 fn complaint(error: &Error) -> Reply {
@@ -117,8 +134,8 @@ fn complaint(error: &Error) -> Reply {
     }
 }
 
-fn mail(from: &MailFrom<String>) -> Result<Mail, Reply> {
-    let sender = Sender::parse(from.address.trim_end_matches(NO_DOMAIN))
+fn mail(from: &MailFrom<String>, path: Option<&str>) -> Result<Mail, Reply> {
+    let sender = Sender::parse(path.unwrap_or(&from.address))
         .map_err(|error| Reply::new(501, "5.1.7", format!("the sender's address {error}")))?;
     let unoffered = [
         ("HOLDFOR", from.hold_for != 0),
@@ -150,11 +167,14 @@ fn mail(from: &MailFrom<String>) -> Result<Mail, Reply> {
     })
 }
 
-fn recipient(to: &RcptTo<String>) -> Result<Recipient, Reply> {
-    let address = Address::new(AddressType::smtp(), to.address.trim_end_matches(NO_DOMAIN))
+fn recipient(to: &RcptTo<String>, path: Option<&str>) -> Result<Recipient, Reply> {
+    let address = Address::new(AddressType::smtp(), path.unwrap_or(&to.address))
         .map_err(|error| Reply::new(501, "5.1.3", format!("the recipient's address {error}")))?;
     let has = |flag: u64| to.flags & flag != 0;
     let any = RCPT_NOTIFY_SUCCESS | RCPT_NOTIFY_FAILURE | RCPT_NOTIFY_DELAY | RCPT_NOTIFY_NEVER;
+    if has(RCPT_NOTIFY_NEVER) && has(any & !RCPT_NOTIFY_NEVER) {
+        return Err(Reply::new(501, "5.5.4", "NOTIFY=NEVER stands alone"));
+    }
     let notify = has(any).then(|| Notify {
         success: has(RCPT_NOTIFY_SUCCESS),
         failure: has(RCPT_NOTIFY_FAILURE),
@@ -198,6 +218,12 @@ mod tests {
             panic!("no RCPT");
         };
         assert_eq!(to.address.text(), "Postmaster");
+        for address in ["\"a b\"@x", "\"a@b\"@x", "\"a>b\"@x", "f@[192.0.2.1]", "f@[IPv6:::1]"] {
+            let Command::Rcpt(to) = parse(format!("RCPT TO:<{address}>\r\n").as_bytes()).unwrap() else {
+                panic!("no RCPT");
+            };
+            assert_eq!(to.address.text(), address);
+        }
         assert_eq!(parse(b"mail from:<>\r\n").unwrap(), parse(b"MAIL FROM:<>\r\n").unwrap());
     }
 
@@ -210,6 +236,8 @@ mod tests {
         assert_eq!(code("MAIL FROM:<a@b> BODY=BINARYMIME"), 555);
         assert_eq!(code("MAIL FROM:<a@b> COLOUR=BLUE"), 555);
         assert_eq!(code("RCPT TO:<>"), 501);
+        assert_eq!(code("RCPT TO:<a@b> NOTIFY=NEVER,SUCCESS"), 501);
+        assert_eq!(parse(b"RCPT TO:<\xff@x>\r\n").unwrap_err().code, 501);
         assert_eq!(code("MAIL FROM:<a b@c>"), 501);
     }
 

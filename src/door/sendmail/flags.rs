@@ -55,7 +55,7 @@ pub const FLAGS: [Flag; 29] = [
     flag('R', Takes::Value, "-R HOW", "how much of the message a report carries: full or hdrs"),
     flag('V', Takes::Value, "-V ID", "the sender's own name for the message, for reports"),
     flag('v', Takes::Nothing, "-v", "say what is done"),
-    flag('C', Takes::Value, "-C FILE", "the configuration of mspool"),
+    flag('C', Takes::Value, "-C FILE", "the configuration of mspool; nothing that it names is run from here"),
     flag('I', Takes::Nothing, "-I", "as newaliases: nothing is to be done"),
     flag('e', Takes::Value, "-e MODE", "accepted; errors are printed and told by the exit status"),
     flag('O', Takes::Value, "-O KEY=VALUE", IGNORED),

@@ -58,6 +58,9 @@ pub struct Request {
     pub mode: Mode,
 }
 
+/// Longest name of a sender taken, in characters.
+const LONGEST_NAME: usize = 200;
+
 /// Whether everything that is done is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
@@ -151,9 +154,7 @@ impl<'a> Reader<'a> {
     fn flags(&mut self) -> Result<()> {
         for flag in &self.read.flags {
             let value = flag.value.as_str();
-            let bad = |what: &str| {
-                refuse::<()>(Exit::Usage, format!("-{} {:?}: {what}", flag.letter, printable::line(value)))
-            };
+            let bad = |what: &str| refuse::<()>(Exit::Usage, format!("-{} {:?}: {what}", flag.letter, shown(value)));
             match flag.letter {
                 't' => self.header = HeaderUse::Recipients,
                 'i' => self.dots = Dots::Text,
@@ -162,7 +163,7 @@ impl<'a> Reader<'a> {
                     Ok((1, Some(address))) if !value.starts_with('<') => self.sender = Some(sender(&address)?),
                     _ => self.sender = Some(sender(value)?),
                 },
-                'F' => self.name = Some(value.to_owned()),
+                'F' => self.name = Some(value.chars().take(LONGEST_NAME).collect()),
                 'B' => match BodyType::parse(value) {
                     Some(body) => self.body = Some(body),
                     None => bad("give 7BIT or 8BITMIME")?,
@@ -233,6 +234,14 @@ impl<'a> Reader<'a> {
     }
 
     fn mode(&mut self) -> Result<Mode> {
+        if self.config.is_some() {
+            // Programs that mail for strangers have been made to add flags: what a file that anybody may name says
+            // must not be run. Queued mail is delivered by whoever runs mspool itself.
+            if self.flush.is_some() {
+                return refuse(Exit::Usage, "-q runs nothing that -C names; say `mspool --config FILE flush`");
+            }
+            self.delivery = Some(AfterSubmission::Queue);
+        }
         if let Some(mut options) = self.flush.take() {
             for argument in &self.read.rest {
                 match self.wants {
@@ -260,7 +269,7 @@ impl<'a> Reader<'a> {
     fn recipients(&self) -> Result<Vec<Address>> {
         let mut recipients = Vec::new();
         for argument in &self.read.rest {
-            let shown = || printable::line(argument).chars().take(60).collect::<String>();
+            let shown = || shown(argument);
             // With a type it is no list.
             if let Ok(address) = Address::parse(argument)
                 && (!address.is_smtp() || argument.contains('@'))
@@ -296,14 +305,16 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// As much of a foreign text as fits into a message.
+fn shown(text: &str) -> String {
+    printable::line(text).chars().take(60).collect()
+}
+
 fn sender(text: &str) -> Result<Sender> {
-    Sender::parse(text).or_else(|error| {
-        let shown: String = printable::line(text).chars().take(60).collect();
-        refuse(Exit::Data, format!("-f {shown:?} {error}; nothing was queued"))
-    })
+    Sender::parse(text).or_else(|error| refuse(Exit::Data, format!("-f {:?} {error}; nothing was queued", shown(text))))
 }
 
 fn site(domain: &str) -> Result<Pattern> {
     let text = if domain.contains('@') { domain.to_owned() } else { format!("*@{domain}") };
-    Pattern::parse(&text).or_else(|error| refuse(Exit::Usage, format!("-qR {:?} {error}", printable::line(domain))))
+    Pattern::parse(&text).or_else(|error| refuse(Exit::Usage, format!("-qR {:?} {error}", shown(domain))))
 }

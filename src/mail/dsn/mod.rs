@@ -173,9 +173,10 @@ impl Dsn<'_> {
         }
     }
 
-    /// RFC 3464 section 2: one group on the message, one on each recipient.
+    /// RFC 3464 section 2: one group on the message, one on each recipient. The envelope id stands here as it was meant,
+    /// not in xtext.
     fn delivery_status(&self) -> String {
-        let mut out = folded("Original-Envelope-Id", &xtext(self.envid));
+        let mut out = folded("Original-Envelope-Id", self.envid);
         out.push_str(&folded("Reporting-MTA", &format!("dns; {}", self.host)));
         out.push_str(&folded("Arrival-Date", &self.arrival.rfc5322()));
         for about in &self.recipients {
@@ -226,17 +227,6 @@ fn typed_text(kind: &str, address: &str) -> String {
         .map(|c| if c.is_ascii() { c.to_string() } else { format!("\\x{{{:X}}}", u32::from(c)) })
         .collect();
     format!("utf-8; {escaped}")
-}
-
-/// RFC 3461 section 4: `+`, `=` and what is not printable as `+HH`.
-fn xtext(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'+' | b'=' => format!("+{byte:02X}"),
-            b'!'..=b'~' => char::from(byte).to_string(),
-            _ => format!("+{byte:02X}"),
-        })
-        .collect()
 }
 
 fn ascii(text: &str) -> String {
@@ -327,7 +317,7 @@ mod tests {
         let text = dsn_about(vec![about(&recipient, "550 no such user")], &id, &to).delivery_status();
         assert_eq!(
             text,
-            "Original-Envelope-Id: a+2Bb+3Dc\nReporting-MTA: dns; mail.example.org\n\
+            "Original-Envelope-Id: a+b=c\nReporting-MTA: dns; mail.example.org\n\
              Arrival-Date: Fri, 1 May 2026 11:46:40 +0000\n\nOriginal-Recipient: rfc822; bob@example.com\n\
              Final-Recipient: rfc822; bob@example.com\nAction: failed\nStatus: 5.1.1\nRemote-MTA: x-transport; relay\n\
              Diagnostic-Code: smtp; 550 no such user\nLast-Attempt-Date: Fri, 1 May 2026 11:58:20 +0000\n"

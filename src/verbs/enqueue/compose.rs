@@ -43,8 +43,10 @@ impl<'a> Composer<'a> {
         let looks =
             if self.options.completion == Completion::None { self.options.header } else { HeaderUse::Recipients };
         let head = intake::head(input, looks)?;
-        // sendmail(1) sends a header without a text, if that is what it is given.
-        if head.bytes.is_empty() && !matches!(self.options.completion, Completion::Sendmail(_)) {
+        // Others send a header without a text, if that is what they are given.
+        if head.bytes.is_empty()
+            && !matches!(self.options.completion, Completion::Sendmail(_) | Completion::Smtp { .. })
+        {
             return refuse(Exit::Data, "the message is empty; nothing was queued");
         }
         let header = Header::scan(&head.bytes, Supply::End);
