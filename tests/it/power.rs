@@ -157,3 +157,38 @@ fn what_a_finished_flush_delivered_is_not_delivered_again() {
         assert_eq!(in_states(spool, &["sent"]).len(), 20);
     });
 }
+
+/// What is in the Maildir of this spool or still waits to be filed there.
+fn received(spool: &Path) -> usize {
+    ["in/new", "inbox/new"].map(|name| fs::read_dir(spool.join(name)).map_or(0, Iterator::count)).iter().sum()
+}
+
+#[test]
+fn a_received_message_survives() {
+    each_filesystem(|world, mounted, spool| {
+        for round in 1..=4 {
+            world.mspool(&["receive", "--to", "me@laptop"]).env("MSPOOL_SPOOL", spool).input(MAIL).run().silent();
+            assert!(mounted.cut() && mounted.back());
+            assert_eq!(received(spool), round);
+        }
+        world.mspool(&["flush"]).env("MSPOOL_SPOOL", spool).run().silent();
+        assert_eq!(fs::read_dir(spool.join("inbox/new")).unwrap().count(), 4, "once each");
+    });
+}
+
+#[test]
+fn a_report_survives_with_the_message_it_is_about() {
+    each_filesystem(|world, mounted, spool| {
+        world.relay("cat >/dev/null; exit 67", "");
+        for round in 1..=3 {
+            let args = ["enqueue", "-f", "joe@example.org", "bob@x"];
+            world.mspool(&args).env("MSPOOL_SPOOL", spool).input(MAIL).run().ok();
+            assert_eq!(world.mspool(&["-q", "flush"]).env("MSPOOL_SPOOL", spool).run().code, 0);
+            assert!(mounted.cut() && mounted.back());
+            assert_eq!(world.mspool(&["-q", "flush"]).env("MSPOOL_SPOOL", spool).run().code, 0);
+            let reports = received(spool);
+            assert!((round..=2 * round).contains(&reports), "{reports} reports on {round} messages");
+            assert_eq!(in_states(spool, &["failed"]).len(), round);
+        }
+    });
+}
