@@ -70,7 +70,7 @@ fn refuses_what_it_cannot_take_and_queues_nothing() {
     enqueue(&["--not-before", "someday", "bob@x"]).input(MAIL).run().fails(64, "no time");
     enqueue(&["--delay", "-5m", "bob@x"]).input(MAIL).run().fails(64, "");
     enqueue(&["--notify", "sometimes", "bob@x"]).input(MAIL).run().fails(64, "never");
-    enqueue(&["--envid", "a b", "bob@x"]).input(MAIL).run().fails(64, "envelope id");
+    enqueue(&["--envid", " a", "bob@x"]).input(MAIL).run().fails(64, "envelope id");
     enqueue(&["--keep", "--delete", "bob@x"]).input(MAIL).run().fails(64, "cannot be used with");
     enqueue(&["--sent", "/nonexistent", "bob@x"]).input(MAIL).run().fails(64, "no Maildir");
     enqueue(&["--transport", "pigeon", "bob@x"]).input(MAIL).run().fails(64, "no transport");

@@ -197,9 +197,9 @@ m.set_content("héllo\n.\nFrom here\n", cte="8bit")
 print(s.sendmail("joe@example.org", ["bob@example.org", "carl@example.org"], m.as_bytes(policy=m.policy.clone(linesep="\r\n")), ["BODY=8BITMIME", "RET=HDRS", "ENVID=abc"], ["NOTIFY=SUCCESS", "ORCPT=rfc822;Bob@example.org"]))
 s.send_message(m, "jö@example.org", ["bö@example.org"], ["SMTPUTF8", "BODY=8BITMIME"])
 try:
-s.sendmail("joe@example.org", ["bob@example.org", "a b@example.org"], b"A: b\r\n\r\n", ["SIZE=99999999999"])
+    s.sendmail("joe@example.org", ["bob@example.org", "a b@example.org"], b"A: b\r\n\r\n", ["SIZE=99999999999"])
 except smtplib.SMTPSenderRefused as e:
-print(e.smtp_code)
+    print(e.smtp_code)
 s.quit()
 "#;
     let Some(out) = python(&world, code, &[&port]) else { return };

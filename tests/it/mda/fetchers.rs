@@ -18,68 +18,68 @@ directory, port = sys.argv[1:]
 
 
 class Session(socketserver.StreamRequestHandler):
-def say(self, text):
-    self.wfile.write(text.encode() + b"\r\n")
+    def say(self, text):
+        self.wfile.write(text.encode() + b"\r\n")
 
-def handle(self):
-    names = sorted(os.listdir(directory))
-    mail = []
-    for name in names:
-        with open(os.path.join(directory, name), "rb") as file:
-            mail.append(file.read().replace(b"\n", b"\r\n"))
-    gone = set()
-    self.say("+OK")
-    for line in self.rfile:
-        words = line.decode().split()
-        verb = words[0].upper()
-        left = [n for n in range(len(names)) if n not in gone]
-        if verb in ("USER", "PASS", "NOOP"):
-            self.say("+OK")
-        elif verb == "CAPA":
-            self.say("+OK\r\nUSER\r\nUIDL\r\nTOP\r\n.")
-        elif verb == "RSET":
-            gone.clear()
-            self.say("+OK")
-        elif verb == "STAT":
-            self.say("+OK %d %d" % (len(left), sum(len(mail[n]) for n in left)))
-        elif verb in ("LIST", "UIDL"):
-            fact = {n: len(mail[n]) if verb == "LIST" else names[n] for n in left}
-            if len(words) > 1:
-                self.say("+OK %s %s" % (words[1], fact[int(words[1]) - 1]))
-            else:
+    def handle(self):
+        names = sorted(os.listdir(directory))
+        mail = []
+        for name in names:
+            with open(os.path.join(directory, name), "rb") as file:
+                mail.append(file.read().replace(b"\n", b"\r\n"))
+        gone = set()
+        self.say("+OK")
+        for line in self.rfile:
+            words = line.decode().split()
+            verb = words[0].upper()
+            left = [n for n in range(len(names)) if n not in gone]
+            if verb in ("USER", "PASS", "NOOP"):
                 self.say("+OK")
-                for n in left:
-                    self.say("%d %s" % (n + 1, fact[n]))
+            elif verb == "CAPA":
+                self.say("+OK\r\nUSER\r\nUIDL\r\nTOP\r\n.")
+            elif verb == "RSET":
+                gone.clear()
+                self.say("+OK")
+            elif verb == "STAT":
+                self.say("+OK %d %d" % (len(left), sum(len(mail[n]) for n in left)))
+            elif verb in ("LIST", "UIDL"):
+                fact = {n: len(mail[n]) if verb == "LIST" else names[n] for n in left}
+                if len(words) > 1:
+                    self.say("+OK %s %s" % (words[1], fact[int(words[1]) - 1]))
+                else:
+                    self.say("+OK")
+                    for n in left:
+                        self.say("%d %s" % (n + 1, fact[n]))
+                    self.say(".")
+            elif verb in ("RETR", "TOP"):
+                lines = mail[int(words[1]) - 1].split(b"\r\n")[:-1]
+                if verb == "TOP":
+                    lines = lines[: lines.index(b"") + 1 + int(words[2])]
+                self.say("+OK")
+                for text in lines:
+                    self.wfile.write((b"." if text.startswith(b".") else b"") + text + b"\r\n")
                 self.say(".")
-        elif verb in ("RETR", "TOP"):
-            lines = mail[int(words[1]) - 1].split(b"\r\n")[:-1]
-            if verb == "TOP":
-                lines = lines[: lines.index(b"") + 1 + int(words[2])]
-            self.say("+OK")
-            for text in lines:
-                self.wfile.write((b"." if text.startswith(b".") else b"") + text + b"\r\n")
-            self.say(".")
-        elif verb == "DELE":
-            gone.add(int(words[1]) - 1)
-            self.say("+OK")
-        elif verb == "QUIT":
-            for n in gone:
-                os.remove(os.path.join(directory, names[n]))
-            self.say("+OK")
-            return
-        else:
-            self.say("-ERR")
+            elif verb == "DELE":
+                gone.add(int(words[1]) - 1)
+                self.say("+OK")
+            elif verb == "QUIT":
+                for n in gone:
+                    os.remove(os.path.join(directory, names[n]))
+                self.say("+OK")
+                return
+            else:
+                self.say("-ERR")
 
 
 class Server(socketserver.ThreadingTCPServer):
-daemon_threads = True
+    daemon_threads = True
 
 
 with Server(("127.0.0.1", 0), Session) as server:
-with open(port + ".fresh", "w") as file:
-    file.write(str(server.server_address[1]))
-os.rename(port + ".fresh", port)
-server.serve_forever()
+    with open(port + ".fresh", "w") as file:
+        file.write(str(server.server_address[1]))
+    os.rename(port + ".fresh", port)
+    server.serve_forever()
 "#;
 
 /// The server, with a letter in `source`, and its port.
