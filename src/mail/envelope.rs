@@ -1,7 +1,8 @@
 //! The envelope: who a message is from, whom it is for, and what the sender asked. It is written once, as the first
 //! line of the queue file, and never changed.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use serde::{Deserialize, Serialize};
 
@@ -196,10 +197,27 @@ impl Envelope {
     }
 }
 
-/// Takes out recipients whose mailbox was named already, and keeps the first spelling and the order.
+/// Takes out recipients whose mailbox was named already, and keeps the first spelling, the order, and every report
+/// that was asked for by either name.
 pub fn without_duplicates(recipients: Vec<Recipient>) -> Vec<Recipient> {
-    let mut seen = HashSet::new();
-    recipients.into_iter().filter(|recipient| seen.insert(recipient.address.key())).collect()
+    let mut places = HashMap::new();
+    let mut kept: Vec<Recipient> = Vec::with_capacity(recipients.len());
+    for recipient in recipients {
+        match places.entry(recipient.address.key()) {
+            Entry::Vacant(entry) => {
+                entry.insert(kept.len());
+                kept.push(recipient);
+            }
+            Entry::Occupied(entry) => {
+                let first = &mut kept[*entry.get()];
+                first.notify = match (first.notify, recipient.notify) {
+                    (Some(one), Some(other)) => Some(one.or(other)),
+                    (one, other) => one.or(other),
+                };
+            }
+        }
+    }
+    kept
 }
 
 #[cfg(test)]

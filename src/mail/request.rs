@@ -45,6 +45,15 @@ impl Notify {
         }
         Ok(notify)
     }
+
+    /// Whatever either asks for.
+    pub fn or(self, other: Notify) -> Notify {
+        Notify {
+            success: self.success || other.success,
+            failure: self.failure || other.failure,
+            delay: self.delay || other.delay,
+        }
+    }
 }
 
 impl fmt::Display for Notify {
