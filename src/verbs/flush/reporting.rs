@@ -8,11 +8,12 @@ use anyhow::Result;
 
 use crate::mail::address::{Address, Sender};
 use crate::mail::dsn::{About, Action, Body, Dsn, Returned, Scanner};
-use crate::mail::envelope::Envelope;
+use crate::mail::envelope::{Envelope, without_duplicates};
 use crate::mail::header::{Field, Header, LONGEST, Supply};
 use crate::mail::history::History;
 use crate::mail::id::QueueId;
 use crate::mail::printable;
+use crate::mail::recipient::Recipient;
 use crate::mail::record::{Event, RecipientState, ReportKind};
 use crate::mail::request::Ret;
 use crate::mail::status::{Class, Status};
@@ -20,6 +21,7 @@ use crate::mail::time::Timestamp;
 use crate::spool::draft::{Draft, Placed};
 use crate::spool::queue_file::QueueFile;
 use crate::spool::{Spool, State};
+use crate::verbs::resolve::Resolver;
 use crate::verbs::settings::{Settings, Via, Whom};
 
 use super::engine::Engine;
@@ -167,6 +169,11 @@ impl<'e> Writer<'_, 'e> {
         let Ok(to) = Address::parse(envelope.sender.as_str()) else {
             return none(self, "the sender's address cannot be written to");
         };
+        let to: Vec<Recipient> = match self.engine.settings.reports.via {
+            Via::Inbox => vec![to.into()],
+            // A report to somebody of this host goes where any other mail to them does.
+            Via::Queue => without_duplicates(Resolver::new(self.engine.settings).recipients(vec![to.into()])?),
+        };
         let id = self.engine.mint.next(self.engine.clock.now());
         let full = self.kind == ReportKind::Failure
             && envelope.ret != Some(Ret::Hdrs)
@@ -185,7 +192,7 @@ impl<'e> Writer<'_, 'e> {
         let report = Envelope {
             priority: envelope.priority,
             hops: envelope.hops.saturating_add(1),
-            ..Envelope::new(id.clone(), self.now, Sender::default(), vec![to.into()])
+            ..Envelope::new(id.clone(), self.now, Sender::default(), to)
         };
         let event = Event::Reporting { kind: self.kind, recipients: self.places.clone(), report: id.clone() };
         self.message.note(self.engine.spool, event, self.now)?;
