@@ -84,6 +84,20 @@ fn a_broken_transport_is_left_alone_and_tried_again_later() {
 }
 
 #[test]
+fn several_at_once_that_see_one_failure_count_it_once() {
+    let world = World::new();
+    // Each waits for the other, so that both are under way before either fails.
+    let script = "trace go; cat >/dev/null; until [ $(grep -c go \"$TRACE\") -ge 2 ]; do :; done; exit 78";
+    world.relay(script, "parallel = 2");
+    for _ in 0..2 {
+        world.enqueue(&["bob@x"]);
+    }
+    world.mspool(&["flush"]).run().says("is broken");
+    assert_eq!(world.trace().len(), 2);
+    assert_eq!(world.json(&["report", "status", "--json"])[0]["breaker"]["failures"], 1);
+}
+
+#[test]
 fn a_breaker_closes_by_hand_by_force_and_by_another_configuration() {
     for cure in ["resume", "force", "config"] {
         let world = World::with_relay("trace go; cat >/dev/null; test -e \"$HOME/ok\" || exit 70");

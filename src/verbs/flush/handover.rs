@@ -119,14 +119,15 @@ impl<'e> Run<'e> {
         let transport = self.transport(lane);
         if let Some(reason) = broken {
             // Several hand-offs at once may all find out; the first says so.
-            let known = matches!(self.board().lanes[lane].ready, Ready::No(_));
+            let mut board = self.board();
+            let known = matches!(board.lanes[lane].ready, Ready::No(_));
+            self.shut(&mut board, lane, format!("broken: {reason}"));
+            drop(board);
             if !known {
                 self.engine.keeper().open_breaker(transport, reason)?;
                 let text = format!("transport {} is broken: {reason}; its mail is kept", transport.name);
                 self.engine.observer.problem(&text);
             }
-            let mut board = self.board();
-            self.shut(&mut board, lane, format!("broken: {reason}"));
         } else if self.board().lanes[lane].works_again() {
             self.engine.keeper().close_breaker(transport)?;
         }

@@ -263,6 +263,11 @@ impl Keeper<'_> {
         let random = crate::sys::random();
         Ok(self.spool.change_gate(&transport.name, |gate| {
             let before = gate.breaker.take().filter(|before| before.config == transport.fingerprint);
+            if let Some(before) = before.as_ref().filter(|before| self.now < before.until) {
+                // Handed over beside the one that opened it: the same failure, and not one more.
+                gate.breaker = Some(before.clone());
+                return;
+            }
             let failures = before.as_ref().map_or(0, |before| before.failures) + 1;
             gate.breaker = Some(Breaker {
                 since: before.map_or(self.now, |before| before.since),
