@@ -190,3 +190,22 @@ fn of_two_messages_with_one_message_id_the_one_for_that_recipient_is_meant() {
     world.receive(dsn("", "first@example.org", "bob@x", "failed", "5.1.1"), &["-f", ""]);
     assert_eq!((world.recipient(&first, 0).0.as_str(), world.recipient(&second, 0).0.as_str()), ("failed", "relayed"));
 }
+
+#[test]
+fn a_name_that_several_came_from_is_nobodys() {
+    let world = World::at_noon();
+    world.relay("cat >/dev/null", "relays = true");
+    let orcpt = ["--orcpt", "a@x=rfc822;list@y", "--orcpt", "b@x=rfc822;list@y", "--orcpt", "c@x=rfc822;c@y"];
+    let id = world.enqueue(&[&["-f", "joe@example.org"], &orcpt[..], &["a@x", "b@x", "c@x"]].concat());
+    world.flush();
+    let states = || [0, 1, 2].map(|place| world.recipient(&id, place).0);
+    let report = |original: &str, last: &str| {
+        let was = format!("Original-Recipient: rfc822; {original}\nFinal-Recipient: rfc822; {last}\n");
+        dsn(&id, "", "who", "failed", "5.1.1").replace("Final-Recipient: rfc822; who\n", &was)
+    };
+    world.receive(report("list@y", "elsewhere@z"), &["-f", ""]);
+    assert_eq!(states(), ["relayed", "relayed", "relayed"], "it may be any of them");
+    world.receive(report("list@y", "b@x"), &["-f", ""]);
+    world.receive(report("c@y", "elsewhere@z"), &["-f", ""]);
+    assert_eq!(states(), ["relayed", "failed", "failed"]);
+}

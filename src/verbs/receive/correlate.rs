@@ -172,26 +172,36 @@ fn apply(engine: &Engine<'_>, state: State, name: &FileName, id: &QueueId, repor
 }
 
 /// Where the recipients of a message stand in its envelope, by every name that a report may call them by.
-struct Places(HashMap<String, usize>);
+pub struct Places {
+    addresses: HashMap<String, usize>,
+    /// As the sender wrote them; `None` for a name that several came from, as from an alias.
+    originals: HashMap<String, Option<usize>>,
+}
 
 impl Places {
-    fn of(envelope: &Envelope) -> Places {
-        let mut places = HashMap::new();
+    /// Those of this envelope.
+    pub fn of(envelope: &Envelope) -> Places {
+        let mut places = Places { addresses: HashMap::new(), originals: HashMap::new() };
         for (place, recipient) in envelope.recipients.iter().enumerate() {
-            let (_, key) = recipient.address.key();
-            let orcpt = recipient.orcpt.as_ref().map(|orcpt| orcpt.address().to_owned());
-            for name in [Some(key), Some(recipient.address.text().to_owned()), orcpt].into_iter().flatten() {
-                places.entry(name).or_insert(place);
+            for name in [recipient.address.key().1, recipient.address.text().to_owned()] {
+                places.addresses.entry(name).or_insert(place);
+            }
+            if let Some(orcpt) = &recipient.orcpt {
+                let known = places.originals.entry(orcpt.address().to_owned());
+                known.and_modify(|known| *known = None).or_insert(Some(place));
             }
         }
-        Places(places)
+        places
     }
 
-    /// Whom a report means: by the address that it came to, or as the sender wrote it.
-    fn find(&self, heard: &Heard) -> Option<usize> {
+    /// Whom a report means: by the address that it came to, or as the sender wrote it. A name that could be several
+    /// people's is nobody's.
+    pub fn find(&self, heard: &Heard) -> Option<usize> {
         let key = |text: &str| Address::new(AddressType::smtp(), text).ok().map(|address| address.key().1);
-        let place = |text: &String| self.0.get(text).or_else(|| self.0.get(&key(text)?)).copied();
-        place(&heard.address).or_else(|| heard.original.as_ref().and_then(place))
+        let address = |text: &String| self.addresses.get(text).or_else(|| self.addresses.get(&key(text)?)).copied();
+        let original = |text: &String| self.originals.get(text).copied().flatten().or_else(|| address(text));
+        let found = address(&heard.address).or_else(|| original(&heard.address));
+        found.or_else(|| heard.original.as_ref().and_then(original))
     }
 }
 
