@@ -38,6 +38,8 @@ pub struct Progress {
     pub last_result: Option<Timestamp>,
     /// Messages made of this one by a preprocessor that the recipient has already.
     pub parts: Vec<String>,
+    /// The message as which it was last sent again for this recipient.
+    pub resent: Option<QueueId>,
 }
 
 /// The state of a whole message.
@@ -131,7 +133,10 @@ impl History {
                 });
             }
             Event::Asked { folder } => self.asked = Some(folder.clone()),
-            Event::Resent { id } => self.resent.push(id.clone()),
+            Event::Resent { id, recipients } => {
+                self.resent.push(id.clone());
+                each(&mut self.recipients, recipients, |progress| progress.resent = Some(id.clone()));
+            }
             Event::Held | Event::Acknowledged | Event::Filed { .. } | Event::Dropped { .. } | Event::Trouble { .. } => {
             }
             Event::Released => {

@@ -81,10 +81,13 @@ pub enum Event {
         /// The id under which the report was received.
         report: QueueId,
     },
-    /// The message was sent again, as this one.
+    /// The message is sent again, as this one.
     Resent {
         /// The new message.
         id: QueueId,
+        /// Those of its recipients in whose place the new one's are.
+        #[serde(default)]
+        recipients: Vec<usize>,
     },
     /// A received message was filed.
     Filed {

@@ -1,5 +1,7 @@
 //! Messages that were sent again from a report alone, so that nobody does so twice without knowing.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::mail::time::Timestamp;
@@ -16,7 +18,7 @@ const FILE: &str = "resent";
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Resent {
-    messages: Vec<(String, Timestamp)>,
+    messages: Vec<(String, String, Timestamp)>,
 }
 
 impl Spool {
@@ -25,17 +27,26 @@ impl Spool {
         self.take("resend.lock")
     }
 
-    /// True when the message with this Message-ID is remembered.
-    pub fn was_resent(&self, message_id: &str) -> Result<bool, SpoolError> {
+    /// The addresses for which the message with this Message-ID is remembered.
+    pub fn resent_for(&self, message_id: &str) -> Result<HashSet<String>, SpoolError> {
         let resent: Resent = self.state_file(FILE)?;
-        Ok(resent.messages.iter().any(|(known, _)| known == message_id))
+        let messages = resent.messages.into_iter().filter(|(known, _, _)| known == message_id);
+        Ok(messages.map(|(_, address, _)| address).collect())
     }
 
-    /// Remembers a message by its Message-ID.
-    pub fn remember_resent(&self, message_id: &str, now: Timestamp) -> Result<(), SpoolError> {
+    /// Remembers a message by its Message-ID, for these addresses.
+    pub fn remember_resent(
+        &self,
+        message_id: &str,
+        addresses: &HashSet<String>,
+        now: Timestamp,
+    ) -> Result<(), SpoolError> {
         self.change_state_file(FILE, |resent: &mut Resent| {
-            resent.messages.retain(|(known, at)| known != message_id && now.since(*at).as_secs() < REMEMBERED);
-            resent.messages.push((message_id.to_owned(), now));
+            let again = |known: &str, address: &str| known == message_id && addresses.contains(address);
+            resent
+                .messages
+                .retain(|(known, address, at)| !again(known, address) && now.since(*at).as_secs() < REMEMBERED);
+            resent.messages.extend(addresses.iter().map(|address| (message_id.to_owned(), address.clone(), now)));
         })
     }
 }

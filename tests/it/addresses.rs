@@ -126,6 +126,38 @@ fn who_failed_of_a_list_is_sent_to_again_and_not_the_list() {
     world.flush_quietly();
     let report = &world.inbox()[0];
     assert!(report.contains("Original-Recipient: rfc822; list\nFinal-Recipient: rfc822; no@x\n"), "{report}");
-    let again = world.mspool(&["resend", "--dry-run", &id]).run().ok();
-    assert_eq!(again, "no@x\n");
+    let again = |subject: &str| world.mspool(&["resend", "--dry-run", subject]).run().ok();
+    let file = world.folder_files("")[0].to_str().unwrap().to_owned();
+    assert_eq!((again(&id), again(&file)), ("no@x\n".to_owned(), "no@x\n".to_owned()));
+    for failed in world.files("failed") {
+        fs::remove_file(failed).unwrap();
+    }
+    assert_eq!(again(&file), "no@x\n", "the same when only the report is left");
+}
+
+#[test]
+fn a_report_to_somebody_of_this_host_goes_where_their_mail_goes() {
+    let world = world("root: admin@example.org\n", "[reports]\nvia = \"queue\"");
+    world.script("relay", "cat >/dev/null; trace \"$2\"; case $2 in no*) exit 67;; esac");
+    world.enqueue(&["-f", "root@laptop", "no@x"]);
+    world.flush_quietly();
+    world.flush();
+    assert_eq!(world.trace(), ["no@x", "admin@example.org"]);
+}
+
+#[test]
+fn what_was_asked_for_somebody_named_twice_holds_together() {
+    let world = world("list: bob@x, eve@x\n", "");
+    let asked = |args: &[&str]| {
+        let id = world.enqueue(&[&["-f", "me@x"], args].concat());
+        let line = fs::read_to_string(world.find(&id).unwrap().1).unwrap();
+        let envelope: serde_json::Value = serde_json::from_str(line.lines().next().unwrap()).unwrap();
+        let of = |place: usize| envelope["recipients"][place]["notify"].as_str().unwrap_or("unset").to_owned();
+        [of(0), of(1)]
+    };
+    let both = ["--rcpt-notify", "list=failure", "--rcpt-notify", "bob@x=success"];
+    assert_eq!(asked(&[&both[..], &["list", "bob@x"]].concat()), ["success,failure", "failure"]);
+    let never = ["--rcpt-notify", "list=never", "--rcpt-notify", "bob@x=failure"];
+    assert_eq!(asked(&[&never[..], &["list", "bob@x"]].concat()), ["failure", "never"]);
+    assert_eq!(asked(&["--rcpt-notify", "bob@x=delay", "list", "bob@x"]), ["delay", "unset"]);
 }

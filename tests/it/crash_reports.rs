@@ -155,3 +155,30 @@ fn a_sent_copy_killed_at_every_call() {
     };
     sweep(&world, &["flush"], &["signal=KILL"], &prepare, &check);
 }
+
+#[test]
+fn resend_killed_at_every_call() {
+    if !can_trace() {
+        return;
+    }
+    let world = World::with_relay("cat >/dev/null; exit 67");
+    let fail = || {
+        let id = world.enqueue(&["-f", "", "no@x"]);
+        assert_eq!(world.mspool(&["-q", "flush"]).run().code, 0);
+        id
+    };
+    for (name, count) in calls(&world, &["resend", &fail()]) {
+        for when in 1..=count {
+            for path in world.files("failed").into_iter().chain(world.files("new")) {
+                fs::remove_file(path).unwrap();
+            }
+            let id = fail();
+            let what = format!("{name}:signal=KILL:when={when}");
+            let _killed = inject(&world, &what, &["resend", &id]);
+            let began = world.files("new").len();
+            let second = world.mspool(&["resend", &id]).run();
+            assert_eq!(world.files("new").len(), if second.code == 0 { 1 } else { began }, "{what}: {second:?}");
+            assert_eq!(world.state(&id), "failed", "{what}");
+        }
+    }
+}

@@ -154,5 +154,47 @@ fn nobody_gets_it_again_who_is_still_tried() {
     world.enqueue_bytes(MAIL.as_bytes(), &["-f", "joe@example.org", "no@x", "later@x"]);
     world.flush_quietly();
     let report = fs::read_to_string(&world.folder_files("")[0]).unwrap().replace("no@x", "later@x");
-    world.mspool(&["resend", "-"]).input(&report).run().fails(65, "nobody in it failed for good");
+    world.mspool(&["resend", "-"]).input(&report).run().fails(65, "still tried there");
+}
+
+#[test]
+fn once_is_once_for_each_recipient() {
+    let mut world = World::at_noon();
+    world.relay(
+        "cat >/dev/null; for r in \"$@\"; do case $r in no*) echo \"rcpt $r 5.1.1 no\" >&3;; late*) echo \"rcpt $r 4.2.1 away\" >&3;; esac; done",
+        "results = \"lines\"",
+    );
+    let id = world.enqueue_bytes(MAIL.as_bytes(), &["-f", "joe@example.org", "no@x", "late@x"]);
+    world.flush_quietly();
+    let first = again(&world, &["--replace", "no@x=bert@x", &id]);
+    assert_eq!(recipients(&world, &first), ["bert@x"]);
+    world.clock = world.clock.map(|clock| clock + 6 * 86_400);
+    world.flush_quietly();
+    assert_eq!(world.recipient(&id, 1).0, "failed");
+    world.mspool(&["resend", "--only", "no@x", &id]).run().fails(65, &format!("already, as {first}"));
+    let dry = |args: &[&str]| world.mspool(&[&["resend", "--dry-run"], args].concat()).run().ok();
+    assert_eq!(dry(&["--again", &id]), "no@x\nlate@x\n");
+    let second = again(&world, &[&id]);
+    assert_eq!(recipients(&world, &second), ["late@x"], "who was helped before is left alone");
+    world.mspool(&["resend", &id]).run().fails(65, &format!("already, as {second}"));
+    world.mspool(&["resend", "--add", "eve@x", &id]).run().fails(65, "already");
+}
+
+#[test]
+fn each_of_several_bounces_of_one_message_counts() {
+    let (_world, _, report) = failed();
+    let elsewhere = World::at_noon();
+    let first = fs::read_to_string(&report).unwrap();
+    let second = first.replace("no1@x", "no3@x").replace("no2@x", "no4@x");
+    again(&elsewhere, &[&report]);
+    let ran = elsewhere.mspool(&["resend", "-"]).input(&second).run().ok();
+    assert_eq!(recipients(&elsewhere, ran.trim()), ["no3@x", "no4@x"]);
+    elsewhere.mspool(&["resend", "-"]).input(&second).run().fails(65, "was sent again already");
+}
+
+#[test]
+fn a_report_that_does_not_fit_the_message_here_sends_nothing() {
+    let (world, _, report) = failed();
+    let forged = fs::read_to_string(report).unwrap().replace("no1@x", "eve@y").replace("no2@x", "mallory@y");
+    world.mspool(&["resend", "-"]).input(forged).run().fails(65, "does not fit it");
 }

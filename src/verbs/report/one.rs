@@ -165,7 +165,7 @@ pub fn of_record(id: &QueueId, record: &Record, recipients: &[RecipientView]) ->
             vec![format!("{action}, as {report} says: {}:{status}{text}", names(recipients))]
         }
         Event::Asked { .. } => Vec::new(),
-        Event::Resent { id } => vec![format!("sent again as {id}")],
+        Event::Resent { id, .. } => vec![format!("sent again as {id}")],
         Event::Filed { folder, class } if folder.is_empty() => vec![format!("filed in the inbox, class {class}")],
         Event::Filed { folder, class } => vec![format!("filed in {folder}, class {class}")],
         Event::Acknowledged => vec!["acknowledged to its source".to_owned()],

@@ -23,7 +23,7 @@ use super::enqueue::check_room;
 use super::exit::{Exit, over_all, refuse};
 use super::say;
 use super::session::{Form, Session, Voice};
-use subject::Bytes;
+use subject::{Again, Bytes, Failed};
 
 /// What `resend` is asked to do.
 #[derive(Clone, Debug)]
@@ -88,6 +88,13 @@ struct Resend<'a> {
     signals: &'a Signals,
 }
 
+/// Whom a message goes to now.
+struct Chosen {
+    /// The addresses of the first time that the new ones stand for.
+    instead_of: HashSet<String>,
+    recipients: Vec<Recipient>,
+}
+
 #[derive(Serialize)]
 struct Line<'a> {
     id: Option<&'a QueueId>,
@@ -102,7 +109,7 @@ impl Resend<'_> {
             Ok(id) if !Path::new(subject).exists() => self.of_id(&id)?,
             _ => self.of_report(subject)?,
         };
-        let recipients = self.recipients(again.failed.clone())?;
+        let Chosen { instead_of, recipients } = self.choose(&again)?;
         let now = self.session.clock.now();
         let sender = self.options.sender.clone().unwrap_or_else(|| again.sender.clone());
         let fresh = Envelope::new(self.session.mint.next(now), now.into(), sender, recipients);
@@ -130,36 +137,50 @@ impl Resend<'_> {
             Bytes::Claimed(claim) => claim.message().each_piece(&mut |piece| anyhow::Ok(draft.write(piece)?))?,
             Bytes::Read(bytes) => draft.write(bytes)?,
         }
-        Placed::commit(vec![draft.place(State::New, None)?])?;
-        if let Some(of) = &again.of {
-            // Only now: a guard without a message would keep it from ever being sent again.
+        // The note comes first. A run that dies between the two leaves one of a message that never was, and whoever asks
+        // for it again is told so; the other way round it would go out twice and nobody could know.
+        if let (Some(of), Bytes::Claimed(claim)) = (&again.of, &again.bytes) {
+            let old = &claim.message().envelope.recipients;
+            let is_one = |place: &usize| instead_of.contains(&old[*place].address.to_string());
+            let recipients = (0..old.len()).filter(is_one).collect();
             let mut log = self.spool.log(of)?;
-            log.append(&Record { at: self.session.now(), event: Event::Resent { id: envelope.id.clone() } })?;
+            let event = Event::Resent { id: envelope.id.clone(), recipients };
+            log.append(&Record { at: self.session.now(), event })?;
             log.sync()?;
             self.spool.sync_log_names()?;
         }
         if let Some(name) = &again.name {
-            self.spool.remember_resent(name, self.session.now())?;
+            self.spool.remember_resent(name, &instead_of, self.session.now())?;
         }
+        Placed::commit(vec![draft.place(State::New, None)?])?;
         self.tell(&envelope, Some(&envelope.id))
     }
 
-    /// The new envelope's recipients.
-    fn recipients(&self, failed: Vec<Recipient>) -> Result<Vec<Recipient>> {
+    /// The new envelope's recipients. Nobody's mail is sent again twice unless that is asked for.
+    fn choose(&self, again: &Again<'_>) -> Result<Chosen> {
         let options = self.options;
-        let keys: HashSet<_> = failed.iter().map(|recipient| recipient.address.key()).collect();
+        let keys: HashSet<_> = again.failed.iter().map(|failed| failed.recipient.address.key()).collect();
         let named = options.only.iter().chain(options.replace.iter().map(|(old, _)| old));
         if let Some(stranger) = named.into_iter().find(|address| !keys.contains(&address.key())) {
             return refuse(Exit::Data, format!("{stranger} is not among those whom the message did not reach"));
         }
         let only: HashSet<_> = options.only.iter().map(Address::key).collect();
-        let wanted = failed.into_iter().filter(|recipient| only.is_empty() || only.contains(&recipient.address.key()));
-        let replaced = wanted.map(|recipient| {
+        let wanted = |failed: &&Failed| only.is_empty() || only.contains(&failed.recipient.address.key());
+        let is_due = |failed: &&Failed| options.before == Before::Again || failed.done.is_none();
+        let (due, done): (Vec<&Failed>, Vec<&Failed>) = again.failed.iter().filter(wanted).partition(is_due);
+        let done = done.last().and_then(|failed| failed.done.as_ref()).or(again.before.as_ref());
+        if let (true, Before::Refuse, Some(done)) = (due.is_empty(), options.before, done) {
+            return refuse(Exit::Data, format!("{done}; --again does it once more"));
+        }
+        let mut chosen = Chosen { instead_of: HashSet::new(), recipients: Vec::new() };
+        for Failed { recipient, .. } in due {
+            chosen.instead_of.insert(recipient.address.to_string());
             let new = options.replace.iter().find(|(old, _)| old.key() == recipient.address.key());
-            new.map_or(recipient, |(_, new)| Recipient::from(new.clone()))
-        });
-        let recipients = without_duplicates(replaced.chain(options.add.iter().cloned().map(Recipient::from)).collect());
-        if recipients.is_empty() { refuse(Exit::Data, "nobody is left to send it to") } else { Ok(recipients) }
+            chosen.recipients.push(new.map_or_else(|| recipient.clone(), |(_, new)| Recipient::from(new.clone())));
+        }
+        chosen.recipients.extend(options.add.iter().cloned().map(Recipient::from));
+        chosen.recipients = without_duplicates(chosen.recipients);
+        if chosen.recipients.is_empty() { refuse(Exit::Data, "nobody is left to send it to") } else { Ok(chosen) }
     }
 
     fn tell(&self, envelope: &Envelope, id: Option<&QueueId>) -> Result<()> {

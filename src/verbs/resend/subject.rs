@@ -7,8 +7,9 @@ use anyhow::{Context, Result};
 
 use crate::mail::address::{Address, AddressType, Sender};
 use crate::mail::address_list;
-use crate::mail::bounce::{self, Action, Original};
+use crate::mail::bounce::{self, Action, Heard, Original};
 use crate::mail::digest::Fingerprint;
+use crate::mail::envelope::Envelope;
 use crate::mail::header::{Field, Header, LONGEST, Supply};
 use crate::mail::history::History;
 use crate::mail::id::QueueId;
@@ -19,18 +20,27 @@ use crate::spool::claim::{Claim, Taken};
 use crate::verbs::enqueue::check_size;
 use crate::verbs::enqueue::intake::{Input, Stdin};
 use crate::verbs::exit::{Exit, refuse};
-use crate::verbs::receive::correlate::{self, Index};
+use crate::verbs::receive::correlate::{self, Index, Places};
 
-use super::{Before, Resend};
+use super::Resend;
 
 /// A message to be sent again.
 pub(super) struct Again<'c> {
     pub(super) sender: Sender,
-    pub(super) failed: Vec<Recipient>,
+    pub(super) failed: Vec<Failed>,
+    /// The last time that it was sent again, whoever it was for.
+    pub(super) before: Option<String>,
     pub(super) of: Option<QueueId>,
     /// What a message that never was here is remembered by.
     pub(super) name: Option<String>,
     pub(super) bytes: Bytes<'c>,
+}
+
+/// Somebody whom it did not reach.
+pub(super) struct Failed {
+    pub(super) recipient: Recipient,
+    /// That it was sent again for them already, in words.
+    pub(super) done: Option<String>,
 }
 
 pub(super) enum Bytes<'c> {
@@ -54,14 +64,9 @@ impl Resend<'_> {
         };
         let envelope = &claim.message().envelope;
         let history = History::read(envelope.recipients.len(), &self.spool.read_log(id)?);
-        self.guard(&history)?;
-        let failed: Vec<Recipient> = history
-            .recipients
-            .iter()
-            .zip(&envelope.recipients)
-            .filter(|(progress, _)| matches!(progress.state, RecipientState::Failed | RecipientState::Cancelled))
-            .map(|(_, recipient)| recipient.clone())
-            .collect();
+        let lost = |state| matches!(state, RecipientState::Failed | RecipientState::Cancelled);
+        let failed = self.lost(envelope, &history, |place| lost(history.recipients[place].state))?;
+        let before = self.before(&history)?;
         if failed.is_empty() && self.options.add.is_empty() {
             let what =
                 if history.is_settled() { "has reached everybody" } else { "is queued, and has failed for nobody" };
@@ -70,19 +75,32 @@ impl Resend<'_> {
         Ok(Again {
             sender: envelope.sender.clone(),
             failed,
+            before,
             of: Some(id.clone()),
             name: None,
             bytes: Bytes::Claimed(claim),
         })
     }
 
-    fn guard(&self, history: &History) -> Result<()> {
-        match history.resent.last() {
-            Some(id) if self.options.before == Before::Refuse => {
-                refuse(Exit::Data, format!("it was sent again already, as {id}; --again does it once more"))
-            }
-            _ => Ok(()),
-        }
+    /// The recipients at the places that `is_lost` tells, each with what was done for it.
+    fn lost(&self, envelope: &Envelope, history: &History, is_lost: impl Fn(usize) -> bool) -> Result<Vec<Failed>> {
+        let both = envelope.recipients.iter().zip(&history.recipients).enumerate();
+        let lost = both.filter(|(place, _)| is_lost(*place)).map(|(_, (recipient, progress))| {
+            let done = progress.resent.as_ref().map(|id| self.sent_as(id)).transpose()?;
+            Ok(Failed { recipient: recipient.clone(), done })
+        });
+        lost.collect()
+    }
+
+    fn before(&self, history: &History) -> Result<Option<String>> {
+        history.resent.last().map(|id| self.sent_as(id)).transpose()
+    }
+
+    fn sent_as(&self, id: &QueueId) -> Result<String> {
+        Ok(match self.spool.find(id)? {
+            Some(_) => format!("it was sent again already, as {id}"),
+            None => format!("it was sent again already, as {id}, which is not in the spool any more"),
+        })
     }
 
     /// What a report says did not arrive, and the message that it returns; or that message in this spool.
@@ -92,20 +110,21 @@ impl Resend<'_> {
         if report.kind != bounce::Kind::Dsn && report.kind != bounce::Kind::Text {
             return refuse(Exit::Data, format!("{} is no report of a failed delivery", shown(subject)));
         }
-        let heard = report.recipients.iter().filter(|heard| heard.action == Action::Failed);
-        let failed: Vec<Recipient> = heard
-            .filter_map(|heard| {
-                let text = heard.original.as_deref().unwrap_or(&heard.address);
-                let smtp = || Address::new(AddressType::smtp(), text);
-                Some(Recipient::from(smtp().or_else(|_| Address::parse(text)).ok()?))
-            })
-            .collect();
-        if failed.is_empty() && self.options.add.is_empty() {
+        let heard: Vec<&Heard> = report.recipients.iter().filter(|heard| heard.action == Action::Failed).collect();
+        if heard.is_empty() && self.options.add.is_empty() {
             return refuse(Exit::Data, format!("{} names nobody who did not get the message", shown(subject)));
         }
         if let Some((state, name)) = correlate::find(self.spool, &mut Index::default(), &report)? {
-            let of = self.of_known(state, name.id.clone(), failed)?;
-            return Ok(of);
+            return self.of_known(state, name.id.clone(), &heard);
+        }
+        if let Some(id) = report.envelope_id.as_deref().and_then(|text| QueueId::parse(text).ok())
+            && self.spool.find(&id)?.is_some()
+        {
+            // It says that it is about ours and does not fit: its copy may be anything.
+            return refuse(
+                Exit::Data,
+                format!("{} is on {id}, and does not fit it; mspool resend {id} needs no report", shown(subject)),
+            );
         }
         let Original::Full(range) = &report.original else {
             return refuse(
@@ -129,12 +148,20 @@ impl Resend<'_> {
             print.add(&bytes);
             print.finish()
         });
-        self.guard_report(&name)?;
-        Ok(Again { sender: self.sender_of(&bytes), failed, of: None, name: Some(name), bytes: Bytes::Read(original) })
+        let done = self.spool.resent_for(&name)?;
+        let failed = heard.into_iter().filter_map(|heard| Some(Recipient::from(who(heard)?)));
+        let failed = failed.map(|recipient| {
+            let is_done = done.contains(&recipient.address.to_string());
+            Failed { recipient, done: is_done.then(|| format!("the message <{name}> was sent again already")) }
+        });
+        let failed = failed.collect();
+        let before = (!done.is_empty()).then(|| format!("the message <{name}> was sent again already"));
+        let sender = self.sender_of(&bytes);
+        Ok(Again { sender, failed, before, of: None, name: Some(name), bytes: Bytes::Read(original) })
     }
 
     /// The message that a report is about is here: that is better than any copy.
-    fn of_known(&self, state: State, id: QueueId, failed: Vec<Recipient>) -> Result<Again<'_>> {
+    fn of_known(&self, state: State, id: QueueId, heard: &[&Heard]) -> Result<Again<'_>> {
         let Some((_, name)) = self.spool.find(&id)?.filter(|(found, _)| *found == state) else {
             return refuse(Exit::TryAgain, format!("{id} is just being moved; try again"));
         };
@@ -142,33 +169,24 @@ impl Resend<'_> {
             return refuse(Exit::TryAgain, format!("{id}: in progress: somebody is at work on it"));
         };
         let envelope = &claim.message().envelope;
-        self.guard(&History::read(envelope.recipients.len(), &self.spool.read_log(&id)?))?;
         let history = History::read(envelope.recipients.len(), &self.spool.read_log(&id)?);
         // Whom the report may be right about: neither those who are still tried nor those who have read it.
         let lost = |state: RecipientState| {
             !matches!(state, RecipientState::Owed | RecipientState::Async | RecipientState::Read)
         };
-        let named: HashSet<_> = failed.iter().map(|recipient| recipient.address.key()).collect();
-        let both = envelope.recipients.iter().zip(&history.recipients);
-        let failed: Vec<Recipient> = both
-            .filter(|(recipient, progress)| named.contains(&recipient.address.key()) && lost(progress.state))
-            .map(|(recipient, _)| recipient.clone())
-            .collect();
+        let places = Places::of(envelope);
+        let named: HashSet<usize> = heard.iter().filter_map(|heard| places.find(heard)).collect();
+        let is_lost = |place: usize| named.contains(&place) && lost(history.recipients[place].state);
+        let failed = self.lost(envelope, &history, is_lost)?;
+        let before = self.before(&history)?;
         if failed.is_empty() && self.options.add.is_empty() {
-            return refuse(Exit::Data, format!("the report is on {id}, and nobody in it failed for good"));
-        }
-        Ok(Again { sender: envelope.sender.clone(), failed, of: Some(id), name: None, bytes: Bytes::Claimed(claim) })
-    }
-
-    /// A message that never was here is remembered by what it is called.
-    fn guard_report(&self, name: &str) -> Result<()> {
-        if self.options.before == Before::Refuse && self.spool.was_resent(name)? {
             return refuse(
                 Exit::Data,
-                format!("the message <{name}> was sent again already; --again does it once more"),
+                format!("the report is on {id}, and those it names are still tried there, or have read it"),
             );
         }
-        Ok(())
+        let sender = envelope.sender.clone();
+        Ok(Again { sender, failed, before, of: Some(id), name: None, bytes: Bytes::Claimed(claim) })
     }
 
     /// Reports go to the sender: who else should be the sender now.
@@ -202,6 +220,14 @@ impl Resend<'_> {
             }
         }
     }
+}
+
+/// Whom a report on a message that is not here means: who it failed for, and not the list it was sent to first; but the
+/// address that the sender wrote when the other one means something on that host only.
+fn who(heard: &Heard) -> Option<Address> {
+    let parse = |text: &str| Address::new(AddressType::smtp(), text).or_else(|_| Address::parse(text)).ok();
+    let last = parse(&heard.address).filter(|address| !address.is_smtp() || address.domain().is_some());
+    last.or_else(|| parse(heard.original.as_deref()?)).or_else(|| parse(&heard.address))
 }
 
 /// Some systems return a header alone and call it the message.
