@@ -79,13 +79,9 @@ pub(super) fn deliver(
     };
     let mut broken = None;
     let mut remote_id = None;
+    let has = |part: &Part, index: usize| hand_off.parts.iter().any(|(of, name)| *of == index && *name == part.name);
     for part in &parts {
-        let has = |index: &usize| hand_off.parts.iter().any(|(of, name)| of == index && *name == part.name);
-        let open: Vec<usize> = part.recipients.iter().copied().filter(|index| !has(index)).collect();
-        for index in part.recipients.iter().filter(|index| has(index)) {
-            let had = Outcome::new(Verdict::Taken, Status::DONE, "delivered before");
-            merge(&mut outcomes[*index], part, had);
-        }
+        let open: Vec<usize> = part.recipients.iter().copied().filter(|index| !has(part, *index)).collect();
         if open.is_empty() {
             continue;
         }
@@ -98,6 +94,13 @@ pub(super) fn deliver(
         }
         broken = broken.or(answer.broken);
         remote_id = answer.remote_id.or(remote_id);
+    }
+    // Last: what was said just now tells more.
+    for part in &parts {
+        for index in part.recipients.iter().filter(|index| has(part, **index)) {
+            let had = Outcome::new(Verdict::Taken, Status::DONE, "delivered before");
+            merge(&mut outcomes[*index], part, had);
+        }
     }
     let unmade = || Outcome::new(Verdict::Later(None), Status::LOCAL_TROUBLE, "preprocessing made no message for it");
     let outcomes = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unmade)).collect();
