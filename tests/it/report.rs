@@ -247,4 +247,13 @@ fn check_finds_what_is_wrong() {
     for name in ["program", "filter", "fetch", "ack", "hook", "notice"] {
         assert!(ran.out.contains(&format!("no-such-{name}: is not in PATH")), "{name}: {}", ran.out);
     }
+    let files = [world.path("store"), world.path("sent")];
+    world.config(&format!("store = {:?}\n[queue]\nsent = {:?}\n", files[0], files[1]));
+    for path in &files {
+        fs::write(path, "x").unwrap();
+    }
+    let ran = world.mspool(&["report", "check"]).run();
+    for check in ["store", "sent"] {
+        assert!(ran.out.contains(&format!("BAD {check}")), "{check}: {}", ran.out);
+    }
 }

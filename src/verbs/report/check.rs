@@ -162,6 +162,16 @@ fn messages(session: &Session, spool: &Spool, findings: &mut Findings) -> Result
     Ok(())
 }
 
+/// Whether mail can be put there: into a Maildir, or where one can be made.
+fn of_maildir(path: &Path) -> (Exit, &'static str) {
+    let is_empty = || std::fs::read_dir(path).is_ok_and(|mut dir| dir.next().is_none());
+    match path.symlink_metadata() {
+        Err(_) => (Exit::Ok, "Maildir, made when it is first needed"),
+        Ok(_) if path.join("new").is_dir() || is_empty() => (Exit::Ok, "Maildir"),
+        Ok(_) => (Exit::Config, "there is something else than a Maildir"),
+    }
+}
+
 fn of_transport(session: &Session, spool: &Spool, transport: &Transport, findings: &mut Findings) -> Result<()> {
     let name = &transport.name;
     match &transport.action {
@@ -173,9 +183,7 @@ fn of_transport(session: &Session, spool: &Spool, transport: &Transport, finding
             }
         }
         Action::Maildir(path) => {
-            let exit = if path.exists() && !path.join("new").is_dir() { Exit::Config } else { Exit::Ok };
-            let text = if path.exists() { "Maildir" } else { "Maildir, made on first delivery" };
-            let text = if exit == Exit::Ok { text } else { "there is something else than a Maildir" };
+            let (exit, text) = of_maildir(path);
             findings.add("transport", exit, format!("{name}: {text}"), Some(path));
         }
     }
@@ -221,16 +229,12 @@ fn inbound_side(session: &Session, spool: &Spool, findings: &mut Findings) -> Re
             Err(text) => findings.add(check, Exit::Config, format!("{program}: {text}"), None),
         }
     }
-    let store = &settings.store;
-    let foreign = store.exists()
-        && !store.join("new").is_dir()
-        && std::fs::read_dir(store).is_ok_and(|mut dir| dir.next().is_some());
-    let (exit, text) = match (store.exists(), foreign) {
-        (_, true) => (Exit::Config, "there is something else than a Maildir"),
-        (true, _) => (Exit::Ok, "Maildir"),
-        (false, _) => (Exit::Ok, "Maildir, made when it is first needed"),
-    };
-    findings.add("store", exit, text, Some(store));
+    for (check, path) in [("store", Some(&settings.store)), ("sent", settings.queue.sent.as_ref())] {
+        if let Some(path) = path {
+            let (exit, text) = of_maildir(path);
+            findings.add(check, exit, text, Some(path));
+        }
+    }
     let waiting = spool.sorted(State::Received)?.len();
     if waiting > 0 {
         let path = spool.path_of_state(State::Received);
