@@ -175,11 +175,20 @@ fn of_usage(error: &clap::Error) -> Exit {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("Usage:"));
     let first = match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a verb is missing",
+        ErrorKind::MissingRequiredArgument => {
+            // The first line says that in many words.
+            lines.next();
+            "missing"
+        }
         _ => lines.next().unwrap_or("wrong usage").trim_start_matches("error: "),
     };
     let rest: Vec<&str> = lines.take_while(|line| !line.starts_with("For more information")).take(3).collect();
-    let rest =
-        if rest.is_empty() || first == "a verb is missing" { String::new() } else { format!("; {}", rest.join("; ")) };
+    let rest = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => String::new(),
+        ErrorKind::MissingRequiredArgument => format!(": {}", rest.join(" ")),
+        _ if rest.is_empty() => String::new(),
+        _ => format!("; {}", rest.join("; ")),
+    };
     say::problem(&format!("{first}{rest}; see `mspool --help`"));
     Exit::Usage
 }
