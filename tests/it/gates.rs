@@ -72,6 +72,7 @@ fn a_broken_transport_is_left_alone_and_tried_again_later() {
     let status = &world.json(&["report", "status", "--json"])[0];
     assert_eq!((status["state"].as_str(), status["owed"].as_u64()), (Some("failure"), Some(5)));
     assert_eq!(status["breaker"]["failures"], 1);
+    assert_eq!(status["next_attempt"], status["breaker"]["until"], "nothing is tried before that");
     world.clock = Some(NOON + 300);
     world.mspool(&["flush"]).run().says("is broken");
     assert_eq!(world.trace().len(), 2, "one trial");

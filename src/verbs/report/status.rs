@@ -64,8 +64,9 @@ pub fn run(session: &Session, form: Form) -> Result<Exit> {
     let spool = session.spool()?;
     let held = LocksHeld::now();
     let transports = &session.settings.transports;
-    let (loads, all) = loads(session, &spool, &held)?;
     let gates = transports.iter().map(|transport| spool.gate(&transport.name)).collect::<Result<Vec<_>, _>>()?;
+    let breakers: Vec<Option<&Breaker>> = transports.iter().zip(&gates).map(|(of, gate)| breaker(of, gate)).collect();
+    let (loads, all) = loads(session, &spool, &held, &breakers)?;
     let mut out = say::output();
     if form == Form::Text {
         let head =
@@ -85,7 +86,7 @@ pub fn run(session: &Session, form: Form) -> Result<Exit> {
             owed: load.owed,
             active: load.active,
             next_attempt: load.next,
-            breaker: gate.breaker.as_ref().filter(|breaker| breaker.config == transport.fingerprint),
+            breaker: breaker(transport, gate),
         };
         row.print(&mut out, form)?;
     }
@@ -165,7 +166,7 @@ fn state(session: &Session, transport: &Transport, gate: &Gate) -> (&'static str
     if session.reach == Reach::Offline && transport.is_remote() {
         return ("offline", "offline, as asked".to_owned());
     }
-    if let Some(breaker) = gate.breaker.as_ref().filter(|breaker| breaker.config == transport.fingerprint) {
+    if let Some(breaker) = breaker(transport, gate) {
         let text = format!("broken since {}, tried again {}: {}", breaker.since, breaker.until, breaker.text);
         return ("failure", text);
     }
@@ -176,8 +177,18 @@ fn state(session: &Session, transport: &Transport, gate: &Gate) -> (&'static str
     }
 }
 
-/// What waits for each transport, and in all.
-fn loads(session: &Session, spool: &Spool, held: &LocksHeld) -> Result<(Vec<Load>, Load)> {
+/// The breaker that holds for this configuration of the transport.
+fn breaker<'g>(transport: &Transport, gate: &'g Gate) -> Option<&'g Breaker> {
+    gate.breaker.as_ref().filter(|breaker| breaker.config == transport.fingerprint)
+}
+
+/// What waits for each transport, and in all. Behind an open breaker nothing is tried before that may close.
+fn loads(
+    session: &Session,
+    spool: &Spool,
+    held: &LocksHeld,
+    breakers: &[Option<&Breaker>],
+) -> Result<(Vec<Load>, Load)> {
     let settings = &session.settings;
     let mut loads = vec![Load::default(); settings.transports.len()];
     let mut all = Load::default();
@@ -190,12 +201,15 @@ fn loads(session: &Session, spool: &Spool, held: &LocksHeld) -> Result<(Vec<Load
             let active = message.is_active(held);
             for place in history.owed() {
                 all.owed += 1;
-                all.add_next(next);
                 let plan = plan(settings, &message.envelope, &history, place, session.now(), Patience::None);
-                if let Plan::Give(lane) = plan {
-                    loads[lane].owed += 1;
-                    loads[lane].add_next(next);
-                }
+                let Plan::Give(lane) = plan else {
+                    all.add_next(next);
+                    continue;
+                };
+                let next = breakers[lane].map_or(next, |breaker| next.max(breaker.until));
+                all.add_next(next);
+                loads[lane].owed += 1;
+                loads[lane].add_next(next);
             }
             let at_work = history.recipients.iter().filter(|progress| active && progress.outcome_unknown);
             let names: std::collections::BTreeSet<&String> =
