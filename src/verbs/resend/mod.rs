@@ -123,11 +123,11 @@ impl Resend<'_> {
                     ret: first.ret,
                     body: first.body,
                     priority: first.priority,
-                    resend_of: again.of.clone(),
+                    resend_of: Some(first.id.clone()),
                     ..fresh
                 }
             }
-            Bytes::Read(_) => fresh,
+            Bytes::Read { .. } => fresh,
         };
         if self.options.rehearsal == super::enqueue::Rehearsal::Yes {
             return self.tell(&envelope, None);
@@ -135,25 +135,28 @@ impl Resend<'_> {
         let mut draft = Draft::begin(self.spool, &envelope)?;
         match &again.bytes {
             Bytes::Claimed(claim) => claim.message().each_piece(&mut |piece| anyhow::Ok(draft.write(piece)?))?,
-            Bytes::Read(bytes) => draft.write(bytes)?,
+            Bytes::Read { bytes, .. } => draft.write(bytes)?,
         }
         // The note comes first. A run that dies between the two leaves one of a message that never was, and whoever asks
         // for it again is told so; the other way round it would go out twice and nobody could know.
-        if let (Some(of), Bytes::Claimed(claim)) = (&again.of, &again.bytes) {
-            let old = &claim.message().envelope.recipients;
-            let is_one = |place: &usize| instead_of.contains(&old[*place].address.to_string());
-            let recipients = (0..old.len()).filter(is_one).collect();
-            let mut log = self.spool.log(of)?;
-            let event = Event::Resent { id: envelope.id.clone(), recipients };
-            log.append(&Record { at: self.session.now(), event })?;
-            log.sync()?;
-            self.spool.sync_log_names()?;
-        }
-        if let Some(name) = &again.name {
-            self.spool.remember_resent(name, &instead_of, self.session.now())?;
+        match &again.bytes {
+            Bytes::Claimed(claim) => self.note(&claim.message().envelope, &envelope.id, &instead_of)?,
+            Bytes::Read { name, .. } => self.spool.remember_resent(name, &instead_of, self.session.now())?,
         }
         Placed::commit(vec![draft.place(State::New, None)?])?;
         self.tell(&envelope, Some(&envelope.id))
+    }
+
+    /// Writes into the log of a message as what it is sent again, and in whose place.
+    fn note(&self, of: &Envelope, new: &QueueId, instead_of: &HashSet<String>) -> Result<()> {
+        let both = of.recipients.iter().enumerate();
+        let places = both.filter(|(_, recipient)| instead_of.contains(&recipient.address.to_string()));
+        let recipients = places.map(|(place, _)| place).collect();
+        let mut log = self.spool.log(&of.id)?;
+        let event = Event::Resent { id: new.clone(), recipients };
+        log.append(&Record { at: self.session.now(), event })?;
+        log.sync()?;
+        Ok(self.spool.sync_log_names()?)
     }
 
     /// The new envelope's recipients. Nobody's mail is sent again twice unless that is asked for.

@@ -30,9 +30,6 @@ pub(super) struct Again<'c> {
     pub(super) failed: Vec<Failed>,
     /// The last time that it was sent again, whoever it was for.
     pub(super) before: Option<String>,
-    pub(super) of: Option<QueueId>,
-    /// What a message that never was here is remembered by.
-    pub(super) name: Option<String>,
     pub(super) bytes: Bytes<'c>,
 }
 
@@ -44,8 +41,10 @@ pub(super) struct Failed {
 }
 
 pub(super) enum Bytes<'c> {
+    /// Of a message in this spool: its log remembers that it was sent again.
     Claimed(Box<Claim<'c>>),
-    Read(Vec<u8>),
+    /// Of one that never was here, and what it is remembered by.
+    Read { bytes: Vec<u8>, name: String },
 }
 
 impl Resend<'_> {
@@ -72,14 +71,7 @@ impl Resend<'_> {
                 if history.is_settled() { "has reached everybody" } else { "is queued, and has failed for nobody" };
             return refuse(Exit::Data, format!("{id} {what}; give whom it is for with --add"));
         }
-        Ok(Again {
-            sender: envelope.sender.clone(),
-            failed,
-            before,
-            of: Some(id.clone()),
-            name: None,
-            bytes: Bytes::Claimed(claim),
-        })
+        Ok(Again { sender: envelope.sender.clone(), failed, before, bytes: Bytes::Claimed(claim) })
     }
 
     /// The recipients at the places that `is_lost` tells, each with what was done for it.
@@ -157,7 +149,7 @@ impl Resend<'_> {
         let failed = failed.collect();
         let before = (!done.is_empty()).then(|| format!("the message <{name}> was sent again already"));
         let sender = self.sender_of(&bytes);
-        Ok(Again { sender, failed, before, of: None, name: Some(name), bytes: Bytes::Read(original) })
+        Ok(Again { sender, failed, before, bytes: Bytes::Read { bytes: original, name } })
     }
 
     /// The message that a report is about is here: that is better than any copy.
@@ -186,7 +178,7 @@ impl Resend<'_> {
             );
         }
         let sender = envelope.sender.clone();
-        Ok(Again { sender, failed, before, of: Some(id), name: None, bytes: Bytes::Claimed(claim) })
+        Ok(Again { sender, failed, before, bytes: Bytes::Claimed(claim) })
     }
 
     /// Reports go to the sender: who else should be the sender now.
