@@ -77,9 +77,19 @@
 //! done by whoever comes by, and a watch, when one runs, does it alone, so that it can tell of it. A report that comes
 //! in is [believed](verbs::receive::correlate) only as far as it could not be anybody's invention.
 
-pub mod agents;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod delivery;
 pub mod door;
+pub mod exit;
+pub mod inbox;
 pub mod mail;
+pub mod output;
+pub mod session;
+pub mod settings;
 pub mod spool;
+pub mod submission;
 pub mod sys;
-pub mod verbs;
+pub mod transports;
+pub mod values;

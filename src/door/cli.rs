@@ -14,17 +14,20 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::mail::id::Mint;
+use crate::exit::{Exit, refuse};
+use crate::mail::envelope::id::Mint;
+use crate::output::mode::Verbosity;
+use crate::output::print;
+use crate::session::Reach;
+use crate::session::Session;
 use crate::sys::clock::Clock;
 use crate::sys::trust;
-use crate::verbs::exit::{Exit, refuse};
-use crate::verbs::flush::lane::Reach;
-use crate::verbs::say;
-use crate::verbs::session::{Session, Voice};
 
-use super::config::{self, Choice};
-use super::exit::conclude;
-use super::sendmail::{self, Name, Verbosity};
+use crate::cli::exit_status::conclude;
+use crate::config::load::load;
+use crate::config::locations::{Choice, to_be_written};
+use crate::door::sendmail as front;
+use crate::door::sendmail::{self, Name};
 
 /// Store-and-forward mail spooler: keeps mail while a messaging system is away, and forwards it later.
 #[derive(Debug, Parser)]
@@ -136,18 +139,20 @@ fn run_behind(behind: &Behind) -> Result<Exit> {
     };
     refuse_privilege()?;
     let request = sendmail::request(behind.name, &behind.arguments)?;
-    let everything = before.verbose || request.verbose == Verbosity::Everything;
+    let everything = before.verbose || request.verbose == front::Verbosity::Everything;
     let choice = Choice { config: request.config.or(before.config), spool: before.spool };
     let reach = if before.offline { Reach::Offline } else { Reach::Online };
     let session = session(&choice, voice(before.quiet, everything), reach)?;
-    crate::verbs::sendmail::run(&session, request.mode)
+    crate::cli::sendmail_run::run(&session, request.mode)
 }
 
 /// The program: everything from its arguments to its exit status.
 pub fn main(args: impl IntoIterator<Item = OsString> + std::panic::UnwindSafe) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or(String::new(), |at| format!(" at {}:{}", at.file(), at.line()));
-        say::problem(&format!("internal error{place}; what is in the spool is as safe as before, please report this"));
+        print::problem(&format!(
+            "internal error{place}; what is in the spool is as safe as before, please report this"
+        ));
     }));
     let args: Vec<OsString> = args.into_iter().collect();
     if let Some(behind) = behind(&args) {
@@ -189,7 +194,7 @@ fn of_usage(error: &clap::Error) -> Exit {
         _ if rest.is_empty() => String::new(),
         _ => format!("; {}", rest.join("; ")),
     };
-    say::problem(&format!("{first}{rest}; see `mspool --help`"));
+    print::problem(&format!("{first}{rest}; see `mspool --help`"));
     Exit::Usage
 }
 
@@ -198,10 +203,10 @@ fn run(args: Args) -> Result<Exit> {
     let choice = Choice { config: args.config, spool: args.spool };
     match args.verb {
         Verb::Init => {
-            return crate::verbs::init::run(&config::to_be_written(&choice));
+            return crate::commands::init::run(&to_be_written(&choice));
         }
         Verb::Completions { shell } => {
-            say::output_text(shell.script())?;
+            print::output_text(shell.script())?;
             return Ok(Exit::Ok);
         }
         _ => {}
@@ -214,10 +219,10 @@ fn run(args: Args) -> Result<Exit> {
         Verb::Receive(args) => receive::run(args, &session),
         Verb::Report(args) => args.run(&session),
         Verb::Resend(args) => resend::run(*args, &session),
-        Verb::Watch(args) => args.run(&session, &|| Ok(config::load(&choice)?)),
-        Verb::Cancel(ids) => crate::verbs::operate::cancel(&session, &ids.ids),
-        Verb::Hold(ids) => crate::verbs::operate::hold(&session, &ids.ids),
-        Verb::Release(ids) => crate::verbs::operate::release(&session, &ids.ids),
+        Verb::Watch(args) => args.run(&session, &|| Ok(load(&choice)?)),
+        Verb::Cancel(ids) => crate::commands::cancel::run(&session, &ids.ids),
+        Verb::Hold(ids) => crate::commands::hold::run(&session, &ids.ids),
+        Verb::Release(ids) => crate::commands::release::run(&session, &ids.ids),
         // These were taken out before: their grammar is another one.
         Verb::Sendmail(_) | Verb::Mailq(_) | Verb::Init | Verb::Completions { .. } => Ok(Exit::Ok),
     }
@@ -230,16 +235,16 @@ fn refuse_privilege() -> Result<()> {
     Ok(())
 }
 
-fn voice(quiet: bool, verbose: bool) -> Voice {
+fn voice(quiet: bool, verbose: bool) -> Verbosity {
     match (quiet, verbose) {
-        (true, _) => Voice::Quiet,
-        (false, true) => Voice::Verbose,
-        (false, false) => Voice::Normal,
+        (true, _) => Verbosity::Quiet,
+        (false, true) => Verbosity::Verbose,
+        (false, false) => Verbosity::Normal,
     }
 }
 
-fn session(choice: &Choice, voice: Voice, reach: Reach) -> Result<Session> {
-    let settings = config::load(choice)?;
+fn session(choice: &Choice, voice: Verbosity, reach: Reach) -> Result<Session> {
+    let settings = load(choice)?;
     let mint = Arc::new(Mint::new(&settings.hostname, crate::sys::random()));
     Ok(Session { settings, clock: Clock::from_env(), voice, reach, mint })
 }

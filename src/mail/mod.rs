@@ -1,33 +1,8 @@
-//! Floor 1: mail as pure values. No files, no processes, no clock.
+//! Mail as pure values. No files, no processes, no clock.
 
 pub mod address;
-pub mod address_list;
-pub mod alias;
-pub mod answer;
-pub mod argv;
-pub mod bounce;
-pub mod class;
-pub mod digest;
-pub mod dsn;
 pub mod envelope;
-pub mod file_name;
-pub mod folder;
-pub mod header;
 pub mod history;
-pub mod id;
-pub mod mbox;
-pub mod mime;
-pub mod pattern;
-pub mod placeholder;
-pub mod printable;
-pub mod recipient;
-pub mod record;
-pub mod request;
-pub mod rewrite;
-pub mod route;
-pub mod schedule;
-pub mod shell;
-pub mod spelling;
+pub mod message;
+pub mod report;
 pub mod status;
-pub mod submission;
-pub mod time;

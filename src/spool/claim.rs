@@ -9,14 +9,14 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use crate::mail::file_name::FileName;
-use crate::mail::time::Timestamp;
+use crate::mail::envelope::file_name::FileName;
 use crate::sys::dir::{Dir, Facts, facts_of};
 use crate::sys::error::{At, PathError};
 use crate::sys::lock;
+use crate::values::time::Timestamp;
 
-use super::queue_file::{QueueFile, Unusable, open_message};
-use super::{Spool, State};
+use crate::spool::queue_file::{QueueFile, Unusable, open_message};
+use crate::spool::{Spool, State};
 
 /// The exclusive right to a message. Dropping it gives the message back as it is; every method that takes `self`
 /// moves it on.

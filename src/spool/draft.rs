@@ -9,14 +9,14 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 
+use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::{Envelope, SIZE_OFFSET, size_field};
-use crate::mail::file_name::FileName;
-use crate::mail::time::Timestamp;
 use crate::sys::dir;
 use crate::sys::error::{At, PathError};
 use crate::sys::lock;
+use crate::values::time::Timestamp;
 
-use super::{Place, Spool, State};
+use crate::spool::{Place, Spool, State};
 
 /// Bytes gathered before the first write; a message that fits is written in one.
 const BUFFER: usize = 128 << 10;

@@ -3,12 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::mail::time::Timestamp;
 use crate::sys::error::{At, PathError};
 use crate::sys::lock;
+use crate::values::time::Timestamp;
 
-use super::error::SpoolError;
-use super::{Place, Spool};
+use crate::spool::error::SpoolError;
+use crate::spool::{Place, Spool};
 
 /// The state of one transport.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

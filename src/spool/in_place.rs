@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::sys::error::PathError;
 
-use super::Spool;
-use super::error::SpoolError;
-use super::gate::Resource;
+use crate::spool::Spool;
+use crate::spool::error::SpoolError;
+use crate::spool::gate::Resource;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Seen {

@@ -1,18 +1,16 @@
-//! Reading the names in a directory, and nothing but the names. The only home of `walkdir`.
+//! The messages of a state, read from names alone.
 //!
 //! A pass over a hundred thousand messages costs what `readdir` costs: what is due, and whose turn it is, stands in
 //! the names.
 
 use std::ffi::OsString;
-use std::path::Path;
 
-use walkdir::WalkDir;
-
-use crate::mail::file_name::FileName;
-use crate::mail::time::Timestamp;
+use crate::mail::envelope::file_name::FileName;
 use crate::sys::error::PathError;
+use crate::values::time::Timestamp;
 
-use super::{Spool, State};
+use crate::spool::names::walk;
+use crate::spool::{Spool, State};
 
 /// One name in a directory of messages.
 #[derive(Debug)]
@@ -21,18 +19,6 @@ pub enum Entry {
     Message(FileName),
     /// Something that no run of this program put there.
     Stray(OsString),
-}
-
-/// Every name in a directory, in no order.
-pub fn names(dir: &Path) -> Result<Vec<OsString>, PathError> {
-    walk(dir).collect()
-}
-
-fn walk(dir: &Path) -> impl Iterator<Item = Result<OsString, PathError>> + '_ {
-    WalkDir::new(dir).min_depth(1).max_depth(1).into_iter().map(move |entry| match entry {
-        Ok(entry) => Ok(entry.file_name().to_owned()),
-        Err(error) => Err(PathError::new("list", dir, std::io::Error::from(error))),
-    })
 }
 
 impl Spool {

@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
 
-use crate::mail::id::QueueId;
-use crate::mail::record::Record;
+use crate::mail::envelope::Envelope;
+use crate::mail::envelope::id::QueueId;
+use crate::mail::history::History;
+use crate::mail::history::record::Record;
 use crate::sys::dir;
 use crate::sys::error::{At, PathError};
 
-use super::{Place, Spool};
+use crate::spool::{Place, Spool};
 
 /// An open log.
 #[derive(Debug)]
@@ -34,6 +36,19 @@ impl Spool {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).at("read", dir.path_of(id.as_str()))?;
         Ok(bytes)
+    }
+
+    /// Reads what happened to a message, recipient by recipient.
+    pub fn history(&self, envelope: &Envelope) -> Result<History, PathError> {
+        Ok(History::read(envelope.recipients.len(), &self.read_log(&envelope.id)?))
+    }
+
+    /// Appends one record to a message's log, and makes it and the log's name durable.
+    pub fn append_durably(&self, id: &QueueId, record: &Record) -> Result<(), PathError> {
+        let mut log = self.log(id)?;
+        log.append(record)?;
+        log.sync()?;
+        self.sync_log_names()
     }
 
     /// Opens a message's log for appending. Only for whoever has claimed the message.
@@ -62,7 +77,7 @@ impl Spool {
 
     /// The ids of all logs, oldest first.
     pub fn logs(&self) -> Result<Vec<QueueId>, PathError> {
-        let names = super::listing::names(self.dir(Place::Log)?.path())?;
+        let names = crate::spool::names::names(self.dir(Place::Log)?.path())?;
         let mut ids: Vec<QueueId> = names.iter().filter_map(|name| QueueId::parse(name.to_str()?).ok()).collect();
         ids.sort_unstable();
         Ok(ids)

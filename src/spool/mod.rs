@@ -10,6 +10,7 @@ pub mod gate;
 pub mod in_place;
 pub mod listing;
 pub mod log;
+mod names;
 pub mod queue_file;
 pub mod resent;
 pub mod runner;
@@ -21,14 +22,14 @@ pub mod work;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use crate::mail::file_name::FileName;
-use crate::mail::id::QueueId;
+use crate::mail::envelope::file_name::FileName;
+use crate::mail::envelope::id::QueueId;
 use crate::sys::dir::Dir;
 use crate::sys::error::PathError;
 use crate::sys::space::{self, Room};
 use crate::sys::trust;
 
-use error::SpoolError;
+use crate::spool::error::SpoolError;
 
 /// The only layout this program knows, as the `version` file has it.
 const VERSION: &str = "1";
@@ -55,6 +56,9 @@ pub enum State {
 impl State {
     /// The states of outgoing messages, in the order in which messages move through them.
     pub const ALL: [State; 6] = [State::New, State::Cur, State::Hold, State::Sent, State::Failed, State::Corrupt];
+
+    /// The states of messages that wait for delivery.
+    pub const WAITING: [State; 2] = [State::New, State::Cur];
 
     /// The word for it everywhere, which for outgoing messages is the directory's name.
     pub fn word(self) -> &'static str {
@@ -161,7 +165,7 @@ impl Spool {
     /// Makes the directories. The version file comes last: with it the layout is complete, without it this is done
     /// again. Several processes may do so at once.
     fn lay_out(&self) -> Result<(), SpoolError> {
-        let stranger = listing::names(self.root.path())?.into_iter().find(|name| {
+        let stranger = names::names(self.root.path())?.into_iter().find(|name| {
             let name = name.to_string_lossy();
             !["out", "log", "state", "inbox", "in", "work"].contains(&name.as_ref()) && !name.starts_with(".version.")
         });
@@ -272,7 +276,7 @@ impl Spool {
         if self.messages(state)?.look(id.as_str())?.is_some() {
             return Ok(FileName::parse(id.as_str()));
         }
-        let names = listing::names(self.messages(state)?.path())?;
+        let names = names::names(self.messages(state)?.path())?;
         let mut names = names.iter().filter_map(|name| FileName::parse(name.to_str()?));
         Ok(names.find(|name| name.id == *id))
     }

@@ -5,12 +5,13 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::mail::envelope::Envelope;
-use crate::mail::file_name::FileName;
+use crate::mail::envelope::file_name::FileName;
 use crate::sys::dir::{self, Dir, Facts};
 use crate::sys::error::PathError;
 use crate::sys::trust;
+use crate::values::digest::Fingerprint;
 
-use super::{Spool, State};
+use crate::spool::{Spool, State};
 
 /// Bytes read at first: envelope and header of most messages.
 const FIRST_READ: usize = 4096;
@@ -130,6 +131,16 @@ impl QueueFile {
         }
         bytes.truncate(filled);
         Ok(bytes)
+    }
+
+    /// A hash of the message's bytes, without the envelope.
+    pub fn fingerprint(&self) -> std::io::Result<String> {
+        let mut print = Fingerprint::default();
+        self.each_piece(&mut |piece| {
+            print.add(piece);
+            Ok::<(), std::io::Error>(())
+        })?;
+        Ok(print.finish())
     }
 
     /// The message in pieces, so that memory does not grow with it.

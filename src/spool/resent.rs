@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::mail::time::Timestamp;
 use crate::sys::error::PathError;
+use crate::values::time::Timestamp;
 
-use super::Spool;
-use super::error::SpoolError;
-use super::gate::Resource;
+use crate::spool::Spool;
+use crate::spool::error::SpoolError;
+use crate::spool::gate::Resource;
 
 /// How long they are remembered.
 const REMEMBERED: u64 = 60 * 86_400;

@@ -6,8 +6,8 @@ use crate::sys::error::{At, PathError};
 use crate::sys::lock;
 use crate::sys::locks_held::LocksHeld;
 
-use super::queue_file::QueueFile;
-use super::{Place, Spool};
+use crate::spool::queue_file::QueueFile;
+use crate::spool::{Place, Spool};
 
 /// The kinds of runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,14 +7,14 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::mail::id::QueueId;
-use crate::mail::time::Timestamp;
+use crate::mail::envelope::id::QueueId;
 use crate::sys::dir;
 use crate::sys::error::{At, PathError};
+use crate::values::time::Timestamp;
 
-use super::error::SpoolError;
-use super::gate::Resource;
-use super::{Place, Spool};
+use crate::spool::error::SpoolError;
+use crate::spool::gate::Resource;
+use crate::spool::{Place, Spool};
 
 /// The state of one inbound transport.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,8 +8,8 @@ use crate::sys::error::At;
 use crate::sys::lock;
 use crate::sys::trust;
 
-use super::error::SpoolError;
-use super::{Place, Spool};
+use crate::spool::error::SpoolError;
+use crate::spool::{Place, Spool};
 
 impl Spool {
     /// What such a file holds; the default where there is none.

@@ -3,13 +3,14 @@
 
 use std::collections::HashSet;
 
-use crate::mail::id::QueueId;
-use crate::mail::time::Timestamp;
+use crate::mail::envelope::id::QueueId;
 use crate::sys::error::{At, PathError};
 use crate::sys::lock;
+use crate::values::time::Timestamp;
 
-use super::listing::{Entry, names};
-use super::{Place, Spool, State};
+use crate::spool::listing::Entry;
+use crate::spool::names::names;
+use crate::spool::{Place, Spool, State};
 
 /// How old a draft must be before it is taken for dead: a day and a half, as in Maildir. Its writer's lock must be
 /// gone as well.

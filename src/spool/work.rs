@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::mail::id::QueueId;
-use crate::mail::time::Timestamp;
+use crate::mail::envelope::id::QueueId;
 use crate::sys::error::{At, PathError};
+use crate::values::time::Timestamp;
 
-use super::{Place, Spool};
+use crate::spool::{Place, Spool};
 
 /// How old a directory must be before it is taken for left over; no hand-off takes so long.
 const DEAD: u64 = 36 * 3600;
@@ -49,7 +49,7 @@ impl Spool {
     /// Removes directories that no run can be using any more.
     pub(super) fn sweep_work(&self, now: Timestamp) -> Result<(), PathError> {
         let dir = self.dir(Place::Work)?;
-        for name in super::listing::names(dir.path())? {
+        for name in crate::spool::names::names(dir.path())? {
             let Some(name) = name.to_str() else { continue };
             let id = name.rsplitn(3, '.').nth(2).and_then(|id| QueueId::parse(id).ok());
             let facts = dir.look(name)?.filter(|facts| facts.directory);

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::error::{At, PathError};
+use crate::sys::error::{At, PathError};
 
 /// A directory held open, with the path it was opened by for use in messages.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ impl PathError {
     /// True when there was no room, or not enough of something else, for now.
     pub fn is_shortage(&self) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        matches!(self.source.kind(), StorageFull | QuotaExceeded) || super::process::is_shortage(&self.source)
+        matches!(self.source.kind(), StorageFull | QuotaExceeded) || crate::sys::process::is_shortage(&self.source)
     }
 
     /// Builds one from its parts.

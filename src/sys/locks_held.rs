@@ -31,7 +31,7 @@ fn inode_of(line: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::inode_of;
+    use crate::sys::locks_held::inode_of;
 
     #[test]
     fn reads_the_kernels_lines() {

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
-use super::ready::Bell;
+use crate::sys::ready::Bell;
 
 /// What a hang-up of the terminal or SIGHUP means to the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use rustix::fs;
 
-use super::dir::Dir;
-use super::error::{At, PathError};
+use crate::sys::dir::Dir;
+use crate::sys::error::{At, PathError};
 
 /// Free room for an ordinary user.
 #[derive(Clone, Copy, Debug)]

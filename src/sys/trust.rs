@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{self, AtFlags, CWD};
 use rustix::process;
 
-use super::dir::Facts;
-use super::error::{At, PathError};
+use crate::sys::dir::Facts;
+use crate::sys::error::{At, PathError};
 
 /// A file or directory that somebody else could have changed.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use mspool::mail::bounce::{Action, Heard, Kind, Original, Understood, understand};
+use mspool::mail::report::bounce::{Action, Heard, Kind, Original, Understood, understand};
 use serde_json::Value;
 
 /// Python's own parser: the groups of the first delivery status part that is not inside a returned message, and the

@@ -168,7 +168,7 @@ fn the_manual_names_every_flag_of_sendmail_and_every_variable_of_a_hook() {
         let entry = format!("Fl {}", flag.letter);
         assert!(page("mspool-sendmail.1").lines().any(|line| line.contains(&entry)), "-{}", flag.letter);
     }
-    for (_, variable) in mspool::verbs::receive::look::FLAGS {
+    for (_, variable) in mspool::inbox::classify::FLAGS {
         assert!(page("mspool-hooks.7").contains(variable), "{variable}");
     }
 }

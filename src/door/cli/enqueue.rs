@@ -5,15 +5,17 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{ArgAction, ValueEnum};
 
+use crate::commands::enqueue::{self, Effort, EnqueueOptions, From};
+use crate::exit::{Exit, Refusal, refuse};
 use crate::mail::address::{Address, Sender};
+use crate::mail::envelope::recipient::Recipient;
+use crate::mail::envelope::request::{EnvelopeId, Notify, OriginalRecipient, Ret};
 use crate::mail::envelope::{AfterSent, Priority};
-use crate::mail::printable;
-use crate::mail::recipient::Recipient;
-use crate::mail::request::{EnvelopeId, Notify, OriginalRecipient, Ret};
-use crate::mail::time::{CENTURY, Timestamp, parse_span};
-use crate::verbs::enqueue::{self, Begin, Completion, Effort, From, HeaderUse, Options, Rehearsal};
-use crate::verbs::exit::{Exit, Refusal, refuse};
-use crate::verbs::session::Session;
+use crate::session::Rehearsal;
+use crate::session::Session;
+use crate::submission::options::{Begin, Completion, HeaderUse, SubmissionOptions};
+use crate::values::printable;
+use crate::values::time::{CENTURY, Timestamp, parse_span};
 
 /// Take a message from standard input and print its id once it is safe.
 #[derive(Debug, clap::Args)]
@@ -122,7 +124,7 @@ pub fn run(args: Args, session: &Session) -> Result<Exit> {
 }
 
 impl Args {
-    fn options(self, session: &Session) -> Result<Options> {
+    fn options(self, session: &Session) -> Result<EnqueueOptions> {
         if let Some(span) = self.recipients.first().filter(|text| self.wait.as_deref() == Some("") && is_span(text)) {
             return refuse(Exit::Usage, format!("--wait takes its time behind a =; did you mean --wait={span}?"));
         }
@@ -138,34 +140,41 @@ impl Args {
             None => AfterSent::Default,
         };
         let recipients = self.to.iter().chain(&self.recipients);
-        Ok(Options {
-            sender: self.sender.as_deref().map(|text| sender("-f", text)).transpose()?,
-            report_to: self.report_to.as_deref().map(|text| sender("--report-to", text)).transpose()?,
-            recipients: recipients.map(|text| recipient(text)).collect::<Result<_>>()?,
-            header: if self.header { HeaderUse::Recipients } else { HeaderUse::None },
-            completion: if self.header { Completion::Submission } else { Completion::None },
-            body: None,
-            not_before: match &self.delay {
-                Some(text) => Some(now.after(usage("--delay", text, parse_span(text))?)),
-                None => time("--not-before", self.not_before.as_deref(), now)?,
+        Ok(EnqueueOptions {
+            submission: SubmissionOptions {
+                sender: self.sender.as_deref().map(|text| sender("-f", text)).transpose()?,
+                report_to: self.report_to.as_deref().map(|text| sender("--report-to", text)).transpose()?,
+                recipients: recipients.map(|text| recipient(text)).collect::<Result<_>>()?,
+                header: if self.header { HeaderUse::Recipients } else { HeaderUse::None },
+                completion: if self.header { Completion::Submission } else { Completion::None },
+                body: None,
+                not_before: match &self.delay {
+                    Some(text) => Some(now.after(usage("--delay", text, parse_span(text))?)),
+                    None => time("--not-before", self.not_before.as_deref(), now)?,
+                },
+                deliver_by: time("--deliver-by", self.deliver_by.as_deref(), now)?,
+                notify: self.notify.as_deref().map(|text| usage("--notify", text, Notify::parse(text))).transpose()?,
+                requests: requests(&self.rcpt_notify, &self.orcpt)?,
+                mdn_to: self
+                    .mdn_to
+                    .as_deref()
+                    .map(|text| sender("--mdn-to", text))
+                    .transpose()?
+                    .filter(|to| !to.is_null()),
+                ret: self.ret.map(|ret| match ret {
+                    RetArg::Full => Ret::Full,
+                    RetArg::Hdrs => Ret::Hdrs,
+                }),
+                envid: self.envid.as_deref().map(|text| usage("--envid", text, EnvelopeId::parse(text))).transpose()?,
+                priority: match self.priority {
+                    Some(PriorityArg::Urgent) => Priority::Urgent,
+                    Some(PriorityArg::Nonurgent) => Priority::Nonurgent,
+                    Some(PriorityArg::Normal) | None => Priority::Normal,
+                },
+                after_sent,
+                begin: if self.hold { Begin::Held } else { Begin::Queued },
+                transport: self.transport,
             },
-            deliver_by: time("--deliver-by", self.deliver_by.as_deref(), now)?,
-            notify: self.notify.as_deref().map(|text| usage("--notify", text, Notify::parse(text))).transpose()?,
-            requests: requests(&self.rcpt_notify, &self.orcpt)?,
-            mdn_to: self.mdn_to.as_deref().map(|text| sender("--mdn-to", text)).transpose()?.filter(|to| !to.is_null()),
-            ret: self.ret.map(|ret| match ret {
-                RetArg::Full => Ret::Full,
-                RetArg::Hdrs => Ret::Hdrs,
-            }),
-            envid: self.envid.as_deref().map(|text| usage("--envid", text, EnvelopeId::parse(text))).transpose()?,
-            priority: match self.priority {
-                Some(PriorityArg::Urgent) => Priority::Urgent,
-                Some(PriorityArg::Nonurgent) => Priority::Nonurgent,
-                Some(PriorityArg::Normal) | None => Priority::Normal,
-            },
-            after_sent,
-            begin: if self.hold { Begin::Held } else { Begin::Queued },
-            transport: self.transport,
             effort: match (&self.wait, self.now) {
                 (Some(text), _) if text.is_empty() => Effort::Outcome(None),
                 (Some(text), _) => Effort::Outcome(Some(span_or_seconds(text)?)),
@@ -178,7 +187,7 @@ impl Args {
                 None => From::Stdin,
             },
             rehearsal: if self.dry_run { Rehearsal::Yes } else { Rehearsal::No },
-            form: super::verbs::form(self.json),
+            form: crate::door::cli::verbs::form(self.json),
         })
     }
 }

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use crate::commands::receive::{self, ReceiveOptions};
+use crate::exit::Exit;
 use crate::mail::address::{Address, Sender};
-use crate::verbs::exit::Exit;
-use crate::verbs::receive::{self, Options, in_place, poll};
-use crate::verbs::session::Session;
+use crate::session::Session;
 
-use super::enqueue::bad_address;
+use crate::door::cli::enqueue::bad_address;
 
 /// Take mail in and file it in the store: one message from standard input, or what the inbound transports have.
 #[derive(Debug, clap::Args)]
@@ -46,12 +46,12 @@ impl Args {
 
 /// Checks the arguments and runs the verb.
 pub fn run(args: Args, session: &Session) -> Result<Exit> {
-    let form = super::verbs::form(args.json);
+    let form = crate::door::cli::verbs::form(args.json);
     if args.poll {
-        return poll::run(session, &args.names, args.limit.map(|limit| limit as usize), form);
+        return receive::poll(session, &args.names, args.limit.map(|limit| limit as usize), form);
     }
     if let Some(store) = &args.in_place {
-        return in_place::run(session, store, form);
+        return receive::in_place(session, store, form);
     }
     let mailbox = args.to.as_deref().map(|text| Address::parse(text).map_err(|error| bad_address("--to", text, error)));
     // Some programs write the null sender so.
@@ -60,5 +60,5 @@ pub fn run(args: Args, session: &Session) -> Result<Exit> {
         let text = if null(text) { "" } else { text };
         Sender::parse(text).map_err(|error| bad_address("-f", text, error))
     });
-    receive::run(session, &Options { mailbox: mailbox.transpose()?, sender: sender.transpose()?, form })
+    receive::run(session, &ReceiveOptions { mailbox: mailbox.transpose()?, sender: sender.transpose()?, form })
 }

@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 
+use crate::commands::resend::{self, Before, ResendOptions};
+use crate::exit::{Exit, refuse};
 use crate::mail::address::{Address, Sender};
-use crate::verbs::enqueue::Rehearsal;
-use crate::verbs::exit::{Exit, refuse};
-use crate::verbs::resend::{self, Before, Options};
-use crate::verbs::session::Session;
+use crate::session::Rehearsal;
+use crate::session::Session;
 
-use super::enqueue::{bad_address, recipient};
+use crate::door::cli::enqueue::{bad_address, recipient};
 
 /// Send a message again, unchanged, to just those whom it did not reach.
 #[derive(Debug, clap::Args)]
@@ -50,14 +50,14 @@ pub fn run(args: Args, session: &Session) -> Result<Exit> {
         }
     };
     let sender = args.sender.as_deref().map(|text| Sender::parse(text).map_err(|error| bad_address("-f", text, error)));
-    let options = Options {
+    let options = ResendOptions {
         only: list(&args.only)?,
         add: list(&args.add)?,
         replace: args.replace.iter().map(replace).collect::<Result<_>>()?,
         sender: sender.transpose()?,
         before: if args.again { Before::Again } else { Before::Refuse },
         rehearsal: if args.dry_run { Rehearsal::Yes } else { Rehearsal::No },
-        form: super::verbs::form(args.json),
+        form: crate::door::cli::verbs::form(args.json),
         subjects: args.subjects,
     };
     resend::run(session, &options)

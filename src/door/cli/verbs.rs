@@ -4,26 +4,27 @@ use anyhow::Result;
 use clap::builder::PossibleValue;
 use clap::{Subcommand, ValueEnum};
 
+use crate::commands::flush::{self, Direction, Owed};
+use crate::commands::report::check::Probing;
+use crate::commands::report::dialect::{self, Dialect};
+use crate::commands::report::{self, Subject};
+use crate::commands::watch;
+use crate::commands::watch::events::Event;
+use crate::delivery::selection::Force;
+use crate::exit::{Exit, refuse};
 use crate::mail::address::Address;
-use crate::mail::pattern::Pattern;
-use crate::mail::printable;
+use crate::mail::address::pattern::Pattern;
 use crate::mail::status::Status;
-use crate::mail::time::{Timestamp, parse_span};
-use crate::verbs::exit::{Exit, refuse};
-use crate::verbs::flush::lane::Force;
-use crate::verbs::flush::voices::Bar;
-use crate::verbs::flush::{self, Direction, Owed};
-use crate::verbs::report::check::Probing;
-use crate::verbs::report::dialect::{self, Dialect};
-use crate::verbs::report::{self, Subject};
-use crate::verbs::session::{Form, Session};
-use crate::verbs::settings::Settings;
-use crate::verbs::watch::events::Event;
-use crate::verbs::{operate, watch};
+use crate::output::console::Bar;
+use crate::output::mode::OutputFormat;
+use crate::session::Session;
+use crate::settings::Settings;
+use crate::values::printable;
+use crate::values::time::{Timestamp, parse_span};
 
 /// The form that a `--json` flag asks for.
-pub fn form(json: bool) -> Form {
-    if json { Form::Json } else { Form::Text }
+pub fn form(json: bool) -> OutputFormat {
+    if json { OutputFormat::Json } else { OutputFormat::Text }
 }
 
 // No doc comment: each verb that takes ids has its own words.
@@ -115,7 +116,7 @@ impl Flush {
             Ok(pattern) => Ok(pattern),
             Err(error) => refuse(Exit::Usage, format!("--to {:?} {error}", printable::line(text))),
         });
-        let options = flush::Options {
+        let options = flush::FlushOptions {
             ids: self.ids,
             transport: self.transport,
             to: to.transpose()?,
@@ -131,7 +132,7 @@ impl Flush {
                 _ => Direction::Out,
             },
         };
-        if self.dry_run { flush::explain::run(session, &options) } else { flush::run(session, &options) }
+        if self.dry_run { flush::dry_run::run(session, &options) } else { flush::run(session, &options) }
     }
 }
 
@@ -175,7 +176,7 @@ impl ValueEnum for EventArg {
 impl Watch {
     /// Runs the verb; `reload` reads the configuration anew.
     pub fn run(self, session: &Session, reload: &dyn Fn() -> Result<Settings>) -> Result<Exit> {
-        let options = watch::Options {
+        let options = watch::WatchOptions {
             jobs: self.jobs.map(usize::from),
             form: form(self.json),
             events: self.events.into_iter().map(|EventArg(event)| event).collect(),
@@ -284,7 +285,7 @@ impl Report {
         }
         let subject = match self.about {
             Some(About::Rewrite { addresses }) => {
-                let addresses = addresses.iter().map(|text| super::enqueue::recipient(text));
+                let addresses = addresses.iter().map(|text| crate::door::cli::enqueue::recipient(text));
                 Subject::Rewrite(addresses.collect::<Result<_>>()?)
             }
             None if self.ids.is_empty() => Subject::Queue,
@@ -308,7 +309,7 @@ impl Report {
                 let Some(status) = Status::parse(&status) else {
                     return refuse(Exit::Usage, "--status wants a status code of RFC 3463, such as 2.0.0 or 5.1.1");
                 };
-                return operate::complete(session, &id, &address, status);
+                return report::complete::run(session, &id, &address, status);
             }
         };
         report::run(session, &subject, form(self.json))
@@ -316,7 +317,7 @@ impl Report {
 }
 
 /// A time, or a span before now.
-fn ago(text: &str, now: Timestamp) -> Result<Timestamp, crate::mail::time::NotATime> {
+fn ago(text: &str, now: Timestamp) -> Result<Timestamp, crate::values::time::NotATime> {
     match parse_span(text) {
         Ok(span) => Ok(Timestamp::from_seconds(now.seconds().saturating_sub(span.as_secs()))),
         Err(_) => Timestamp::parse(text, now),

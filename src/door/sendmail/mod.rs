@@ -7,22 +7,24 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use crate::cli::sendmail_run::Mode;
+use crate::commands::flush::{self, Direction, Owed};
+use crate::commands::report::dialect::Dialect;
+use crate::commands::sendmail::Dots;
+use crate::delivery::selection::Force;
+use crate::door::sendmail::flags::Arguments;
+use crate::exit::{Exit, refuse};
+use crate::mail::address::list;
+use crate::mail::address::pattern::Pattern;
 use crate::mail::address::{Address, Sender};
-use crate::mail::address_list;
-use crate::mail::pattern::Pattern;
-use crate::mail::printable;
-use crate::mail::request::{BodyType, EnvelopeId, Notify, Ret};
-use crate::verbs::enqueue::{Completion, HeaderUse, Options};
-use crate::verbs::exit::{Exit, refuse};
-use crate::verbs::flush::lane::Force;
-use crate::verbs::flush::voices::Bar;
-use crate::verbs::flush::{self, Direction, Owed};
-use crate::verbs::report::dialect::Dialect;
-use crate::verbs::sendmail::{Dots, Mode};
-use crate::verbs::session::Form;
-use crate::verbs::settings::AfterSubmission;
-use crate::verbs::smtp::Protocol;
-use flags::Arguments;
+use crate::mail::envelope::request::{BodyType, EnvelopeId, Notify, Ret};
+use crate::output::console::Bar;
+use crate::output::mode::OutputFormat;
+use crate::settings::AfterSubmission;
+use crate::submission::options::SubmissionOptions;
+use crate::submission::options::{Completion, HeaderUse};
+use crate::submission::smtp::server::Protocol;
+use crate::values::printable;
 
 /// The names that this program answers to, beside its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +125,7 @@ struct Reader<'a> {
     notify: Option<Notify>,
     ret: Option<Ret>,
     envid: Option<EnvelopeId>,
-    flush: Option<flush::Options>,
+    flush: Option<flush::FlushOptions>,
     config: Option<PathBuf>,
     verbose: Verbosity,
     /// `-qI ID` and `-qR SITE`, where what they mean is the next argument.
@@ -158,7 +160,7 @@ impl<'a> Reader<'a> {
             match flag.letter {
                 't' => self.header = HeaderUse::Recipients,
                 'i' => self.dots = Dots::Text,
-                'f' | 'r' => match address_list::parse(value).map(|list| (list.len(), list.into_iter().next())) {
+                'f' | 'r' => match list::parse(value).map(|list| (list.len(), list.into_iter().next())) {
                     // `Joe <joe@x>` is written too, and means joe@x.
                     Ok((1, Some(address))) if !value.starts_with('<') => self.sender = Some(sender(&address)?),
                     _ => self.sender = Some(sender(value)?),
@@ -210,7 +212,7 @@ impl<'a> Reader<'a> {
     }
 
     fn queue_run(&mut self, value: &str) -> Result<()> {
-        let mut options = self.flush.take().unwrap_or_else(|| flush::Options {
+        let mut options = self.flush.take().unwrap_or_else(|| flush::FlushOptions {
             ids: Vec::new(),
             transport: None,
             to: None,
@@ -219,7 +221,7 @@ impl<'a> Reader<'a> {
             limit: None,
             owed: Owed::IsFine,
             bar: Bar::IfUseful,
-            form: Form::Text,
+            form: OutputFormat::Text,
             direction: Direction::Out,
         });
         match value.chars().next() {
@@ -277,7 +279,7 @@ impl<'a> Reader<'a> {
                 recipients.push(address);
                 continue;
             }
-            let list = address_list::parse(argument).ok().filter(|list| !list.is_empty());
+            let list = list::parse(argument).ok().filter(|list| !list.is_empty());
             let Some(list) = list else {
                 return refuse(Exit::Data, format!("recipient {:?} is no address; nothing was queued", shown()));
             };
@@ -293,14 +295,14 @@ impl<'a> Reader<'a> {
         Ok(recipients)
     }
 
-    fn options(&self) -> Result<Options> {
-        Ok(Options {
+    fn options(&self) -> Result<SubmissionOptions> {
+        Ok(SubmissionOptions {
             header: self.header,
             body: self.body,
             notify: self.notify,
             ret: self.ret,
             envid: self.envid.clone(),
-            ..Options::new(self.sender.clone(), self.recipients()?, Completion::Sendmail(self.name.clone()))
+            ..SubmissionOptions::new(self.sender.clone(), self.recipients()?, Completion::Sendmail(self.name.clone()))
         })
     }
 }

@@ -1,0 +1,70 @@
+//! From an error to an exit status: the one place where that is decided.
+
+use std::io;
+
+use anyhow::Error;
+
+use crate::exit::{Exit, Refusal};
+use crate::output::print;
+use crate::spool::error::SpoolError;
+use crate::sys::error::PathError;
+use crate::sys::process::is_shortage;
+use crate::sys::trust::Distrust;
+
+use crate::config::error::ConfigError;
+
+/// Says what went wrong, in one line, and gives the exit status for it.
+pub fn conclude(error: &Error) -> Exit {
+    let exit = status(error);
+    if exit != Exit::Ok {
+        print::problem(&format!("{error:#}"));
+    }
+    exit
+}
+
+fn status(error: &Error) -> Exit {
+    for cause in error.chain() {
+        if let Some(refusal) = cause.downcast_ref::<Refusal>() {
+            return refusal.exit;
+        }
+        if cause.downcast_ref::<ConfigError>().is_some() || cause.downcast_ref::<Distrust>().is_some() {
+            return Exit::Config;
+        }
+        if let Some(error) = cause.downcast_ref::<SpoolError>() {
+            return of_spool(error);
+        }
+        if let Some(error) = cause.downcast_ref::<PathError>() {
+            return of_io(&error.source);
+        }
+        if let Some(error) = cause.downcast_ref::<io::Error>() {
+            return of_io(error);
+        }
+        if let Some(error) = cause.downcast_ref::<serde_json::Error>().filter(|error| error.is_io()) {
+            return error.io_error_kind().map_or(Exit::Io, |kind| of_io(&kind.into()));
+        }
+    }
+    Exit::Software
+}
+
+fn of_spool(error: &SpoolError) -> Exit {
+    match error {
+        SpoolError::Path(error) => of_io(&error.source),
+        SpoolError::CannotMake(_) => Exit::CannotCreate,
+        SpoolError::Distrust(_)
+        | SpoolError::Version(..)
+        | SpoolError::NotASpool(_)
+        | SpoolError::OtherFilesystem(_)
+        | SpoolError::Content(..) => Exit::Config,
+    }
+}
+
+fn of_io(error: &io::Error) -> Exit {
+    match error.kind() {
+        // Whoever read our output has seen enough.
+        io::ErrorKind::BrokenPipe => Exit::Ok,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Exit::TryAgain,
+        io::ErrorKind::PermissionDenied => Exit::NoPermission,
+        _ if is_shortage(error) => Exit::TryAgain,
+        _ => Exit::Io,
+    }
+}

@@ -1,0 +1,2 @@
+pub mod exit_status;
+pub mod sendmail_run;

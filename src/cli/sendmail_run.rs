@@ -1,0 +1,49 @@
+//! The modes of sendmail(1), and the commands behind them.
+
+use anyhow::Result;
+
+use crate::commands::flush::{self, FlushOptions};
+use crate::commands::report::dialect::{self, Dialect};
+use crate::commands::sendmail::{self, Dots};
+use crate::exit::Exit;
+use crate::mail::address::Address;
+use crate::output::print;
+use crate::session::Session;
+use crate::settings::AfterSubmission;
+use crate::submission::options::SubmissionOptions;
+use crate::submission::smtp::server::Protocol;
+
+/// What sendmail(1) is asked to do.
+#[derive(Debug)]
+pub enum Mode {
+    /// Take a message.
+    Submit(Box<SubmissionOptions>, Dots, Option<AfterSubmission>),
+    /// Speak SMTP, or LMTP, on standard input and output.
+    Serve(Protocol, Option<AfterSubmission>),
+    /// List the queue.
+    List(Dialect),
+    /// Flush.
+    Flush(FlushOptions),
+    /// Say who would take these.
+    Verify(Vec<Address>),
+    /// Print this.
+    Help(String),
+    /// Nothing is to be done.
+    Nothing,
+}
+
+/// Does it.
+pub fn run(session: &Session, mode: Mode) -> Result<Exit> {
+    match mode {
+        Mode::Submit(options, dots, after) => sendmail::submit(session, &options, dots, after),
+        Mode::Serve(protocol, after) => sendmail::serve(session, protocol, after),
+        Mode::List(dialect) => dialect::run(session, dialect),
+        Mode::Flush(options) => flush::run(session, &options),
+        Mode::Verify(recipients) => sendmail::verify(session, &recipients),
+        Mode::Help(text) => {
+            print::output_text(&text)?;
+            Ok(Exit::Ok)
+        }
+        Mode::Nothing => Ok(Exit::Ok),
+    }
+}

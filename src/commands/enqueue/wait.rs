@@ -1,0 +1,76 @@
+//! `enqueue --wait`: see to a message until its outcome is known, and make that the exit status.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::delivery::context::Engine;
+use crate::exit::Exit;
+use crate::inbox::attempt::attempt_and_file;
+use crate::mail::envelope::id::QueueId;
+use crate::mail::history::record::RecipientState;
+use crate::output::print;
+use crate::session::Reach;
+use crate::spool::State;
+use crate::sys::ready;
+
+/// How often the queue is looked at while others may be at work on the message.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Attempts the message when it is due, and waits in between. Success is 0; a recipient that failed for good makes it
+/// 69; a time that ran out, or a message on hold, 75. In all cases but the first what is owed stays queued.
+pub fn outcome(engine: &Engine<'_>, id: &QueueId, limit: Option<Duration>, reach: Reach) -> Result<Exit> {
+    let end = limit.map(|limit| Instant::now() + limit);
+    let mut rest = None;
+    loop {
+        let now = engine.now();
+        match engine.spool.find(id)? {
+            None | Some((State::Sent | State::Received, _)) => return Ok(Exit::Ok),
+            Some((State::Failed, _)) => return Ok(Exit::Unavailable),
+            Some((State::Corrupt, name)) => {
+                print::problem(&format!("{} cannot be read any more; it lies in corrupt", name.id));
+                return Ok(Exit::Io);
+            }
+            Some((State::Hold, name)) => {
+                print::problem(&format!("{} is on hold", name.id));
+                return Ok(Exit::TryAgain);
+            }
+            Some((State::New | State::Cur, name)) => {
+                let is_due = name.due.is_none_or(|due| due <= now);
+                // What came back without a charge is left alone for a second, not for none.
+                let rested = rest.is_none_or(|since: Instant| since.elapsed() >= Duration::from_secs(1));
+                if is_due && rested {
+                    let tally = attempt_and_file(engine, id, reach)?;
+                    if tally.unconfigured > 0 {
+                        print::problem(
+                            "no transport is configured for it; `mspool init` makes a configuration to start from",
+                        );
+                        return Ok(Exit::Config);
+                    }
+                    rest = Some(Instant::now());
+                    // Look at once where it is now: the attempt may have settled it.
+                    continue;
+                }
+            }
+        }
+        if let Some(signal) = engine.signals.stop_requested() {
+            print::problem("interrupted; the message stays queued");
+            return Ok(Exit::Signal(signal));
+        }
+        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            print::problem(&format!("{id} is still owed to {}", owed(engine, id)?));
+            return Ok(Exit::TryAgain);
+        }
+        ready::readable(&[engine.signals.stop_fd()], Some(left.map_or(LOOK, |left| left.min(LOOK))))?;
+    }
+}
+
+fn owed(engine: &Engine<'_>, id: &QueueId) -> Result<String> {
+    let Some((state, name)) = engine.spool.find(id)? else { return Ok("nobody".to_owned()) };
+    let Ok(message) = engine.spool.read(state, &name) else { return Ok("its recipients".to_owned()) };
+    let history = engine.spool.history(&message.envelope)?;
+    let open = history.in_state(RecipientState::Owed).chain(history.in_state(RecipientState::Async));
+    let names: Vec<String> = open.map(|place| message.envelope.recipients[place].address.to_string()).collect();
+    Ok(names.join(", "))
+}

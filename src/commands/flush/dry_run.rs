@@ -1,0 +1,165 @@
+//! `flush --dry-run`: what would be done for every recipient, and why. Claims nothing and runs nothing.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::exit::{Exit, over_all};
+use crate::mail::history::History;
+use crate::mail::history::record::RecipientState;
+use crate::output::mode::OutputFormat;
+use crate::output::print;
+use crate::session::Session;
+use crate::spool::queue_file::{QueueFile, Unusable};
+use crate::spool::{Spool, State};
+use crate::sys::locks_held::LocksHeld;
+use crate::values::time::Timestamp;
+
+use crate::commands::flush::FlushOptions;
+use crate::delivery::plan::{Patience, Plan, plan};
+use crate::delivery::selection::Force;
+use crate::delivery::transport_queue::{self, Ready};
+
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    address: &'a str,
+    r#type: &'a str,
+    transport: Option<&'a str>,
+    action: &'static str,
+    reason: String,
+}
+
+/// Explains what [`crate::commands::flush::run`] would do with these options.
+pub fn run(session: &Session, options: &FlushOptions) -> Result<Exit> {
+    let spool = session.spool()?;
+    let held = LocksHeld::now();
+    let only = options.transport.as_ref().map(|name| session.settings.known_transport(name)).transpose()?;
+    let mut ends = vec![Exit::Ok];
+    for text in &options.ids {
+        let id = session.id(text)?;
+        if !matches!(spool.find(&id)?, Some((State::New | State::Cur | State::Hold, _))) {
+            print::problem(&format!("{id} is not queued"));
+            ends.push(Exit::NoInput);
+        }
+    }
+    let mut out = print::output();
+    let mut left = options.limit.unwrap_or(usize::MAX);
+    for state in [State::New, State::Cur, State::Hold] {
+        for name in spool.sorted(state)? {
+            if !options.ids.is_empty() && !options.ids.iter().any(|id| id == name.id.as_str()) {
+                continue;
+            }
+            let message = match spool.read(state, &name) {
+                Ok(message) => message,
+                Err(Unusable::Gone) => continue,
+                Err(trouble) => {
+                    print::problem(&format!("{}: {trouble:?}", spool.path_of_message(state, &name).display()));
+                    continue;
+                }
+            };
+            let history = spool.history(&message.envelope)?;
+            let explainer = Explainer { session, spool: &spool, options, only, active: message.is_active(&held) };
+            let mut acts = false;
+            for (place, recipient) in message.envelope.recipients.iter().enumerate() {
+                let address = &recipient.address;
+                if options.to.as_ref().is_some_and(|pattern| !pattern.matches(address)) {
+                    continue;
+                }
+                let Some((action, transport, reason)) = explainer.recipient(&message, &history, place, left)? else {
+                    continue;
+                };
+                acts |= action == "attempt" || action == "fail";
+                let transport = transport.map(|lane| session.settings.transports[lane].name.as_str());
+                let line = Line {
+                    id: name.id.as_str(),
+                    address: address.text(),
+                    r#type: address.kind().as_str(),
+                    transport,
+                    action,
+                    reason,
+                };
+                match options.form {
+                    OutputFormat::Json => print::json(&mut out, &line)?,
+                    OutputFormat::Text => {
+                        let via = transport.map_or(String::new(), |name| format!(" via {name}"));
+                        print::line(&mut out, &format!("{}: {address}: {action}{via}: {}", name.id, line.reason))?;
+                    }
+                }
+            }
+            left = left.saturating_sub(usize::from(acts));
+        }
+    }
+    Ok(if options.ids.len() == 1 { *ends.last().unwrap_or(&Exit::Ok) } else { over_all(&ends) })
+}
+
+struct Explainer<'a> {
+    session: &'a Session,
+    spool: &'a Spool,
+    options: &'a FlushOptions,
+    only: Option<usize>,
+    active: bool,
+}
+
+type Explanation = (&'static str, Option<usize>, String);
+
+impl Explainer<'_> {
+    fn recipient(
+        &self,
+        message: &QueueFile,
+        history: &History,
+        place: usize,
+        left: usize,
+    ) -> Result<Option<Explanation>> {
+        let now = self.session.now();
+        let envelope = &message.envelope;
+        let progress = &history.recipients[place];
+        if progress.state.is_settled() {
+            return Ok(None);
+        }
+        let keep = |reason: String| Ok(Some(("keep", None, reason)));
+        if message.state == State::Hold {
+            return keep("on hold".to_owned());
+        }
+        if self.active {
+            return keep("somebody is at work on it".to_owned());
+        }
+        if envelope.wakes(now).is_some() {
+            let time = envelope.not_before.unwrap_or(now);
+            return keep(format!("not before {time}"));
+        }
+        let named = !self.options.ids.is_empty() || self.options.force != Force::No;
+        let patience = if named { Patience::None } else { Patience::Waits };
+        Ok(Some(match plan(&self.session.settings, envelope, history, place, now, patience) {
+            Plan::Rest if progress.state == RecipientState::Async => {
+                let until = progress.next.map_or(String::new(), |next| format!(" until {next}"));
+                ("keep", None, format!("handed over; its result is waited for{until}"))
+            }
+            Plan::Rest => {
+                let next = progress.next.unwrap_or(now);
+                ("keep", None, format!("attempt {} failed; next attempt {next}", progress.attempts))
+            }
+            Plan::Expire(_, text) | Plan::NoRoute(text) => ("fail", None, text),
+            Plan::Unconfigured => ("keep", None, "no transport is configured for it".to_owned()),
+            Plan::AsyncOver => ("attempt", None, "the result that was promised has not come".to_owned()),
+            Plan::Give(lane) if self.only.is_some_and(|only| only != lane) => {
+                ("keep", Some(lane), "for another transport than the one named".to_owned())
+            }
+            Plan::Give(_) if left == 0 => ("keep", None, "beyond the limit".to_owned()),
+            Plan::Give(lane) => self.give(lane, progress.attempts, now)?,
+        }))
+    }
+
+    fn give(&self, lane: usize, attempts: u32, now: Timestamp) -> Result<Explanation> {
+        let transport = &self.session.settings.transports[lane];
+        let gate = self.spool.gate(&transport.name)?;
+        let attempt = attempts + 1;
+        Ok(match transport_queue::known(transport, &gate, self.session.reach, self.options.force, now) {
+            Ready::No(reason) => ("keep", Some(lane), format!("the transport is {reason}")),
+            Ready::OneTrial => {
+                ("attempt", Some(lane), format!("attempt {attempt}, as a trial of a transport that was broken"))
+            }
+            Ready::Unprepared => ("attempt", Some(lane), format!("attempt {attempt}, once the transport is prepared")),
+            Ready::Yes | Ready::Preparing => ("attempt", Some(lane), format!("attempt {attempt}")),
+        })
+    }
+}

@@ -1,0 +1,287 @@
+//! `flush`: attempt what is due, and end.
+
+pub mod dry_run;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::mail::address::pattern::Pattern;
+use crate::mail::envelope::id::QueueId;
+use crate::spool::gate::Pause;
+use crate::spool::listing::{Due, Entry};
+use crate::spool::runner::Runner;
+use crate::spool::{Spool, State};
+use crate::sys::signals::{Hangup, Signals};
+use crate::transports::source::Inbound;
+use crate::values::time::Timestamp;
+
+use crate::delivery::context::Engine;
+use crate::delivery::remaining::Rest;
+use crate::delivery::run;
+use crate::delivery::selection::{Force, Orders};
+use crate::exit::{Exit, over_all, refuse};
+use crate::inbox::fetch;
+use crate::inbox::pending;
+use crate::output::console::{Bar, Voices};
+use crate::output::mode::{OutputFormat, Verbosity};
+use crate::output::observer::Tally;
+use crate::output::print;
+use crate::session::Session;
+
+/// What `flush` is asked to do.
+#[derive(Clone, Debug)]
+pub struct FlushOptions {
+    /// Only these messages, whatever their back-off.
+    pub ids: Vec<String>,
+    /// Only mail for this transport.
+    pub transport: Option<String>,
+    /// Only these recipients.
+    pub to: Option<Pattern>,
+    /// What does not count.
+    pub force: Force,
+    /// Hand-offs at once, all transports together.
+    pub jobs: Option<usize>,
+    /// Messages at most.
+    pub limit: Option<usize>,
+    /// What mail that is still owed means for the exit code.
+    pub owed: Owed,
+    /// Whether a bar shows how far it is.
+    pub bar: Bar,
+    /// In what form results are printed.
+    pub form: OutputFormat,
+    /// Which way mail goes.
+    pub direction: Direction,
+}
+
+/// Which way mail goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Out: what is queued is sent.
+    Out,
+    /// In: the inbound transports are asked.
+    In,
+    /// Out, and then in.
+    Both,
+}
+
+/// What mail that is still owed means for the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owed {
+    /// Nothing: that is what a spooler is for.
+    IsFine,
+    /// Try again (75).
+    IsFailure,
+}
+
+/// Attempts what is due.
+pub fn run(session: &Session, options: &FlushOptions) -> Result<Exit> {
+    let spool = session.spool()?;
+    spool.verify()?;
+    let sources = sources(session, options)?;
+    let orders = orders(session, options)?;
+    let signals = Signals::listen(Hangup::Stops)?;
+    let presence = spool.announce(Runner::Flush)?;
+    if let Err(error) = spool.sweep_if_due(session.now()) {
+        // Mail goes out all the same.
+        print::problem(&format!("what is no longer needed could not be removed: {error}"));
+    }
+    let (due, ends) = match options.direction {
+        Direction::In => (Due::default(), Vec::new()),
+        Direction::Out | Direction::Both => select(session, &spool, options)?,
+    };
+    let voices = Voices::new(session.voice, options.form, options.bar, due.len());
+    let engine = Engine::new(session, &spool, &signals, &voices);
+    let tally = match orders {
+        Some(orders) => run::run(&engine, &due, &orders, &HashSet::new())?,
+        None => Tally::default(),
+    };
+    let polled = fetch::all(session, &engine, &sources, options.limit)?;
+    if signals.stop_requested().is_none() && !pending::watch_runs(&spool)? {
+        pending::file_all(&engine)?;
+    }
+    drop(voices);
+    drop(presence);
+    if options.form == OutputFormat::Json {
+        let rest = Rest::count(&spool, session.now())?;
+        print::json(&mut print::output(), &serde_json::json!({ "summary": Summary::of(&tally, &rest) }))?;
+    }
+    if let Some(signal) = signals.stop_requested() {
+        print::problem(&format!("stopped by signal {signal}; what was not attempted stays queued"));
+        return Ok(Exit::Signal(signal));
+    }
+    if tally.errors > 0 {
+        return Ok(Exit::Io);
+    }
+    if tally.unconfigured > 0 {
+        return refuse(Exit::Config, session.settings.why_unconfigured());
+    }
+    if tally.skipped > 0 && session.voice == Verbosity::Verbose && options.form == OutputFormat::Text {
+        print::note(&format!(
+            "{} recipients were kept, for their transports cannot be used now; `mspool report status` says why",
+            tally.skipped
+        ));
+    }
+    if polled != Exit::Ok || (options.owed == Owed::IsFailure && still_queued(&spool)?) {
+        return Ok(Exit::TryAgain);
+    }
+    if options.ids.is_empty() {
+        return Ok(Exit::Ok);
+    }
+    for id in &tally.busy {
+        print::problem(&format!("{id}: in progress: somebody is at work on it"));
+    }
+    let end = |(id, end): End| {
+        if id.is_some_and(|id| tally.busy.contains(&id)) { Exit::TryAgain } else { end }
+    };
+    Ok(over_all(&ends.into_iter().map(end).collect::<Vec<_>>()))
+}
+
+/// The inbound transports that are asked.
+fn sources<'s>(session: &'s Session, options: &FlushOptions) -> Result<Vec<&'s Inbound>> {
+    match (options.direction, &options.transport) {
+        (Direction::Out, _) => Ok(Vec::new()),
+        (Direction::In, None) => fetch::chosen(session, &[]),
+        (Direction::In, Some(name)) => fetch::chosen(session, std::slice::from_ref(name)),
+        // Whatever goes one way only is passed over in the other.
+        (Direction::Both, name) => {
+            let wanted = |inbound: &&Inbound| name.as_ref().is_none_or(|name| inbound.name == *name);
+            Ok(session.settings.inbound.iter().filter(wanted).collect())
+        }
+    }
+}
+
+/// What is to be sent; `None` when nothing is.
+fn orders(session: &Session, options: &FlushOptions) -> Result<Option<Orders>> {
+    let only_inbound = |name: &String| session.settings.inbound.iter().any(|inbound| inbound.name == *name);
+    match (options.direction, &options.transport) {
+        (Direction::In, _) => return Ok(None),
+        (Direction::Both, Some(name)) if session.settings.transport(name).is_none() && only_inbound(name) => {
+            return Ok(None);
+        }
+        _ => {}
+    }
+    let mut orders = Orders {
+        to: options.to.clone(),
+        force: options.force,
+        reach: session.reach,
+        jobs: options.jobs,
+        limit: options.limit,
+        ..Orders::all()
+    };
+    if let Some(name) = &options.transport {
+        orders.transport = Some(session.settings.known_transport(name)?);
+    }
+    if !options.ids.is_empty() && options.force == Force::No {
+        orders.force = Force::Backoff;
+    }
+    Ok(Some(orders))
+}
+
+/// What came of an id that was named; none for a text that is no id.
+type End = (Option<QueueId>, Exit);
+
+/// What the run is about: what is due, or the messages that were named. One end for each id that was.
+fn select(session: &Session, spool: &Spool, options: &FlushOptions) -> Result<(Due, Vec<End>)> {
+    if !options.ids.is_empty() {
+        let mut chosen = Vec::new();
+        let mut ends = Vec::new();
+        let mut seen = HashSet::new();
+        for text in options.ids.iter().filter(|text| seen.insert(text.as_str())) {
+            let id = match session.id(text) {
+                Ok(id) => id,
+                Err(error) if options.ids.len() == 1 => return Err(error),
+                Err(error) => {
+                    print::problem(&format!("{error:#}"));
+                    ends.push((None, Exit::Data));
+                    continue;
+                }
+            };
+            let end = match spool.find(&id)? {
+                Some((state @ (State::New | State::Cur), name)) => {
+                    chosen.push((state, name));
+                    Exit::Ok
+                }
+                Some((State::Hold, _)) => {
+                    print::problem(&format!("{id} is on hold; `mspool release {id}` lets it go on"));
+                    Exit::TryAgain
+                }
+                Some((state, _)) => {
+                    print::problem(&format!("{id} is not queued any more: {}", state.word()));
+                    Exit::NoInput
+                }
+                None => {
+                    print::problem(&format!("{id} is not in the spool"));
+                    Exit::NoInput
+                }
+            };
+            ends.push((Some(id), end));
+        }
+        return Ok((Due::of(chosen), ends));
+    }
+    let now = if options.force == Force::BackoffAndBreaker { Timestamp::from_seconds(u64::MAX) } else { session.now() };
+    let due = spool.look_for_due(now, |state, name| {
+        if session.voice > Verbosity::Quiet {
+            let path = spool.path_of_state(state).join(name);
+            print::problem(&format!("{} is not a message of this spool; it is left alone", path.display()));
+        }
+    })?;
+    Ok((due, Vec::new()))
+}
+
+fn still_queued(spool: &Spool) -> Result<bool> {
+    for state in [State::New, State::Cur] {
+        for entry in spool.entries(state)? {
+            if matches!(entry?, Entry::Message(_)) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+#[derive(Serialize)]
+struct Summary {
+    delivered: usize,
+    relayed: usize,
+    deferred: usize,
+    failed: usize,
+    skipped: usize,
+    owed: usize,
+    next_attempt: Option<Timestamp>,
+}
+
+impl Summary {
+    fn of(tally: &Tally, rest: &Rest) -> Summary {
+        Summary {
+            delivered: tally.delivered,
+            relayed: tally.relayed,
+            deferred: tally.deferred,
+            failed: tally.failed,
+            skipped: tally.skipped + tally.unconfigured,
+            owed: rest.owed,
+            next_attempt: rest.next,
+        }
+    }
+}
+
+/// Lets no more mail go to a transport, for a while or until [`resume`].
+pub fn pause(session: &Session, name: &str, span: Option<Duration>, reason: &str) -> Result<Exit> {
+    session.settings.known_transport(name)?;
+    let now = session.now();
+    let pause = Pause { since: now, until: span.map(|span| now.after(span)), reason: reason.to_owned() };
+    session.spool()?.change_gate(name, |gate| gate.pause = Some(pause))?;
+    Ok(Exit::Ok)
+}
+
+/// Lets mail go to a transport again: ends its pause and closes its breaker.
+pub fn resume(session: &Session, name: &str) -> Result<Exit> {
+    session.settings.known_transport(name)?;
+    session.spool()?.change_gate(name, |gate| {
+        gate.pause = None;
+        gate.breaker = None;
+    })?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,279 @@
+//! `report check`: is everything as it should be? Touches no network without `--probe`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::delivery::transport_control::Keeper;
+use crate::exit::Exit;
+use crate::output::mode::OutputFormat;
+use crate::output::print;
+use crate::session::Session;
+use crate::settings::Source;
+use crate::spool::listing::Entry;
+use crate::spool::queue_file::Unusable;
+use crate::spool::{Spool, State};
+use crate::submission::resolve::Resolver;
+use crate::sys::error::plain;
+use crate::sys::signals::{Hangup, Signals};
+use crate::transports::argv::Template;
+use crate::transports::transport::{Action, Transport};
+
+/// Whether the transports are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probing {
+    /// Only what is on this machine is looked at.
+    No,
+    /// Every probe command is run.
+    Yes,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    check: &'static str,
+    ok: bool,
+    text: String,
+    path: Option<PathBuf>,
+    #[serde(skip)]
+    exit: Exit,
+}
+
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn good(&mut self, check: &'static str, text: impl Into<String>, path: Option<&Path>) {
+        self.add(check, Exit::Ok, text, path);
+    }
+
+    fn add(&mut self, check: &'static str, exit: Exit, text: impl Into<String>, path: Option<&Path>) {
+        let path = path.map(Path::to_owned);
+        self.0.push(Finding { check, ok: exit == Exit::Ok, text: text.into(), path, exit });
+    }
+}
+
+/// Prints what was found. 78 when something is configured wrongly, 75 when something does not work now.
+pub fn run(session: &Session, probing: Probing, form: OutputFormat) -> Result<Exit> {
+    let mut findings = Findings(Vec::new());
+    match &session.settings.source {
+        Source::File(path) => findings.good("configuration", "read", Some(path)),
+        Source::BuiltIn(path) => findings.good("configuration", "built in; a file would be read from here", Some(path)),
+    }
+    let spool = session.spool()?;
+    match spool.verify() {
+        Ok(()) => findings.good("spool", "ours alone, on one filesystem, version 1", Some(spool.path())),
+        Err(error) => findings.add("spool", Exit::Config, error.to_string(), Some(spool.path())),
+    }
+    room(session, &spool, &mut findings)?;
+    messages(session, &spool, &mut findings)?;
+    for transport in &session.settings.transports {
+        of_transport(session, &spool, transport, &mut findings)?;
+    }
+    if !session.settings.addresses.aliases.is_empty() {
+        match Resolver::new(&session.settings).check() {
+            Ok(()) => findings.good("aliases", "read", None),
+            Err(error) => findings.add("aliases", Exit::Config, format!("{error:#}"), None),
+        }
+    }
+    inbound_side(session, &spool, &mut findings)?;
+    if probing == Probing::Yes {
+        probes(session, &spool, &mut findings)?;
+    }
+    let mut out = print::output();
+    for finding in &findings.0 {
+        match form {
+            OutputFormat::Json => print::json(&mut out, finding)?,
+            OutputFormat::Text => {
+                let word = if finding.ok { "ok" } else { "BAD" };
+                let path = finding.path.as_ref().map_or(String::new(), |path| format!(" ({})", path.display()));
+                print::line(&mut out, &format!("{word:<4}{:<14}{}{path}", finding.check, finding.text))?;
+            }
+        }
+    }
+    out.flush()?;
+    let has = |exit| findings.0.iter().any(|finding| finding.exit == exit);
+    Ok(if has(Exit::Config) {
+        Exit::Config
+    } else if has(Exit::TryAgain) {
+        Exit::TryAgain
+    } else {
+        Exit::Ok
+    })
+}
+
+fn room(session: &Session, spool: &Spool, findings: &mut Findings) -> Result<()> {
+    let room = spool.room()?;
+    let reserve = session.settings.queue.reserve;
+    let text = format!("{} bytes free, {reserve} reserved", room.bytes);
+    let exit = if room.bytes < reserve { Exit::TryAgain } else { Exit::Ok };
+    findings.add("space", exit, text, Some(spool.path()));
+    if let Some(inodes) = room.inodes {
+        let exit = if inodes < 1000 { Exit::TryAgain } else { Exit::Ok };
+        findings.add("inodes", exit, format!("{inodes} free"), Some(spool.path()));
+    }
+    Ok(())
+}
+
+/// Every queue file must be readable, and every log.
+fn messages(session: &Session, spool: &Spool, findings: &mut Findings) -> Result<()> {
+    let mut count = 0;
+    let mut bad = 0;
+    let now = session.now();
+    for state in State::ALL {
+        for entry in spool.entries(state)? {
+            let name = match entry? {
+                Entry::Message(name) => name,
+                Entry::Stray(name) => {
+                    bad += 1;
+                    let path = spool.path_of_state(state).join(name);
+                    findings.add("messages", Exit::Config, "not a message; nobody touches it", Some(&path));
+                    continue;
+                }
+            };
+            count += 1;
+            let path = spool.path_of_message(state, &name);
+            let trouble = match spool.read(state, &name) {
+                Err(Unusable::Gone) => None,
+                Err(Unusable::Stray(reason)) => Some(reason.to_owned()),
+                Err(Unusable::Corrupt(reason)) => Some(reason),
+                Err(Unusable::Path(error)) => Some(error.to_string()),
+                Ok(message) => {
+                    let history = spool.history(&message.envelope)?;
+                    if history.unreadable > 0 {
+                        let text =
+                            format!("{} lines of its log were cut short, and count for nothing", history.unreadable);
+                        findings.good("messages", text, Some(&path));
+                    }
+                    let future = message.envelope.arrival.since(now).as_secs() > 86_400;
+                    future.then(|| "arrived in the future: was the clock wrong?".to_owned())
+                }
+            };
+            if let Some(text) = trouble {
+                bad += 1;
+                findings.add("messages", Exit::Config, text, Some(&path));
+            }
+        }
+    }
+    if bad == 0 {
+        findings.good("messages", format!("{count}, all readable"), None);
+    }
+    Ok(())
+}
+
+/// Whether mail can be put there: into a Maildir, or where one can be made.
+fn of_maildir(path: &Path) -> (Exit, &'static str) {
+    let is_empty = || std::fs::read_dir(path).is_ok_and(|mut dir| dir.next().is_none());
+    match path.symlink_metadata() {
+        Err(_) => (Exit::Ok, "Maildir, made when it is first needed"),
+        Ok(_) if path.join("new").is_dir() || is_empty() => (Exit::Ok, "Maildir"),
+        Ok(_) => (Exit::Config, "there is something else than a Maildir"),
+    }
+}
+
+fn of_transport(session: &Session, spool: &Spool, transport: &Transport, findings: &mut Findings) -> Result<()> {
+    let name = &transport.name;
+    match &transport.action {
+        Action::Command { template, .. } => {
+            let program = template.program();
+            match find_program(&program) {
+                Ok(path) => findings.good("transport", format!("{name}: command found"), Some(&path)),
+                Err(text) => findings.add("transport", Exit::Config, format!("{name}: {program}: {text}"), None),
+            }
+        }
+        Action::Maildir(path) => {
+            let (exit, text) = of_maildir(path);
+            findings.add("transport", exit, format!("{name}: {text}"), Some(path));
+        }
+    }
+    let beside = [&transport.probe, &transport.connect, &transport.disconnect].into_iter().flatten();
+    let filters = transport.preprocess.iter().chain(&transport.undo).map(Template::program);
+    for program in beside.map(|argv| argv[0].clone()).chain(filters) {
+        if let Err(text) = find_program(&program) {
+            findings.add("transport", Exit::Config, format!("{name}: {program}: {text}"), None);
+        }
+    }
+    let gate = spool.gate(name)?;
+    if let Some(breaker) = gate.breaker.as_ref().filter(|breaker| breaker.config == transport.fingerprint) {
+        findings.add(
+            "transport",
+            Exit::TryAgain,
+            format!("{name}: broken since {}: {}", breaker.since, breaker.text),
+            None,
+        );
+    }
+    if let Some(text) = crate::delivery::transport_queue::paused(&gate, session.now()) {
+        findings.good("transport", format!("{name}: {text}"), None);
+    }
+    Ok(())
+}
+
+/// The programs for received mail, and where it is filed.
+fn inbound_side(session: &Session, spool: &Spool, findings: &mut Findings) -> Result<()> {
+    let settings = &session.settings;
+    let mut programs = Vec::new();
+    for inbound in &settings.inbound {
+        let ack = inbound.ack.iter().map(Template::program);
+        programs.extend(inbound.fetch.first().cloned().into_iter().chain(ack).map(|program| ("inbound", program)));
+        if let Some(text) = spool.source(&inbound.name)?.trouble {
+            findings.add("inbound", Exit::TryAgain, format!("{}: {text}", inbound.name), None);
+        }
+    }
+    let hooks = settings.inbound_hooks.iter().chain(&settings.outbound_hooks);
+    programs.extend(hooks.map(|hook| ("hook", hook.program())));
+    programs.extend(settings.notice.iter().map(|notice| ("notify", notice.command.program())));
+    for (check, program) in programs {
+        match find_program(&program) {
+            Ok(path) => findings.good(check, "command found", Some(&path)),
+            Err(text) => findings.add(check, Exit::Config, format!("{program}: {text}"), None),
+        }
+    }
+    for (check, path) in [("store", Some(&settings.store)), ("sent", settings.queue.sent.as_ref())] {
+        if let Some(path) = path {
+            let (exit, text) = of_maildir(path);
+            findings.add(check, exit, text, Some(path));
+        }
+    }
+    let waiting = spool.sorted(State::Received)?.len();
+    if waiting > 0 {
+        let path = spool.path_of_state(State::Received);
+        findings.good("store", format!("{waiting} messages wait to be filed"), Some(&path));
+    }
+    Ok(())
+}
+
+fn probes(session: &Session, spool: &Spool, findings: &mut Findings) -> Result<()> {
+    let signals = Signals::listen(Hangup::Stops)?;
+    let keeper = Keeper { spool, schedule: session.settings.queue.retry, signals: &signals, now: session.now() };
+    for transport in &session.settings.transports {
+        let name = &transport.name;
+        let Some(argv) = &transport.probe else {
+            findings.good("probe", format!("{name}: none configured"), None);
+            continue;
+        };
+        match keeper.probe(transport, argv)? {
+            Ok(()) => findings.good("probe", format!("{name}: answers"), None),
+            Err(reason) => findings.add("probe", Exit::TryAgain, format!("{name}: {reason}"), None),
+        }
+    }
+    Ok(())
+}
+
+/// Where a program is, as the system would look for it.
+fn find_program(program: &str) -> Result<PathBuf, String> {
+    use std::os::unix::fs::PermissionsExt;
+    let runs = |path: &Path| -> Result<PathBuf, String> {
+        let facts = std::fs::metadata(path).map_err(|error| plain(&error))?;
+        if !facts.is_file() || facts.permissions().mode() & 0o111 == 0 {
+            return Err("is not a program".to_owned());
+        }
+        Ok(path.to_owned())
+    };
+    if program.contains('/') {
+        return runs(Path::new(program));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+    let found = std::env::split_paths(&path).find_map(|dir| runs(&dir.join(program)).ok());
+    found.ok_or_else(|| "is not in PATH".to_owned())
+}

@@ -1,0 +1,78 @@
+//! What happened, over all messages, oldest first.
+
+use std::io::Write;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::exit::{Exit, over_all};
+use crate::mail::envelope::id::QueueId;
+use crate::mail::history::record::Record;
+use crate::output::mode::OutputFormat;
+use crate::output::print;
+use crate::session::Session;
+use crate::sys::locks_held::LocksHeld;
+use crate::values::time::Timestamp;
+
+use crate::commands::report::one::of_record;
+use crate::commands::report::view::view;
+
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a QueueId,
+    #[serde(flatten)]
+    record: &'a Record,
+    /// The recipients in words; in the record they are places in the envelope.
+    addresses: Vec<String>,
+}
+
+/// Prints the log of these messages, or of all, from a time on.
+pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], form: OutputFormat) -> Result<Exit> {
+    let spool = session.spool()?;
+    let mut missing = Exit::Ok;
+    let several = ids.len() > 1;
+    let ids = if ids.is_empty() {
+        spool.logs()?
+    } else {
+        let ids = ids.iter().map(|text| session.id(text)).collect::<Result<Vec<_>>>()?;
+        for id in &ids {
+            if spool.find(id)?.is_none() && spool.read_log(id)?.is_empty() {
+                print::problem(&format!("{id} is not in the spool"));
+                missing = Exit::NoInput;
+            }
+        }
+        ids
+    };
+    let mut records: Vec<(Record, usize)> = Vec::new();
+    for (index, id) in ids.iter().enumerate() {
+        let log = spool.read_log(id)?;
+        let lines = log.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Record>(line).ok());
+        records
+            .extend(lines.filter(|record| since.is_none_or(|since| record.at >= since)).map(|record| (record, index)));
+    }
+    records.sort_by_key(|(record, index)| (record.at, *index));
+    let held = LocksHeld::default();
+    let mut out = print::output();
+    for (record, index) in &records {
+        let id = &ids[*index];
+        let found = spool.find(id)?;
+        let message = match found {
+            Some((state, name)) => view(&spool, &session.settings, &held, state, &name)?,
+            None => None,
+        };
+        let recipients = message.map(|message| message.recipients).unwrap_or_default();
+        match form {
+            OutputFormat::Json => {
+                let addresses = recipients.iter().map(|recipient| recipient.shown()).collect();
+                print::json(&mut out, &Line { id, record, addresses })?;
+            }
+            OutputFormat::Text => {
+                for text in of_record(id, record, &recipients) {
+                    print::line(&mut out, &format!("{} {id}: {text}", record.at))?;
+                }
+            }
+        }
+    }
+    out.flush()?;
+    Ok(if several { over_all(&[missing, Exit::Ok]) } else { missing })
+}

@@ -1,0 +1,153 @@
+//! The queue as a table that fits the terminal, and as JSON Lines.
+
+use std::io::Write;
+
+use anyhow::Result;
+use bytesize::ByteSize;
+
+use crate::exit::Exit;
+use crate::mail::envelope::file_name::FileName;
+use crate::mail::history::record::RecipientState;
+use crate::output::mode::OutputFormat;
+use crate::output::print;
+use crate::session::Session;
+use crate::spool::State;
+use crate::sys::locks_held::LocksHeld;
+use crate::sys::terminal_columns;
+use crate::values::printable;
+use crate::values::time::{self, Timestamp};
+
+use crate::commands::report::view::{RecipientView, View, view};
+
+/// What the report lists: all that is not finished, and all that failed.
+const LISTED: [State; 5] = [State::New, State::Cur, State::Hold, State::Corrupt, State::Failed];
+
+/// Messages after which what was printed is shown, however many follow.
+const FIRST_PAGE: usize = 40;
+
+/// Prints the queue, oldest message first.
+pub fn run(session: &Session, form: OutputFormat) -> Result<Exit> {
+    let spool = session.spool()?;
+    let mut listed: Vec<(State, FileName)> = Vec::new();
+    for state in LISTED {
+        listed.extend(spool.sorted(state)?.into_iter().map(|name| (state, name)));
+    }
+    // Stable, for each state is in order already.
+    listed.sort_by(|(_, a), (_, b)| (a.id.micros(), &a.id).cmp(&(b.id.micros(), &b.id)));
+    let held = LocksHeld::now();
+    let mut out = print::output();
+    let mut table = Table::new(session.now());
+    for (number, (state, name)) in listed.iter().enumerate() {
+        let Some(view) = view(&spool, &session.settings, &held, *state, name)? else { continue };
+        // A message that was taken out by the operator has not failed.
+        if *state == State::Failed
+            && !view.recipients.iter().any(|one| one.state == RecipientState::Failed)
+            && view.text.is_none()
+        {
+            continue;
+        }
+        match form {
+            OutputFormat::Json => print::json(&mut out, &view)?,
+            OutputFormat::Text => table.row(&mut out, &view)?,
+        }
+        if number == FIRST_PAGE {
+            out.flush()?;
+        }
+    }
+    if form == OutputFormat::Text {
+        table.end(&mut out)?;
+        let received = spool.sorted(State::Received)?.len();
+        if received > 0 {
+            print::line(&mut out, &format!("Received and not filed yet: {received}"))?;
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Ok)
+}
+
+struct Table {
+    now: Timestamp,
+    columns: usize,
+    rows: usize,
+    bytes: u64,
+    by_state: Vec<(&'static str, usize)>,
+}
+
+/// Columns when the output is no terminal: whatever there is, it is not cut.
+const NO_LIMIT: usize = 100_000;
+
+impl Table {
+    fn new(now: Timestamp) -> Table {
+        Table {
+            now,
+            columns: terminal_columns(std::io::stdout()).unwrap_or(NO_LIMIT),
+            rows: 0,
+            bytes: 0,
+            by_state: Vec::new(),
+        }
+    }
+
+    fn row(&mut self, out: &mut impl Write, view: &View) -> Result<()> {
+        let id = view.id.as_str();
+        if self.rows == 0 {
+            let width = printable::width(id);
+            let head = format!("{}  {:<8}{:>9}{:>7}  {}", printable::fit("ID", width), "STATE", "SIZE", "AGE", "NEXT");
+            self.print(out, &head)?;
+        }
+        self.rows += 1;
+        self.bytes += view.size;
+        match self.by_state.iter_mut().find(|(state, _)| *state == view.state) {
+            Some((_, count)) => *count += 1,
+            None => self.by_state.push((view.state, 1)),
+        }
+        let state = format!("{}{}", view.state, if view.active { "*" } else { "" });
+        let size = ByteSize(view.size).display().si_short().to_string();
+        let age = time::span(self.now.since(view.arrival));
+        self.print(out, &format!("{id}  {state:<8}{size:>9}{age:>7}  {}", self.next(view)))?;
+        let to: Vec<String> = view.recipients.iter().take(4).map(|recipient| recipient.shown()).collect();
+        let more = view.recipients.len().saturating_sub(4);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let subject = view.subject.as_ref().map_or(String::new(), |subject| format!("  \"{subject}\""));
+        if view.text.is_none() {
+            self.print(out, &format!("    <{}> to {}{more}{subject}", view.sender, to.join(", ")))?;
+        }
+        // Who is still owed matters more than who is done with.
+        let of = |state: RecipientState| {
+            view.recipients.iter().find(move |recipient| recipient.state == state && !recipient.text.is_empty())
+        };
+        let trouble = of(RecipientState::Owed).or_else(|| of(RecipientState::Failed));
+        let told = |recipient: &RecipientView| {
+            let status = recipient.status.map_or(String::new(), |status| format!("{status} "));
+            let whose = if view.recipients.len() > 1 { format!("{}: ", recipient.shown()) } else { String::new() };
+            format!("{whose}{status}{}", recipient.text)
+        };
+        match view.text.clone().or_else(|| trouble.map(told)) {
+            Some(text) => self.print(out, &format!("    ({text})")),
+            None => Ok(()),
+        }
+    }
+
+    fn next(&self, view: &View) -> String {
+        match view.next_attempt {
+            Some(next) if next > self.now => format!("in {}", time::span(next.since(self.now))),
+            Some(_) => "now".to_owned(),
+            None => "-".to_owned(),
+        }
+    }
+
+    fn end(&self, out: &mut impl Write) -> Result<()> {
+        if self.rows == 0 {
+            return self.print(out, "The queue is empty.");
+        }
+        let states: Vec<String> = self.by_state.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        let size = ByteSize(self.bytes).display().si_short();
+        let plural = if self.rows == 1 { "message" } else { "messages" };
+        self.print(out, &format!("{} {plural}, {size}: {}", self.rows, states.join(", ")))
+    }
+
+    fn print(&self, out: &mut impl Write, text: &str) -> Result<()> {
+        let text = printable::line(text);
+        let cut = if printable::width(&text) > self.columns { printable::fit(&text, self.columns) } else { text };
+        Ok(writeln!(out, "{}", cut.trim_end())?)
+    }
+}

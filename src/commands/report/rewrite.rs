@@ -1,0 +1,69 @@
+//! `report rewrite`: what becomes of an address at the door, before anybody relies on it.
+
+use std::io::Write;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::mail::address::{Address, Sender};
+use crate::output::mode::OutputFormat;
+use crate::output::print;
+use crate::session::Session;
+use crate::submission::resolve::Resolver;
+
+#[derive(Serialize)]
+struct Line<'a> {
+    address: String,
+    recipients: Vec<Resolved<'a>>,
+    sender: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Resolved<'a> {
+    address: String,
+    transports: Vec<&'a str>,
+}
+
+/// Prints what each address becomes as a recipient, who takes it, and what it becomes as a sender.
+pub fn run(session: &Session, addresses: &[Address], form: OutputFormat) -> Result<Exit> {
+    let mut resolver = Resolver::new(&session.settings);
+    let mut out = print::output();
+    for address in addresses {
+        let found = resolver.recipients(vec![address.clone().into()])?;
+        let recipients = found.iter().map(|recipient| Resolved {
+            address: recipient.address.to_string(),
+            transports: session
+                .settings
+                .candidates(&recipient.address, None)
+                .iter()
+                .map(|place| session.settings.transports[*place].name.as_str())
+                .collect(),
+        });
+        let sender = address.is_smtp().then(|| Sender::parse(address.text()).ok()).flatten();
+        let line = Line {
+            address: address.to_string(),
+            recipients: recipients.collect(),
+            sender: sender.map(|sender| resolver.sender(sender).as_str().to_owned()),
+        };
+        match form {
+            OutputFormat::Json => print::json(&mut out, &line)?,
+            OutputFormat::Text => {
+                print::line(&mut out, &line.address)?;
+                for resolved in &line.recipients {
+                    let takers = if resolved.transports.is_empty() {
+                        "no transport takes it".to_owned()
+                    } else {
+                        resolved.transports.join(", then ")
+                    };
+                    print::line(&mut out, &format!("  as a recipient: {}: {takers}", resolved.address))?;
+                }
+                if let Some(sender) = &line.sender {
+                    print::line(&mut out, &format!("  as a sender: {sender}"))?;
+                }
+            }
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,148 @@
+//! How much there is: by state, and by domain and age, so that a sick destination stands out.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::mail::history::record::RecipientState;
+use crate::output::mode::OutputFormat;
+use crate::output::print;
+use crate::session::Session;
+use crate::spool::listing::Entry;
+use crate::spool::queue_file::Unusable;
+use crate::spool::{Spool, State};
+use crate::values::printable;
+use crate::values::time::Timestamp;
+
+/// Upper ends of the age classes, in minutes; one more class holds what is older.
+const AGES: [u64; 9] = [5, 10, 20, 40, 80, 160, 320, 640, 1280];
+
+#[derive(Default, Serialize)]
+struct ByState {
+    messages: usize,
+    bytes: u64,
+}
+
+/// Recipients owed, by age class.
+#[derive(Clone, Default)]
+struct ByAge([usize; AGES.len() + 1]);
+
+impl ByAge {
+    fn add(&mut self, minutes: u64) {
+        let class = AGES.iter().position(|end| minutes < *end).unwrap_or(AGES.len());
+        self.0[class] += 1;
+    }
+
+    fn total(&self) -> usize {
+        self.0.iter().sum()
+    }
+
+    fn named(&self) -> BTreeMap<String, usize> {
+        (0..self.0.len()).map(|class| (label(class), self.0[class])).collect()
+    }
+}
+
+fn label(class: usize) -> String {
+    AGES.get(class).map_or_else(|| "older".to_owned(), |end| format!("{end}m"))
+}
+
+#[derive(Serialize)]
+struct StateLine<'a> {
+    state: &'a str,
+    #[serde(flatten)]
+    count: &'a ByState,
+}
+
+#[derive(Serialize)]
+struct DomainLine<'a> {
+    domain: &'a str,
+    total: usize,
+    ages: BTreeMap<String, usize>,
+}
+
+/// Prints the counts.
+pub fn run(session: &Session, form: OutputFormat) -> Result<Exit> {
+    let spool = session.spool()?;
+    let now = session.now();
+    let mut states = Vec::new();
+    let mut domains: BTreeMap<String, ByAge> = BTreeMap::new();
+    for state in State::ALL {
+        states.push((state, count(&spool, state, now, &mut domains)?));
+    }
+    let mut out = print::output();
+    if form == OutputFormat::Json {
+        for (state, count) in &states {
+            print::json(&mut out, &StateLine { state: state.word(), count })?;
+        }
+        for (domain, ages) in &domains {
+            print::json(&mut out, &DomainLine { domain, total: ages.total(), ages: ages.named() })?;
+        }
+        out.flush()?;
+        return Ok(Exit::Ok);
+    }
+    for (state, count) in &states {
+        print::line(
+            &mut out,
+            &format!("{:<10}{:>8} messages {:>14} bytes", state.word(), count.messages, count.bytes),
+        )?;
+    }
+    if !domains.is_empty() {
+        let mut all = ByAge::default();
+        for ages in domains.values() {
+            all.0.iter_mut().zip(ages.0).for_each(|(sum, count)| *sum += count);
+        }
+        print::line(&mut out, "")?;
+        let heads: Vec<String> = (0..=AGES.len()).map(|class| format!("{:>6}", label(class))).collect();
+        print::line(&mut out, &format!("{:<30}{:>7}{}", "OWED BY DOMAIN AND AGE", "TOTAL", heads.concat()))?;
+        row(&mut out, "all", &all)?;
+        let mut sorted: Vec<(&String, &ByAge)> = domains.iter().collect();
+        sorted.sort_by_key(|(_, ages)| std::cmp::Reverse(ages.total()));
+        for (domain, ages) in sorted {
+            row(&mut out, domain, ages)?;
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Ok)
+}
+
+fn row(out: &mut impl Write, name: &str, ages: &ByAge) -> Result<()> {
+    let cells: Vec<String> = ages.0.iter().map(|count| format!("{count:>6}")).collect();
+    let name = printable::fit(&printable::line(name), 30);
+    print::line(out, &format!("{name}{:>7}{}", ages.total(), cells.concat()))
+}
+
+fn count(spool: &Spool, state: State, now: Timestamp, domains: &mut BTreeMap<String, ByAge>) -> Result<ByState> {
+    let mut by_state = ByState::default();
+    for entry in spool.entries(state)? {
+        let Entry::Message(name) = entry? else { continue };
+        let message = match spool.read(state, &name) {
+            Ok(message) => message,
+            Err(Unusable::Gone) => continue,
+            Err(_) => {
+                by_state.messages += 1;
+                continue;
+            }
+        };
+        by_state.messages += 1;
+        by_state.bytes += message.envelope.size;
+        if !matches!(state, State::New | State::Cur | State::Hold) {
+            continue;
+        }
+        let recipients = &message.envelope.recipients;
+        let history = spool.history(&message.envelope)?;
+        let minutes = now.since(message.envelope.arrival).as_secs() / 60;
+        for place in history.in_state(RecipientState::Owed) {
+            let address = &recipients[place].address;
+            let domain = match address.domain() {
+                Some(domain) if address.is_smtp() => domain.to_ascii_lowercase(),
+                None if address.is_smtp() => "(local)".to_owned(),
+                _ => format!("({})", address.kind()),
+            };
+            domains.entry(domain).or_default().add(minutes);
+        }
+    }
+    Ok(by_state)
+}

@@ -1,0 +1,224 @@
+//! The transports, one line each, and the runner. Reads what is on disk; connects to nothing.
+
+use std::io::Write;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::delivery::plan::{Patience, Plan, plan};
+use crate::delivery::transport_queue::paused;
+use crate::exit::Exit;
+use crate::mail::address::route::Types;
+use crate::output::mode::OutputFormat;
+use crate::output::print;
+use crate::session::Reach;
+use crate::session::Session;
+use crate::spool::gate::{Breaker, Gate};
+use crate::spool::listing::Entry;
+use crate::spool::{Spool, State};
+use crate::sys::locks_held::LocksHeld;
+use crate::transports::source::Inbound;
+use crate::transports::transport::Transport;
+use crate::values::printable;
+use crate::values::time::Timestamp;
+
+#[derive(Serialize)]
+struct Row<'a> {
+    transport: &'a str,
+    kind: &'static str,
+    state: &'static str,
+    text: String,
+    types: Vec<&'a str>,
+    outbound: bool,
+    inbound: bool,
+    owed: usize,
+    active: usize,
+    next_attempt: Option<Timestamp>,
+    breaker: Option<&'a Breaker>,
+}
+
+#[derive(Serialize)]
+struct RunnerRow {
+    runner: &'static str,
+    owed: usize,
+    next_attempt: Option<Timestamp>,
+    /// Messages that were received and are not filed yet.
+    received: usize,
+}
+
+/// What waits for a transport.
+#[derive(Clone, Default)]
+struct Load {
+    owed: usize,
+    active: usize,
+    next: Option<Timestamp>,
+}
+
+impl Load {
+    fn add_next(&mut self, next: Timestamp) {
+        self.next = Some(self.next.map_or(next, |first| first.min(next)));
+    }
+}
+
+/// Prints the state of every transport, and of the runner.
+pub fn run(session: &Session, form: OutputFormat) -> Result<Exit> {
+    let spool = session.spool()?;
+    let held = LocksHeld::now();
+    let transports = &session.settings.transports;
+    let gates = transports.iter().map(|transport| spool.gate(&transport.name)).collect::<Result<Vec<_>, _>>()?;
+    let breakers: Vec<Option<&Breaker>> = transports.iter().zip(&gates).map(|(of, gate)| breaker(of, gate)).collect();
+    let (loads, all) = loads(session, &spool, &held, &breakers)?;
+    let mut out = print::output();
+    if form == OutputFormat::Text {
+        let head =
+            format!("{:<16}{:<9}{:<11}{:<12}{:>6}{:>8}  ", "TRANSPORT", "KIND", "STATE", "TYPES", "OWED", "ACTIVE");
+        print::line(&mut out, &format!("{head}TEXT"))?;
+    }
+    for ((transport, load), gate) in transports.iter().zip(&loads).zip(&gates) {
+        let (state, text) = state(session, transport, gate);
+        let row = Row {
+            transport: &transport.name,
+            kind: transport.kind(),
+            state,
+            text,
+            types: types(transport),
+            outbound: transport.claims.types != Types::Only(Vec::new()) || !transport.claims.patterns.is_empty(),
+            inbound: session.settings.inbound.iter().any(|inbound| inbound.name == transport.name),
+            owed: load.owed,
+            active: load.active,
+            next_attempt: load.next,
+            breaker: breaker(transport, gate),
+        };
+        row.print(&mut out, form)?;
+    }
+    for inbound in &session.settings.inbound {
+        inbound_row(session, &spool, inbound)?.print(&mut out, form)?;
+    }
+    let runner = spool.runner(&held)?.map_or("none", |runner| runner.word());
+    let received = spool.sorted(State::Received)?.len();
+    let row = RunnerRow { runner, owed: all.owed, next_attempt: all.next, received };
+    match form {
+        OutputFormat::Json => print::json(&mut out, &row)?,
+        OutputFormat::Text => {
+            let next = row.next_attempt.map_or(String::new(), |next| format!(", next attempt {next}"));
+            let runner =
+                if runner == "none" { "no runner is at work".to_owned() } else { format!("{runner} is at work") };
+            let received = match row.received {
+                0 => String::new(),
+                1 => ", 1 received message waits to be filed".to_owned(),
+                count => format!(", {count} received messages wait to be filed"),
+            };
+            print::line(&mut out, &format!("{runner}; {} recipients owed{next}{received}", row.owed))?;
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Ok)
+}
+
+impl Row<'_> {
+    fn print(&self, out: &mut impl Write, form: OutputFormat) -> Result<()> {
+        if form == OutputFormat::Json {
+            return print::json(out, self);
+        }
+        let name = printable::fit(self.transport, 15);
+        let types = printable::fit(&self.types.join(","), 11);
+        let numbers = format!("{:>6}{:>8}", self.owed, self.active);
+        print::line(out, &format!("{name} {:<9}{:<11}{types} {numbers}  {}", self.kind, self.state, self.text))
+    }
+}
+
+/// A source of mail: what came of asking it last.
+fn inbound_row<'s>(session: &Session, spool: &Spool, inbound: &'s Inbound) -> Result<Row<'s>> {
+    let known = spool.source(&inbound.name)?;
+    let next = known.polled.map(|polled| polled.after(inbound.every));
+    let (state, text) = match (&known.polled, &known.trouble) {
+        _ if session.reach == Reach::Offline => ("offline", "offline, as asked".to_owned()),
+        (Some(at), Some(trouble)) => ("failure", format!("asked at {at}: {trouble}")),
+        (Some(at), None) => ("available", format!("asked at {at}")),
+        (None, _) => ("available", "not asked yet".to_owned()),
+    };
+    Ok(Row {
+        transport: &inbound.name,
+        kind: "inbound",
+        state,
+        text,
+        types: Vec::new(),
+        outbound: false,
+        inbound: true,
+        owed: 0,
+        active: 0,
+        next_attempt: next,
+        breaker: None,
+    })
+}
+
+fn types(transport: &Transport) -> Vec<&str> {
+    match &transport.claims.types {
+        Types::Any => vec!["*"],
+        Types::Only(types) => types.iter().map(|kind| kind.as_str()).collect(),
+    }
+}
+
+/// A transport's state in one word and one sentence.
+fn state(session: &Session, transport: &Transport, gate: &Gate) -> (&'static str, String) {
+    if let Some(text) = paused(gate, session.now()) {
+        return ("paused", text);
+    }
+    if session.reach == Reach::Offline && transport.is_remote() {
+        return ("offline", "offline, as asked".to_owned());
+    }
+    if let Some(breaker) = breaker(transport, gate) {
+        let text = format!("broken since {}, tried again {}: {}", breaker.since, breaker.until, breaker.text);
+        return ("failure", text);
+    }
+    match &gate.probe {
+        Some(probe) if !probe.ok => ("offline", format!("at {}: {}", probe.at, probe.text)),
+        Some(probe) => ("available", format!("probed at {}", probe.at)),
+        None => ("available", "ready".to_owned()),
+    }
+}
+
+/// The breaker that holds for this configuration of the transport.
+fn breaker<'g>(transport: &Transport, gate: &'g Gate) -> Option<&'g Breaker> {
+    gate.breaker.as_ref().filter(|breaker| breaker.config == transport.fingerprint)
+}
+
+/// What waits for each transport, and in all. Behind an open breaker nothing is tried before that may close.
+fn loads(
+    session: &Session,
+    spool: &Spool,
+    held: &LocksHeld,
+    breakers: &[Option<&Breaker>],
+) -> Result<(Vec<Load>, Load)> {
+    let settings = &session.settings;
+    let mut loads = vec![Load::default(); settings.transports.len()];
+    let mut all = Load::default();
+    for state in [State::New, State::Cur] {
+        for entry in spool.entries(state)? {
+            let Entry::Message(name) = entry? else { continue };
+            let Ok(message) = spool.read(state, &name) else { continue };
+            let history = spool.history(&message.envelope)?;
+            let next = name.due.unwrap_or(message.envelope.arrival);
+            let active = message.is_active(held);
+            for place in history.owed() {
+                all.owed += 1;
+                let plan = plan(settings, &message.envelope, &history, place, session.now(), Patience::None);
+                let Plan::Give(lane) = plan else {
+                    all.add_next(next);
+                    continue;
+                };
+                let next = breakers[lane].map_or(next, |breaker| next.max(breaker.until));
+                all.add_next(next);
+                loads[lane].owed += 1;
+                loads[lane].add_next(next);
+            }
+            let at_work = history.recipients.iter().filter(|progress| active && progress.outcome_unknown);
+            let names: std::collections::BTreeSet<&String> =
+                at_work.filter_map(|progress| progress.transport.as_ref()).collect();
+            for lane in names.into_iter().filter_map(|name| settings.transport(name)) {
+                loads[lane].active += 1;
+            }
+        }
+    }
+    Ok((loads, all))
+}

@@ -1,0 +1,212 @@
+//! `resend`: send a message again that did not reach everybody, to just those it did not reach. The same bytes with the
+//! same Message-ID go out, so that nobody can tell it from the first time; only the envelope is new.
+
+mod original;
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::mail::address::{Address, Sender};
+use crate::mail::envelope::id::QueueId;
+use crate::mail::envelope::recipient::Recipient;
+use crate::mail::envelope::{Envelope, without_duplicates};
+use crate::mail::history::record::{Event, Record};
+use crate::spool::draft::{Draft, Placed};
+use crate::spool::{Spool, State};
+use crate::sys::signals::{Hangup, Signals};
+
+use crate::commands::resend::original::{Again, Bytes, Failed, OriginalFinder};
+use crate::exit::{Exit, over_all, refuse};
+use crate::output::mode::{OutputFormat, Verbosity};
+use crate::output::print;
+use crate::session::Session;
+use crate::submission::limits::check_room;
+
+/// What `resend` is asked to do.
+#[derive(Clone, Debug)]
+pub struct ResendOptions {
+    /// Ids, files, or `-`.
+    pub subjects: Vec<String>,
+    /// Of those who did not get it, only these; empty for all of them.
+    pub only: Vec<Address>,
+    /// These as well.
+    pub add: Vec<Address>,
+    /// New addresses in place of old ones.
+    pub replace: Vec<(Address, Address)>,
+    /// The envelope sender, if not the one of the first time.
+    pub sender: Option<Sender>,
+    /// What having done it before means.
+    pub before: Before,
+    /// Whether anything is really sent.
+    pub rehearsal: crate::session::Rehearsal,
+    /// In what form results are printed.
+    pub form: OutputFormat,
+}
+
+/// What having sent a message again before means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// It is not done twice.
+    Refuse,
+    /// It is done again.
+    Again,
+}
+
+/// Sends each of them again; goes on after one that cannot be.
+pub fn run(session: &Session, options: &ResendOptions) -> Result<Exit> {
+    let spool = session.spool()?;
+    if options.rehearsal == crate::session::Rehearsal::No {
+        check_room(session, &spool)?;
+    }
+    let signals = Signals::listen(Hangup::Stops)?;
+    // One at a time: what one has done, the next must see.
+    let Some(_turn) = spool.take_resend()? else {
+        return refuse(Exit::TryAgain, "another run is sending messages again; try again");
+    };
+    let mut ends = Vec::new();
+    for subject in &options.subjects {
+        let resend = Resend { session, options, spool: &spool, signals: &signals };
+        match resend.one(subject) {
+            Ok(()) => ends.push(Exit::Ok),
+            Err(error) if options.subjects.len() == 1 => return Err(error),
+            Err(error) => {
+                print::problem(&format!("{subject}: {error:#}"));
+                ends.push(Exit::Data);
+            }
+        }
+    }
+    Ok(over_all(&ends))
+}
+
+struct Resend<'a> {
+    session: &'a Session,
+    options: &'a ResendOptions,
+    spool: &'a Spool,
+    signals: &'a Signals,
+}
+
+/// Whom a message goes to now.
+struct Chosen {
+    /// The addresses of the first time that the new ones stand for.
+    instead_of: HashSet<String>,
+    recipients: Vec<Recipient>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    id: Option<&'a QueueId>,
+    resend_of: Option<&'a QueueId>,
+    sender: &'a str,
+    recipients: Vec<&'a Address>,
+}
+
+impl Resend<'_> {
+    fn one(&self, subject: &str) -> Result<()> {
+        let finder =
+            OriginalFinder { session: self.session, spool: self.spool, signals: self.signals, add: &self.options.add };
+        let again = match QueueId::parse(subject) {
+            Ok(id) if !Path::new(subject).exists() => finder.of_id(&id)?,
+            _ => finder.of_report(subject)?,
+        };
+        let Chosen { instead_of, recipients } = self.choose(&again)?;
+        let now = self.session.clock.now();
+        let sender = self.options.sender.clone().unwrap_or_else(|| again.sender.clone());
+        let fresh = Envelope::new(self.session.mint.next(now), now.into(), sender, recipients);
+        let envelope = match &again.bytes {
+            // What its sender asked for then holds now.
+            Bytes::Claimed(claim) => {
+                let first = &claim.message().envelope;
+                Envelope {
+                    transport: first.transport.clone(),
+                    notify: first.notify,
+                    ret: first.ret,
+                    body: first.body,
+                    priority: first.priority,
+                    resend_of: Some(first.id.clone()),
+                    ..fresh
+                }
+            }
+            Bytes::Read { .. } => fresh,
+        };
+        if self.options.rehearsal == crate::session::Rehearsal::Yes {
+            return self.tell(&envelope, None);
+        }
+        let mut draft = Draft::begin(self.spool, &envelope)?;
+        match &again.bytes {
+            Bytes::Claimed(claim) => claim.message().each_piece(&mut |piece| anyhow::Ok(draft.write(piece)?))?,
+            Bytes::Read { bytes, .. } => draft.write(bytes)?,
+        }
+        // The note comes first. A run that dies between the two leaves one of a message that never was, and whoever asks
+        // for it again is told so; the other way round it would go out twice and nobody could know.
+        match &again.bytes {
+            Bytes::Claimed(claim) => self.note(&claim.message().envelope, &envelope.id, &instead_of)?,
+            Bytes::Read { name, .. } => self.spool.remember_resent(name, &instead_of, self.session.now())?,
+        }
+        Placed::commit(vec![draft.place(State::New, None)?])?;
+        self.tell(&envelope, Some(&envelope.id))
+    }
+
+    /// Writes into the log of a message as what it is sent again, and in whose place.
+    fn note(&self, of: &Envelope, new: &QueueId, instead_of: &HashSet<String>) -> Result<()> {
+        let both = of.recipients.iter().enumerate();
+        let places = both.filter(|(_, recipient)| instead_of.contains(&recipient.address.to_string()));
+        let recipients = places.map(|(place, _)| place).collect();
+        let event = Event::Resent { id: new.clone(), recipients };
+        Ok(self.spool.append_durably(&of.id, &Record { at: self.session.now(), event })?)
+    }
+
+    /// The new envelope's recipients. Nobody's mail is sent again twice unless that is asked for.
+    fn choose(&self, again: &Again<'_>) -> Result<Chosen> {
+        let options = self.options;
+        let keys: HashSet<_> = again.failed.iter().map(|failed| failed.recipient.address.key()).collect();
+        let named = options.only.iter().chain(options.replace.iter().map(|(old, _)| old));
+        if let Some(stranger) = named.into_iter().find(|address| !keys.contains(&address.key())) {
+            return refuse(Exit::Data, format!("{stranger} is not among those whom the message did not reach"));
+        }
+        let only: HashSet<_> = options.only.iter().map(Address::key).collect();
+        let wanted = |failed: &&Failed| only.is_empty() || only.contains(&failed.recipient.address.key());
+        let is_due = |failed: &&Failed| options.before == Before::Again || failed.done.is_none();
+        let (due, done): (Vec<&Failed>, Vec<&Failed>) = again.failed.iter().filter(wanted).partition(is_due);
+        let done = done.last().and_then(|failed| failed.done.as_ref()).or(again.before.as_ref());
+        if let (true, Before::Refuse, Some(done)) = (due.is_empty(), options.before, done) {
+            return refuse(Exit::Data, format!("{done}; --again does it once more"));
+        }
+        let mut chosen = Chosen { instead_of: HashSet::new(), recipients: Vec::new() };
+        for Failed { recipient, .. } in due {
+            chosen.instead_of.insert(recipient.address.to_string());
+            let new = options.replace.iter().find(|(old, _)| old.key() == recipient.address.key());
+            chosen.recipients.push(new.map_or_else(|| recipient.clone(), |(_, new)| Recipient::from(new.clone())));
+        }
+        chosen.recipients.extend(options.add.iter().cloned().map(Recipient::from));
+        chosen.recipients = without_duplicates(chosen.recipients);
+        if chosen.recipients.is_empty() { refuse(Exit::Data, "nobody is left to send it to") } else { Ok(chosen) }
+    }
+
+    fn tell(&self, envelope: &Envelope, id: Option<&QueueId>) -> Result<()> {
+        let mut out = print::output();
+        let recipients: Vec<&Address> = envelope.recipients.iter().map(|recipient| &recipient.address).collect();
+        match (self.options.form, id) {
+            (OutputFormat::Json, _) => print::json(
+                &mut out,
+                &Line { id, resend_of: envelope.resend_of.as_ref(), sender: envelope.sender.as_str(), recipients },
+            )?,
+            (OutputFormat::Text, None) => {
+                for recipient in recipients {
+                    print::line(&mut out, &recipient.to_string())?;
+                }
+            }
+            (OutputFormat::Text, Some(id)) => {
+                print::line(&mut out, id.as_str())?;
+                if self.session.voice == Verbosity::Verbose {
+                    let names: Vec<String> = recipients.iter().map(|address| address.to_string()).collect();
+                    print::note(&format!("{id}: sent again to {}", names.join(", ")));
+                }
+            }
+        }
+        Ok(out.flush()?)
+    }
+}

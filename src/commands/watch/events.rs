@@ -1,0 +1,271 @@
+//! What `watch` tells: one line for each event, as text or as JSON.
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::delivery::remaining::Rest;
+use crate::mail::envelope::id::QueueId;
+use crate::mail::history::record::RecipientState;
+use crate::mail::status::Status;
+use crate::output::console::sentence;
+use crate::output::mode::{OutputFormat, Verbosity};
+use crate::output::observer::{Handled, NewMail, Observer};
+use crate::output::print;
+use crate::spool::listing::Entry;
+use crate::spool::{Spool, State};
+use crate::sys::clock::Clock;
+use crate::values::time::Timestamp;
+
+/// The kinds of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A message is looked at for the first time.
+    Queued,
+    /// A recipient has a message.
+    Sent,
+    /// A recipient is tried again later.
+    Deferred,
+    /// A recipient will not get a message.
+    Failed,
+    /// A received message was filed.
+    NewMail,
+    /// Something has changed, here or, as somebody reports, elsewhere.
+    Status,
+    /// Something is wrong.
+    Error,
+    /// The end.
+    Shutdown,
+}
+
+impl Event {
+    /// All kinds.
+    pub const ALL: [Event; 8] = [
+        Event::Queued,
+        Event::Sent,
+        Event::Deferred,
+        Event::Failed,
+        Event::NewMail,
+        Event::Status,
+        Event::Error,
+        Event::Shutdown,
+    ];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Event::Queued => "queued",
+            Event::Sent => "sent",
+            Event::Deferred => "deferred",
+            Event::Failed => "failed",
+            Event::NewMail => "newmail",
+            Event::Status => "status",
+            Event::Error => "error",
+            Event::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// Prints events, from any thread.
+#[derive(Debug)]
+pub struct Events {
+    voice: Verbosity,
+    form: OutputFormat,
+    clock: Clock,
+    /// The events that are printed; empty for all.
+    wanted: Vec<Event>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    queued: HashSet<QueueId>,
+    strays: HashSet<PathBuf>,
+}
+
+#[derive(Default, Serialize)]
+struct Line<'a> {
+    event: &'static str,
+    at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transport: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<RecipientState>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+struct Shutdown {
+    event: &'static str,
+    at: Timestamp,
+    reason: String,
+    complete: bool,
+    inbound: usize,
+    outbound: usize,
+    queued: usize,
+    next_attempt: Option<Timestamp>,
+}
+
+impl Events {
+    /// Nothing seen yet.
+    pub fn new(voice: Verbosity, form: OutputFormat, clock: Clock, wanted: Vec<Event>) -> Events {
+        Events { voice, form, clock, wanted, seen: Mutex::default() }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now().into()
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever reads this may be gone; delivering goes on.
+    fn print(&self, event: Event, line: &impl Serialize, words: &str) {
+        if !self.wanted.is_empty() && !self.wanted.contains(&event) {
+            return;
+        }
+        let mut out = print::output();
+        let printed = match self.form {
+            OutputFormat::Json => print::json(&mut out, line),
+            OutputFormat::Text if self.voice == Verbosity::Quiet => Ok(()),
+            OutputFormat::Text => print::line(&mut out, &format!("{} {words}", self.now())),
+        };
+        let _ = printed.and_then(|()| Ok(out.flush()?));
+    }
+
+    fn recipient(&self, event: Event, handled: &Handled) {
+        let line = Line {
+            event: event.word(),
+            at: self.now(),
+            id: Some(handled.id.as_str()),
+            r#type: Some(handled.address.kind().as_str()),
+            address: Some(handled.address.text()),
+            transport: handled.transport.as_deref(),
+            state: Some(handled.state),
+            status: Some(handled.status),
+            text: Some(&handled.text),
+            next_attempt: handled.next,
+        };
+        self.print(event, &line, &sentence(handled));
+    }
+
+    /// Something about the run itself.
+    pub fn status(&self, text: &str) {
+        self.print(Event::Status, &Line { event: "status", at: self.now(), text: Some(text), ..Line::default() }, text);
+    }
+
+    /// A file that is no message; told once.
+    pub fn stray(&self, path: &Path) {
+        if self.seen().strays.insert(path.to_owned()) {
+            self.problem(&format!("{} is not a message of this spool; it is left alone", path.display()));
+        }
+    }
+
+    /// Forgets messages that are not queued any more, when there are many more of them than of queued ones.
+    pub fn forget_gone(&self, spool: &Spool, queued: usize) -> Result<()> {
+        let mut seen = self.seen();
+        if seen.queued.len() < 2 * queued + 1000 {
+            return Ok(());
+        }
+        let mut still = HashSet::new();
+        for state in State::WAITING {
+            for entry in spool.entries(state)? {
+                if let Entry::Message(name) = entry?
+                    && seen.queued.contains(&name.id)
+                {
+                    still.insert(name.id);
+                }
+            }
+        }
+        seen.queued = still;
+        Ok(())
+    }
+
+    /// The last line: why it ends, and what is left.
+    pub fn shutdown(&self, signal: i32, complete: bool, rest: &Rest, inbound: usize) {
+        let reason = format!("signal {signal}");
+        let next = rest.next.map_or(String::new(), |next| format!(", next attempt {next}"));
+        let how = if complete { "" } else { "; hand-offs were cut short" };
+        let words =
+            format!("shutdown: {reason}; {} messages queued, {} recipients owed{next}{how}", rest.messages, rest.owed);
+        let line = Shutdown {
+            event: "shutdown",
+            at: self.now(),
+            reason,
+            complete,
+            inbound,
+            outbound: 0,
+            queued: rest.messages,
+            next_attempt: rest.next,
+        };
+        self.print(Event::Shutdown, &line, &words);
+    }
+}
+
+impl Observer for Events {
+    fn handled(&self, handled: &Handled) {
+        let event = match handled.state {
+            RecipientState::Delivered | RecipientState::Relayed => Event::Sent,
+            RecipientState::Failed => Event::Failed,
+            RecipientState::Owed | RecipientState::Async => Event::Deferred,
+            RecipientState::Cancelled | RecipientState::Read => Event::Status,
+        };
+        self.recipient(event, handled);
+    }
+
+    fn problem(&self, text: &str) {
+        if self.form == OutputFormat::Json {
+            self.print(
+                Event::Error,
+                &Line { event: "error", at: self.now(), text: Some(text), ..Line::default() },
+                text,
+            );
+        }
+        print::problem(text);
+    }
+
+    fn new_mail(&self, news: &NewMail) {
+        #[derive(Serialize)]
+        struct Line<'a> {
+            event: &'static str,
+            at: Timestamp,
+            #[serde(flatten)]
+            news: &'a NewMail,
+        }
+        self.print(Event::NewMail, &Line { event: "newmail", at: self.now(), news }, &news.sentence());
+    }
+
+    fn dropped(&self, id: &QueueId, hook: &str) {
+        let text = format!("dropped by the hook {hook}");
+        let line =
+            Line { event: "status", at: self.now(), id: Some(id.as_str()), text: Some(&text), ..Line::default() };
+        self.print(Event::Status, &line, &format!("{id}: {text}"));
+    }
+
+    fn heard(&self, handled: &Handled) {
+        self.recipient(Event::Status, handled);
+    }
+
+    fn picked_up(&self, id: &QueueId) {
+        if self.seen().queued.insert(id.clone()) {
+            let line = Line { event: "queued", at: self.now(), id: Some(id.as_str()), ..Line::default() };
+            self.print(Event::Queued, &line, &format!("{id}: queued"));
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! `watch`: deliver as mail arrives and as attempts fall due, until told to stop.
+//!
+//! It is `flush` in a loop. Notifications only end the waiting early; the full look at the names, after each of them
+//! and on a timer, is the truth. So a lost notification costs a minute, and no state is kept that could be wrong.
+
+pub mod events;
+mod inbound;
+mod wakeup;
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::mail::envelope::id::QueueId;
+use crate::spool::gate::{Gate, Pause};
+use crate::spool::runner::Runner;
+use crate::spool::{Spool, State};
+use crate::sys::signals::{Hangup, Signals};
+use crate::values::time::Timestamp;
+
+use crate::commands::watch::events::{Event, Events};
+use crate::commands::watch::wakeup::{Arrivals, Reason, Wakeup};
+use crate::delivery::context::Engine;
+use crate::delivery::remaining::Rest;
+use crate::delivery::run;
+use crate::delivery::selection::Orders;
+use crate::exit::Exit;
+use crate::inbox::pending;
+use crate::output::mode::OutputFormat;
+use crate::output::observer::Observer;
+use crate::session::Session;
+use crate::settings::{Settings, Source};
+
+/// What `watch` is asked to do.
+#[derive(Clone, Debug)]
+pub struct WatchOptions {
+    /// Hand-offs at once, all transports together.
+    pub jobs: Option<usize>,
+    /// In what form events are printed.
+    pub form: OutputFormat,
+    /// The events that are printed; empty for all.
+    pub events: Vec<Event>,
+}
+
+/// How long it waits at most before it looks again, whatever it was told.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// How soon it looks again at a message that was not safe on disk yet, or that somebody else had claimed.
+const SOON: Duration = Duration::from_millis(50);
+
+/// Delivers until told to stop. `reload` reads the configuration anew.
+pub fn run(session: &Session, options: &WatchOptions, reload: &dyn Fn() -> Result<Settings>) -> Result<Exit> {
+    let spool = session.spool()?;
+    spool.verify()?;
+    let signals = Signals::listen(Hangup::Reloads)?;
+    let presence = spool.announce(Runner::Watch)?;
+    let events = Events::new(session.voice, options.form, session.clock.clone(), options.events.clone());
+    let mut arrivals = Arrivals::new(&spool)?;
+    // What both threads go by; the outbound one reads the configuration anew.
+    let shared = Mutex::new(session.clone());
+    std::thread::scope(|scope| {
+        let (spool, signals, events, shared) = (&spool, &signals, &events, &shared);
+        let filing = scope.spawn(move || {
+            let _guard = Guard(signals);
+            inbound::file(shared, spool, signals, events, &mut arrivals);
+        });
+        let polling = scope.spawn(move || {
+            let _guard = Guard(signals);
+            inbound::poll(shared, spool, signals, events);
+        });
+        let outbound = {
+            let _guard = Guard(signals);
+            outbound(session, options, reload, shared, spool, signals, events)
+        };
+        let whole = filing.join().is_ok() & polling.join().is_ok();
+        // Whoever saw us at work has left what he received to us: it is filed once nobody can see us any more.
+        drop(presence);
+        if let Err(error) = pending::file_all(&Engine::new(session, spool, signals, events)) {
+            events.problem(&format!("{error:#}"));
+        }
+        outbound?;
+        let rest = Rest::count(spool, session.now())?;
+        let complete = whole && !signals.abort_requested();
+        let received = spool.sorted(State::Received)?.len();
+        events.shutdown(signals.stop_requested().unwrap_or(0), complete, &rest, received);
+        Ok(if complete { Exit::Ok } else { Exit::Signal(signals.stop_requested().unwrap_or(0)) })
+    })
+}
+
+/// However one of the threads ends, the others must not go on without it.
+struct Guard<'s>(&'s Signals);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.0.stop_ourselves();
+    }
+}
+
+/// The outbound side, until we are told to stop.
+fn outbound(
+    session: &Session,
+    options: &WatchOptions,
+    reload: &dyn Fn() -> Result<Settings>,
+    shared: &Mutex<Session>,
+    spool: &Spool,
+    signals: &Signals,
+    events: &Events,
+) -> Result<()> {
+    let mut session = session.clone();
+    let mut wakeup = Wakeup::new(spool, config_file(&session.settings.source).as_deref(), events)?;
+    let mut watch = Watch {
+        parked: HashSet::new(),
+        gates: Vec::new(),
+        last: Timestamp::default(),
+        soon: SOON,
+        told_unconfigured: false,
+    };
+    let mut reason = Reason::Timer;
+    loop {
+        let asked = signals.take_reload();
+        if asked || reason == Reason::Reload {
+            watch.reload(&mut session, spool, events, reload);
+            *shared.lock().unwrap_or_else(PoisonError::into_inner) = session.clone();
+            wakeup.follow_config(config_file(&session.settings.source).as_deref());
+        }
+        // A pass that fails, on a full disk or for a state file that was damaged, is told, and tried again.
+        let wait = watch.pass(&session, spool, signals, events, options, reason).unwrap_or_else(|error| {
+            events.problem(&format!("{error:#}"));
+            LOOK_AGAIN
+        });
+        if signals.stop_requested().is_some() {
+            return Ok(());
+        }
+        reason = wakeup.wait(signals, wait, spool, events)?;
+        if signals.stop_requested().is_some() {
+            return Ok(());
+        }
+    }
+}
+
+fn config_file(source: &Source) -> Option<std::path::PathBuf> {
+    match source {
+        Source::File(path) | Source::BuiltIn(path) => Some(path.clone()),
+    }
+}
+
+struct Watch {
+    /// Messages that are due and wait for something else than time: looked at again on the timer, or when a
+    /// transport's state has changed.
+    parked: HashSet<QueueId>,
+    /// Which transports were paused or broken at the last pass, and when that was.
+    gates: Vec<(Option<Pause>, bool)>,
+    last: Timestamp,
+    soon: Duration,
+    told_unconfigured: bool,
+}
+
+impl Watch {
+    /// One pass over what is due; says how long to wait for the next.
+    fn pass(
+        &mut self,
+        session: &Session,
+        spool: &Spool,
+        signals: &Signals,
+        events: &Events,
+        options: &WatchOptions,
+        reason: Reason,
+    ) -> Result<Duration> {
+        let now = session.now();
+        let mut gates = Vec::new();
+        for transport in &session.settings.transports {
+            gates.push(spool.gate(&transport.name)?);
+        }
+        // What probes note is no news: each pass may note something, and none may cause the next.
+        let news: Vec<_> = gates.iter().map(|gate| (gate.pause.clone(), gate.breaker.is_some())).collect();
+        let opens = |gate: &Gate| ends(gate).is_some_and(|end| end > self.last && end <= now);
+        if reason == Reason::Timer || news != self.gates || gates.iter().any(opens) {
+            self.parked.clear();
+        }
+        (self.gates, self.last) = (news, now);
+        if let Err(error) = spool.sweep_if_due(now) {
+            events.problem(&format!("what is no longer needed could not be removed: {error}"));
+        }
+        let due = spool.look_for_due(now, |state, name| events.stray(&spool.path_of_state(state).join(name)))?;
+        events.forget_gone(spool, due.len() + due.later())?;
+        let engine = Engine::new(session, spool, signals, events);
+        let orders = Orders { reach: session.reach, jobs: options.jobs, ..Orders::all() };
+        let tally = run::run(&engine, &due, &orders, &self.parked)?;
+        if tally.unconfigured > 0 && !std::mem::replace(&mut self.told_unconfigured, true) {
+            events.problem(&session.settings.why_unconfigured());
+        }
+        self.parked.extend(tally.left);
+        let mut gate_ends = Vec::new();
+        for transport in &session.settings.transports {
+            gate_ends.extend(ends(&spool.gate(&transport.name)?).filter(|end| *end > now));
+        }
+        let next = if due.is_empty() { due.next() } else { spool.look_for_due(now, |_, _| {})?.next() };
+        let next = next.into_iter().chain(gate_ends).min();
+        let until_next = next.map(|next| next.since(session.now()).max(Duration::from_millis(10)));
+        let wait = until_next.map_or(LOOK_AGAIN, |wait| wait.min(LOOK_AGAIN));
+        if tally.busy.is_empty() {
+            self.soon = SOON;
+            return Ok(wait);
+        }
+        let soon = self.soon;
+        self.soon = (self.soon * 2).min(LOOK_AGAIN);
+        Ok(wait.min(soon))
+    }
+
+    fn reload(&mut self, session: &mut Session, spool: &Spool, events: &Events, reload: &dyn Fn() -> Result<Settings>) {
+        match reload() {
+            Ok(settings) if settings.spool != session.settings.spool => {
+                events.problem(&format!(
+                    "the configuration names another spool, {}; watch stays with {} until it is started anew",
+                    settings.spool.display(),
+                    spool.path().display()
+                ));
+                session.settings = Settings { spool: session.settings.spool.clone(), ..settings };
+            }
+            Ok(settings) => {
+                self.told_unconfigured = false;
+                session.settings = settings;
+                events.status("the configuration was read anew");
+            }
+            Err(error) => events.problem(&format!("{error:#}; the configuration stays as it was")),
+        }
+        self.parked.clear();
+    }
+}
+
+/// When a closed gate opens by itself.
+fn ends(gate: &Gate) -> Option<Timestamp> {
+    let pause = gate.pause.as_ref().and_then(|pause| pause.until);
+    let breaker = gate.breaker.as_ref().map(|breaker| breaker.until);
+    [pause, breaker].into_iter().flatten().min()
+}

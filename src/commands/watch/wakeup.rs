@@ -1,0 +1,188 @@
+//! What ends a wait: new mail, a signal, a changed file, or time. The only home of `notify`.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Result;
+use notify::event::{AccessKind, AccessMode, ModifyKind};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+
+use crate::output::observer::Observer;
+use crate::spool::{Spool, State};
+use crate::sys::ready::{self, Bell};
+use crate::sys::signals::Signals;
+
+use crate::commands::watch::events::Events;
+
+/// Why a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Time passed.
+    Timer,
+    /// Something happened in the spool.
+    Spool,
+    /// The configuration should be read anew.
+    Reload,
+}
+
+/// Waits for something to do.
+pub struct Wakeup {
+    bell: Arc<Bell>,
+    lost: Arc<AtomicBool>,
+    spool: Option<RecommendedWatcher>,
+    config_bell: Arc<Bell>,
+    config: Option<RecommendedWatcher>,
+    followed: Option<PathBuf>,
+}
+
+impl Wakeup {
+    /// Listens to the spool and to the file that the configuration is in.
+    pub fn new(spool: &Spool, config: Option<&Path>, events: &Events) -> Result<Wakeup> {
+        let mut wakeup = Wakeup {
+            bell: Arc::new(Bell::new()?),
+            lost: Arc::new(AtomicBool::new(false)),
+            spool: None,
+            config_bell: Arc::new(Bell::new()?),
+            config: None,
+            followed: None,
+        };
+        wakeup.listen(spool, events);
+        wakeup.follow_config(config);
+        Ok(wakeup)
+    }
+
+    /// Without notifications the timer does alone what it does anyway.
+    fn listen(&mut self, spool: &Spool, events: &Events) {
+        let (bell, lost) = (Arc::clone(&self.bell), Arc::clone(&self.lost));
+        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            if is_lost(&event) {
+                lost.store(true, Ordering::SeqCst);
+            }
+            if is_news(&event) {
+                bell.ring();
+            }
+        });
+        let listening = watcher.and_then(|mut watcher| {
+            for state in State::WAITING {
+                watcher.watch(&spool.path_of_state(state), RecursiveMode::NonRecursive)?;
+            }
+            watcher.watch(&spool.path_of_gates(), RecursiveMode::NonRecursive)?;
+            Ok(watcher)
+        });
+        match listening {
+            Ok(watcher) => self.spool = Some(watcher),
+            Err(error) => {
+                self.spool = None;
+                events.problem(&format!("no notifications ({error}); the queue is looked at every minute"));
+            }
+        }
+    }
+
+    /// Listens to this file, by its directory: editors replace files rather than writing them.
+    pub fn follow_config(&mut self, config: Option<&Path>) {
+        if self.followed.as_deref() == config {
+            return;
+        }
+        self.followed = config.map(Path::to_owned);
+        self.config = None;
+        let Some((file, parent)) = config.and_then(|file| Some((file.to_owned(), file.parent()?.to_owned()))) else {
+            return;
+        };
+        let bell = Arc::clone(&self.config_bell);
+        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            if event.as_ref().is_ok_and(|event| is_written(event) && event.paths.contains(&file)) {
+                bell.ring();
+            }
+        });
+        // A directory that is not there yet cannot be listened to; SIGHUP does the same then.
+        self.config = watcher.ok().and_then(|mut watcher| {
+            watcher.watch(&parent, RecursiveMode::NonRecursive).ok()?;
+            Some(watcher)
+        });
+    }
+
+    /// Waits for at most so long.
+    pub fn wait(&mut self, signals: &Signals, time: Duration, spool: &Spool, events: &Events) -> Result<Reason> {
+        if self.lost.swap(false, Ordering::SeqCst) || self.spool.is_none() {
+            self.listen(spool, events);
+        }
+        let fds = [signals.stop_fd(), signals.reload_fd(), self.config_bell.fd().as_fd(), self.bell.fd().as_fd()];
+        let ready = ready::readable(&fds, Some(time))?;
+        if ready[1] || ready[2] {
+            // An editor may write in several steps: the last of them counts.
+            while ready::readable(&[self.config_bell.fd().as_fd()], Some(Duration::from_millis(50)))?[0] {
+                self.config_bell.silence();
+            }
+            return Ok(Reason::Reload);
+        }
+        if ready[3] {
+            self.bell.silence();
+            return Ok(Reason::Spool);
+        }
+        Ok(Reason::Timer)
+    }
+}
+
+/// Hears of received mail.
+pub struct Arrivals {
+    bell: Arc<Bell>,
+    /// Listens for as long as it lives; without it the timer does alone what it does anyway.
+    #[expect(dead_code, reason = "dropping it would end the listening")]
+    watcher: Option<RecommendedWatcher>,
+}
+
+impl Arrivals {
+    /// Listens to where received mail lies.
+    pub fn new(spool: &Spool) -> Result<Arrivals> {
+        let bell = Arc::new(Bell::new()?);
+        let ringer = Arc::clone(&bell);
+        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            if event.as_ref().map_or(true, |event| event.need_rescan() || is_written(event)) {
+                ringer.ring();
+            }
+        });
+        let watcher = watcher.ok().and_then(|mut watcher| {
+            watcher.watch(&spool.path_of_state(State::Received), RecursiveMode::NonRecursive).ok()?;
+            Some(watcher)
+        });
+        Ok(Arrivals { bell, watcher })
+    }
+
+    /// Readable when something came.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.bell.fd().as_fd()
+    }
+
+    /// That was heard.
+    pub fn silence(&mut self) {
+        self.bell.silence();
+    }
+}
+
+/// True for what may mean new work. Everything else, our own reading above all, must not end a wait.
+fn is_news(event: &notify::Result<Event>) -> bool {
+    match event {
+        Err(_) => true,
+        Ok(event) => event.need_rescan() || is_written(event) || matches!(event.kind, EventKind::Remove(_)),
+    }
+}
+
+fn is_written(event: &Event) -> bool {
+    matches!(
+        event.kind,
+        EventKind::Create(_)
+            | EventKind::Modify(ModifyKind::Name(_))
+            | EventKind::Access(AccessKind::Close(AccessMode::Write))
+    )
+}
+
+/// True when a watched directory itself may be gone.
+fn is_lost(event: &notify::Result<Event>) -> bool {
+    match event {
+        Err(_) => true,
+        Ok(event) => event.need_rescan() || matches!(event.kind, EventKind::Remove(notify::event::RemoveKind::Folder)),
+    }
+}

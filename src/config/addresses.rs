@@ -1,0 +1,57 @@
+//! The keys for what becomes of addresses at the door, and of messages that came through sendmail(1).
+
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+
+use crate::mail::address::alias::{self, Target};
+use crate::mail::address::pattern::Pattern;
+use crate::mail::address::rewrite::Rules;
+use crate::mail::address::{Address, Sender};
+use crate::settings::{Addresses, AfterSubmission};
+
+use crate::config::checker::Checker;
+use crate::config::error::ConfigError;
+use crate::config::raw;
+
+pub(super) fn addresses(checker: &Checker<'_>, raw: &raw::Config) -> Result<Addresses, ConfigError> {
+    let allow = |text: &Spanned<String>| match alias::targets(text.get_ref()).as_deref() {
+        Ok([target @ (Target::Include(_) | Target::Pipe(_) | Target::File(_))]) => Ok(target.to_string()),
+        _ => Err(checker.bad(text, format!("allow: {:?} is no :include:/file, |command or /file", text.get_ref()))),
+    };
+    let qualify = raw.qualify.as_ref().map(|domain| {
+        let fits = Sender::parse(&format!("root@{}", domain.get_ref())).is_ok() && !domain.get_ref().is_empty();
+        if fits { Ok(domain.get_ref().clone()) } else { Err(checker.bad(domain, "qualify is no domain")) }
+    });
+    Ok(Addresses {
+        qualify: qualify.transpose()?,
+        aliases: raw.aliases.files.iter().map(|path| checker.path("aliases", path)).collect::<Result<_, _>>()?,
+        allowed: raw.aliases.allow.iter().map(allow).collect::<Result<_, _>>()?,
+        recipients: rules(checker, &raw.rewrite.recipient)?,
+        senders: rules(checker, &raw.rewrite.sender)?,
+    })
+}
+
+/// Rules in the order of the file: the map has them by name.
+fn rules(checker: &Checker<'_>, raw: &BTreeMap<Spanned<String>, Spanned<String>>) -> Result<Rules, ConfigError> {
+    let mut written: Vec<_> = raw.iter().collect();
+    written.sort_by_key(|(from, _)| from.span().start);
+    let rule = |(from, to): (&Spanned<String>, &Spanned<String>)| {
+        let pattern = Pattern::parse(from.get_ref());
+        let pattern = pattern.map_err(|error| checker.bad(from, format!("pattern {:?} {error}", from.get_ref())))?;
+        // What a `*` stands for is an address's own local part, and as good as any word.
+        Address::parse(&to.get_ref().replacen('*', "x", 1))
+            .map_err(|error| checker.bad(to, format!("{:?} {error}", to.get_ref())))?;
+        Ok::<_, ConfigError>((pattern, to.get_ref().clone()))
+    };
+    Ok(Rules::new(written.into_iter().map(rule).collect::<Result<_, _>>()?))
+}
+
+pub(super) fn after_submission(checker: &Checker<'_>, raw: &raw::Sendmail) -> Result<AfterSubmission, ConfigError> {
+    match raw.delivery.as_ref().map(|delivery| (delivery, delivery.get_ref().as_str())) {
+        None | Some((_, "queue")) => Ok(AfterSubmission::Queue),
+        Some((_, "background")) => Ok(AfterSubmission::Background),
+        Some((_, "attempt")) => Ok(AfterSubmission::Attempt),
+        Some((at, _)) => Err(checker.bad(at, "delivery must be \"queue\", \"background\" or \"attempt\"")),
+    }
+}

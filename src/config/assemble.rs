@@ -1,0 +1,78 @@
+//! From what was written to what holds: every value checked, every default filled in.
+
+use std::path::PathBuf;
+
+use toml::Spanned;
+
+use crate::config::addresses;
+use crate::config::checker::Checker;
+use crate::config::error::ConfigError;
+use crate::config::locations::{Choice, Locations, absolute};
+use crate::config::queue;
+use crate::config::raw;
+use crate::config::received;
+use crate::config::reports;
+use crate::config::transport;
+use crate::mail::address::Sender;
+use crate::settings::{Settings, Source};
+
+/// Checks a configuration.
+pub(super) fn assemble(
+    raw: raw::Config,
+    choice: &Choice,
+    locations: &Locations,
+    source: Source,
+) -> Result<Settings, ConfigError> {
+    let path = match &source {
+        Source::File(path) | Source::BuiltIn(path) => path.clone(),
+    };
+    let checker = Checker { path: &path, text: &raw.text, locations };
+    let from_env = std::env::var_os("MSPOOL_SPOOL").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let written = raw.spool.as_ref().map(|spool| PathBuf::from(spool.get_ref()));
+    let spool = match choice.spool.clone().or(from_env).or(written) {
+        Some(spool) => absolute(&spool, locations)?,
+        None => locations.spool()?,
+    };
+    let hostname = checker.hostname(raw.hostname.as_ref())?;
+    let sender = raw
+        .sender
+        .as_ref()
+        .map(|text| Sender::parse(text.get_ref()).map_err(|error| checker.bad(text, format!("sender {error}"))));
+    let queue = queue::queue(&checker, &raw.queue)?;
+    let mut transports = Vec::new();
+    // In the order of the file: the map has them by name.
+    let mut written: Vec<(&String, &Spanned<raw::Transport>)> = raw.transport.iter().collect();
+    written.sort_by_key(|(_, transport)| transport.span().start);
+    for (name, transport) in written {
+        transports.push(transport::transport(&checker, name, transport)?);
+    }
+    let bare = transports.is_empty();
+    if bare {
+        transports.push(transport::built_in(&spool, &hostname));
+    }
+    if let Some(order) = &raw.order {
+        transports = transport::ordered(&checker, order, transports)?;
+    }
+    let sender = sender.transpose()?;
+    let side = received::Side { checker: &checker, raw: &raw, spool: &spool };
+    let received = side.check()?;
+    Ok(Settings {
+        store: received.store,
+        identities: received.identities,
+        inbound: received.inbound,
+        inbound_hooks: received.inbound_hooks,
+        outbound_hooks: received.outbound_hooks,
+        folders: received.folders,
+        notice: received.notice,
+        reports: reports::reports(&checker, &raw.reports)?,
+        addresses: addresses::addresses(&checker, &raw)?,
+        sendmail: addresses::after_submission(&checker, &raw.sendmail)?,
+        spool,
+        hostname,
+        sender,
+        queue,
+        transports,
+        source,
+        bare,
+    })
+}

@@ -1,0 +1,195 @@
+//! The configuration as it is written: keys and types, nothing checked.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::values::spelling::distance;
+
+use crate::config::error::ConfigError;
+
+/// A whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub spool: Option<Spanned<String>>,
+    pub hostname: Option<Spanned<String>>,
+    pub sender: Option<Spanned<String>>,
+    pub order: Option<Spanned<Vec<String>>>,
+    #[serde(default)]
+    pub queue: Queue,
+    #[serde(default)]
+    pub transport: BTreeMap<String, Spanned<Transport>>,
+    pub store: Option<Spanned<String>>,
+    pub identities: Option<Spanned<Vec<String>>>,
+    #[serde(default)]
+    pub inbound: BTreeMap<String, Spanned<Inbound>>,
+    #[serde(default)]
+    pub hook: Hooks,
+    #[serde(default)]
+    pub folders: BTreeMap<String, Spanned<String>>,
+    pub notify: Option<Notify>,
+    #[serde(default)]
+    pub reports: Reports,
+    pub qualify: Option<Spanned<String>>,
+    #[serde(default)]
+    pub aliases: Aliases,
+    #[serde(default)]
+    pub rewrite: Rewrite,
+    #[serde(default)]
+    pub sendmail: Sendmail,
+    /// The file's text, for finding lines.
+    #[serde(skip)]
+    pub text: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    pub lifetime: Option<Spanned<String>>,
+    pub retry: Option<Retry>,
+    pub keep_sent: Option<Spanned<String>>,
+    pub keep_failed: Option<Spanned<String>>,
+    pub message_limit: Option<Spanned<String>>,
+    pub reserve: Option<Spanned<String>>,
+    pub delay_warning: Option<Spanned<String>>,
+    pub sent: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inbound {
+    pub fetch: Spanned<Vec<String>>,
+    pub ack: Option<Spanned<Vec<String>>>,
+    pub keep: Option<Spanned<bool>>,
+    pub every: Option<Spanned<String>>,
+    pub timeout: Option<Spanned<String>>,
+    pub mailbox: Option<Spanned<String>>,
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hooks {
+    #[serde(default)]
+    pub inbound: Vec<Hook>,
+    #[serde(default)]
+    pub outbound: Vec<Hook>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hook {
+    pub command: Spanned<Vec<String>>,
+    pub timeout: Option<Spanned<String>>,
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notify {
+    pub command: Spanned<Vec<String>>,
+    pub class: Option<String>,
+    pub timeout: Option<Spanned<String>>,
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reports {
+    pub via: Option<Spanned<String>>,
+    pub return_limit: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Aliases {
+    #[serde(default)]
+    pub files: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub allow: Vec<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rewrite {
+    #[serde(default)]
+    pub recipient: BTreeMap<Spanned<String>, Spanned<String>>,
+    #[serde(default)]
+    pub sender: BTreeMap<Spanned<String>, Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sendmail {
+    pub delivery: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    pub first: Option<Spanned<String>>,
+    pub factor: Option<Spanned<f64>>,
+    pub max: Option<Spanned<String>>,
+    pub jitter: Option<Spanned<f64>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transport {
+    pub types: Option<Spanned<Vec<String>>>,
+    pub r#match: Option<Spanned<Vec<String>>>,
+    pub command: Option<Spanned<Vec<String>>>,
+    pub maildir: Option<Spanned<String>>,
+    pub results: Option<Spanned<String>>,
+    pub timeout: Option<Spanned<String>>,
+    pub parallel: Option<Spanned<i64>>,
+    pub relays: Option<bool>,
+    pub probe: Option<Spanned<Vec<String>>>,
+    pub resource: Option<Spanned<String>>,
+    pub connect: Option<Spanned<Vec<String>>>,
+    pub disconnect: Option<Spanned<Vec<String>>>,
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    pub async_timeout: Option<Spanned<String>>,
+    #[serde(default)]
+    pub preprocess: Vec<Spanned<Vec<String>>>,
+    pub undo: Option<Spanned<Vec<String>>>,
+}
+
+/// Reads a file's text.
+pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    match toml::from_str::<Config>(text) {
+        Ok(config) => Ok(Config { text: text.to_owned(), ..config }),
+        Err(error) => {
+            let line = error.span().map(|span| line_of(text, span.start));
+            Err(ConfigError::Invalid(path.to_owned(), line, explain(error.message())))
+        }
+    }
+}
+
+/// The line, from 1, that a byte of a text is in.
+pub fn line_of(text: &str, at: usize) -> usize {
+    text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// The parser's words in one line, with the key that was probably meant.
+fn explain(message: &str) -> String {
+    let one_line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let one_line = one_line
+        .replace("expected a sequence", "expected a list such as [\"a\", \"b\"]")
+        .replace("expected a string", "expected a text in quotes")
+        .replace("expected a map", "expected a table");
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let Some(key) = quoted.next().filter(|_| message.starts_with("unknown field")) else { return one_line };
+    let near = quoted.min_by_key(|known| distance(key, known));
+    match near.filter(|known| distance(key, known) <= 1 + known.len() / 3) {
+        Some(known) => format!("unknown key {key:?}; did you mean {known:?}?"),
+        None => format!("unknown key {key:?}; mspool.conf(5) lists those there are"),
+    }
+}

@@ -1,0 +1,131 @@
+//! The keys for received mail: where it comes from, who looks at it, where it is filed, who is told.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::Spanned;
+
+use crate::config::checker::Checker;
+use crate::config::error::ConfigError;
+use crate::config::raw;
+use crate::mail::address::Address;
+use crate::mail::address::pattern::Pattern;
+use crate::mail::message::class::Folders;
+use crate::mail::message::folder::Folder;
+use crate::transports::hook::Hook;
+use crate::transports::notify::Notice;
+use crate::transports::placeholder::Purpose;
+use crate::transports::source::{Inbound, Keeping};
+
+const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(600);
+const EVERY: Duration = Duration::from_secs(300);
+
+/// What is checked, and what it is checked with.
+pub(super) struct Side<'a> {
+    pub(super) checker: &'a Checker<'a>,
+    pub(super) raw: &'a raw::Config,
+    pub(super) spool: &'a Path,
+}
+
+/// What holds.
+pub(super) struct Checked {
+    pub(super) store: PathBuf,
+    pub(super) identities: Option<Vec<Pattern>>,
+    pub(super) inbound: Vec<Inbound>,
+    pub(super) inbound_hooks: Vec<Hook>,
+    pub(super) outbound_hooks: Vec<Hook>,
+    pub(super) folders: Folders,
+    pub(super) notice: Option<Notice>,
+}
+
+impl Side<'_> {
+    pub(super) fn check(&self) -> Result<Checked, ConfigError> {
+        let raw = self.raw;
+        // In the order of the file: the map has them by name.
+        let mut sources: Vec<(&String, &Spanned<raw::Inbound>)> = raw.inbound.iter().collect();
+        sources.sort_by_key(|(_, inbound)| inbound.span().start);
+        let hooks = |hooks: &[raw::Hook]| hooks.iter().map(|hook| self.hook(hook)).collect::<Result<Vec<_>, _>>();
+        Ok(Checked {
+            store: match &raw.store {
+                Some(path) => self.checker.path("store", path)?,
+                None => self.spool.join("inbox"),
+            },
+            identities: self.identities()?,
+            inbound: sources
+                .into_iter()
+                .map(|(name, inbound)| self.inbound(name, inbound))
+                .collect::<Result<_, _>>()?,
+            inbound_hooks: hooks(&raw.hook.inbound)?,
+            outbound_hooks: hooks(&raw.hook.outbound)?,
+            folders: self.folders()?,
+            notice: raw.notify.as_ref().map(|notify| self.notice(notify)).transpose()?,
+        })
+    }
+
+    fn identities(&self) -> Result<Option<Vec<Pattern>>, ConfigError> {
+        let Some(written) = &self.raw.identities else { return Ok(None) };
+        let parse = |text: &String| {
+            Pattern::parse(text).map_err(|error| self.checker.bad(written, format!("identity {text:?} {error}")))
+        };
+        Ok(Some(written.get_ref().iter().map(parse).collect::<Result<_, _>>()?))
+    }
+
+    fn inbound(&self, name: &str, written: &Spanned<raw::Inbound>) -> Result<Inbound, ConfigError> {
+        let raw = written.get_ref();
+        self.checker.check_name(name, "inbound", written)?;
+        if let Some(mailbox) = &raw.mailbox
+            && let Err(error) = Address::parse(mailbox.get_ref())
+        {
+            return Err(self.checker.bad(mailbox, format!("mailbox of inbound {name} {error}")));
+        }
+        let keeping = if raw.keep.as_ref().is_some_and(|keep| *keep.get_ref()) { Keeping::Yes } else { Keeping::No };
+        if let Some(ack) = raw.ack.as_ref().filter(|_| keeping == Keeping::Yes) {
+            return Err(self.checker.bad(ack, format!("inbound {name} has both ack and keep; one is wanted")));
+        }
+        Ok(Inbound {
+            keeping,
+            name: name.to_owned(),
+            fetch: self.checker.argv("fetch", Some(&raw.fetch))?.unwrap_or_default(),
+            ack: self.checker.template("ack", raw.ack.as_ref(), Purpose::Acknowledgement)?,
+            every: self.span("every", raw.every.as_ref(), EVERY)?,
+            timeout: self.span("timeout", raw.timeout.as_ref(), FETCH_TIMEOUT)?,
+            mailbox: raw.mailbox.as_ref().map(|mailbox| mailbox.get_ref().clone()),
+            env: self.checker.environment(written, &raw.env)?,
+        })
+    }
+
+    fn hook(&self, raw: &raw::Hook) -> Result<Hook, ConfigError> {
+        let command = self.checker.template("command of a hook", Some(&raw.command), Purpose::Hook)?;
+        Ok(Hook {
+            command: command.ok_or_else(|| self.checker.bad(&raw.command, "a hook has no command"))?,
+            timeout: self.span("timeout", raw.timeout.as_ref(), HOOK_TIMEOUT)?,
+            env: self.checker.environment(&raw.command, &raw.env)?,
+        })
+    }
+
+    fn notice(&self, raw: &raw::Notify) -> Result<Notice, ConfigError> {
+        let command = self.checker.template("command of notify", Some(&raw.command), Purpose::Notice)?;
+        Ok(Notice {
+            command: command.ok_or_else(|| self.checker.bad(&raw.command, "notify has no command"))?,
+            class: raw.class.clone().unwrap_or_default().to_ascii_lowercase(),
+            timeout: self.span("timeout", raw.timeout.as_ref(), HOOK_TIMEOUT)?,
+            env: self.checker.environment(&raw.command, &raw.env)?,
+        })
+    }
+
+    fn folders(&self) -> Result<Folders, ConfigError> {
+        let mut folders = Vec::new();
+        for (prefix, written) in &self.raw.folders {
+            let folder = Folder::parse(written.get_ref());
+            let folder =
+                folder.map_err(|error| self.checker.bad(written, format!("{:?} {error}", written.get_ref())))?;
+            folders.push((prefix.clone(), folder));
+        }
+        Ok(Folders::new(folders))
+    }
+
+    fn span(&self, key: &str, written: Option<&Spanned<String>>, default: Duration) -> Result<Duration, ConfigError> {
+        Ok(self.checker.span(key, written, default)?.max(Duration::from_secs(1)))
+    }
+}

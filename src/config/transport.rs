@@ -1,0 +1,204 @@
+//! The tables `[transport.NAME]`, and their order.
+
+use std::path::Path;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use crate::config::checker::Checker;
+use crate::config::error::ConfigError;
+use crate::config::raw;
+use crate::mail::address::AddressType;
+use crate::mail::address::pattern::Pattern;
+use crate::mail::address::route::{Claims, Types};
+use crate::transports::argv::{Batch, Template};
+use crate::transports::placeholder::Purpose;
+use crate::transports::program::Results;
+use crate::transports::transport::{Action, Success, Transport};
+use crate::values::spelling::distance;
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
+const DEFAULT_ASYNC_TIMEOUT: Duration = Duration::from_secs(86_400);
+
+/// Hand-offs at once that a transport can be configured for.
+const MOST_PARALLEL: i64 = 256;
+
+pub(super) fn transport(
+    checker: &Checker<'_>,
+    name: &str,
+    written: &Spanned<raw::Transport>,
+) -> Result<Transport, ConfigError> {
+    let raw = written.get_ref();
+    checker.check_name(name, "transport", written)?;
+    if let Some(resource) = &raw.resource {
+        checker.check_name(resource.get_ref(), "resource", resource)?;
+    }
+    let action = match (&raw.command, &raw.maildir) {
+        (Some(written), None) => command(checker, name, written, raw.results.as_ref())?,
+        (None, Some(written)) => maildir(checker, name, written, raw)?,
+        (Some(command), Some(_)) => {
+            return Err(
+                checker.bad(command, format!("transport {name} has both a command and a maildir; one is wanted"))
+            );
+        }
+        (None, None) => {
+            return Err(checker.bad(written, format!("transport {name} has neither a command nor a maildir")));
+        }
+    };
+    let filter = |filter: &Spanned<Vec<String>>| {
+        let template = Template::parse(filter.get_ref(), Purpose::Delivery);
+        let template =
+            template.map_err(|error| checker.bad(filter, format!("preprocess of transport {name} {error}")))?;
+        let all = filter.get_ref().iter().any(|arg| arg == "{recipients}");
+        if all && matches!(&action, Action::Command { template, .. } if template.batch() == Batch::One) {
+            return Err(checker.bad(
+                filter,
+                format!("preprocess of transport {name} has {{recipients}} where its command takes one at a time"),
+            ));
+        }
+        Ok(template)
+    };
+    let preprocess = raw.preprocess.iter().map(filter).collect::<Result<Vec<_>, _>>()?;
+    let parallel = match &raw.parallel {
+        None => 1,
+        Some(value) if (1..=MOST_PARALLEL).contains(value.get_ref()) => *value.get_ref() as usize,
+        Some(value) => return Err(checker.bad(value, format!("parallel must be from 1 to {MOST_PARALLEL}"))),
+    };
+    let mut transport = Transport {
+        name: name.to_owned(),
+        claims: claims(checker, raw)?,
+        action,
+        timeout: checker.span("timeout", raw.timeout.as_ref(), DEFAULT_TIMEOUT)?.max(Duration::from_secs(1)),
+        parallel,
+        success: if raw.relays == Some(true) { Success::Relayed } else { Success::Delivered },
+        probe: checker.argv("probe", raw.probe.as_ref())?,
+        resource: raw.resource.as_ref().map(|resource| resource.get_ref().clone()),
+        connect: checker.argv("connect", raw.connect.as_ref())?,
+        disconnect: checker.argv("disconnect", raw.disconnect.as_ref())?,
+        env: checker.environment(written, &raw.env)?,
+        async_timeout: checker.span("async_timeout", raw.async_timeout.as_ref(), DEFAULT_ASYNC_TIMEOUT)?,
+        preprocess,
+        undo: checker.template("undo", raw.undo.as_ref(), Purpose::Undo)?,
+        fingerprint: String::new(),
+    };
+    transport.fingerprint = fingerprint(&format!("{transport:?}"));
+    Ok(transport)
+}
+
+fn command(
+    checker: &Checker<'_>,
+    name: &str,
+    command: &Spanned<Vec<String>>,
+    results: Option<&Spanned<String>>,
+) -> Result<Action, ConfigError> {
+    let template = Template::parse(command.get_ref(), Purpose::Delivery);
+    let template = template.map_err(|error| checker.bad(command, format!("command of transport {name} {error}")))?;
+    let results = match results.map(|results| (results, results.get_ref().as_str())) {
+        None | Some((_, "exit")) => Results::Exit,
+        Some((_, "lines")) => Results::Lines,
+        Some((at, _)) => return Err(checker.bad(at, "results must be \"exit\" or \"lines\"")),
+    };
+    Ok(Action::Command { template, results })
+}
+
+/// Keys that only mean something for a command must not stand beside a Maildir as if they did.
+fn maildir(
+    checker: &Checker<'_>,
+    name: &str,
+    maildir: &Spanned<String>,
+    raw: &raw::Transport,
+) -> Result<Action, ConfigError> {
+    if let Some(results) = &raw.results {
+        return Err(checker.bad(results, format!("results means nothing for the maildir of transport {name}")));
+    }
+    let runs_programs = raw.probe.is_some()
+        || raw.connect.is_some()
+        || raw.disconnect.is_some()
+        || raw.undo.is_some()
+        || !raw.preprocess.is_empty();
+    if let Some(timeout) = raw.timeout.as_ref().filter(|_| !runs_programs) {
+        return Err(checker.bad(timeout, format!("timeout means nothing for the maildir of transport {name}")));
+    }
+    Ok(Action::Maildir(checker.path(&format!("maildir of transport {name}"), maildir)?))
+}
+
+/// Without `types` a transport with patterns takes just those, one without takes internet mail.
+fn claims(checker: &Checker<'_>, raw: &raw::Transport) -> Result<Claims, ConfigError> {
+    let types = match &raw.types {
+        None if raw.r#match.is_some() => Types::Only(Vec::new()),
+        None => Types::Only(vec![AddressType::smtp()]),
+        Some(types) if types.get_ref().iter().any(|kind| kind == "*") => Types::Any,
+        Some(types) => {
+            let parse = |kind: &String| {
+                AddressType::parse(kind).map_err(|error| checker.bad(types, format!("type {kind:?} {error}")))
+            };
+            Types::Only(types.get_ref().iter().map(parse).collect::<Result<_, _>>()?)
+        }
+    };
+    let mut patterns = Vec::new();
+    if let Some(written) = &raw.r#match {
+        for text in written.get_ref() {
+            let pattern = Pattern::parse(text);
+            patterns.push(pattern.map_err(|error| checker.bad(written, format!("pattern {text:?} {error}")))?);
+        }
+    }
+    Ok(Claims { types, patterns })
+}
+
+/// The transport that is there when none is configured: a Maildir in the spool, for this host's own addresses.
+pub(super) fn built_in(spool: &Path, hostname: &str) -> Transport {
+    let own = ["*@localhost".to_owned(), format!("*@{hostname}")];
+    let patterns = own.iter().filter_map(|pattern| Pattern::parse(pattern).ok()).chain([Pattern::without_domain()]);
+    Transport {
+        name: "local".to_owned(),
+        claims: Claims { types: Types::Only(Vec::new()), patterns: patterns.collect() },
+        action: Action::Maildir(spool.join("inbox")),
+        timeout: DEFAULT_TIMEOUT,
+        parallel: 1,
+        success: Success::Delivered,
+        probe: None,
+        resource: None,
+        connect: None,
+        disconnect: None,
+        env: Vec::new(),
+        async_timeout: DEFAULT_ASYNC_TIMEOUT,
+        preprocess: Vec::new(),
+        undo: None,
+        fingerprint: String::new(),
+    }
+}
+
+/// An order names every transport exactly once.
+pub(super) fn ordered(
+    checker: &Checker<'_>,
+    order: &Spanned<Vec<String>>,
+    transports: Vec<Transport>,
+) -> Result<Vec<Transport>, ConfigError> {
+    let mut left = transports;
+    let mut sorted = Vec::with_capacity(left.len());
+    for name in order.get_ref() {
+        match left.iter().position(|transport| transport.name == *name) {
+            Some(index) => sorted.push(left.remove(index)),
+            None if sorted.iter().any(|transport: &Transport| transport.name == *name) => {
+                return Err(checker.bad(order, format!("order names {name:?} twice")));
+            }
+            None => {
+                let near = left.iter().map(|transport| &transport.name).min_by_key(|known| distance(name, known));
+                let hint = near.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+                return Err(checker.bad(order, format!("order names {name:?}, which is no transport{hint}")));
+            }
+        }
+    }
+    match left.first() {
+        Some(missing) => Err(checker.bad(order, format!("order does not name transport {:?}", missing.name))),
+        None => Ok(sorted),
+    }
+}
+
+/// Changes when the text does (FNV-1a): enough to see that a configuration is another one.
+fn fingerprint(text: &str) -> String {
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("{hash:016x}")
+}

@@ -1,0 +1,86 @@
+//! Claiming a message by its id, wherever it is, and the words for why that cannot be.
+
+use std::fmt;
+
+use anyhow::Result;
+
+use crate::exit::Exit;
+use crate::mail::envelope::id::QueueId;
+use crate::output::per_id::Answer;
+use crate::spool::claim::{Claim, Taken};
+use crate::spool::{Spool, State};
+
+/// Reason why a message cannot be claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClaimRefusal {
+    /// The spool has no message with this id.
+    NotInSpool,
+    /// The message is in a state that the operation does not work on.
+    WrongState(State),
+    /// Another run has claimed it.
+    InProgress,
+    /// The file is not a message of this spool: the reason.
+    Stray(&'static str),
+    /// The message was damaged, and was moved to `corrupt`: the reason.
+    SetAside(String),
+}
+
+impl ClaimRefusal {
+    /// Exit status for one id.
+    pub fn exit(&self) -> Exit {
+        match self {
+            ClaimRefusal::NotInSpool | ClaimRefusal::WrongState(_) => Exit::NoInput,
+            ClaimRefusal::InProgress => Exit::TryAgain,
+            ClaimRefusal::Stray(_) | ClaimRefusal::SetAside(_) => Exit::Data,
+        }
+    }
+
+    /// Answer for a list of ids: the exit status, and the id with the reason.
+    pub fn answer(&self, id: &QueueId) -> Answer {
+        (self.exit(), format!("{id}: {self}"))
+    }
+}
+
+impl fmt::Display for ClaimRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClaimRefusal::NotInSpool => f.write_str("not in the spool"),
+            ClaimRefusal::WrongState(state) => f.write_str(match state {
+                State::New | State::Cur => "not on hold",
+                State::Hold => "already on hold",
+                State::Sent => "already sent",
+                State::Failed => "already failed or cancelled",
+                State::Corrupt => "damaged, and kept in corrupt",
+                State::Received => "incoming mail",
+            }),
+            ClaimRefusal::InProgress => f.write_str("in progress: another run is working on it"),
+            ClaimRefusal::Stray(reason) => f.write_str(reason),
+            ClaimRefusal::SetAside(reason) => write!(f, "moved to corrupt: {reason}"),
+        }
+    }
+}
+
+/// Times a message is looked for again after it was renamed between the look and the claim.
+const MOST_LOOKS: usize = 5;
+
+/// Claims a message that is in one of these states. A refusal comes back as `Ok(Err(_))`, for the caller to word.
+pub fn claim_by_id<'s>(
+    spool: &'s Spool,
+    id: &QueueId,
+    states: &[State],
+) -> Result<Result<Box<Claim<'s>>, ClaimRefusal>> {
+    for _ in 0..MOST_LOOKS {
+        let Some((state, name)) = spool.find(id)? else { return Ok(Err(ClaimRefusal::NotInSpool)) };
+        if !states.contains(&state) {
+            return Ok(Err(ClaimRefusal::WrongState(state)));
+        }
+        match spool.claim(state, &name)? {
+            Taken::Claimed(claim) => return Ok(Ok(claim)),
+            Taken::Busy => return Ok(Err(ClaimRefusal::InProgress)),
+            Taken::Gone => {}
+            Taken::Stray(reason) => return Ok(Err(ClaimRefusal::Stray(reason))),
+            Taken::SetAside(reason) => return Ok(Err(ClaimRefusal::SetAside(reason))),
+        }
+    }
+    Ok(Err(ClaimRefusal::InProgress))
+}

@@ -1,0 +1,206 @@
+//! Making results durable, beside the deliveries rather than between them.
+//!
+//! A thread writes a result into the log the moment it has it, so that nothing but a power cut can lose it, and goes
+//! on to its next hand-off. Here the logs of all messages that have collected meanwhile are synced together, which
+//! costs the filesystem little more than one of them, and only then is a message moved on and its result told.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::mail::envelope::id::QueueId;
+use crate::spool::draft::Placed;
+
+use crate::delivery::context::Engine;
+use crate::delivery::dsn_writer::{self, Written};
+use crate::delivery::message::OpenMessage;
+use crate::delivery::settle;
+use crate::output::observer::Handled;
+
+/// A message on its way to the disk.
+#[derive(Debug)]
+pub enum Commit<'e> {
+    /// Nobody works on it any more: sync its log, tell its sender, and move it to where it belongs.
+    Settle(Arc<OpenMessage<'e>>),
+    /// Nobody works on it now, and this run takes it up again: as before, but its sender is told when the run is done
+    /// with it, of everybody at once.
+    SetDown(Arc<OpenMessage<'e>>),
+    /// Others work on it still: sync its log.
+    Sync(Arc<OpenMessage<'e>>),
+    /// Somebody waits for what is on its way: begin now.
+    Hurry,
+}
+
+/// What has arrived there.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// Results that may be told.
+    pub handled: Vec<Handled>,
+    /// Places of the messages that were let go.
+    pub settled: Vec<usize>,
+    /// Messages that could not be moved on, and should be left alone for a while.
+    pub left: Vec<QueueId>,
+    /// Syncs and moves that failed.
+    pub errors: usize,
+}
+
+/// Messages synced together at most.
+const GROUP: usize = 128;
+
+/// How long a group may collect while nobody waits for it. Each sync stalls whoever creates a file meanwhile, so that a
+/// sync a message would halve the rate; after a power cut, results of so long may be lost, and their deliveries
+/// repeated.
+const COLLECT: Duration = Duration::from_millis(40);
+
+/// A message whose finishing takes programs, and its place.
+pub type Finishing<'e> = (usize, OpenMessage<'e>);
+
+/// Works until nobody can send any more. Messages whose finishing takes programs are passed to `finisher`.
+pub fn work<'e>(
+    engine: Engine<'e>,
+    queue: &Receiver<Commit<'e>>,
+    finisher: Option<&Sender<Finishing<'e>>>,
+    told: &dyn Fn(Done),
+) {
+    while let Ok(first) = queue.recv() {
+        let mut hurry = matches!(first, Commit::Hurry);
+        let mut group = vec![first];
+        let end = Instant::now() + COLLECT;
+        while group.iter().filter(|commit| !matches!(commit, Commit::Hurry)).count() < GROUP {
+            let left = if hurry { Duration::ZERO } else { end.saturating_duration_since(Instant::now()) };
+            let Ok(next) = queue.recv_timeout(left) else { break };
+            hurry |= matches!(next, Commit::Hurry);
+            group.push(next);
+        }
+        group.retain(|commit| !matches!(commit, Commit::Hurry));
+        if group.is_empty() {
+            // Nothing was on its way: to say so would only make everybody ask again.
+            continue;
+        }
+        let done = commit(engine, group, finisher);
+        for handled in &done.handled {
+            engine.observer.handled(handled);
+        }
+        told(done);
+    }
+}
+
+/// Finishes messages one after another, until no more can come: programs must not keep results from the disk.
+pub fn finish_each<'e>(engine: Engine<'e>, queue: &Receiver<Finishing<'e>>, told: &dyn Fn(Done)) {
+    while let Ok((place, message)) = queue.recv() {
+        let mut done = Done { settled: vec![place], ..Done::default() };
+        if engine.signals.stop_requested().is_none() {
+            settle(engine, message, &mut done);
+        }
+        // Else the next run finishes it: its results are on the disk.
+        told(done);
+    }
+}
+
+fn settle<'e>(engine: Engine<'e>, message: OpenMessage<'e>, done: &mut Done) {
+    let id = message.envelope().id.clone();
+    if let Err(error) = settle::settle(&engine, message) {
+        engine.observer.problem(&format!("{id}: {error:#}"));
+        done.errors += 1;
+        done.left.push(id);
+    }
+}
+
+fn commit<'e>(engine: Engine<'e>, group: Vec<Commit<'e>>, finisher: Option<&Sender<Finishing<'e>>>) -> Done {
+    let message = |commit: &Commit<'e>| match commit {
+        Commit::Settle(message) | Commit::SetDown(message) | Commit::Sync(message) => Some(Arc::clone(message)),
+        Commit::Hurry => None,
+    };
+    let messages: Vec<Arc<OpenMessage<'e>>> = group.iter().filter_map(message).collect();
+    let mut done = Done::default();
+    sync(engine, &messages, &mut done);
+    drop(messages);
+    let mut reports: Vec<(Arc<OpenMessage<'e>>, Vec<Written<'e>>)> = Vec::new();
+    let mut unreported = Vec::new();
+    let mut settling = Vec::new();
+    for commit in group {
+        match commit {
+            Commit::Settle(message) => match dsn_writer::write(&engine, &message) {
+                Ok(written) if written.is_empty() => settling.push(message),
+                Ok(written) => reports.push((message, written)),
+                Err(error) => unreported.push((message, error)),
+            },
+            Commit::SetDown(message) => settling.push(message),
+            Commit::Sync(_) | Commit::Hurry => {}
+        }
+    }
+    match make_durable(engine, &mut reports) {
+        Ok(()) => settling.extend(reports.into_iter().map(|(message, _)| message)),
+        Err(error) => {
+            let error = Arc::new(error);
+            let told = |(message, _)| (message, anyhow::anyhow!("{error:#}"));
+            unreported.extend(reports.into_iter().map(told));
+        }
+    }
+    for (message, error) in unreported {
+        // It stays where it is, its results in its log; the next run tells the sender, and moves it then.
+        let id = &message.envelope().id;
+        engine.observer.problem(&format!("{id}: its sender could not be told yet: {error:#}"));
+        done.errors += 1;
+        done.left.push(id.clone());
+        done.settled.push(message.place);
+        engine.observer.message_done();
+    }
+    for message in settling {
+        let place = message.place;
+        engine.observer.message_done();
+        // The board gave its last reference away with the message.
+        let Some(message) = Arc::into_inner(message) else {
+            done.settled.push(place);
+            continue;
+        };
+        match finisher.filter(|_| settle::takes_long(engine.settings, &message)) {
+            Some(finisher) => drop(finisher.send((place, message))),
+            None => {
+                done.settled.push(place);
+                settle(engine, message, &mut done);
+            }
+        }
+    }
+    done
+}
+
+/// Makes what was written into the logs durable, in one go.
+fn sync<'e>(engine: Engine<'e>, messages: &[Arc<OpenMessage<'e>>], done: &mut Done) {
+    let mut failed = |error: anyhow::Error| {
+        engine.observer.problem(&format!("{error:#}; a delivery may be repeated after a power cut"));
+        done.errors += 1;
+    };
+    if messages.len() > 1 {
+        messages.iter().for_each(|message| message.begin_sync());
+    }
+    let mut new_names = false;
+    for message in messages {
+        let (synced, handled) = message.sync();
+        done.handled.extend(handled);
+        match synced {
+            Ok(is_new) => new_names |= is_new,
+            Err(error) => failed(error),
+        }
+    }
+    if new_names && let Err(error) = engine.spool.sync_log_names() {
+        failed(error.into());
+    }
+}
+
+/// Makes reports durable, all of them in one go, and notes that they are: before the messages they are about move.
+fn make_durable<'e>(engine: Engine<'e>, reports: &mut [(Arc<OpenMessage<'e>>, Vec<Written<'e>>)]) -> Result<()> {
+    let placed = reports.iter_mut().flat_map(|(_, written)| written.iter_mut().filter_map(|one| one.placed.take()));
+    Placed::commit(placed.collect())?;
+    let mut new_names = false;
+    for (message, written) in reports {
+        dsn_writer::note(&engine, message, std::mem::take(written))?;
+        new_names |= message.sync().0?;
+    }
+    if new_names {
+        engine.spool.sync_log_names()?;
+    }
+    Ok(())
+}

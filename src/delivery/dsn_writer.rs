@@ -1,0 +1,213 @@
+//! Reports to senders: which are due, and making them durable before the message they are about moves on.
+//!
+//! What is about to be reported is written into the log first, under the report's own id; then the report is made
+//! durable; then that is written down too. A run that dies in between leaves an id to look for, so that the next one
+//! rather finds the report than makes a second.
+
+use anyhow::Result;
+
+use crate::mail::address::{Address, Sender};
+use crate::mail::envelope::id::QueueId;
+use crate::mail::envelope::recipient::Recipient;
+use crate::mail::envelope::request::Ret;
+use crate::mail::envelope::{Envelope, without_duplicates};
+use crate::mail::history::History;
+use crate::mail::history::record::{Event, RecipientState, ReportKind};
+use crate::mail::message::header::{Field, Header, LONGEST, Supply};
+use crate::mail::report::dsn::content::{About, Action, Dsn, Returned};
+use crate::mail::report::dsn::returned::{Body, Scanner};
+use crate::mail::status::{Class, Status};
+use crate::settings::Via;
+use crate::spool::draft::{Draft, Placed};
+use crate::spool::queue_file::QueueFile;
+use crate::spool::{Spool, State};
+use crate::submission::resolve::Resolver;
+use crate::values::printable;
+use crate::values::time::Timestamp;
+
+use crate::delivery::context::Engine;
+use crate::delivery::message::OpenMessage;
+use crate::delivery::reports_due;
+
+/// Bytes of a message in which its header is looked for.
+const HEAD: usize = 64 << 10;
+
+/// A report that is written, and not durable yet; or the reason why there is none.
+#[derive(Debug)]
+pub struct Written<'e> {
+    /// The report itself.
+    pub placed: Option<Placed<'e>>,
+    kind: ReportKind,
+    places: Vec<usize>,
+    id: Option<QueueId>,
+    why_none: String,
+}
+
+/// Writes every report that is due on a message.
+pub fn write<'e>(engine: &Engine<'e>, message: &OpenMessage<'_>) -> Result<Vec<Written<'e>>> {
+    let now = engine.now();
+    if !message.owes_report(engine.settings, now) {
+        return Ok(Vec::new());
+    }
+    find_begun(engine, message)?;
+    let history = message.history();
+    let mut written = Vec::new();
+    for (kind, places) in reports_due::due(engine.settings, message.envelope(), &history, now) {
+        let writer = Writer { engine, message, history: &history, kind, places, now };
+        written.push(writer.write()?);
+    }
+    Ok(written)
+}
+
+/// Notes that what was written is durable now.
+pub fn note(engine: &Engine<'_>, message: &OpenMessage<'_>, written: Vec<Written<'_>>) -> Result<()> {
+    for Written { kind, places, id, why_none, .. } in written {
+        let event = Event::Reported { kind, recipients: places, report: id, text: why_none };
+        message.note(engine.spool, event, engine.now())?;
+    }
+    Ok(())
+}
+
+/// Looks for the reports of a run that died before it could note them.
+fn find_begun(engine: &Engine<'_>, message: &OpenMessage<'_>) -> Result<()> {
+    for (kind, places, id) in message.history().begun {
+        if exists(engine.spool, &id)? {
+            let event = Event::Reported { kind, recipients: places, report: Some(id), text: String::new() };
+            message.note(engine.spool, event, engine.now())?;
+        }
+    }
+    Ok(())
+}
+
+/// A report counts when it is whole, and is made durable now, for whoever wrote it may have died before that. One that
+/// was filed has left the spool; its log has not.
+fn exists(spool: &Spool, id: &QueueId) -> Result<bool> {
+    let received = spool.find_received(id)?.map(|name| (State::Received, name));
+    let found = spool.find(id)?.filter(|(state, _)| *state != State::Corrupt).or(received);
+    match found {
+        Some((state, name)) if spool.read(state, &name).is_ok() => Ok(spool.make_sure(state, &name).map(|()| true)?),
+        Some(_) => Ok(false),
+        None => Ok(!spool.read_log(id)?.is_empty()),
+    }
+}
+
+struct Writer<'w, 'e> {
+    engine: &'w Engine<'e>,
+    message: &'w OpenMessage<'w>,
+    history: &'w History,
+    kind: ReportKind,
+    places: Vec<usize>,
+    now: Timestamp,
+}
+
+impl<'e> Writer<'_, 'e> {
+    fn write(self) -> Result<Written<'e>> {
+        let file = self.message.claim.message();
+        let envelope = &file.envelope;
+        let none = |writer: Self, why: &str| {
+            Ok(Written { placed: None, kind: writer.kind, places: writer.places, id: None, why_none: why.to_owned() })
+        };
+        let bytes = file.beginning(HEAD)?;
+        let header = Header::scan(&bytes, Supply::End);
+        if self.kind == ReportKind::Delay && header.as_ref().is_some_and(Header::is_automatic) {
+            return none(self, "nobody waits for automatic mail");
+        }
+        let Ok(to) = Address::parse(envelope.sender.as_str()) else {
+            return none(self, "the sender's address cannot be written to");
+        };
+        let to: Vec<Recipient> = match self.engine.settings.reports.via {
+            Via::Inbox => vec![to.into()],
+            // A report to somebody of this host goes where any other mail to them does.
+            Via::Queue => without_duplicates(Resolver::new(self.engine.settings).recipients(vec![to.into()])?),
+        };
+        let id = self.engine.mint.next(self.engine.clock.now());
+        let full = self.kind == ReportKind::Failure
+            && envelope.ret != Some(Ret::Hdrs)
+            && envelope.size <= self.engine.settings.reports.return_limit;
+        let returned = if full { Returned::Full } else { Returned::Header };
+        let header_bytes = whole_header(file)?;
+        let mut scanner = Scanner::default();
+        match returned {
+            Returned::Full => file.each_piece(&mut |piece| {
+                scanner.add(piece);
+                anyhow::Ok(())
+            })?,
+            Returned::Header => scanner.add(&header_bytes),
+        }
+        let dsn = self.dsn(&id, header.as_ref(), returned, scanner.body());
+        let report = Envelope {
+            priority: envelope.priority,
+            hops: envelope.hops.saturating_add(1),
+            ..Envelope::new(id.clone(), self.now, Sender::default(), to)
+        };
+        let event = Event::Reporting { kind: self.kind, recipients: self.places.clone(), report: id.clone() };
+        self.message.note(self.engine.spool, event, self.now)?;
+        let (mut draft, state) = match self.engine.settings.reports.via {
+            Via::Inbox => (Draft::begin_received(self.engine.spool, &report)?, State::Received),
+            Via::Queue => (Draft::begin(self.engine.spool, &report)?, State::New),
+        };
+        draft.write(&dsn.head())?;
+        match returned {
+            Returned::Full => file.each_piece(&mut |piece| anyhow::Ok(draft.write(piece)?))?,
+            Returned::Header => draft.write(&header_bytes)?,
+        }
+        draft.write(&dsn.tail())?;
+        let placed = Some(draft.place(state, None)?);
+        drop(dsn);
+        Ok(Written { placed, kind: self.kind, places: self.places, id: Some(id), why_none: String::new() })
+    }
+
+    fn dsn<'d>(&'d self, id: &'d QueueId, header: Option<&Header<'_>>, returned: Returned, body: Body) -> Dsn<'d> {
+        let envelope = self.message.envelope();
+        let value = |name: &str| header.and_then(|header| header.all(name).next()).map(Field::value);
+        Dsn {
+            id,
+            kind: self.kind,
+            host: &self.engine.settings.hostname,
+            now: self.now,
+            to: &envelope.sender,
+            envid: envelope.report_id(),
+            about_id: &envelope.id,
+            arrival: envelope.arrival,
+            subject: value("Subject").map(|subject| printable::line(&subject)),
+            message_id: value("Message-ID"),
+            recipients: self.places.iter().map(|place| self.about(*place)).collect(),
+            returned,
+            body,
+        }
+    }
+
+    fn about(&self, place: usize) -> About<'_> {
+        let envelope = self.message.envelope();
+        let progress = &self.history.recipients[place];
+        let (action, wanted, default) = match (self.kind, progress.state) {
+            (ReportKind::Success, RecipientState::Relayed) => (Action::Relayed, Class::Success, Status::DONE),
+            (ReportKind::Success, _) => (Action::Delivered, Class::Success, Status::DONE),
+            (ReportKind::Delay, _) => (Action::Delayed, Class::Temporary, Status::TEMPORARY),
+            (ReportKind::Failure, _) => (Action::Failed, Class::Permanent, Status::FAILED),
+        };
+        // RFC 3464 section 2.3.4 lets a failure have a 4 as its first digit: it was tried for too long.
+        let fits = |status: &Status| {
+            status.class() == wanted || (action == Action::Failed && status.class() == Class::Temporary)
+        };
+        About {
+            recipient: &envelope.recipients[place],
+            action,
+            status: progress.status.filter(fits).unwrap_or(default),
+            text: &progress.text,
+            transport: progress.transport.as_deref(),
+            remote_id: progress.remote_id.as_deref(),
+            last_attempt: progress.last_attempt,
+            retry_until: (action == Action::Delayed)
+                .then(|| envelope.expires(self.engine.settings.queue.lifetime, self.history.released)),
+        }
+    }
+}
+
+/// The header of a message, as it was submitted. One that does not end within a megabyte is cut at a line.
+fn whole_header(file: &QueueFile) -> Result<Vec<u8>> {
+    let mut bytes = file.beginning(LONGEST)?;
+    let len = Header::scan(&bytes, Supply::End).map_or(0, |header| header.len);
+    bytes.truncate(len);
+    Ok(bytes)
+}

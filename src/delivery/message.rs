@@ -1,0 +1,281 @@
+//! A claimed message during a run: what is to be done for whom, and what is written down about it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::Result;
+
+use crate::mail::envelope::Envelope;
+use crate::mail::history::History;
+use crate::mail::history::record::{Charge, Decision, Event, Record};
+use crate::settings::Settings;
+use crate::spool::Spool;
+use crate::spool::claim::Claim;
+use crate::spool::log::Log;
+use crate::transports::answer::Answer;
+use crate::transports::command::MOST_ADDRESS_BYTES;
+use crate::transports::transport::Transport;
+use crate::values::time::Timestamp;
+
+use crate::delivery::decision::Given;
+use crate::delivery::plan::{Patience, Plan, plan};
+use crate::delivery::reports_due;
+use crate::output::observer::Handled;
+
+/// A message that this run has claimed.
+#[derive(Debug)]
+pub struct OpenMessage<'e> {
+    /// Its place in the list of what is due.
+    pub place: usize,
+    /// The claim; moving the message on consumes it.
+    pub claim: Box<Claim<'e>>,
+    state: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    history: History,
+    log: Option<Log>,
+    in_flight: Vec<bool>,
+    shared: bool,
+    unsynced: bool,
+    handled: Vec<Handled>,
+}
+
+impl<'e> OpenMessage<'e> {
+    /// A claimed message, its log read.
+    pub fn new(place: usize, claim: Box<Claim<'e>>, history: History) -> OpenMessage<'e> {
+        let in_flight = vec![false; history.recipients.len()];
+        let inner = Inner { history, log: None, in_flight, shared: false, unsynced: false, handled: Vec::new() };
+        OpenMessage { place, claim, state: Mutex::new(inner) }
+    }
+
+    /// What its first line says.
+    pub fn envelope(&self) -> &Envelope {
+        &self.claim.message().envelope
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be done for every recipient that nobody is at work on.
+    pub fn plans(&self, settings: &Settings, now: Timestamp, patience: Patience) -> Vec<(usize, Plan)> {
+        let inner = self.inner();
+        let free = (0..inner.in_flight.len()).filter(|place| !inner.in_flight[*place]);
+        free.map(|place| (place, plan(settings, self.envelope(), &inner.history, place, now, patience))).collect()
+    }
+
+    /// Takes the first so many recipients that are for this transport now and that `wanted` accepts, so that no other
+    /// thread takes them too. The flag says that there are more.
+    pub fn reserve(
+        &self,
+        lane: usize,
+        most: usize,
+        settings: &Settings,
+        now: Timestamp,
+        patience: Patience,
+        wanted: impl Fn(usize) -> bool,
+    ) -> (Vec<usize>, bool) {
+        let mut inner = self.inner();
+        let free = (0..inner.in_flight.len()).filter(|place| !inner.in_flight[*place]);
+        let mine = |place: &usize| {
+            plan(settings, self.envelope(), &inner.history, *place, now, patience) == Plan::Give(lane) && wanted(*place)
+        };
+        let mut places: Vec<usize> = free.filter(mine).take(most + 1).collect();
+        let fits = most.min(self.in_one_hand_off(&places));
+        let more = places.len() > fits;
+        places.truncate(fits);
+        for place in &places {
+            inner.in_flight[*place] = true;
+        }
+        (places, more)
+    }
+
+    /// How many of these addresses fit into the arguments and the environment of one command.
+    fn in_one_hand_off(&self, places: &[usize]) -> usize {
+        let mut bytes = 0;
+        let fits = places.iter().take_while(|place| {
+            bytes += self.envelope().address(**place).map_or(0, |address| address.text().len() + 1);
+            bytes <= MOST_ADDRESS_BYTES
+        });
+        fits.count().max(1)
+    }
+
+    /// Gives back recipients that were taken.
+    pub fn give_back(&self, places: &[usize]) {
+        let mut inner = self.inner();
+        for place in places {
+            inner.in_flight[*place] = false;
+        }
+    }
+
+    /// What has happened so far.
+    pub fn history(&self) -> History {
+        self.inner().history.clone()
+    }
+
+    /// True when the sender is owed a report on somebody for whom nothing more is done now.
+    pub fn owes_report(&self, settings: &Settings, now: Timestamp) -> bool {
+        let inner = self.inner();
+        !inner.history.begun.is_empty() || !reports_due::due(settings, self.envelope(), &inner.history, now).is_empty()
+    }
+
+    /// Which messages made by this transport's preprocessing these recipients have already, by position.
+    pub fn parts(&self, transport: &str, places: &[usize]) -> Vec<(usize, String)> {
+        let inner = self.inner();
+        let of = |(index, place): (usize, &usize)| {
+            let parts = inner.history.recipients.get(*place).map_or(Vec::new(), |progress| progress.parts.clone());
+            let own = |part: String| Some((index, part.strip_prefix(transport)?.strip_prefix(':')?.to_owned()));
+            parts.into_iter().filter_map(own).collect::<Vec<_>>()
+        };
+        places.iter().enumerate().flat_map(of).collect()
+    }
+
+    /// Adds to the log; [`OpenMessage::sync`] makes it durable.
+    pub fn note(&self, spool: &Spool, event: Event, now: Timestamp) -> Result<()> {
+        self.inner().write(spool, &self.envelope().id, Record { at: now, event })
+    }
+
+    /// Its claim and its history, for whoever moves it on.
+    pub fn into_parts(self, spool: &Spool) -> Result<(Box<Claim<'e>>, History)> {
+        let inner = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut history = inner.history;
+        if inner.log.is_some_and(|log| log.has_others_lines()) {
+            history = spool.history(&self.claim.message().envelope)?;
+        }
+        Ok((self.claim, history))
+    }
+
+    /// True when the message lies, or is named, otherwise than its log says: a run died before it could move it.
+    pub fn is_misplaced(&self, now: Timestamp) -> bool {
+        let inner = self.inner();
+        let due = self.claim.message().name.due;
+        inner.history.is_settled() || (due.is_none() && inner.history.next().is_some_and(|next| next > now))
+    }
+
+    /// Makes sure that several hand-offs at once are safe; `false` when the message is no longer ours alone.
+    pub fn share(&self) -> Result<bool> {
+        let mut inner = self.inner();
+        if !inner.shared {
+            inner.shared = self.claim.share()?;
+        }
+        Ok(inner.shared)
+    }
+
+    /// True when hand-offs must each open the message for themselves.
+    pub fn is_shared(&self) -> bool {
+        self.inner().shared
+    }
+
+    /// Writes down that these recipients are about to be handed over, and returns the number of the attempt and
+    /// whether an earlier one ended unseen. If that cannot be written, nothing may be handed over: its result could
+    /// not be written either.
+    pub fn begin(&self, spool: &Spool, transport: &Transport, places: &[usize], now: Timestamp) -> Result<(u32, bool)> {
+        let mut inner = self.inner();
+        let about = || places.iter().filter_map(|place| inner.history.recipients.get(*place));
+        let attempt = about().map(|progress| progress.attempts).max().unwrap_or(0) + 1;
+        let unseen = about().any(|progress| progress.outcome_unknown);
+        let event = Event::Attempt { transport: transport.name.clone(), attempt, recipients: places.to_vec() };
+        inner.write(spool, &self.envelope().id, Record { at: now, event })?;
+        Ok((attempt, unseen))
+    }
+
+    /// Writes down what a transport answered. Returns the places that it declined or gave back without a charge.
+    pub fn end(&self, spool: &Spool, given: &Given<'_>, answer: &Answer, now: Timestamp) -> Result<Vec<usize>> {
+        let mut inner = self.inner();
+        let mut results: Vec<Decision> = Vec::new();
+        let mut back = Vec::new();
+        for (place, outcome) in given.places.iter().zip(&answer.outcomes) {
+            let attempts = inner.history.recipients.get(*place).map_or(1, |progress| progress.attempts);
+            let decision = given.decide(*place, outcome, answer, attempts, now);
+            if decision.charge != Charge::Full {
+                back.push(*place);
+            }
+            let same = |other: &Decision| Decision { recipients: Vec::new(), ..other.clone() };
+            match results.iter_mut().find(|other| same(other) == same(&decision)) {
+                Some(other) => other.recipients.push(*place),
+                None => results.push(decision),
+            }
+        }
+        for place in given.places {
+            inner.in_flight[*place] = false;
+        }
+        self.write_results(&mut inner, spool, Some(&given.transport.name), results, now)?;
+        Ok(back)
+    }
+
+    /// Writes down decisions of our own.
+    pub fn decide(&self, spool: &Spool, results: Vec<Decision>, now: Timestamp) -> Result<()> {
+        if results.is_empty() {
+            return Ok(());
+        }
+        self.write_results(&mut self.inner(), spool, None, results, now)
+    }
+
+    fn write_results(
+        &self,
+        inner: &mut Inner,
+        spool: &Spool,
+        transport: Option<&str>,
+        results: Vec<Decision>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let envelope = self.envelope();
+        // Who was declined is not handled: somebody else is asked.
+        for decision in results.iter().filter(|decision| decision.charge != Charge::Refused) {
+            for place in &decision.recipients {
+                let Some(address) = envelope.address(*place) else { continue };
+                inner.handled.push(Handled {
+                    id: envelope.id.clone(),
+                    address: address.clone(),
+                    transport: transport.map(str::to_owned),
+                    state: decision.state,
+                    status: decision.status,
+                    text: decision.text.clone(),
+                    next: decision.next,
+                });
+            }
+        }
+        let event = Event::Result { transport: transport.map(str::to_owned), results };
+        inner.write(spool, &envelope.id, Record { at: now, event })
+    }
+
+    /// Tells the kernel to begin writing the log out.
+    pub fn begin_sync(&self) {
+        if let Some(log) = &self.inner().log {
+            log.begin_sync();
+        }
+    }
+
+    /// Makes what was written down durable, and hands out what may now be told. The flag says that the log's name is
+    /// new too.
+    pub fn sync(&self) -> (Result<bool>, Vec<Handled>) {
+        let mut inner = self.inner();
+        let handled = std::mem::take(&mut inner.handled);
+        if !std::mem::take(&mut inner.unsynced) {
+            return (Ok(false), handled);
+        }
+        let synced = inner.log.as_ref().map_or(Ok(false), |log| log.sync().map(|()| log.is_new()));
+        (synced.map_err(Into::into), handled)
+    }
+}
+
+impl Inner {
+    fn write(&mut self, spool: &Spool, id: &crate::mail::envelope::id::QueueId, record: Record) -> Result<()> {
+        // An attempt that cannot be written down is not made. A result that cannot be is known to this run at least.
+        let is_result = !matches!(record.event, Event::Attempt { .. });
+        if is_result {
+            self.history.apply(&record);
+        }
+        let log = match &mut self.log {
+            Some(log) => log,
+            None => self.log.insert(spool.log(id)?),
+        };
+        self.unsynced = true;
+        log.append(&record)?;
+        if !is_result {
+            self.history.apply(&record);
+        }
+        Ok(())
+    }
+}

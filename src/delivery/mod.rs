@@ -1,0 +1,20 @@
+//! Delivery: what a run does with queued messages.
+
+mod admit;
+pub mod claiming;
+mod commit;
+pub mod context;
+mod decision;
+mod dsn_writer;
+mod hand_off;
+pub mod message;
+pub mod plan;
+pub mod remaining;
+pub mod reports_due;
+pub mod run;
+mod scheduler;
+pub mod selection;
+pub mod settle;
+pub mod transport_control;
+pub mod transport_queue;
+mod worker;

@@ -1,0 +1,49 @@
+//! What is still owed when a run has ended.
+
+use anyhow::Result;
+
+use crate::mail::envelope::file_name::FileName;
+use crate::mail::history::record::RecipientState;
+use crate::spool::listing::Entry;
+use crate::spool::{Spool, State};
+use crate::values::time::Timestamp;
+
+/// What is still owed when a run has ended.
+#[derive(Debug, Default)]
+pub struct Rest {
+    /// Recipients.
+    pub owed: usize,
+    /// Messages.
+    pub messages: usize,
+    /// When the first is tried again.
+    pub next: Option<Timestamp>,
+}
+
+impl Rest {
+    /// Reads every queued envelope; `next` is never in the past.
+    pub fn count(spool: &Spool, now: Timestamp) -> Result<Rest> {
+        let mut rest = Rest::default();
+        for state in [State::New, State::Cur] {
+            for entry in spool.entries(state)? {
+                let Entry::Message(name) = entry? else { continue };
+                let Some(owed) = Rest::owed(spool, state, &name)? else { continue };
+                rest.messages += 1;
+                rest.owed += owed;
+                let next = name.due.unwrap_or(now).max(now);
+                rest.next = Some(rest.next.map_or(next, |first| first.min(next)));
+            }
+        }
+        Ok(rest)
+    }
+
+    fn owed(spool: &Spool, state: State, name: &FileName) -> Result<Option<usize>> {
+        let Ok(message) = spool.read(state, name) else { return Ok(None) };
+        let count = message.envelope.recipients.len();
+        if state == State::New && message.name.due.is_some() {
+            return Ok(Some(count));
+        }
+        let history = spool.history(&message.envelope)?;
+        let settled = |state: RecipientState| state.is_settled();
+        Ok(Some(history.recipients.iter().filter(|progress| !settled(progress.state)).count()))
+    }
+}

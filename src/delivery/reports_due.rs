@@ -1,0 +1,63 @@
+//! Which reports the sender of a message is owed, and when.
+
+use crate::mail::envelope::Envelope;
+use crate::mail::history::History;
+use crate::mail::history::record::{RecipientState, ReportKind};
+use crate::settings::{Settings, Whom};
+use crate::values::time::Timestamp;
+
+/// Which reports the sender is owed now, each with the places of those it is about.
+pub fn due(
+    settings: &Settings,
+    envelope: &Envelope,
+    history: &History,
+    now: Timestamp,
+) -> Vec<(ReportKind, Vec<usize>)> {
+    if envelope.sender.is_null() {
+        // RFC 5321 section 4.5.5: nobody reports on a report.
+        return Vec::new();
+    }
+    let is_late = warning_time(settings, envelope, history) <= now;
+    let wants = |kind: ReportKind| {
+        let about = |place: &usize| {
+            let progress = &history.recipients[*place];
+            let state = match kind {
+                ReportKind::Success => progress.state.has_it() && progress.state != RecipientState::Read,
+                ReportKind::Failure => progress.state == RecipientState::Failed,
+                ReportKind::Delay => is_late && progress.state == RecipientState::Owed,
+            };
+            state && !progress.reported.contains(&kind) && asked(settings, envelope, *place, kind)
+        };
+        (kind, (0..history.recipients.len()).filter(about).collect::<Vec<_>>())
+    };
+    let kinds = [ReportKind::Failure, ReportKind::Delay, ReportKind::Success].map(wants);
+    kinds.into_iter().filter(|(_, places)| !places.is_empty()).collect()
+}
+
+/// What the sender asked for one recipient, or for all; without a word, failures are reported (RFC 3461 section 5.2).
+fn asked(settings: &Settings, envelope: &Envelope, place: usize, kind: ReportKind) -> bool {
+    let own = envelope.recipients.get(place).and_then(|recipient| recipient.notify);
+    match own.or(envelope.notify) {
+        Some(notify) => match kind {
+            ReportKind::Success => notify.success,
+            ReportKind::Failure => notify.failure,
+            ReportKind::Delay => notify.delay,
+        },
+        None => match kind {
+            ReportKind::Success => false,
+            ReportKind::Failure => true,
+            ReportKind::Delay => settings.queue.delay_warning.whom == Whom::WhoeverDoesNotDecline,
+        },
+    }
+}
+
+fn warning_time(settings: &Settings, envelope: &Envelope, history: &History) -> Timestamp {
+    envelope.begins(history.released).after(settings.queue.delay_warning.after)
+}
+
+/// When somebody must be told that the message is late, if that is yet to come.
+pub fn next(settings: &Settings, envelope: &Envelope, history: &History, now: Timestamp) -> Option<Timestamp> {
+    let time = Some(warning_time(settings, envelope, history)).filter(|time| *time > now)?;
+    let then = due(settings, envelope, history, time);
+    then.iter().any(|(kind, _)| *kind == ReportKind::Delay).then_some(time)
+}

@@ -1,0 +1,206 @@
+//! Moving a message on once nothing more is done for it now: to where its history says it belongs.
+//!
+//! For a message that is finished there is more to do, in this order: undo what preprocessing did elsewhere, ask the
+//! outbound hooks, file the sent copy, and only then move it. A run that dies on the way leaves the message where it
+//! was, and the next one does all of it again: the copy is found by its name.
+
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::mail::envelope::{AfterSent, Envelope};
+use crate::mail::history::History;
+use crate::mail::history::record::{Event, Record};
+use crate::mail::message::class;
+use crate::mail::message::folder::Folder;
+use crate::settings::Settings;
+use crate::spool::Spool;
+use crate::spool::claim::Claim;
+use crate::spool::draft::Placed;
+use crate::transports::hook::Wish;
+use crate::transports::maildir;
+use crate::transports::placeholder::Value;
+
+use crate::delivery::context::Engine;
+use crate::delivery::dsn_writer;
+use crate::delivery::message::OpenMessage;
+use crate::delivery::reports_due;
+
+/// True when programs may be run before messages move on.
+pub fn runs_programs(settings: &Settings) -> bool {
+    !settings.outbound_hooks.is_empty() || settings.transports.iter().any(|transport| transport.undo.is_some())
+}
+
+/// True when programs are run before the message moves on.
+pub fn takes_long(settings: &Settings, message: &OpenMessage<'_>) -> bool {
+    let history = message.history();
+    history.is_settled()
+        && (history.reached_somebody() && !settings.outbound_hooks.is_empty()
+            || undone(settings, &history).next().is_some())
+}
+
+/// Tells the sender what is due, and then moves the message on: for whoever has just one.
+pub fn conclude(engine: &Engine<'_>, message: OpenMessage<'_>) -> Result<()> {
+    tell_sender(engine, &message)?;
+    settle(engine, message)
+}
+
+/// Makes every report that is due on a message, durably.
+pub fn tell_sender(engine: &Engine<'_>, message: &OpenMessage<'_>) -> Result<()> {
+    let mut written = dsn_writer::write(engine, message)?;
+    Placed::commit(written.iter_mut().filter_map(|one| one.placed.take()).collect())?;
+    dsn_writer::note(engine, message, written)?;
+    if message.sync().0? {
+        engine.spool.sync_log_names()?;
+    }
+    Ok(())
+}
+
+/// Moves the message to where its history says it belongs, and lets it go.
+pub fn settle(engine: &Engine<'_>, message: OpenMessage<'_>) -> Result<()> {
+    let now = engine.now();
+    let queue = &engine.settings.queue;
+    let (claim, history) = message.into_parts(engine.spool)?;
+    let keep = |span: Duration| Some(now.after(span));
+    if history.is_settled() {
+        if !finish(engine, &claim, &history)? {
+            return Ok(());
+        }
+        let moved = match (&claim.message().envelope.after_sent, history.is_sent()) {
+            (AfterSent::Delete, true) => claim.delete(),
+            (AfterSent::Keep, true) => claim.sent(None),
+            (_, true) => claim.sent(keep(queue.keep_sent)),
+            (_, false) => claim.failed(keep(queue.keep_failed)),
+        };
+        return Ok(moved?);
+    }
+    let envelope = &claim.message().envelope;
+    let expires = envelope.expires(queue.lifetime, history.released);
+    let warning = reports_due::next(engine.settings, envelope, &history, now).unwrap_or(expires);
+    let due = history.next().map(|next| next.min(expires).min(warning)).filter(|due| *due > now);
+    let moved = if history.was_attempted() { claim.owe(due) } else { claim.put_back(due) };
+    Ok(moved?)
+}
+
+/// What comes before a finished message moves; `false` when it must stay where it is, for we were told to stop.
+pub fn finish(engine: &Engine<'_>, claim: &Claim<'_>, history: &History) -> Result<bool> {
+    let envelope = &claim.message().envelope;
+    undo(engine, envelope, history)?;
+    if !history.reached_somebody() {
+        return Ok(true);
+    }
+    let copy = match &envelope.after_sent {
+        AfterSent::Sent(folder) => Some(PathBuf::from(folder)),
+        // Reports leave no copy: nobody has written them.
+        AfterSent::Default if !envelope.sender.is_null() => engine.settings.queue.sent.clone(),
+        _ => None,
+    };
+    let filing = match &history.asked {
+        // An earlier run asked them, and could not do the rest.
+        Some(Some(folder)) => Filing::In(Folder::parse(folder).unwrap_or_default()),
+        Some(None) => Filing::Dropped,
+        None => ask_hooks(engine, claim, envelope, copy.as_deref())?,
+    };
+    match filing {
+        Filing::Interrupted => return Ok(false),
+        Filing::Dropped => {}
+        Filing::In(folder) => {
+            if let Some(maildir) = &copy {
+                let message = claim.message();
+                let file = message.file().as_fd();
+                maildir::file_in(maildir, &folder, envelope.id.as_str(), b"", file, message.body_at)?;
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Runs the undo commands of all transports that were given the message.
+pub fn undo(engine: &Engine<'_>, envelope: &Envelope, history: &History) -> Result<()> {
+    for transport in undone(engine.settings, history) {
+        let transport = &engine.settings.transports[transport];
+        if let Err(text) = transport.undo(envelope.id.as_str(), engine.spool.path(), engine.signals) {
+            let text = format!("undo of transport {} {text}", transport.name);
+            engine.observer.problem(&format!("{}: {text}", envelope.id));
+            trouble(engine, engine.spool, envelope, text)?;
+        }
+    }
+    Ok(())
+}
+
+fn undone<'a>(settings: &'a Settings, history: &'a History) -> impl Iterator<Item = usize> + 'a {
+    let tried = |name: &String| history.tried.contains(name);
+    let places = 0..settings.transports.len();
+    places.filter(move |place| settings.transports[*place].undo.is_some() && tried(&settings.transports[*place].name))
+}
+
+fn trouble(engine: &Engine<'_>, spool: &Spool, envelope: &Envelope, text: String) -> Result<()> {
+    Ok(spool.log(&envelope.id)?.append(&Record { at: engine.now(), event: Event::Trouble { text } })?)
+}
+
+/// What the outbound hooks came to.
+enum Filing {
+    In(Folder),
+    Dropped,
+    Interrupted,
+}
+
+fn ask_hooks(engine: &Engine<'_>, claim: &Claim<'_>, envelope: &Envelope, copy: Option<&Path>) -> Result<Filing> {
+    let mut folder = Folder::inbox();
+    let recipients: Vec<&str> = envelope.recipients.iter().map(|recipient| recipient.address.text()).collect();
+    for hook in &engine.settings.outbound_hooks {
+        let own = [
+            ("MSPOOL_ID", envelope.id.to_string()),
+            ("MSPOOL_SENDER", envelope.sender.as_str().to_owned()),
+            ("MSPOOL_RECIPIENTS", cut(&recipients.join("\n"))),
+            ("MSPOOL_ENVID", envelope.report_id().to_owned()),
+            ("MSPOOL_CLASS", class::MAIL.to_owned()),
+            ("MSPOOL_FOLDER", folder.as_str().to_owned()),
+            ("MSPOOL_SENT", copy.map_or(String::new(), |path| path.to_string_lossy().into_owned())),
+            ("MSPOOL_SPOOL", engine.spool.path().to_string_lossy().into_owned()),
+        ];
+        let words = [(Value::Id, envelope.id.as_str()), (Value::Class, class::MAIL), (Value::Folder, folder.as_str())];
+        let input = claim.copy_of_input(0)?;
+        let answer = hook.ask(input.as_fd(), &words, &own, engine.signals);
+        if let Some(wanted) = answer.folder {
+            folder = wanted;
+        }
+        match answer.wish {
+            Wish::GoOn => {}
+            Wish::Stop => break,
+            Wish::Drop => {
+                note_asked(engine, envelope, None)?;
+                return Ok(Filing::Dropped);
+            }
+            Wish::Interrupted => return Ok(Filing::Interrupted),
+            Wish::Broken(text) => {
+                let text = format!("outbound hook {text}; it counts for nothing");
+                engine.observer.problem(&format!("{}: {text}", envelope.id));
+                trouble(engine, engine.spool, envelope, text)?;
+            }
+        }
+    }
+    note_asked(engine, envelope, Some(folder.as_str()))?;
+    Ok(Filing::In(folder))
+}
+
+/// Hooks are asked once, however often what follows is tried.
+fn note_asked(engine: &Engine<'_>, envelope: &Envelope, folder: Option<&str>) -> Result<()> {
+    if engine.settings.outbound_hooks.is_empty() {
+        return Ok(());
+    }
+    let event = Event::Asked { folder: folder.map(str::to_owned) };
+    Ok(engine.spool.log(&envelope.id)?.append(&Record { at: engine.now(), event })?)
+}
+
+/// As much of a list as the kernel takes in one variable.
+fn cut(list: &str) -> String {
+    const MOST: usize = 100_000;
+    if list.len() <= MOST {
+        return list.to_owned();
+    }
+    let end = list[..list.floor_char_boundary(MOST)].rfind('\n').unwrap_or(0);
+    list[..end].to_owned()
+}

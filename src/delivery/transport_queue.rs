@@ -1,0 +1,125 @@
+//! A transport during a run: whether it may be given mail now, and what waits for it.
+
+use std::collections::VecDeque;
+
+use crate::delivery::selection::Force;
+use crate::session::Reach;
+use crate::spool::gate::{Gate, Resource};
+use crate::transports::transport::Transport;
+use crate::values::time::Timestamp;
+
+/// Whether a transport may be given mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// It may.
+    Yes,
+    /// It failed before and may be given one message, to see whether it works again.
+    OneTrial,
+    /// A resource, a connection or a probe comes first.
+    Unprepared,
+    /// Someone is seeing to that now.
+    Preparing,
+    /// Not in this run: why.
+    No(String),
+}
+
+/// A transport during a run.
+#[derive(Debug)]
+pub struct Lane<'e> {
+    /// The transport.
+    pub transport: &'e Transport,
+    /// Whether it may be given mail.
+    pub ready: Ready,
+    /// Hand-offs under way.
+    pub running: usize,
+    /// Messages that wait for it, as places in the list of what is due.
+    pub backlog: VecDeque<usize>,
+    /// The resource it has taken.
+    pub resource: Option<Resource>,
+    /// True between connect and disconnect.
+    pub connected: bool,
+    /// True while its disconnect command runs.
+    pub leaving: bool,
+    /// True when its breaker was open as the run began.
+    pub broke_before: bool,
+}
+
+/// Whether a transport may be given mail now, by what is known without asking it.
+pub fn known(transport: &Transport, gate: &Gate, reach: Reach, force: Force, now: Timestamp) -> Ready {
+    if reach == Reach::Offline && transport.is_remote() {
+        return Ready::No("offline".to_owned());
+    }
+    if let Some(reason) = paused(gate, now) {
+        return Ready::No(reason);
+    }
+    let breaker = gate
+        .breaker
+        .as_ref()
+        .filter(|breaker| breaker.config == transport.fingerprint && force != Force::BackoffAndBreaker);
+    let prepares = transport.probe.is_some() || transport.resource.is_some() || transport.connect.is_some();
+    match breaker {
+        Some(breaker) if transport.probe.is_none() && breaker.until > now => {
+            Ready::No(format!("broken until {}: {}", breaker.until, breaker.text))
+        }
+        _ if prepares => Ready::Unprepared,
+        Some(_) => Ready::OneTrial,
+        None => Ready::Yes,
+    }
+}
+
+/// Why the operator's pause keeps mail from the transport, if it does.
+pub fn paused(gate: &Gate, now: Timestamp) -> Option<String> {
+    let pause = gate.pause.as_ref().filter(|pause| pause.until.is_none_or(|until| until > now))?;
+    let until = pause.until.map_or(String::new(), |until| format!(" until {until}"));
+    let reason = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
+    Some(format!("paused{until}{reason}"))
+}
+
+impl<'e> Lane<'e> {
+    /// A lane that nothing waits for.
+    pub fn new(transport: &'e Transport, ready: Ready, broke_before: bool) -> Lane<'e> {
+        let backlog = VecDeque::new();
+        Lane { transport, ready, running: 0, backlog, resource: None, connected: false, leaving: false, broke_before }
+    }
+
+    /// True when one more hand-off may begin now.
+    pub fn has_room(&self) -> bool {
+        match self.ready {
+            _ if self.leaving => false,
+            Ready::Yes => self.running < self.transport.parallel,
+            Ready::OneTrial => self.running == 0,
+            Ready::Unprepared | Ready::Preparing | Ready::No(_) => false,
+        }
+    }
+
+    /// True when mail for it would be of use now or soon.
+    pub fn wants_mail(&self) -> bool {
+        self.backlog.is_empty() && (self.has_room() || self.ready == Ready::Unprepared)
+    }
+
+    /// True when it has taken something that must be given back.
+    pub fn has_something(&self) -> bool {
+        self.resource.is_some() || self.connected
+    }
+
+    /// It has given everything back, and would have to be prepared again.
+    pub fn left(&mut self) {
+        (self.resource, self.connected, self.leaving) = (None, false, false);
+        if !matches!(self.ready, Ready::No(_)) {
+            self.ready = Ready::Unprepared;
+        }
+    }
+
+    /// It answered sensibly. True when that is news, and its breaker should close.
+    pub fn works_again(&mut self) -> bool {
+        if self.ready == Ready::OneTrial {
+            self.ready = Ready::Yes;
+        }
+        std::mem::take(&mut self.broke_before)
+    }
+
+    /// True when nothing is under way and nothing waits.
+    pub fn is_idle(&self) -> bool {
+        self.running == 0 && self.backlog.is_empty()
+    }
+}

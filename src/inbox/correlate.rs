@@ -1,0 +1,224 @@
+//! What other systems report on mail that we have sent: found, checked, and written into that mail's log.
+//!
+//! A report is anybody's word. It counts when it names the message by the envelope id or the Message-ID, agrees with it
+//! in whichever of the two it also gives, comes from the null sender as reports do, and names somebody who was handed
+//! over; and even then it can only move that recipient on. Everything else is just mail.
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+
+use crate::delivery::context::Engine;
+use crate::mail::address::{Address, AddressType};
+use crate::mail::envelope::Envelope;
+use crate::mail::envelope::file_name::FileName;
+use crate::mail::envelope::id::QueueId;
+use crate::mail::history::record::{Event, RecipientState, Record};
+use crate::mail::message::header::{Field, Header, Supply};
+use crate::mail::report::bounce::{Action, Heard, Kind, Understood};
+use crate::output::observer::Handled;
+use crate::spool::claim::Taken;
+use crate::spool::listing::Entry;
+use crate::spool::queue_file::QueueFile;
+use crate::spool::{Spool, State};
+use crate::values::printable;
+
+/// Bytes of a sent message in which its Message-ID is looked for.
+const HEAD: usize = 64 << 10;
+
+/// Where mail lies that somebody may report on.
+const REPORTED_ON: [State; 3] = [State::Sent, State::Failed, State::Cur];
+
+/// Sent messages by the names that reports call them by; read once, when the first report needs it, for reading them
+/// all takes a while and reports may come by the thousand.
+#[derive(Debug, Default)]
+pub struct Index(Option<HashMap<String, Vec<(State, FileName)>>>);
+
+impl Index {
+    fn named(&mut self, spool: &Spool, name: &str) -> Result<Vec<(State, FileName)>> {
+        if self.0.is_none() {
+            let mut known: HashMap<String, Vec<(State, FileName)>> = HashMap::new();
+            for state in REPORTED_ON {
+                for entry in spool.entries(state)? {
+                    let Entry::Message(name) = entry? else { continue };
+                    let Ok(message) = spool.read(state, &name) else { continue };
+                    let envid = message.envelope.envid.as_ref().map(|envid| envid.as_str().to_owned());
+                    for key in envid.into_iter().chain(message_id(&message)) {
+                        known.entry(key).or_default().push((state, name.clone()));
+                    }
+                }
+            }
+            self.0 = Some(known);
+        }
+        Ok(self.0.as_ref().and_then(|known| known.get(name)).cloned().unwrap_or_default())
+    }
+}
+
+/// Takes in what a received message reports.
+pub fn take_in(engine: &Engine<'_>, index: &mut Index, envelope: &Envelope, report: &Understood) -> Result<()> {
+    let forged = report.kind != Kind::Mdn && !envelope.sender.is_null();
+    if report.kind == Kind::None || report.recipients.is_empty() || forged {
+        return Ok(());
+    }
+    if let Some((state, name)) = find(engine.spool, index, report)? {
+        apply(engine, state, &name, &envelope.id, report)?;
+    }
+    Ok(())
+}
+
+/// The message that a report is about: of several with one Message-ID, as a resent message has, the youngest that was
+/// for one of those it names.
+pub fn find(spool: &Spool, index: &mut Index, report: &Understood) -> Result<Option<(State, FileName)>> {
+    let fits = |(state, name): &(State, FileName)| {
+        spool.read(*state, name).is_ok_and(|message| {
+            let places = Places::of(&message.envelope);
+            agrees(&message, report) && report.recipients.iter().any(|heard| places.find(heard).is_some())
+        })
+    };
+    if let Some(id) = report.envelope_id.as_deref().and_then(|text| QueueId::parse(text).ok()) {
+        return Ok(spool.find(&id)?.filter(|(state, _)| REPORTED_ON.contains(state)).filter(|found| fits(found)));
+    }
+    let Some(name) = report.envelope_id.as_ref().or(report.message_id.as_ref()) else { return Ok(None) };
+    let named = index.named(spool, name)?;
+    // It may have moved on since it was read.
+    let now = named.into_iter().filter_map(|(_, name)| spool.find(&name.id).ok().flatten());
+    let fitting = now.filter(|(state, _)| REPORTED_ON.contains(state)).filter(|found| fits(found));
+    Ok(fitting.max_by(|(_, a), (_, b)| a.id.cmp(&b.id)))
+}
+
+/// A report that gives both names must mean one message with both.
+fn agrees(message: &QueueFile, report: &Understood) -> bool {
+    match (&report.message_id, message_id(message)) {
+        (Some(reported), Some(own)) => *reported == own,
+        _ => true,
+    }
+}
+
+fn message_id(message: &QueueFile) -> Option<String> {
+    let bytes = message.beginning(HEAD).ok()?;
+    let header = Header::scan(&bytes, Supply::End)?;
+    let value = header.all("Message-ID").next().map(Field::value)?;
+    Some(value.trim().trim_start_matches('<').trim_end_matches('>').to_owned())
+}
+
+fn apply(engine: &Engine<'_>, state: State, name: &FileName, id: &QueueId, report: &Understood) -> Result<()> {
+    // Without the claim nothing is moved; what is known is written down in any case: the log takes whole lines.
+    let claim = match engine.spool.claim(state, name)? {
+        Taken::Claimed(claim) => Some(claim),
+        _ => None,
+    };
+    let message = engine.spool.read(state, name);
+    let envelope = match (&claim, &message) {
+        (Some(claim), _) => &claim.message().envelope,
+        (None, Ok(message)) => &message.envelope,
+        (None, Err(_)) => return Ok(()),
+    };
+    let mut history = engine.spool.history(envelope)?;
+    if history.reports.contains(id) {
+        // Our own report, on its way to the one who sent the message: it says what is known here.
+        return Ok(());
+    }
+    let places = Places::of(envelope);
+    let mut log = None;
+    for heard in &report.recipients {
+        let Some(place) = places.find(heard) else { continue };
+        let before = history.recipients[place].state;
+        let Some(after) = moved(report.kind, before, heard.action) else { continue };
+        if after == before && history.recipients[place].heard.iter().any(|known| known == heard.action.word()) {
+            // Heard before, and nothing changes.
+            continue;
+        }
+        let text: String = heard.diagnostic.as_deref().map(printable::line).unwrap_or_default();
+        let event = Event::Heard {
+            recipients: vec![place],
+            state: after,
+            action: heard.action.word().to_owned(),
+            status: heard.status,
+            text: text.clone(),
+            report: id.clone(),
+        };
+        let record = Record { at: engine.now(), event };
+        history.apply(&record);
+        if log.is_none() {
+            log = Some(engine.spool.log(&envelope.id)?);
+        }
+        if let Some(log) = &mut log {
+            log.append(&record)?;
+        }
+        engine.observer.heard(&Handled {
+            id: envelope.id.clone(),
+            address: envelope.recipients[place].address.clone(),
+            transport: history.recipients[place].transport.clone(),
+            state: after,
+            status: heard.status.unwrap_or(crate::mail::status::Status::DONE),
+            text,
+            next: None,
+        });
+    }
+    if let Some(log) = log {
+        log.sync()?;
+        if log.is_new() {
+            engine.spool.sync_log_names()?;
+        }
+    }
+    match claim {
+        // Finished, and somebody does not have it after all; a run that died here may have written so before.
+        Some(claim) if state == State::Sent && !history.is_sent() => {
+            Ok(claim.failed(Some(engine.now().after(engine.settings.queue.keep_failed)))?)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where the recipients of a message stand in its envelope, by every name that a report may call them by.
+pub struct Places {
+    addresses: HashMap<String, usize>,
+    /// As the sender wrote them; `None` for a name that several came from, as from an alias.
+    originals: HashMap<String, Option<usize>>,
+}
+
+impl Places {
+    /// Those of this envelope.
+    pub fn of(envelope: &Envelope) -> Places {
+        let mut places = Places { addresses: HashMap::new(), originals: HashMap::new() };
+        for (place, recipient) in envelope.recipients.iter().enumerate() {
+            for name in [recipient.address.key().1, recipient.address.text().to_owned()] {
+                places.addresses.entry(name).or_insert(place);
+            }
+            if let Some(orcpt) = &recipient.orcpt {
+                let known = places.originals.entry(orcpt.address().to_owned());
+                known.and_modify(|known| *known = None).or_insert(Some(place));
+            }
+        }
+        places
+    }
+
+    /// Whom a report means: by the address that it came to, or as the sender wrote it. A name that could be several
+    /// people's is nobody's.
+    pub fn find(&self, heard: &Heard) -> Option<usize> {
+        let key = |text: &str| Address::new(AddressType::smtp(), text).ok().map(|address| address.key().1);
+        let address = |text: &String| self.addresses.get(text).or_else(|| self.addresses.get(&key(text)?)).copied();
+        let original = |text: &String| self.originals.get(text).copied().flatten().or_else(|| address(text));
+        let found = address(&heard.address).or_else(|| original(&heard.address));
+        found.or_else(|| heard.original.as_ref().and_then(original))
+    }
+}
+
+/// What a recipient is after a report; `None` when the report can say nothing about it. Only who was handed over can be
+/// reported on, and what was bad news stays so.
+fn moved(kind: Kind, before: RecipientState, action: Action) -> Option<RecipientState> {
+    let handed_over = matches!(before, RecipientState::Relayed | RecipientState::Delivered | RecipientState::Read);
+    if !handed_over {
+        return None;
+    }
+    if kind == Kind::Mdn {
+        // A reader tells what was done with the message, not whether it came.
+        return Some(if action == Action::Displayed { RecipientState::Read } else { before });
+    }
+    Some(match (action, before) {
+        (Action::Delivered, RecipientState::Relayed) => RecipientState::Delivered,
+        (Action::Failed, RecipientState::Relayed | RecipientState::Delivered) => RecipientState::Failed,
+        (Action::Delivered | Action::Failed, _) => return None,
+        (_, before) => before,
+    })
+}

@@ -1,0 +1,189 @@
+//! From `in/new` into the store: look at the message, ask the hooks, file it, see what it reports, tell of it.
+//!
+//! Nothing of this can lose the message: until it is safe in the store it stays where it is, and whatever fails is done
+//! again by the next run. A message that is filed already is found there by its name.
+
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::delivery::context::Engine;
+use crate::mail::envelope::Envelope;
+use crate::mail::envelope::id::QueueId;
+use crate::mail::history::record::{Event, Record};
+use crate::mail::message::folder::Folder;
+use crate::mail::message::header::{Header, LONGEST, Supply};
+use crate::mail::report::bounce;
+use crate::output::observer::NewMail;
+use crate::spool::claim::Claim;
+use crate::spool::source::Unacknowledged;
+use crate::transports::maildir;
+use crate::transports::notify::News;
+
+use crate::inbox::classify::Look;
+use crate::inbox::correlate::{self, Index};
+use crate::inbox::hooks::{Asked, Decision};
+
+/// What became of a received message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filed {
+    /// It is in the store.
+    Yes,
+    /// A hook dropped it.
+    Dropped,
+    /// It stays where it is, for we were told to stop.
+    NotNow,
+}
+
+/// Whether the source of a fetched message knows that it is safe here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// It does, and will not give it again.
+    Knows,
+    /// It may not.
+    MayNotKnow,
+}
+
+/// Files a received message that was claimed.
+pub fn file(engine: &Engine<'_>, index: &mut Index, claim: Claim<'_>, source: Source) -> Result<Filed> {
+    let message = claim.message();
+    let envelope = message.envelope.clone();
+    let head = message.beginning(LONGEST)?;
+    let header = Header::scan(&head, Supply::End);
+    let report = bounce::understand(&head);
+    let look = Look::at(engine.settings, &envelope, header.as_ref(), &report);
+    // A line of an mbox that the delivering program put before the message is no part of it.
+    let marker = header.as_ref().map_or(0, |header| header.marker.len()) as u64;
+    let body_at = message.body_at + marker;
+    let mut filer = Filer { engine, envelope: &envelope, log: engine.spool.log(&envelope.id)? };
+    let asked = Asked { engine, envelope: &envelope, look: &look };
+    let (decision, troubles) = asked.ask(&mut || Ok(claim.copy_of_input(marker)?))?;
+    for text in troubles {
+        filer.trouble(text)?;
+    }
+    let folder = match decision {
+        Decision::In(folder) => folder,
+        Decision::NotNow => return Ok(Filed::NotNow),
+        Decision::Dropped(hook) => {
+            filer.note(Event::Dropped { hook: hook.clone() })?;
+            filer.log.sync()?;
+            remember(engine, &claim, source)?;
+            claim.filed()?;
+            engine.observer.dropped(&envelope.id, &hook);
+            return Ok(Filed::Dropped);
+        }
+    };
+    let trace = trace(engine, &envelope, header.as_ref());
+    let (path, folder) = filer.deliver(&claim, folder, trace.as_bytes(), body_at)?;
+    filer.note(Event::Filed { folder: folder.as_str().to_owned(), class: look.class.clone() })?;
+    if let Err(error) = correlate::take_in(engine, index, &envelope, &report) {
+        // It is filed: to do that again, for what it says could not be noted, would be worse.
+        filer.trouble(format!("what it reports could not be taken in: {error:#}"))?;
+    }
+    remember(engine, &claim, source)?;
+    claim.filed()?;
+    tell(engine, &envelope.id, &look, &folder, path);
+    Ok(Filed::Yes)
+}
+
+/// How the log says that the source knows.
+const ACKNOWLEDGED: &[u8] = b"\"event\":\"acknowledged\"";
+
+/// A message whose source may not know that it is safe will come again, and must be known then.
+fn remember(engine: &Engine<'_>, claim: &Claim<'_>, source: Source) -> Result<()> {
+    let message = claim.message();
+    let (Some(from), Source::MayNotKnow) = (&message.envelope.source, source) else { return Ok(()) };
+    if engine.spool.read_log(&message.envelope.id)?.windows(ACKNOWLEDGED.len()).any(|part| part == ACKNOWLEDGED) {
+        return Ok(());
+    }
+    let known = Unacknowledged {
+        reference: from.reference.clone(),
+        hash: message.fingerprint()?,
+        id: message.envelope.id.clone(),
+        at: engine.now(),
+    };
+    Ok(engine.spool.change_source(&from.inbound, |state| state.remember(known))?)
+}
+
+/// The lines put before a message (RFC 5321 section 4.4; qmail's `Delivered-To`).
+fn trace(engine: &Engine<'_>, envelope: &Envelope, header: Option<&Header<'_>>) -> String {
+    let end = header.map_or("\n", Header::line_end);
+    let mailbox = envelope.address(0).map_or(String::new(), |address| address.text().to_owned());
+    let mut lines = String::new();
+    if !header.is_some_and(|header| header.has("Return-Path")) {
+        lines.push_str(&format!("Return-Path: <{}>{end}", envelope.sender.as_str()));
+    }
+    lines.push_str(&format!("Delivered-To: {mailbox}{end}"));
+    lines.push_str(&format!(
+        "Received: by {} (mspool) id {}{end}\tfor <{mailbox}>; {}{end}",
+        engine.settings.hostname,
+        envelope.id,
+        envelope.arrival.rfc5322()
+    ));
+    if header.is_none_or(|header| header.fields.is_empty() && !header.closed) {
+        // The message has no header at all: its text must not become one.
+        lines.push_str(end);
+    }
+    lines
+}
+
+/// Tells the user, and whoever looks on.
+pub fn tell(engine: &Engine<'_>, id: &QueueId, look: &Look, folder: &Folder, path: PathBuf) {
+    let path = path.to_string_lossy().into_owned();
+    if let Some(notice) = engine.settings.notice.as_ref().filter(|notice| look.class.starts_with(&notice.class)) {
+        let news = News {
+            id: id.as_str(),
+            path: &path,
+            folder: folder.as_str(),
+            class: &look.class,
+            from: &look.from,
+            subject: &look.subject,
+        };
+        if let Err(text) = notice.tell(&news, engine.spool.path(), engine.signals) {
+            engine.observer.problem(&format!("{id}: the command of notify {text}"));
+        }
+    }
+    engine.observer.new_mail(&NewMail {
+        id: id.clone(),
+        path,
+        folder: folder.as_str().to_owned(),
+        class: look.class.clone(),
+        flags: look.flags.clone(),
+        from: look.from.clone(),
+        subject: look.subject.clone(),
+    });
+}
+
+struct Filer<'f, 'e> {
+    engine: &'f Engine<'e>,
+    envelope: &'f Envelope,
+    log: crate::spool::log::Log,
+}
+
+impl Filer<'_, '_> {
+    fn note(&mut self, event: Event) -> Result<()> {
+        Ok(self.log.append(&Record { at: self.engine.now(), event })?)
+    }
+
+    fn trouble(&mut self, text: String) -> Result<()> {
+        self.engine.observer.problem(&format!("{}: {text}", self.envelope.id));
+        self.note(Event::Trouble { text })
+    }
+
+    /// Files the message. A folder that cannot be used is no reason to keep it from its reader: then the inbox takes it.
+    fn deliver(&mut self, claim: &Claim<'_>, folder: Folder, trace: &[u8], body_at: u64) -> Result<(PathBuf, Folder)> {
+        let (store, id) = (&self.engine.settings.store, self.envelope.id.as_str());
+        let file = claim.message().file();
+        match maildir::file_in(store, &folder, id, trace, file.as_fd(), body_at) {
+            Ok(path) => Ok((path, folder)),
+            Err(error) if folder != Folder::inbox() && !error.is_shortage() => {
+                let inbox = Folder::inbox();
+                let path = maildir::file_in(store, &inbox, id, trace, file.as_fd(), body_at)?;
+                self.trouble(format!("the folder {} cannot be used: {error}; the inbox takes it", folder.as_str()))?;
+                Ok((path, inbox))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Asking the inbound hooks about a message.
+
+use std::os::fd::AsFd;
+
+use anyhow::Result;
+
+use crate::delivery::context::Engine;
+use crate::mail::envelope::Envelope;
+use crate::mail::message::folder::Folder;
+use crate::transports::hook::Wish;
+use crate::transports::placeholder::Value;
+
+use crate::inbox::classify::Look;
+
+/// What the hooks came to.
+pub enum Decision {
+    /// File it here.
+    In(Folder),
+    /// This hook dropped it.
+    Dropped(String),
+    /// We were told to stop; they must be asked again.
+    NotNow,
+}
+
+/// A message that hooks are asked about.
+pub struct Asked<'a, 'e> {
+    /// The run.
+    pub engine: &'a Engine<'e>,
+    /// The message's envelope.
+    pub envelope: &'a Envelope,
+    /// What it is.
+    pub look: &'a Look,
+}
+
+impl Asked<'_, '_> {
+    /// Asks them one after another; `input` gives each the message from its first byte. The texts say what went wrong
+    /// with hooks that count for nothing.
+    pub fn ask<I: AsFd>(&self, input: &mut dyn FnMut() -> Result<I>) -> Result<(Decision, Vec<String>)> {
+        let settings = self.engine.settings;
+        let (mut folder, _) = settings.folders.of(&self.look.class);
+        let mut troubles = Vec::new();
+        for hook in &settings.inbound_hooks {
+            let words = [
+                (Value::Id, self.envelope.id.as_str()),
+                (Value::Class, self.look.class.as_str()),
+                (Value::Folder, folder.as_str()),
+            ];
+            let answer = hook.ask(input()?.as_fd(), &words, &self.variables(&folder), self.engine.signals);
+            if let Some(wanted) = answer.folder {
+                folder = wanted;
+            }
+            match answer.wish {
+                Wish::GoOn => {}
+                Wish::Stop => break,
+                Wish::Drop => return Ok((Decision::Dropped(hook.program()), troubles)),
+                Wish::Interrupted => return Ok((Decision::NotNow, troubles)),
+                Wish::Broken(text) => {
+                    troubles.push(format!("inbound hook {text}; it counts for nothing"));
+                }
+            }
+        }
+        Ok((Decision::In(folder), troubles))
+    }
+
+    fn variables(&self, folder: &Folder) -> Vec<(&'static str, String)> {
+        let mailbox = self.envelope.address(0).map_or(String::new(), |address| address.text().to_owned());
+        let mut own = vec![
+            ("MSPOOL_ID", self.envelope.id.to_string()),
+            ("MSPOOL_SENDER", self.envelope.sender.as_str().to_owned()),
+            ("MSPOOL_RECIPIENTS", mailbox),
+            ("MSPOOL_CLASS", self.look.class.clone()),
+            ("MSPOOL_FOLDER", folder.as_str().to_owned()),
+            ("MSPOOL_FLAGS", self.look.flags.join(" ")),
+            ("MSPOOL_SPOOL", self.engine.spool.path().to_string_lossy().into_owned()),
+        ];
+        own.extend(self.look.variables());
+        own
+    }
+}

@@ -1,0 +1,108 @@
+//! `receive --in-place`: what is done for received mail, done for mail that another program put into a Maildir: hooks,
+//! folder, reports, notice. The message itself stays as it is, and is looked at once.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::delivery::context::Engine;
+use crate::exit::{Exit, refuse};
+use crate::inbox::accept::{envelope, own_mailbox, sender_of};
+use crate::mail::message::folder::Folder;
+use crate::mail::message::header::{Header, Supply};
+use crate::mail::report::bounce;
+use crate::session::Session;
+use crate::submission::input;
+use crate::submission::options::HeaderUse;
+use crate::sys::dir::{self, Dir};
+use crate::transports::maildir;
+
+use crate::inbox::classify::Look;
+use crate::inbox::correlate::{self, Index};
+use crate::inbox::file;
+use crate::inbox::hooks::{Asked, Decision};
+
+/// Messages after which is written down which were looked at: after a crash, so many at most are looked at twice.
+const OFTEN: usize = 64;
+
+/// Looks at everything in the Maildir's `new` that it has not looked at before.
+pub fn look_at_all(session: &Session, engine: &Engine<'_>, store: &Path) -> Result<Exit> {
+    let spool = engine.spool;
+    let new = Dir::open(&store.join("new"))?;
+    let Some(_turn) = spool.take_in_place()? else {
+        return refuse(Exit::TryAgain, "another \"receive --in-place\" is running; try again later");
+    };
+    let key = store.to_string_lossy().into_owned();
+    let seen = spool.seen_in_place(&key)?;
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(new.path()).with_context(|| format!("cannot list {}", new.path().display()))? {
+        names.extend(entry?.file_name().into_string().ok().filter(|name| !name.starts_with('.')));
+    }
+    let mut done: BTreeSet<String> = names.intersection(&seen).cloned().collect();
+    let mut end = Exit::Ok;
+    for name in names.difference(&seen) {
+        if engine.signals.stop_requested().is_some() {
+            break;
+        }
+        match one(session, engine, store, &new, name) {
+            Ok(true) => {
+                done.insert(name.clone());
+                if done.len().is_multiple_of(OFTEN) {
+                    spool.see_in_place(&key, done.clone())?;
+                }
+            }
+            Ok(false) => {}
+            Err(error) => {
+                engine.observer.problem(&format!("{}: {error:#}; it stays as it is", new.path_of(name).display()));
+                end = Exit::TryAgain;
+            }
+        }
+    }
+    spool.see_in_place(&key, done)?;
+    Ok(engine.signals.stop_requested().map_or(end, Exit::Signal))
+}
+
+/// Looks at one message; `false` when that must be done again.
+fn one(session: &Session, engine: &Engine<'_>, store: &Path, new: &Dir, name: &str) -> Result<bool> {
+    if !new.look(name)?.is_some_and(|facts| facts.regular) {
+        // Gone, or something that no mail program puts there.
+        return Ok(true);
+    }
+    let mut file = new.open_file(name)?;
+    let head = input::head(&mut file, HeaderUse::None)?;
+    let header = Header::scan(&head.bytes, Supply::End);
+    let report = bounce::understand(&head.bytes);
+    let envelope = envelope(session, own_mailbox(session)?, sender_of(&head, header.as_ref()), 0, None);
+    let look = Look::at(engine.settings, &envelope, header.as_ref(), &report);
+    let asked = Asked { engine, envelope: &envelope, look: &look };
+    let (decision, troubles) = asked.ask(&mut || rewound(&file))?;
+    for text in troubles {
+        engine.observer.problem(&format!("{name}: {text}"));
+    }
+    let folder = match decision {
+        Decision::NotNow => return Ok(false),
+        Decision::Dropped(hook) => {
+            new.remove_if_there(name)?;
+            engine.observer.dropped(&envelope.id, &hook);
+            return Ok(true);
+        }
+        Decision::In(folder) => folder,
+    };
+    let path = if folder == Folder::inbox() {
+        new.path_of(name)
+    } else {
+        let path = maildir::file_in(store, &folder, name, b"", &file, 0)?;
+        new.remove_if_there(name)?;
+        path
+    };
+    correlate::take_in(engine, &mut Index::default(), &envelope, &report)?;
+    file::tell(engine, &envelope.id, &look, &folder, path);
+    Ok(true)
+}
+
+fn rewound(file: &File) -> Result<&File> {
+    dir::seek(file, 0)?;
+    Ok(file)
+}

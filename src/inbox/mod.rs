@@ -1,0 +1,11 @@
+//! The inbox: what becomes of mail that comes in.
+
+pub mod accept;
+pub mod attempt;
+pub mod classify;
+pub mod correlate;
+pub mod fetch;
+pub mod file;
+pub mod hooks;
+pub mod in_place;
+pub mod pending;

@@ -1,0 +1,191 @@
+//! Alias files: names that stand for other addresses, as aliases(5) of sendmail has them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::mail::address::list;
+
+/// What an alias stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// An address, or another name.
+    Address(String),
+    /// The addresses that a file lists, one or more a line.
+    Include(String),
+    /// A command that takes the message.
+    Pipe(String),
+    /// A file that the message is added to.
+    File(String),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Address(text) | Target::File(text) => f.write_str(text),
+            Target::Include(path) => write!(f, ":include:{path}"),
+            Target::Pipe(command) => write!(f, "|{command}"),
+        }
+    }
+}
+
+/// What is wrong with a line.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BadAliases {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// Names and what they stand for; names without regard to case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aliases(BTreeMap<String, Vec<Target>>);
+
+impl Aliases {
+    /// Takes the lines of a file in: `name: target, target`, continued on lines that begin with a blank, `#` before
+    /// what is only for people. A name that is there already keeps what it stands for.
+    pub fn read(&mut self, text: &str) -> Result<(), BadAliases> {
+        let mut entry: Option<(usize, String)> = None;
+        for (index, line) in text.lines().enumerate() {
+            if line.starts_with('#') || line.trim().is_empty() {
+                continue;
+            }
+            if line.starts_with([' ', '\t']) {
+                if let Some((_, known)) = &mut entry {
+                    known.push(' ');
+                    known.push_str(line.trim());
+                    continue;
+                }
+                return Err(BadAliases { line: index + 1, what: "continues nothing".to_owned() });
+            }
+            self.add(entry.replace((index + 1, line.to_owned())))?;
+        }
+        self.add(entry)
+    }
+
+    fn add(&mut self, entry: Option<(usize, String)>) -> Result<(), BadAliases> {
+        let Some((line, text)) = entry else { return Ok(()) };
+        let bad = |what: &str| BadAliases { line, what: what.to_owned() };
+        let (name, rest) = split_name(&text).ok_or_else(|| bad("is not of the form name: targets"))?;
+        let targets = targets(rest).map_err(|what| BadAliases { line, what })?;
+        if targets.is_empty() {
+            return Err(bad("stands for nobody"));
+        }
+        self.0.entry(name.to_ascii_lowercase()).or_insert(targets);
+        Ok(())
+    }
+
+    /// What a name stands for.
+    pub fn get(&self, name: &str) -> Option<&[Target]> {
+        self.0.get(&name.to_ascii_lowercase()).map(Vec::as_slice)
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// `name:` or `"name":`, and what follows.
+fn split_name(text: &str) -> Option<(String, &str)> {
+    if let Some(rest) = text.strip_prefix('"') {
+        let (name, rest) = rest.split_once('"')?;
+        return Some((name.to_owned(), rest.trim_start().strip_prefix(':')?));
+    }
+    let (name, rest) = text.split_once(':')?;
+    let name = name.trim();
+    (!name.is_empty() && !name.contains([' ', '\t'])).then(|| (name.to_owned(), rest))
+}
+
+/// The targets in a list; quotes keep commas and blanks together.
+pub fn targets(text: &str) -> Result<Vec<Target>, String> {
+    let mut targets = Vec::new();
+    for item in items(text)? {
+        if let Some(path) = item.strip_prefix(":include:") {
+            targets.push(Target::Include(path.trim().to_owned()));
+        } else if let Some(command) = item.strip_prefix('|') {
+            targets.push(Target::Pipe(command.trim().to_owned()));
+        } else if item.starts_with('/') {
+            targets.push(Target::File(item));
+        } else {
+            // A leading backslash asks for the name itself; no name is expanded twice here anyway.
+            let item = item.strip_prefix('\\').unwrap_or(&item);
+            let addresses = list::parse(item).map_err(|error| format!("{item:?} {error}"))?;
+            targets.extend(addresses.into_iter().map(Target::Address));
+        }
+    }
+    Ok(targets)
+}
+
+/// Cuts a list at its commas. An item that begins with a quote and a special character loses its quotes.
+fn items(text: &str) -> Result<Vec<String>, String> {
+    let mut items = vec![String::new()];
+    let mut quoted = false;
+    let mut escaped = false;
+    for c in text.chars() {
+        if c == ',' && !quoted {
+            items.push(String::new());
+            continue;
+        }
+        quoted ^= c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        if let Some(item) = items.last_mut() {
+            item.push(c);
+        }
+    }
+    if quoted {
+        return Err("has a quote that nobody closed".to_owned());
+    }
+    let bare = |item: String| {
+        let item = item.trim().to_owned();
+        let inner = item.strip_prefix('"').and_then(|item| item.strip_suffix('"'));
+        match inner.filter(|inner| inner.starts_with(['|', '/', ':'])) {
+            Some(inner) => inner.replace("\\\"", "\""),
+            None => item,
+        }
+    };
+    Ok(items.into_iter().map(bare).filter(|item| !item.is_empty()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn aliases(text: &str) -> Result<Aliases, BadAliases> {
+        let mut aliases = Aliases::default();
+        aliases.read(text).map(|()| aliases)
+    }
+
+    #[test]
+    fn reads_the_usual_file() {
+        let text = "# postmaster first\npostmaster: root\nRoot:\tjoe, bob@example.com,\n   \"Eve E\" <eve@x>\n\
+                    list: :include:/etc/mail/list\narchive: /var/mail/archive, \"|/usr/bin/vacation -a \\\"me, too\\\" joe\"\n\
+                    \"odd name\": joe\nroot: other\n";
+        let found = aliases(text).unwrap();
+        let address = |text: &str| Target::Address(text.to_owned());
+        assert_eq!(found.get("POSTMASTER").unwrap(), [address("root")]);
+        assert_eq!(found.get("root").unwrap(), [address("joe"), address("bob@example.com"), address("eve@x")]);
+        assert_eq!(found.get("list").unwrap(), [Target::Include("/etc/mail/list".into())]);
+        assert_eq!(
+            found.get("archive").unwrap(),
+            [Target::File("/var/mail/archive".into()), Target::Pipe("/usr/bin/vacation -a \"me, too\" joe".into())]
+        );
+        assert!(found.get("odd name").is_some() && found.get("nobody").is_none());
+    }
+
+    #[test]
+    fn mistakes_name_their_line() {
+        for (text, line) in [("  x\n", 1), ("a: b\nno colon\n", 2), ("\na:\n", 2), ("a: \"b\n", 1), ("a: b c d\n", 1)] {
+            assert_eq!(aliases(text).unwrap_err().line, line, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "\\PC{0,80}\n?[ :,|\"\\\\/#a-c\n]{0,40}") {
+            let _ = aliases(&text);
+        }
+    }
+}

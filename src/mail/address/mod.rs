@@ -1,0 +1,385 @@
+//! Addresses of recipients and senders, as an envelope holds them.
+
+pub mod alias;
+pub mod list;
+pub mod pattern;
+pub mod rewrite;
+pub mod route;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Longest address taken, in bytes. RFC 5321 section 4.5.3.1.3 needs 256; other types may need more.
+pub const LONGEST: usize = 1000;
+
+/// Why a text is not an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadAddress {
+    /// Nothing between the brackets, or behind the type.
+    Empty,
+    /// A NUL, CR, LF or other control character: it could start a line or an argument of its own.
+    Control,
+    /// Longer than [`LONGEST`].
+    TooLong,
+    /// Not one bare mailbox: programs that read address lists would see another address in it, or several.
+    NotBare,
+    /// The type is not `[A-Z][A-Z0-9]*` of at most eight characters.
+    Type,
+}
+
+impl fmt::Display for BadAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BadAddress::Empty => "is empty",
+            BadAddress::Control => "holds a control character",
+            BadAddress::TooLong => "is longer than 1000 bytes",
+            BadAddress::NotBare => {
+                "is not one bare address, local@domain: blanks and ()<>,;:\\\"@[] need quotes in the local part"
+            }
+            BadAddress::Type => "has a type that is not one to eight of A-Z and 0-9, a letter first",
+        })
+    }
+}
+
+impl std::error::Error for BadAddress {}
+
+/// The kind of messaging system an address belongs to: `SMTP`, `FAX`, `X400`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AddressType(String);
+
+impl AddressType {
+    /// Internet mail, the type of an address without one.
+    pub fn smtp() -> AddressType {
+        AddressType("SMTP".to_owned())
+    }
+
+    /// Takes `[A-Z][A-Z0-9]*`, up to eight characters.
+    pub fn parse(text: &str) -> Result<AddressType, BadAddress> {
+        let mut bytes = text.bytes();
+        let first = bytes.next().is_some_and(|byte| byte.is_ascii_uppercase());
+        let rest = bytes.all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+        if first && rest && text.len() <= 8 { Ok(AddressType(text.to_owned())) } else { Err(BadAddress::Type) }
+    }
+
+    /// The type in letters.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for AddressType {
+    type Error = BadAddress;
+
+    fn try_from(text: String) -> Result<AddressType, BadAddress> {
+        AddressType::parse(&text)
+    }
+}
+
+impl From<AddressType> for String {
+    fn from(kind: AddressType) -> String {
+        kind.0
+    }
+}
+
+impl fmt::Display for AddressType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where one recipient is: a type and an address of that type. It never holds a control character.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "RawAddress")]
+pub struct Address {
+    #[serde(rename = "type")]
+    kind: AddressType,
+    #[serde(rename = "address")]
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct RawAddress {
+    r#type: String,
+    address: String,
+}
+
+impl TryFrom<RawAddress> for Address {
+    type Error = BadAddress;
+
+    fn try_from(raw: RawAddress) -> Result<Address, BadAddress> {
+        Address::new(AddressType::parse(&raw.r#type)?, &raw.address)
+    }
+}
+
+impl Address {
+    /// Builds an address of a known type.
+    pub fn new(kind: AddressType, text: &str) -> Result<Address, BadAddress> {
+        let text = checked(text)?;
+        if kind.0 == "SMTP" && !is_bare(text) {
+            return Err(BadAddress::NotBare);
+        }
+        Ok(Address { kind, text: text.to_owned() })
+    }
+
+    /// Takes `TYPE:address`, or a mail address alone, which may stand in angle brackets.
+    pub fn parse(text: &str) -> Result<Address, BadAddress> {
+        let (kind, text) = split_type(text);
+        Address::new(kind, unbracketed(text))
+    }
+
+    /// The type.
+    pub fn kind(&self) -> &AddressType {
+        &self.kind
+    }
+
+    /// The address without its type.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What follows the last `@`.
+    pub fn domain(&self) -> Option<&str> {
+        self.text.rsplit_once('@').map(|(_, domain)| domain)
+    }
+
+    /// True for internet mail.
+    pub fn is_smtp(&self) -> bool {
+        self.kind.0 == "SMTP"
+    }
+
+    /// Two addresses with the same key are the same mailbox: domains do not care about case, local parts and other
+    /// types may (RFC 5321 section 2.4).
+    pub fn key(&self) -> (String, String) {
+        let text = match self.text.rsplit_once('@') {
+            Some((local, domain)) if self.is_smtp() => format!("{local}@{}", domain.to_ascii_lowercase()),
+            _ => self.text.clone(),
+        };
+        (self.kind.0.clone(), text)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_smtp() { f.write_str(&self.text) } else { write!(f, "{}:{}", self.kind, self.text) }
+    }
+}
+
+/// The envelope sender (RFC 5321 reverse-path): where reports go. Empty means that no report must ever be made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Sender(String);
+
+impl Sender {
+    /// Takes an address, with or without angle brackets; nothing between them is the null sender.
+    pub fn parse(text: &str) -> Result<Sender, BadAddress> {
+        let text = unbracketed(text);
+        if text.is_empty() {
+            return Ok(Sender::default());
+        }
+        let text = checked(text)?;
+        if is_bare(text) { Ok(Sender(text.to_owned())) } else { Err(BadAddress::NotBare) }
+    }
+
+    /// The address; empty for the null sender.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// True for the null sender.
+    pub fn is_null(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl TryFrom<String> for Sender {
+    type Error = BadAddress;
+
+    fn try_from(text: String) -> Result<Sender, BadAddress> {
+        Sender::parse(&text)
+    }
+}
+
+impl From<Sender> for String {
+    fn from(sender: Sender) -> String {
+        sender.0
+    }
+}
+
+/// Takes a leading `TYPE:` off; what has none is internet mail.
+pub fn split_type(text: &str) -> (AddressType, &str) {
+    match text.split_once(':').map(|(kind, rest)| (AddressType::parse(kind), rest)) {
+        Some((Ok(kind), rest)) => (kind, rest),
+        _ => (AddressType::smtp(), text),
+    }
+}
+
+fn unbracketed(text: &str) -> &str {
+    text.strip_prefix('<').and_then(|inner| inner.strip_suffix('>')).unwrap_or(text)
+}
+
+/// `local@domain`, or `local` alone. The local part is a quoted string, or has none of the characters that mean
+/// something in an address list (RFC 5322 section 3.2.3); dots may stand anywhere, as some providers have them. Many
+/// transports read their arguments as lists: with these characters, mail would go to somebody else.
+fn is_bare(text: &str) -> bool {
+    let plain =
+        |part: &str| !part.is_empty() && !part.chars().any(|c| c.is_whitespace() || "()<>,;:\\\"@[]".contains(c));
+    let (local, domain) = match text.strip_prefix('"') {
+        Some(rest) => match end_of_quote(rest) {
+            Some(end) => (true, rest[end..].strip_prefix('@').or((rest.len() == end).then_some(""))),
+            None => return false,
+        },
+        None => match text.split_once('@') {
+            Some((local, domain)) => (plain(local), Some(domain)),
+            None => return plain(text),
+        },
+    };
+    let literal = |domain: &str| {
+        let inner = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        inner.is_some_and(|inner| inner.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":.-".contains(&byte)))
+    };
+    let alone = text.starts_with('"') && text.ends_with('"');
+    local && domain.is_some_and(|domain| plain(domain) || literal(domain) || (domain.is_empty() && alone))
+}
+
+/// Where a quoted string ends whose first quote was taken off: behind its last quote.
+fn end_of_quote(rest: &str) -> Option<usize> {
+    let mut escaped = false;
+    for (at, c) in rest.char_indices() {
+        match c {
+            '"' if !escaped => return Some(at + 1),
+            '\\' if !escaped => escaped = true,
+            _ => escaped = false,
+        }
+    }
+    None
+}
+
+/// Refuses what no address, and no pattern of addresses, may hold.
+pub fn checked(text: &str) -> Result<&str, BadAddress> {
+    if text.is_empty() {
+        Err(BadAddress::Empty)
+    } else if text.len() > LONGEST {
+        Err(BadAddress::TooLong)
+    } else if text.chars().any(char::is_control) {
+        Err(BadAddress::Control)
+    } else {
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_type_stands_before_a_colon() {
+        let fax = Address::parse("FAX:+49 30 1234").unwrap();
+        assert_eq!((fax.kind().as_str(), fax.text()), ("FAX", "+49 30 1234"));
+        assert_eq!(fax.to_string(), "FAX:+49 30 1234");
+        let mail = Address::parse("<bob@Example.com>").unwrap();
+        assert_eq!(
+            (mail.kind().as_str(), mail.text(), mail.domain()),
+            ("SMTP", "bob@Example.com", Some("Example.com"))
+        );
+        assert_eq!(Address::parse("SMTP:bob@x").unwrap(), Address::parse("bob@x").unwrap());
+        assert_eq!(Address::parse("fax@x").unwrap().kind().as_str(), "SMTP");
+    }
+
+    #[test]
+    fn refuses_what_could_be_taken_for_something_else() {
+        assert_eq!(Address::parse(""), Err(BadAddress::Empty));
+        assert_eq!(Address::parse("FAX:"), Err(BadAddress::Empty));
+        assert_eq!(Address::parse("a@b\n"), Err(BadAddress::Control));
+        assert_eq!(Address::parse("a\0@b"), Err(BadAddress::Control));
+        assert_eq!(Address::parse(&"x".repeat(LONGEST + 1)), Err(BadAddress::TooLong));
+        assert_eq!(AddressType::parse("ABCDEFGHI"), Err(BadAddress::Type));
+        assert_eq!(AddressType::parse("1A"), Err(BadAddress::Type));
+    }
+
+    #[test]
+    fn one_address_is_one_mailbox() {
+        for good in [
+            "root",
+            "bob@x",
+            "a..b.@x",
+            "\"a b\"@x",
+            "\"a\\\"b,c\"@x",
+            "\"quoted\"",
+            "u@[127.0.0.1]",
+            "u@[IPv6:::1]",
+            "-x@y",
+            "${run{touch$IFS$x}}@x",
+            "`id`|&*?'#!%s@x",
+            "j\u{fc}r@b\u{fc}cher.example",
+            "{recipient}@x",
+        ] {
+            assert!(Address::parse(good).is_ok(), "{good}");
+            assert!(Sender::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "a b@x",
+            "a@x,b@x",
+            "a@x, b@x",
+            "Bob <bob@x>",
+            "mailto:bob@x",
+            "bob@",
+            "@x",
+            "a@x>",
+            "a@b@c",
+            "a(b)@x",
+            "a;b@x",
+            "a\\b@x",
+            "\"open@x",
+            "\"a\"b@x",
+            "u@[x",
+            "u@[a b]",
+            "$(id)@x",
+            "a@x y",
+        ] {
+            assert_eq!(Address::parse(bad), Err(BadAddress::NotBare), "{bad}");
+            assert_eq!(Sender::parse(bad), Err(BadAddress::NotBare), "{bad}");
+        }
+        assert!(Address::parse("FAX:(030) 12, 34").is_ok(), "other types have other rules");
+    }
+
+    #[test]
+    fn the_null_sender_has_three_spellings() {
+        for text in ["", "<>"] {
+            assert!(Sender::parse(text).unwrap().is_null());
+        }
+        assert_eq!(Sender::parse("<joe@x>").unwrap().as_str(), "joe@x");
+        assert_eq!(Sender::parse("a\rb"), Err(BadAddress::Control));
+    }
+
+    #[test]
+    fn only_the_domain_ignores_case() {
+        let key = |text| Address::parse(text).unwrap().key();
+        assert_eq!(key("bob@EXAMPLE.com"), key("bob@example.COM"));
+        assert_ne!(key("Bob@example.com"), key("bob@example.com"));
+        assert_ne!(key("FAX:a@B"), key("FAX:a@b"));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_parses_survives_the_disk(text in "\\PC{0,40}") {
+            if let Ok(address) = Address::parse(&text) {
+                let json = serde_json::to_string(&address).unwrap();
+                prop_assert!(!json.contains('\n'));
+                prop_assert_eq!(serde_json::from_str::<Address>(&json).unwrap(), address);
+            }
+        }
+
+        #[test]
+        fn no_control_character_ever_parses(before in ".{0,9}", control in "[\\x00-\\x1f\\x7f-\\x9f]", after in ".{0,9}") {
+            let text = format!("{before}{control}{after}");
+            prop_assert!(Address::parse(&text).is_err());
+            prop_assert!(Sender::parse(&text).is_err());
+            let json = serde_json::json!({"type": "SMTP", "address": text}).to_string();
+            prop_assert!(serde_json::from_str::<Address>(&json).is_err());
+        }
+    }
+}

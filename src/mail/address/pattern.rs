@@ -1,0 +1,96 @@
+//! Address patterns: an address in which `*` stands for any text.
+
+use crate::mail::address::{Address, AddressType, BadAddress, checked, split_type};
+
+/// `*@example.com`, `ops@x`, `FAX:+49*`. Letters match in either case; nothing but `*` is special.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    kind: AddressType,
+    shape: Shape,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Shape {
+    Text(String),
+    NoDomain,
+}
+
+impl Pattern {
+    /// Reads a pattern; one without a type is for internet mail, as an address without one is.
+    pub fn parse(text: &str) -> Result<Pattern, BadAddress> {
+        let (kind, text) = split_type(text);
+        Ok(Pattern { kind, shape: Shape::Text(checked(text)?.to_ascii_lowercase()) })
+    }
+
+    /// Internet mail addresses that have no domain: users of this host.
+    pub fn without_domain() -> Pattern {
+        Pattern { kind: AddressType::smtp(), shape: Shape::NoDomain }
+    }
+
+    /// True when the whole address matches.
+    pub fn matches(&self, address: &Address) -> bool {
+        let fits = match &self.shape {
+            Shape::Text(text) => glob(text.as_bytes(), address.text().to_ascii_lowercase().as_bytes()),
+            Shape::NoDomain => address.domain().is_none(),
+        };
+        self.kind == *address.kind() && fits
+    }
+}
+
+/// Greedy matching with one point of return: linear in practice, never worse than the product of the lengths.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut back = None;
+    while t < text.len() {
+        if pattern.get(p) == Some(&b'*') {
+            back = Some((p, t));
+            p += 1;
+        } else if pattern.get(p) == Some(&text[t]) {
+            p += 1;
+            t += 1;
+        } else if let Some((star, from)) = back {
+            back = Some((star, from + 1));
+            p = star + 1;
+            t = from + 1;
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|byte| *byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn stars_match_any_text() {
+        let matches =
+            |pattern: &str, address: &str| Pattern::parse(pattern).unwrap().matches(&Address::parse(address).unwrap());
+        assert!(matches("*@example.com", "bob@EXAMPLE.com"));
+        assert!(!matches("*@example.com", "bob@example.com.evil"));
+        assert!(!matches("*@example.com", "bob@sub.example.com"));
+        assert!(matches("*@*.example.com", "bob@sub.example.com"));
+        assert!(matches("ops@x", "OPS@x"));
+        assert!(matches("a*b*c", "axxbyybzzc"));
+        assert!(!matches("a*b", "a"));
+        assert!(matches("*", "anything-at-all"));
+        assert!(matches("FAX:+49*", "FAX:+4930"));
+        assert!(!matches("*", "FAX:+4930"));
+        assert!(matches("?@x", "?@x") && !matches("?@x", "a@x"));
+        let local = Pattern::without_domain();
+        assert!(local.matches(&Address::parse("root").unwrap()) && !local.matches(&Address::parse("root@x").unwrap()));
+    }
+
+    proptest! {
+        #[test]
+        fn cutting_anything_out_for_a_star_still_matches(text in "[a-z.]{1,20}@[a-z.]{1,10}", from in 0usize..30, to in 0usize..30) {
+            let (from, to) = (from.min(text.len()), to.min(text.len()));
+            let (from, to) = (from.min(to), from.max(to));
+            let pattern = format!("{}*{}", &text[..from], &text[to..]);
+            prop_assert!(Pattern::parse(&pattern).unwrap().matches(&Address::parse(&text).unwrap()));
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Who may take a recipient, and who is asked first.
+
+use crate::mail::address::pattern::Pattern;
+use crate::mail::address::{Address, AddressType};
+
+/// The address types a transport takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Types {
+    /// Whatever there is.
+    Any,
+    /// Exactly these; none makes a transport that only its patterns lead to.
+    Only(Vec<AddressType>),
+}
+
+impl Types {
+    /// True when this type is taken.
+    pub fn contains(&self, kind: &AddressType) -> bool {
+        match self {
+            Types::Any => true,
+            Types::Only(kinds) => kinds.contains(kind),
+        }
+    }
+}
+
+/// What one transport says it takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claims {
+    /// By type.
+    pub types: Types,
+    /// By address, before any type is looked at.
+    pub patterns: Vec<Pattern>,
+}
+
+/// The transports to ask for an address, as indexes into `transports`, in the order of asking: first all whose
+/// patterns match, then all that take the type, each in the order of the list. Asking the first is its right of first
+/// refusal; only its "not mine" leads to the next.
+pub fn candidates<'a>(transports: impl Iterator<Item = &'a Claims> + Clone, address: &Address) -> Vec<usize> {
+    let by_pattern = |claims: &Claims| claims.patterns.iter().any(|pattern| pattern.matches(address));
+    let by_type = |claims: &Claims| claims.types.contains(address.kind());
+    let numbered = transports.enumerate();
+    let first = numbered.clone().filter(|(_, claims)| by_pattern(claims));
+    let then = numbered.filter(|(_, claims)| by_type(claims) && !by_pattern(claims));
+    first.chain(then).map(|(index, _)| index).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims(types: &[&str], patterns: &[&str]) -> Claims {
+        let types = if types == ["*"] {
+            Types::Any
+        } else {
+            Types::Only(types.iter().map(|kind| AddressType::parse(kind).unwrap()).collect())
+        };
+        Claims { types, patterns: patterns.iter().map(|pattern| Pattern::parse(pattern).unwrap()).collect() }
+    }
+
+    #[test]
+    fn patterns_come_before_types_and_the_list_orders_both() {
+        let transports = [
+            claims(&["SMTP"], &[]),
+            claims(&["FAX"], &["*@fax.example"]),
+            claims(&["SMTP"], &["*@example.com", "bob@*"]),
+            claims(&[], &["bob@example.com"]),
+            claims(&["*"], &[]),
+        ];
+        let ask = |address| candidates(transports.iter(), &Address::parse(address).unwrap());
+        assert_eq!(ask("bob@example.com"), [2, 3, 0, 4]);
+        assert_eq!(ask("ann@elsewhere.org"), [0, 2, 4]);
+        assert_eq!(ask("FAX:+4930"), [1, 4]);
+        assert_eq!(ask("4930@fax.example"), [1, 0, 2, 4]);
+        assert_eq!(ask("X400:/C=DE/"), [4]);
+    }
+
+    #[test]
+    fn types_are_compared_exactly() {
+        let transports = [claims(&["SMTP", "FAX"], &[])];
+        assert_eq!(candidates(transports.iter(), &Address::parse("FAXG3:1").unwrap()), Vec::<usize>::new());
+    }
+}

@@ -1,0 +1,105 @@
+//! Names of queue files: an id, and what a pass must know without opening the file.
+
+use std::fmt;
+
+use crate::mail::envelope::Priority;
+use crate::mail::envelope::id::QueueId;
+use crate::values::time::Timestamp;
+
+/// `ID`, `ID,P=u`, `ID,T=SECONDS` or `ID,P=u,T=SECONDS`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileName {
+    /// The message.
+    pub id: QueueId,
+    /// Whose turn it is among messages that are due.
+    pub priority: Priority,
+    /// When there is something to do for it next: an attempt, an expiry, its removal. `None` is now.
+    pub due: Option<Timestamp>,
+}
+
+impl FileName {
+    /// A message of this id that is due now.
+    pub fn new(id: QueueId, priority: Priority) -> FileName {
+        FileName { id, priority, due: None }
+    }
+
+    /// The same message with another time; `None` makes it due now.
+    pub fn due(&self, due: Option<Timestamp>) -> FileName {
+        FileName { due, ..self.clone() }
+    }
+
+    /// Reads a name; `None` for one that this program never gives. A pass reads a hundred thousand of them: nothing is
+    /// built but the id.
+    pub fn parse(text: &str) -> Option<FileName> {
+        let (id, mut marks) = text.split_once(',').map_or((text, None), |(id, marks)| (id, Some(marks)));
+        let mut name = FileName::new(QueueId::parse(id).ok()?, Priority::Normal);
+        if let Some(level) = marks.and_then(|marks| marks.strip_prefix("P=")) {
+            let (level, rest) = level.split_once(',').map_or((level, None), |(level, rest)| (level, Some(rest)));
+            name.priority = match level {
+                "u" => Priority::Urgent,
+                "n" => Priority::Nonurgent,
+                _ => return None,
+            };
+            marks = rest;
+        }
+        if let Some(marks) = marks {
+            let seconds = marks.strip_prefix("T=")?;
+            let plain =
+                seconds.bytes().all(|byte| byte.is_ascii_digit()) && (seconds == "0" || !seconds.starts_with('0'));
+            let number = seconds.parse().ok().filter(|_| plain)?;
+            name.due = Some(Timestamp::from_seconds(number)).filter(|due| due.seconds() == number);
+            name.due?;
+        }
+        Some(name)
+    }
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id.as_str())?;
+        match self.priority {
+            Priority::Urgent => f.write_str(",P=u")?,
+            Priority::Normal => {}
+            Priority::Nonurgent => f.write_str(",P=n")?,
+        }
+        match self.due {
+            Some(due) => write!(f, ",T={}", due.seconds()),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "1795308431.M123456P42Q0R00c0ffee.host";
+
+    #[test]
+    fn reads_what_it_writes_and_nothing_else() {
+        for marks in ["", ",T=1795308999", ",P=u", ",P=n,T=0"] {
+            let text = format!("{ID}{marks}");
+            assert_eq!(FileName::parse(&text).unwrap().to_string(), text);
+        }
+        for marks in [",", ",T=", ",T=-1", ",T=007", ",T=1,P=u", ",P=x", ",S=12", ":2,S"] {
+            assert_eq!(FileName::parse(&format!("{ID}{marks}")), None, "{marks}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_parses_is_written_the_same(marks in "(,P=[unx]?)?(,T=0?[0-9]{1,12})?,?") {
+            let text = format!("{ID}{marks}");
+            if let Some(name) = FileName::parse(&text) {
+                proptest::prop_assert_eq!(name.to_string(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn a_new_time_keeps_the_rest() {
+        let name = FileName::parse(&format!("{ID},P=u,T=5")).unwrap();
+        assert_eq!(name.due(None).to_string(), format!("{ID},P=u"));
+        assert_eq!(name.due(Some(Timestamp::from_seconds(9))).to_string(), format!("{ID},P=u,T=9"));
+    }
+}

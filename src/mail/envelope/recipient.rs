@@ -1,0 +1,51 @@
+//! A recipient as an envelope holds it: where it is, and what the sender asked about it alone.
+
+use serde::{Deserialize, Serialize};
+
+use crate::mail::address::{Address, AddressType, BadAddress};
+use crate::mail::envelope::request::{Notify, OriginalRecipient};
+
+/// One recipient.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Written")]
+pub struct Recipient {
+    /// Where it is.
+    #[serde(flatten)]
+    pub address: Address,
+    /// On what the sender wants reports about this one; `None` leaves it to what was asked for the whole message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify: Option<Notify>,
+    /// The address that the sender wrote (RFC 3461 section 4.2), where it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub orcpt: Option<OriginalRecipient>,
+    /// The address that an alias or a rule made this one of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expanded_from: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Written {
+    r#type: String,
+    address: String,
+    #[serde(default)]
+    notify: Option<Notify>,
+    #[serde(default)]
+    orcpt: Option<OriginalRecipient>,
+    #[serde(default)]
+    expanded_from: Option<String>,
+}
+
+impl TryFrom<Written> for Recipient {
+    type Error = BadAddress;
+
+    fn try_from(written: Written) -> Result<Recipient, BadAddress> {
+        let address = Address::new(AddressType::parse(&written.r#type)?, &written.address)?;
+        Ok(Recipient { address, notify: written.notify, orcpt: written.orcpt, expanded_from: written.expanded_from })
+    }
+}
+
+impl From<Address> for Recipient {
+    fn from(address: Address) -> Recipient {
+        Recipient { address, notify: None, orcpt: None, expanded_from: None }
+    }
+}

@@ -1,0 +1,169 @@
+//! The header of a message: where it ends, and what its fields are (RFC 5322 sections 2.2 and 3.6).
+
+/// Longest header taken apart, in bytes. Longer ones are carried but not looked into.
+pub const LONGEST: usize = 1 << 20;
+
+/// One field with its continuation lines and line end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
+    raw: &'a [u8],
+    colon: usize,
+}
+
+impl<'a> Field<'a> {
+    /// The field's bytes, line end included.
+    pub fn raw(&self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// True when this is the field's name, in any case.
+    pub fn is(&self, name: &str) -> bool {
+        self.raw[..self.colon].trim_ascii_end().eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// What stands behind the colon, on one line. Bytes that are not UTF-8 become U+FFFD.
+    pub fn value(&self) -> String {
+        let text = String::from_utf8_lossy(&self.raw[self.colon + 1..]);
+        let unfolded: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+        unfolded.trim().to_owned()
+    }
+}
+
+/// A header as it stands at the beginning of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// `From ` lines of an mbox before the first field.
+    pub marker: &'a [u8],
+    /// The fields in order.
+    pub fields: Vec<Field<'a>>,
+    /// Bytes of marker and fields; the empty line or the body comes next.
+    pub len: usize,
+    /// True when an empty line, or nothing, comes next; false when a body follows without one.
+    pub closed: bool,
+}
+
+/// Whether the bytes at hand are all there will be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supply {
+    /// More may follow.
+    More,
+    /// That was all.
+    End,
+}
+
+impl<'a> Header<'a> {
+    /// Takes the header apart. `None` when its end is not in these bytes and more may follow.
+    pub fn scan(bytes: &'a [u8], supply: Supply) -> Option<Header<'a>> {
+        let mut header = Header { marker: &[], fields: Vec::new(), len: 0, closed: true };
+        loop {
+            let rest = &bytes[header.len..];
+            let line = match rest.iter().position(|byte| *byte == b'\n') {
+                Some(end) => &rest[..=end],
+                None if supply == Supply::End => rest,
+                None => return None,
+            };
+            if line.trim_ascii().is_empty() && !line.starts_with(b" ") && !line.starts_with(b"\t") {
+                return Some(header);
+            }
+            let start = header.len;
+            if line[0] == b' ' || line[0] == b'\t' {
+                let Some(field) = header.fields.last_mut() else { break };
+                let begin = start - field.raw.len();
+                field.raw = &bytes[begin..start + line.len()];
+            } else if header.fields.is_empty() && (line.starts_with(b"From ") || line.starts_with(b">From ")) {
+                header.marker = &bytes[..start + line.len()];
+            } else if let Some(colon) = colon(line) {
+                header.fields.push(Field { raw: line, colon });
+            } else {
+                break;
+            }
+            header.len = start + line.len();
+        }
+        header.closed = false;
+        Some(header)
+    }
+
+    /// The fields of that name.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &Field<'a>> {
+        self.fields.iter().filter(move |field| field.is(name))
+    }
+
+    /// True when there is a field of that name.
+    pub fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|field| field.is(name))
+    }
+
+    /// True for mail that a program wrote or a list spread: nobody waits for an answer about it (RFC 3834 section 2).
+    pub fn is_automatic(&self) -> bool {
+        let auto = self.all("Auto-Submitted").any(|field| !field.value().to_ascii_lowercase().starts_with("no"));
+        let bulk = |field: &Field<'_>| ["bulk", "list", "junk"].contains(&field.value().to_ascii_lowercase().as_str());
+        auto || self.all("Precedence").any(bulk) || self.has("List-Id")
+    }
+
+    /// The line end that this header uses.
+    pub fn line_end(&self) -> &'static str {
+        let first = self.fields.first().map_or(&b""[..], |field| field.raw);
+        if first.ends_with(b"\r\n") { "\r\n" } else { "\n" }
+    }
+
+    /// The fields whose addresses are the recipients: `Resent-` ones where there are any (RFC 5322 section 3.6.6).
+    pub fn recipient_fields(&self) -> impl Iterator<Item = &Field<'a>> {
+        let resent = ["Resent-To", "Resent-Cc", "Resent-Bcc"];
+        let plain = ["To", "Cc", "Bcc"];
+        let names =
+            if self.fields.iter().any(|field| resent.iter().any(|name| field.is(name))) { resent } else { plain };
+        self.fields.iter().filter(move |field| names.iter().any(|name| field.is(name)))
+    }
+}
+
+/// Where the name of a field ends, if the line begins one: printable ASCII without a colon (RFC 5322 section 2.2),
+/// blanks before the colon allowed as of old (section 4.5).
+fn colon(line: &[u8]) -> Option<usize> {
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    let name = line[..colon].trim_ascii_end();
+    (!name.is_empty() && name.iter().all(u8::is_ascii_graphic)).then_some(colon)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(header: &Header<'_>) -> Vec<String> {
+        let name = |field: &Field<'_>| String::from_utf8_lossy(&field.raw[..field.colon]).into_owned();
+        header.fields.iter().map(name).collect()
+    }
+
+    #[test]
+    fn finds_fields_and_their_continuations() {
+        let bytes = b"From joe Mon\nTo: a@x,\n b@x\nSubject : hi\n\nbody: no\n";
+        let header = Header::scan(bytes, Supply::More).unwrap();
+        assert_eq!(header.marker, b"From joe Mon\n");
+        assert_eq!(names(&header), ["To", "Subject "]);
+        assert_eq!(header.fields[0].value(), "a@x, b@x");
+        assert!(header.fields[1].is("subject"));
+        assert_eq!(&bytes[header.len..], b"\nbody: no\n");
+        assert!(header.closed);
+    }
+
+    #[test]
+    fn waits_for_the_end_of_the_header() {
+        assert_eq!(Header::scan(b"To: a@x\nCc", Supply::More), None);
+        assert_eq!(names(&Header::scan(b"To: a@x\nCc: b", Supply::End).unwrap()), ["To", "Cc"]);
+        assert_eq!(Header::scan(b"", Supply::End).unwrap().len, 0);
+    }
+
+    #[test]
+    fn a_body_without_an_empty_line_ends_the_header() {
+        let header = Header::scan(b"To: a@x\nhello there\n", Supply::End).unwrap();
+        assert!(!header.closed);
+        assert_eq!(header.len, 8);
+    }
+
+    #[test]
+    fn resent_fields_replace_the_first_recipients() {
+        let bytes = b"To: a@x\nResent-To: b@x\nResent-Bcc: c@x\n\n";
+        let header = Header::scan(bytes, Supply::End).unwrap();
+        let values: Vec<String> = header.recipient_fields().map(Field::value).collect();
+        assert_eq!(values, ["b@x", "c@x"]);
+    }
+}

@@ -1,0 +1,220 @@
+//! What a message's fields and parts say in MIME's own spelling (RFC 2045 to 2047). The only home of `mail-parser`.
+//!
+//! The parser sees one field or one part at a time, never a whole message, and a panic inside it is a field that says
+//! nothing: foreign text must not be able to take a run down.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use mail_parser::decoders::charsets::map::charset_decoder;
+use mail_parser::decoders::{base64::base64_decode, html::html_to_text, quoted_printable::quoted_printable_decode};
+use mail_parser::{MessageParser, MimeHeaders};
+
+use crate::mail::message::header::{Field, Header, LONGEST, Supply};
+
+/// Longest field handed to the parser, in bytes.
+const LONGEST_FIELD: usize = 1 << 16;
+
+/// What a part is (RFC 2045 section 5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContentType {
+    name: String,
+    parameters: Vec<(String, String)>,
+}
+
+impl Default for ContentType {
+    fn default() -> ContentType {
+        ContentType { name: "text/plain".to_owned(), parameters: Vec::new() }
+    }
+}
+
+impl ContentType {
+    /// Reads the field of this header; without one that can be read, the part is plain text (RFC 2045 section 5.2).
+    pub fn of(header: &Header<'_>) -> ContentType {
+        let read = header.all("Content-Type").next().and_then(|field| {
+            let block = alone(field)?;
+            guarded(|| {
+                let message = MessageParser::default().parse_headers(&block)?;
+                let found = message.content_type()?;
+                let pairs = found.attributes().unwrap_or_default().iter();
+                let parameters = pairs.map(|pair| (pair.name.to_ascii_lowercase(), pair.value.to_string()));
+                let name = format!("{}/{}", found.ctype(), found.subtype().unwrap_or_default());
+                Some(ContentType { name: name.to_ascii_lowercase(), parameters: parameters.collect() })
+            })
+        });
+        read.unwrap_or_default()
+    }
+
+    /// True for this type and subtype, given in small letters: `text/plain`.
+    pub fn is(&self, name: &str) -> bool {
+        self.name == name
+    }
+
+    /// True for every subtype of this type.
+    pub fn is_any(&self, kind: &str) -> bool {
+        self.name.split('/').next() == Some(kind)
+    }
+
+    /// The value of a parameter, whose name is given in small letters.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// How the body of a part is written down (RFC 2045 section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// As it is: `7bit`, `8bit`, `binary`, or a word that nobody knows.
+    Identity,
+    /// `base64`.
+    Base64,
+    /// `quoted-printable`.
+    QuotedPrintable,
+}
+
+impl Encoding {
+    /// Reads the field of this header.
+    pub fn of(header: &Header<'_>) -> Encoding {
+        let word = header.all("Content-Transfer-Encoding").next().map(Field::value).unwrap_or_default();
+        match word.to_ascii_lowercase().as_str() {
+            "base64" => Encoding::Base64,
+            "quoted-printable" => Encoding::QuotedPrintable,
+            _ => Encoding::Identity,
+        }
+    }
+
+    /// The bytes that the body stands for. What breaks the encoding's rules stays as it is.
+    pub fn decode(self, body: &[u8]) -> Cow<'_, [u8]> {
+        let decoded = match self {
+            Encoding::Identity => None,
+            Encoding::Base64 => guarded(|| base64_decode(body)),
+            Encoding::QuotedPrintable => guarded(|| quoted_printable_decode(body)),
+        };
+        decoded.map_or(Cow::Borrowed(body), Cow::Owned)
+    }
+}
+
+/// The text of a `text/…` part: decoded, in its character set where that is known, without the tags of HTML.
+pub fn text(kind: &ContentType, encoding: Encoding, body: &[u8]) -> String {
+    let bytes = encoding.decode(body);
+    let charset = kind.parameter("charset").unwrap_or("utf-8");
+    let foreign = (!charset.eq_ignore_ascii_case("utf-8") && !bytes.is_ascii())
+        .then(|| guarded(|| charset_decoder(charset.as_bytes()).map(|decode| decode(&bytes))))
+        .flatten();
+    let text = foreign.unwrap_or_else(|| String::from_utf8_lossy(&bytes).into_owned());
+    if !kind.is("text/html") {
+        return text;
+    }
+    guarded(|| Some(html_to_text(&text))).unwrap_or_default()
+}
+
+/// The value of a field with its encoded words decoded (RFC 2047), as if it were a `Subject`.
+fn decoded(field: &Field<'_>) -> Option<String> {
+    let mut block = b"Subject:".to_vec();
+    block.extend(field.raw().iter().skip_while(|byte| **byte != b':').skip(1).take(LONGEST_FIELD));
+    block.extend_from_slice(b"\r\n\r\n");
+    guarded(|| {
+        let message = MessageParser::default().parse_headers(&block)?;
+        message.subject().map(str::to_owned)
+    })
+}
+
+/// The subject of a message that begins with these bytes, decoded (RFC 2047); not yet safe for a terminal.
+pub fn subject(bytes: &[u8]) -> Option<String> {
+    field_text(&Header::scan(&bytes[..bytes.len().min(LONGEST)], Supply::End)?, "Subject")
+}
+
+/// The first field of that name, decoded (RFC 2047); not yet safe for a terminal.
+pub fn field_text(header: &Header<'_>, name: &str) -> Option<String> {
+    let field = header.all(name).next()?;
+    let plain = field.raw().is_ascii() && !field.raw().windows(2).any(|pair| pair == b"=?");
+    if plain { Some(field.value()) } else { decoded(field) }
+}
+
+/// A text of any characters as encoded words of RFC 2047, in the Q encoding, with blanks between them to fold at.
+pub fn encoded_words(text: &str) -> String {
+    let mut words = vec![String::new()];
+    for c in text.chars() {
+        let mut bytes = [0; 4];
+        let encoded: String = c
+            .encode_utf8(&mut bytes)
+            .bytes()
+            .map(
+                |byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("={byte:02X}") },
+            )
+            .collect();
+        if words.last().is_some_and(|word| word.len() + encoded.len() > 60) {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut() {
+            word.push_str(&encoded);
+        }
+    }
+    words.iter().map(|word| format!("=?utf-8?q?{word}?=")).collect::<Vec<_>>().join(" ")
+}
+
+/// The field as a header of its own.
+fn alone(field: &Field<'_>) -> Option<Vec<u8>> {
+    let mut block = field.raw().get(..field.raw().len().min(LONGEST_FIELD))?.to_vec();
+    block.extend_from_slice(b"\r\n\r\n");
+    Some(block)
+}
+
+fn guarded<T>(parse: impl FnOnce() -> Option<T>) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(parse)).ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn kind(field: &str) -> ContentType {
+        let bytes = format!("{field}\n\n");
+        ContentType::of(&Header::scan(bytes.as_bytes(), Supply::End).unwrap())
+    }
+
+    #[test]
+    fn a_type_has_a_name_and_parameters() {
+        let report = kind("Content-Type: Multipart/Report;\n Report-Type=delivery-status; boundary=\"a b\"");
+        assert!(report.is("multipart/report") && report.is_any("multipart"));
+        assert_eq!(report.parameter("boundary"), Some("a b"));
+        assert_eq!(report.parameter("report-type"), Some("delivery-status"));
+        assert!(kind("X: y").is("text/plain"));
+    }
+
+    #[test]
+    fn bodies_are_decoded_or_left_alone() {
+        assert_eq!(&*Encoding::Base64.decode(b"aGVs\r\nbG8=\r\n"), b"hello");
+        assert_eq!(&*Encoding::QuotedPrintable.decode(b"a=\nb=3D"), b"ab=");
+        assert_eq!(&*Encoding::QuotedPrintable.decode(b"50 =% off"), b"50 =% off");
+        assert_eq!(&*Encoding::Identity.decode(b"a=3D"), b"a=3D");
+    }
+
+    #[test]
+    fn text_is_read_in_its_character_set() {
+        let latin = kind("Content-Type: text/plain; charset=iso-8859-1");
+        assert_eq!(text(&latin, Encoding::QuotedPrintable, b"caf=E9"), "caf\u{e9}");
+        let html = kind("Content-Type: text/html");
+        assert_eq!(text(&html, Encoding::Identity, b"<p>one &amp; two</p>").trim(), "one & two");
+    }
+
+    #[test]
+    fn subjects_are_decoded() {
+        assert_eq!(subject(b"Subject: plain\n\n").as_deref(), Some("plain"));
+        assert_eq!(subject(b"A: b\nSubject: =?utf-8?q?caf=C3=A9?=\n\n").as_deref(), Some("caf\u{e9}"));
+        assert_eq!(subject(b"A: b\n\n"), None);
+        assert_eq!(subject(b"\xff\xfe\n"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_odd(bytes: Vec<u8>, value in ".{0,60}") {
+            let kind = kind(&format!("Content-Type: {value}"));
+            for encoding in [Encoding::Identity, Encoding::Base64, Encoding::QuotedPrintable] {
+                text(&kind, encoding, &bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! A message cut at its boundary lines, to the byte (RFC 2046 section 5.1.1).
+//!
+//! A returned message may have to be sent again, so where it begins and ends is found here and not by a parser that
+//! only gives its text. Depth and number of parts are bounded; every level reads its bytes once.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::mail::message::header::{Header, LONGEST, Supply};
+use crate::mail::message::mime::{ContentType, Encoding};
+
+/// Multiparts inside each other that are looked into.
+const DEEPEST: usize = 6;
+
+/// Parts that are looked at.
+const MOST: usize = 200;
+
+/// Shortest line taken for a boundary that no field names.
+const SHORTEST_GUESS: usize = 8;
+
+/// Whether all of a part is at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// The multipart around it was closed by its last boundary line.
+    Whole,
+    /// The message ended before that.
+    Cut,
+}
+
+/// A part that is not divided further.
+#[derive(Debug)]
+pub struct Part {
+    /// What it is.
+    pub kind: ContentType,
+    /// How its body is written down.
+    pub encoding: Encoding,
+    /// Its body, without the line break that belongs to the boundary line behind it.
+    pub body: Range<usize>,
+    /// Whether its body is whole.
+    pub extent: Extent,
+}
+
+/// A message and its parts in their order.
+#[derive(Debug)]
+pub struct Parts {
+    /// What the message as a whole is.
+    pub kind: ContentType,
+    /// The parts. A message that is no multipart, or cannot be divided, has itself as the only one.
+    pub list: Vec<Part>,
+}
+
+impl Parts {
+    /// Divides a message whose line ends are LF or CRLF.
+    pub fn of(bytes: &[u8]) -> Parts {
+        let root = Opened::at(bytes, 0..bytes.len());
+        let kind = root.kind.clone();
+        let mut parts = Parts { kind, list: Vec::new() };
+        parts.divide(bytes, root, Extent::Cut, 0);
+        parts
+    }
+
+    fn divide(&mut self, bytes: &[u8], part: Opened, extent: Extent, depth: usize) {
+        if self.list.len() >= MOST {
+            return;
+        }
+        let divisible = part.kind.is_any("multipart") && depth < DEEPEST;
+        let sections = if divisible { sections(bytes, &part) } else { Vec::new() };
+        if sections.is_empty() {
+            let Opened { kind, encoding, body } = part;
+            self.list.push(Part { kind, encoding, body, extent });
+        }
+        for section in sections {
+            self.divide(bytes, Opened::at(bytes, section.range), section.extent, depth + 1);
+        }
+    }
+}
+
+/// The bytes with a LF for every lone CR, when the first line ends in a lone CR; as many as before, in any case.
+pub fn plain_line_ends(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let end = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n')).and_then(|at| bytes.get(at..));
+    let run = end.unwrap_or_default().iter().find(|byte| **byte != b'\r');
+    if end.is_none_or(|end| end.first() == Some(&b'\n')) || run == Some(&b'\n') {
+        return Cow::Borrowed(bytes);
+    }
+    let next = bytes.iter().skip(1).copied().chain([0]);
+    let lone = |(byte, next)| if byte == b'\r' && next != b'\n' { b'\n' } else { byte };
+    Cow::Owned(bytes.iter().copied().zip(next).map(lone).collect())
+}
+
+/// A part whose header was read.
+struct Opened {
+    kind: ContentType,
+    encoding: Encoding,
+    body: Range<usize>,
+}
+
+impl Opened {
+    fn at(bytes: &[u8], range: Range<usize>) -> Opened {
+        let all = bytes.get(range.clone()).unwrap_or_default();
+        match Header::scan(all.get(..LONGEST).unwrap_or(all), Supply::End) {
+            Some(header) => {
+                let len = header.len + if header.closed { line_at(all, header.len).len() } else { 0 };
+                let (kind, encoding) = (ContentType::of(&header), Encoding::of(&header));
+                Opened { kind, encoding, body: range.start + len..range.end }
+            }
+            None => Opened { kind: ContentType::default(), encoding: Encoding::Identity, body: range },
+        }
+    }
+}
+
+/// What stands between two boundary lines.
+#[derive(Debug, PartialEq, Eq)]
+struct Section {
+    range: Range<usize>,
+    extent: Extent,
+}
+
+/// The sections of a multipart. Where the boundary that it names never occurs, one that encloses something is guessed.
+fn sections(bytes: &[u8], part: &Opened) -> Vec<Section> {
+    let named = part.kind.parameter("boundary").map(str::trim_end).filter(|name| !name.is_empty());
+    let found = named.map(|name| between(bytes, &part.body, name.as_bytes())).unwrap_or_default();
+    if !found.is_empty() {
+        return found;
+    }
+    let guessed = guess(bytes, &part.body).map(|name| between(bytes, &part.body, name)).unwrap_or_default();
+    if guessed.iter().all(|section| section.extent == Extent::Whole) { guessed } else { Vec::new() }
+}
+
+/// Cuts at the lines of this boundary.
+fn between(bytes: &[u8], body: &Range<usize>, boundary: &[u8]) -> Vec<Section> {
+    let mut found: Vec<Section> = Vec::new();
+    let mut open: Option<(usize, usize)> = None;
+    let mut at = body.start;
+    let within = bytes.get(..body.end).unwrap_or(bytes);
+    while at < within.len() {
+        let line = line_at(within, at);
+        let next = at + line.len();
+        let rest = line.strip_prefix(b"--").and_then(|rest| rest.strip_prefix(boundary)).map(<[u8]>::trim_ascii_end);
+        if let Some(b"" | b"--") = rest {
+            if let Some((start, longest_break)) = open {
+                let end = at - line_break(within.get(start..at).unwrap_or_default()).min(longest_break);
+                if found.len() < MOST {
+                    found.push(Section { range: start..end.max(start), extent: Extent::Cut });
+                }
+            }
+            // The line break before a boundary line is its own, and no longer than those of its kind: a CR before it
+            // may be the message's.
+            open = Some((next, line_break(line)));
+            if rest == Some(b"--") {
+                for section in &mut found {
+                    section.extent = Extent::Whole;
+                }
+                return found;
+            }
+        }
+        at = next;
+    }
+    found.extend(open.map(|(start, _)| Section { range: start..within.len(), extent: Extent::Cut }));
+    found
+}
+
+/// The first line that looks like a boundary, without its dashes.
+fn guess<'a>(bytes: &'a [u8], body: &Range<usize>) -> Option<&'a [u8]> {
+    let within = bytes.get(body.clone())?;
+    let mut lines = within.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+    let line = lines.find(|line| line.starts_with(b"--") && line.len() >= SHORTEST_GUESS)?;
+    (!line.contains(&b' ')).then(|| line.get(2..)).flatten()
+}
+
+/// The line that begins there, with its line end.
+fn line_at(bytes: &[u8], at: usize) -> &[u8] {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let end = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
+    rest.get(..end).unwrap_or_default()
+}
+
+/// How long the line break is that these bytes end in.
+fn line_break(bytes: &[u8]) -> usize {
+    if bytes.ends_with(b"\r\n") { 2 } else { usize::from(bytes.ends_with(b"\n")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bodies(text: &str) -> Vec<(&str, Extent)> {
+        Parts::of(text.as_bytes()).list.into_iter().map(|part| (&text[part.body], part.extent)).collect()
+    }
+
+    #[test]
+    fn the_line_break_before_a_boundary_is_not_the_parts() {
+        let text =
+            "Content-Type: multipart/mixed; boundary=b\n\nnobody\n--b\n\none\n\n--b  \nX: y\n\ntwo\r\n--b--\nend";
+        assert_eq!(bodies(text), [("one\n", Extent::Whole), ("two\r", Extent::Whole)]);
+        let text = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\n\r\n--b--";
+        assert_eq!(bodies(text), [("one", Extent::Whole), ("", Extent::Whole)]);
+    }
+
+    #[test]
+    fn an_inner_boundary_may_begin_like_the_outer_one() {
+        let text = "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: multipart/mixed; boundary=bb\n\n\
+                    --bb\n\none\n--bb--\n--b\n\ntwo\n--b--\n";
+        assert_eq!(bodies(text), [("one", Extent::Whole), ("two", Extent::Whole)]);
+    }
+
+    #[test]
+    fn a_multipart_that_is_not_closed_has_no_whole_part() {
+        let text = "Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b\n\ntwo\n";
+        assert_eq!(bodies(text), [("one", Extent::Cut), ("two\n", Extent::Cut)]);
+    }
+
+    #[test]
+    fn a_boundary_may_be_guessed_from_what_it_encloses() {
+        let text = "Content-Type: multipart/mixed; boundary=lost\n\n--boundary\n\none\n--boundary--\n";
+        assert_eq!(bodies(text), [("one", Extent::Whole)]);
+        assert_eq!(bodies(text.strip_suffix("--\n").unwrap()), [("--boundary\n\none\n--boundary", Extent::Cut)]);
+    }
+
+    #[test]
+    fn a_lone_cr_ends_lines_only_where_the_first_one_does() {
+        assert_eq!(&*plain_line_ends(b"a\rb\r\nc\rd"), b"a\nb\r\nc\nd");
+        assert_eq!(&*plain_line_ends(b"a\nb\rc"), b"a\nb\rc");
+        assert_eq!(&*plain_line_ends(b"a\r\r\nb\rc"), b"a\r\r\nb\rc");
+        assert_eq!(&*plain_line_ends(b"a\r"), b"a\n");
+    }
+
+    #[test]
+    fn bombs_are_bounded() {
+        let mut deep = String::new();
+        for n in 0..5000 {
+            deep.push_str(&format!("Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n"));
+        }
+        assert_eq!(bodies(&deep).len(), 1);
+        let wide = format!("Content-Type: multipart/mixed; boundary=b\n\n{}", "--b\n\nx\n".repeat(5000));
+        assert_eq!(bodies(&wide).len(), MOST);
+    }
+}

@@ -1,0 +1,225 @@
+//! Bounces in plain text: no standard says how they look, so only known wording counts, from a sender that writes
+//! bounces, with an address in the place where that wording has it.
+
+mod family;
+mod listing;
+mod page;
+
+use crate::mail::message::header::{Field, Header};
+use crate::mail::message::mime;
+use crate::mail::report::bounce::code;
+use crate::mail::report::bounce::dsn;
+use crate::mail::report::bounce::parts::Part;
+use crate::mail::report::bounce::reported::{Action, Heard};
+use crate::mail::report::bounce::text::listing::Found;
+use crate::mail::report::bounce::text::page::Page;
+use crate::mail::report::bounce::value;
+
+/// Text parts that are looked at.
+const MOST_TEXTS: usize = 4;
+
+/// What such a message says.
+pub struct Read {
+    /// The recipients in their order.
+    pub recipients: Vec<Heard>,
+    /// The `Message-ID` of the message that is quoted behind the text.
+    pub message_id: Option<String>,
+}
+
+/// The texts of a message: its plain ones, or else those of HTML.
+pub fn texts(bytes: &[u8], parts: &[Part]) -> Vec<String> {
+    let of = |wanted: fn(&Part) -> bool| {
+        let parts = parts.iter().filter(move |part| wanted(part)).take(MOST_TEXTS);
+        let text =
+            |part: &Part| mime::text(&part.kind, part.encoding, bytes.get(part.body.clone()).unwrap_or_default());
+        parts.map(text).collect::<Vec<String>>()
+    };
+    let plain = of(|part| part.kind.is("text/plain") || part.kind.is_any("multipart"));
+    if plain.is_empty() { of(|part| part.kind.is("text/html")) } else { plain }
+}
+
+/// Reads the texts of the message with this header. `None` when they are no bounce.
+pub fn read(header: &Header<'_>, texts: &[String]) -> Option<Read> {
+    let recipients = texts.iter().find_map(|text| recipients(header, text))?;
+    Some(Read { recipients, message_id: texts.iter().find_map(|text| quoted_message_id(text)) })
+}
+
+fn recipients(header: &Header<'_>, text: &str) -> Option<Vec<Heard>> {
+    let page = Page::of(text);
+    let daemon = is_from_daemon(header);
+    if !daemon && !family::opens(&page) {
+        return None;
+    }
+    let fields = fields(text);
+    if !fields.is_empty() {
+        return Some(fields);
+    }
+    let subject = header.all("Subject").next().map(Field::value).unwrap_or_default();
+    let action = if family::is_delay(&page, &subject) { Action::Delayed } else { Action::Failed };
+    let mut found = family::recipients(&page);
+    if found.is_empty() && daemon {
+        found = named_in(header);
+    }
+    let alone = found.len() == 1;
+    let mut heard: Vec<Heard> = Vec::new();
+    for found in found {
+        if heard.iter().all(|known| known.address != found.address) {
+            heard.push(told(&page, found, action, alone));
+        }
+    }
+    Some(heard).filter(|heard| !heard.is_empty())
+}
+
+fn told(page: &Page<'_>, found: Found, action: Action, alone: bool) -> Heard {
+    let own = code::find(&found.said).map(|status| (status, found.said.clone()));
+    // Some first list the recipients, and say further down what the other side answered.
+    let about = |line: &&str| alone || line.contains(&found.address);
+    let below = || {
+        let mut lines = page.lines().iter().copied().filter(about);
+        lines.find_map(|line| Some((code::find(line)?, line.to_owned())))
+    };
+    let (status, said) = match own.or_else(below) {
+        Some((status, said)) => (Some(status).filter(|status| action.allows(*status)), said),
+        None => (None, found.said.clone()),
+    };
+    let original = made_from(&found.said);
+    Heard { address: found.address, original, action, status, diagnostic: value::said(&said), remote_mta: None }
+}
+
+/// The address that the sender wrote, where a system notes that it was rewritten: `(generated from a@x)`.
+fn made_from(said: &str) -> Option<String> {
+    let note = said.strip_prefix('(')?;
+    let wordings = ["generated from", "ultimately generated from", "expanded from:", "expanded from"];
+    let text = wordings.iter().find_map(|wording| note.strip_prefix(wording))?.split(')').next()?.trim();
+    let address = text.trim_start_matches('<').trim_end_matches('>');
+    listing::is_address(address).then(|| address.to_owned())
+}
+
+/// The fields of a delivery report, written into the text.
+fn fields(text: &str) -> Vec<Heard> {
+    let begins = |line: &str, name: &str| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    let has = |name: &str| text.lines().any(|line| begins(line.trim_start(), name));
+    let report = has("Final-Recipient:") && (has("Action:") || has("Status:"));
+    if report { dsn::read(text.as_bytes()).recipients } else { Vec::new() }
+}
+
+/// `X-Failed-Recipients`, as Exim and others name them.
+fn named_in(header: &Header<'_>) -> Vec<Found> {
+    let fields = header.all("X-Failed-Recipients").map(Field::value).collect::<Vec<String>>().join(",");
+    let addresses = fields.split(',').map(str::trim).filter(|text| listing::is_address(text));
+    addresses.take(listing::MOST).map(|address| Found { address: address.to_owned(), said: String::new() }).collect()
+}
+
+/// True when a mail system wrote the message, not a person: the null sender, or one of the names that such systems use.
+fn is_from_daemon(header: &Header<'_>) -> bool {
+    let value = |name| header.all(name).next().map(|field| field.value().to_ascii_lowercase());
+    let names = ["mailer-daemon", "postmaster", "mail delivery system", "mail delivery subsystem"];
+    let return_path = value("Return-Path").unwrap_or_else(|| "?".to_owned());
+    let from = value("From").unwrap_or_default();
+    let marker = String::from_utf8_lossy(header.marker).to_ascii_lowercase();
+    let named = [&from, &return_path, &marker].iter().any(|text| names.iter().any(|name| text.contains(name)));
+    named || matches!(return_path.as_str(), "" | "<>") || from == "<>"
+}
+
+/// The first `Message-ID` field in the text: that of the message behind it.
+fn quoted_message_id(text: &str) -> Option<String> {
+    let name = "Message-ID:";
+    let mut lines = text.lines();
+    let line = lines.find(|line| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))?;
+    let value = line.get(name.len()..)?.trim();
+    let mut folded = || lines.next().filter(|line| line.starts_with([' ', '\t']));
+    value::message_id(if value.is_empty() { folded()? } else { value })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::mail::report::bounce::{Kind, Understood, understand};
+
+    fn lines(understood: &Understood) -> Vec<String> {
+        let line = |heard: &crate::mail::report::bounce::text::Heard| {
+            let status = heard.status.map_or("-".to_owned(), |status| status.to_string());
+            format!("{} {} {status}", heard.address, heard.action.word())
+        };
+        understood.recipients.iter().map(line).collect()
+    }
+
+    fn told(text: &str) -> Vec<String> {
+        let understood = understand(text.as_bytes());
+        assert_eq!(understood.kind == Kind::None, understood.recipients.is_empty(), "{text}");
+        lines(&understood)
+    }
+
+    fn from_daemon(text: &str) -> Vec<String> {
+        told(&format!("Return-Path: <>\nFrom: MAILER-DAEMON@mx.test\n\n{text}"))
+    }
+
+    #[test]
+    fn qmail_and_its_kin() {
+        let text = "Hi. This is the qmail-send program at mx.test.\nSorry about that.\n\n<a@x.test>:\n\
+                    192.0.2.1 does not like recipient.\nRemote host said: 550 5.1.1 unknown\n\n<b@x.test>:\n\
+                    I tried for too long. (#4.4.1)\n\n--- Below this line is a copy of the message.\n\n\
+                    Return-Path: <joe@h>\nMessage-ID:\n <m@h>\nTo: c@x.test\n\n<d@x.test>:\nno\n";
+        for line_end in ["\n", "\r\n", "\r"] {
+            let text = format!("From: list-owner@h.test\n\n{text}").replace('\n', line_end);
+            let understood = understand(text.as_bytes());
+            assert_eq!(lines(&understood), ["a@x.test failed 5.1.1", "b@x.test failed 4.4.1"]);
+            assert_eq!(understood.message_id.as_deref(), Some("m@h"));
+            assert!(understood.recipients[0].diagnostic.as_deref().unwrap().ends_with("550 5.1.1 unknown"));
+        }
+    }
+
+    #[test]
+    fn exim() {
+        let text = "This message was created automatically by mail delivery software.\n\nA message that you sent could \
+                    not be delivered to one or more of its\nrecipients. The following address(es)\nfailed:\n\n\
+                    \x20 a@x.test\n    host mx.test [192.0.2.5]: 452 full:\n    z@x.test\n  b@x.test\n    gone\n\n\
+                    ------ This is a copy of your message. ------\n\n";
+        assert_eq!(from_daemon(text), ["a@x.test failed 4.0.0", "b@x.test failed -"]);
+        let text = "A message that you sent has not yet been delivered.\nThe address to which the message has not yet \
+                    been delivered is:\n\n  a@x.test\n    Delay reason: busy\n\nNo action is required.\n";
+        assert_eq!(from_daemon(text), ["a@x.test delayed -"]);
+    }
+
+    #[test]
+    fn the_address_that_the_sender_wrote() {
+        for note in ["(generated from o@x.test)\n", "(expanded from <o@x.test>): no\n"] {
+            let text = format!("From: postmaster@mx.test\n\nAddress(es) failed:\n\n<a@x.test> {note}");
+            assert_eq!(understand(text.as_bytes()).recipients[0].original.as_deref(), Some("o@x.test"));
+        }
+        assert_eq!(crate::mail::report::bounce::text::made_from("(no)"), None);
+    }
+
+    #[test]
+    fn the_answer_may_stand_below_the_list() {
+        let text = "   ----- The following addresses had permanent fatal errors -----\n<a@x.test>\n\n   ----- \
+                    Transcript of session follows -----\n>>> RCPT To:<a@x.test>\n<<< 553 5.3.0 No such name\n";
+        assert_eq!(from_daemon(text), ["a@x.test failed 5.3.0"]);
+        let text = "Delivery has failed to these recipients or groups:\n\nAnn<mailto:q>\na@x.test<mailto:a@x.test>\n\
+                    Not found.\n\nDiagnostic information:\n\nserver returned '550 5.1.10 Resolver'\n";
+        assert_eq!(from_daemon(text), ["a@x.test failed 5.1.10"]);
+    }
+
+    #[test]
+    fn a_report_may_be_pasted_into_the_text() {
+        let text = "It failed.\n\nReporting-MTA: dns; mx.test\n\nFinal-Recipient: rfc822; a@x.test\nAction: delayed\n\n\
+                    Return-Path: <joe@h>\nStatus: RO\n";
+        assert_eq!(from_daemon(text), ["a@x.test delayed 4.0.0"]);
+    }
+
+    #[test]
+    fn recipients_may_be_named_in_the_header() {
+        let text = "From: mailer-daemon@mx.test\nX-Failed-Recipients: a@x.test,\n b@x.test\n\nTut uns leid.\n";
+        assert_eq!(told(text), ["a@x.test failed -", "b@x.test failed -"]);
+        assert!(told(&text.replace("mailer-daemon", "joe")).is_empty());
+    }
+
+    #[test]
+    fn people_who_talk_about_bounces_send_none() {
+        let quoted =
+            "Look what I got:\n\nHi. This is the qmail-send program at mx.test.\n\n<a@x.test>:\nno. (#5.1.1)\n";
+        assert!(told(&format!("From: joe@h.test\nReturn-Path: <joe@h.test>\n\n{quoted}")).is_empty());
+        assert!(told("From: joe@h.test\n\nUnknown user: a@x.test\n").is_empty());
+        assert!(from_daemon("I am away until Monday. Write to a@x.test instead.\n").is_empty());
+        assert!(from_daemon("Hi. This is the qmail-send program at mx.test.\n\nSorry.\n").is_empty());
+    }
+}

@@ -1,0 +1,91 @@
+//! The part of a report that people read: what happened, to whom, and what they can do.
+
+use crate::mail::history::record::ReportKind;
+
+use crate::mail::report::dsn::content::{About, Action, Dsn, LONGEST_LINE};
+
+/// Recipients that are named in the text; the machine part has them all.
+const MOST_NAMED: usize = 50;
+
+/// Where lines of text end, if they can.
+const COLUMNS: usize = 72;
+
+pub(super) fn text(dsn: &Dsn<'_>) -> String {
+    let mut out = String::new();
+    paragraph(&mut out, "", &format!("This is the mail spooler at {}.", dsn.host));
+    let (before, after) = match dsn.kind {
+        ReportKind::Failure => (
+            "Your message could not be delivered to the recipients below. It will not be tried again for them.",
+            format!(
+                "What you can do: see what is said about each of them, put it right, and send the message again. On {}, \
+                 this command sends it again unchanged, to just these recipients:",
+                dsn.host
+            ),
+        ),
+        ReportKind::Delay => (
+            "Your message has not been delivered yet to the recipients below. It is kept here and tried again.",
+            "What you can do: nothing need be done. You will be told if it cannot be delivered at all. This command shows \
+             where it stands:"
+                .to_owned(),
+        ),
+        ReportKind::Success => (
+            "You asked to be told: your message has reached the recipients below, or has been handed to a system that \
+             takes it further to them and may not report on it again.",
+            "What you can do: nothing need be done. This command shows every attempt:".to_owned(),
+        ),
+    };
+    paragraph(&mut out, "", before);
+    for about in dsn.recipients.iter().take(MOST_NAMED) {
+        paragraph(&mut out, "    ", &sentence(about));
+    }
+    if dsn.recipients.len() > MOST_NAMED {
+        let more = dsn.recipients.len() - MOST_NAMED;
+        paragraph(&mut out, "    ", &format!("and {more} more, which the next part of this report names"));
+    }
+    paragraph(&mut out, "", &after);
+    let verb = if dsn.kind == ReportKind::Failure { "resend" } else { "report" };
+    out.push_str(&format!("    mspool {verb} {}\n", dsn.about_id));
+    out
+}
+
+fn sentence(about: &About<'_>) -> String {
+    let via = about.transport.map_or(String::new(), |name| format!(" via {name}"));
+    let word = match about.action {
+        Action::Delivered => format!("delivered{via}"),
+        Action::Relayed => format!("handed on{via}"),
+        Action::Delayed => "waiting".to_owned(),
+        Action::Failed => format!("failed{via}"),
+    };
+    let text = if about.text.is_empty() { String::new() } else { format!(" {}", about.text) };
+    let until = about.retry_until.map_or(String::new(), |until| format!("; tried until {until}"));
+    let remote = about.remote_id.map_or(String::new(), |id| format!("; their name for it: {id}"));
+    format!("{}: {word}: {}{text}{until}{remote}", about.recipient.address, about.status)
+}
+
+/// Words in lines, with an empty line behind them. A word that fits no line is cut.
+fn paragraph(out: &mut String, indent: &str, text: &str) {
+    let mut width = 0;
+    for word in text.split_whitespace() {
+        let mut rest = word;
+        if width > 0 && width + 1 + word.len() > COLUMNS {
+            out.push('\n');
+            width = 0;
+        }
+        if width == 0 {
+            out.push_str(indent);
+            width = indent.len();
+        } else {
+            out.push(' ');
+            width += 1;
+        }
+        while rest.len() > LONGEST_LINE - width {
+            let (piece, behind) = rest.split_at(rest.floor_char_boundary(LONGEST_LINE - width));
+            out.push_str(piece);
+            out.push('\n');
+            (rest, width) = (behind, 0);
+        }
+        out.push_str(rest);
+        width += rest.len();
+    }
+    out.push_str("\n\n");
+}

@@ -1,0 +1,59 @@
+//! What `receive` says.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use crate::mail::envelope::id::QueueId;
+use crate::output::mode::{OutputFormat, Verbosity};
+use crate::output::observer::{Handled, NewMail, Observer};
+use crate::output::print;
+
+/// Prints what became of received messages: nothing, unless it is asked for or a hook dropped one.
+#[derive(Debug)]
+pub struct ArrivalConsole {
+    voice: Verbosity,
+    form: OutputFormat,
+}
+
+#[derive(Serialize)]
+struct Dropped<'a> {
+    id: &'a QueueId,
+    dropped: &'a str,
+}
+
+impl ArrivalConsole {
+    /// Prints with this verbosity and format.
+    pub fn new(voice: Verbosity, form: OutputFormat) -> ArrivalConsole {
+        ArrivalConsole { voice, form }
+    }
+}
+
+impl Observer for ArrivalConsole {
+    fn handled(&self, _handled: &Handled) {}
+
+    fn problem(&self, text: &str) {
+        print::problem(text);
+    }
+
+    fn new_mail(&self, news: &NewMail) {
+        let mut out = print::output();
+        // Nobody listening is no reason to stop.
+        let _ = match self.form {
+            OutputFormat::Json => print::json(&mut out, news),
+            OutputFormat::Text if self.voice == Verbosity::Verbose => print::line(&mut out, &news.sentence()),
+            OutputFormat::Text => Ok(()),
+        };
+        let _ = out.flush();
+    }
+
+    fn dropped(&self, id: &QueueId, hook: &str) {
+        let mut out = print::output();
+        let _ = match self.form {
+            OutputFormat::Json => print::json(&mut out, &Dropped { id, dropped: hook }),
+            OutputFormat::Text if self.voice == Verbosity::Quiet => Ok(()),
+            OutputFormat::Text => print::line(&mut out, &format!("deleted {id} hook={hook}")),
+        };
+        let _ = out.flush();
+    }
+}

@@ -1,0 +1,148 @@
+//! What a run says to people and to programs. The only home of `indicatif`.
+
+use std::io::{self, IsTerminal};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::mail::envelope::id::QueueId;
+use crate::mail::history::record::RecipientState;
+use crate::mail::status::Status;
+use crate::output::mode::{OutputFormat, Verbosity};
+use crate::output::print;
+
+use crate::output::observer::{Handled, NewMail, Observer};
+
+/// Whether a bar shows how far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bar {
+    /// On a terminal, where there is enough to do.
+    IfUseful,
+    /// In any case.
+    Always,
+}
+
+/// Messages from which on a bar is worth its line.
+const WORTH_A_BAR: usize = 5;
+
+/// Prints what a run does.
+#[derive(Debug)]
+pub struct Voices {
+    voice: Verbosity,
+    form: OutputFormat,
+    bar: ProgressBar,
+    /// True when the progress is wanted and there is no terminal to draw a bar on.
+    counts: bool,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    address: &'a str,
+    r#type: &'a str,
+    transport: Option<&'a str>,
+    state: RecipientState,
+    status: Status,
+    text: &'a str,
+}
+
+impl Voices {
+    /// For a run over so many messages.
+    pub fn new(voice: Verbosity, form: OutputFormat, bar: Bar, messages: usize) -> Voices {
+        let terminal = io::stderr().is_terminal() && voice > Verbosity::Quiet && form == OutputFormat::Text;
+        let shown = bar == Bar::Always || (terminal && messages >= WORTH_A_BAR);
+        let counts = bar == Bar::Always && !io::stderr().is_terminal();
+        let target = if shown { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(messages as u64), target);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}") {
+            bar.set_style(style);
+        }
+        Voices { voice, form, bar, counts }
+    }
+}
+
+impl Voices {
+    /// What only those want to know who want to know everything.
+    fn also(&self, text: &str) {
+        if self.voice == Verbosity::Verbose && self.form == OutputFormat::Text {
+            self.bar.suspend(|| drop(print::line(&mut print::output(), text)));
+        }
+    }
+}
+
+impl Drop for Voices {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// One line about one recipient.
+pub fn sentence(handled: &Handled) -> String {
+    let Handled { id, address, transport, state, status, text, next } = handled;
+    let via = transport.as_ref().map_or(String::new(), |name| format!(" via {name}"));
+    let text = if text.is_empty() { String::new() } else { format!(" {text}") };
+    let next = next.map_or(String::new(), |next| format!("; next attempt {next}"));
+    let word = if *state == RecipientState::Owed { "deferred" } else { state.word() };
+    format!("{id}: {address}: {word}{via}: {status}{text}{next}")
+}
+
+impl Observer for Voices {
+    fn handled(&self, handled: &Handled) {
+        let print = || {
+            let mut out = print::output();
+            if self.form == OutputFormat::Json {
+                let line = Line {
+                    id: handled.id.as_str(),
+                    address: handled.address.text(),
+                    r#type: handled.address.kind().as_str(),
+                    transport: handled.transport.as_deref(),
+                    state: handled.state,
+                    status: handled.status,
+                    text: &handled.text,
+                };
+                print::json(&mut out, &line)
+            } else if self.voice == Verbosity::Verbose {
+                print::line(&mut out, &sentence(handled))
+            } else {
+                Ok(())
+            }
+        };
+        self.bar.suspend(|| {
+            // Nobody listening is no reason to stop delivering.
+            let _ = print();
+            if handled.state == RecipientState::Failed
+                && self.form == OutputFormat::Text
+                && self.voice == Verbosity::Normal
+            {
+                print::problem(&sentence(handled));
+            }
+        });
+    }
+
+    fn problem(&self, text: &str) {
+        self.bar.suspend(|| print::problem(text));
+    }
+
+    fn new_mail(&self, news: &NewMail) {
+        self.also(&news.sentence());
+    }
+
+    fn dropped(&self, id: &QueueId, hook: &str) {
+        self.also(&format!("{id}: dropped by the hook {hook}"));
+    }
+
+    fn heard(&self, handled: &Handled) {
+        self.also(&sentence(handled));
+    }
+
+    fn message_done(&self) {
+        self.bar.inc(1);
+        if self.counts {
+            print::note(&format!("{}/{}", self.bar.position(), self.bar.length().unwrap_or(0)));
+        }
+    }
+
+    fn progress(&self, transport: &str, done: u64, all: u64, text: &str) {
+        self.bar.set_message(format!("{transport} {done}/{all} {text}"));
+    }
+}

@@ -1,0 +1,8 @@
+//! Console output: text, JSON, progress.
+
+pub mod arrivals;
+pub mod console;
+pub mod mode;
+pub mod observer;
+pub mod per_id;
+pub mod print;

@@ -1,0 +1,78 @@
+//! Printing: results on standard output, everything else on standard error, one line each, safe for any terminal.
+
+use std::io::{self, BufWriter, StdoutLock, Write};
+
+use anyhow::Result;
+use serde::Serialize;
+use serde_json::ser::{CompactFormatter, Formatter};
+
+use crate::values::printable;
+
+/// Standard output with a buffer; what is left in it is printed when it goes.
+pub fn output() -> BufWriter<StdoutLock<'static>> {
+    BufWriter::with_capacity(64 << 10, io::stdout().lock())
+}
+
+/// One line on standard error, with the program's name before it. That nobody may be listening is no reason to stop.
+pub fn problem(text: &str) {
+    let _ = writeln!(io::stderr(), "mspool: {}", printable::line(text));
+}
+
+/// One line on standard error that is no problem.
+pub fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{}", printable::line(text));
+}
+
+/// Prints a text of our own as it is.
+pub fn output_text(text: &str) -> Result<()> {
+    let mut out = output();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// Prints a line of text, safe for a terminal.
+pub fn line(out: &mut impl Write, text: &str) -> Result<()> {
+    Ok(writeln!(out, "{}", printable::line(text))?)
+}
+
+/// Prints an object as a line of JSON. Characters that would steer a terminal are written as escapes, those that
+/// JSON would let through among them.
+pub fn json(out: &mut impl Write, value: &impl Serialize) -> Result<()> {
+    let mut bytes = Vec::with_capacity(256);
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, Careful(CompactFormatter)))?;
+    bytes.push(b'\n');
+    Ok(out.write_all(&bytes)?)
+}
+
+struct Careful(CompactFormatter);
+
+impl Formatter for Careful {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut from = 0;
+        for (at, c) in fragment.char_indices().filter(|(_, c)| printable::is_unsafe(*c)) {
+            self.0.write_string_fragment(writer, &fragment[from..at])?;
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            from = at + c.len_utf8();
+        }
+        self.0.write_string_fragment(writer, &fragment[from..])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_never_steers_a_terminal_and_loses_nothing() {
+        let hostile = "a\u{9b}b\u{202e}c\u{7f}d\x1be\u{e0041}\"\\\n";
+        let mut out = Vec::new();
+        json(&mut out, &serde_json::json!({ "subject": hostile })).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(!text.trim_end().chars().any(printable::is_unsafe), "{text}");
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["subject"], hostile);
+    }
+}

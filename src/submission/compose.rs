@@ -1,0 +1,235 @@
+//! From an input and options to an envelope and the bytes that are queued.
+
+use anyhow::Result;
+
+use crate::exit::{Exit, Refusal, refuse};
+use crate::mail::address::list;
+use crate::mail::address::{Address, Sender};
+use crate::mail::envelope::id::{Mint, QueueId};
+use crate::mail::envelope::recipient::Recipient;
+use crate::mail::envelope::{Envelope, without_duplicates};
+use crate::mail::message::completion::{self, Additions, Sendmail};
+use crate::mail::message::header::{Field, Header, Supply};
+use crate::session::Session;
+use crate::spool::Spool;
+use crate::spool::draft::Draft;
+use crate::submission::loops;
+use crate::submission::resolve::Resolver;
+use crate::sys;
+use crate::values::printable;
+
+use crate::spool::draft::Placed;
+use crate::submission::input::{self, Head, Input};
+use crate::submission::limits::{check_size, copy_rest};
+use crate::submission::options::{Begin, Completion, HeaderUse, SubmissionOptions};
+
+/// Why a message without recipients is refused.
+pub const NO_RECIPIENT: &str = "no recipient; nothing was queued";
+
+/// Makes messages of inputs.
+#[derive(Debug)]
+pub struct Composer<'a> {
+    /// What was configured.
+    pub session: &'a Session,
+    /// What was asked.
+    pub options: &'a SubmissionOptions,
+    /// Where messages go.
+    pub spool: &'a Spool,
+    /// Where their ids come from.
+    pub mint: &'a Mint,
+}
+
+impl<'a> Composer<'a> {
+    /// Reads one message to its end into a draft, which is not placed yet.
+    pub fn take_in(&self, input: &mut dyn Input) -> Result<(Draft<'a>, Envelope)> {
+        let looks =
+            if self.options.completion == Completion::None { self.options.header } else { HeaderUse::Recipients };
+        let head = input::head(input, looks)?;
+        // Others send a header without a text, if that is what they are given.
+        if head.bytes.is_empty()
+            && !matches!(self.options.completion, Completion::Sendmail(_) | Completion::Smtp { .. })
+        {
+            return refuse(Exit::Data, "the message is empty; nothing was queued");
+        }
+        let header = Header::scan(&head.bytes, Supply::End);
+        loops::check_received(header.as_ref())?;
+        let (envelope, completed) = self.envelope(&head)?;
+        let mut draft = Draft::begin(self.spool, &envelope)?;
+        draft.write(self.receipt_request(header.as_ref()).as_bytes())?;
+        let body = match (&completed, &header) {
+            (Some(new), Some(old)) => {
+                draft.write(new)?;
+                &head.bytes[old.len..]
+            }
+            _ => &head.bytes[..],
+        };
+        draft.write(body)?;
+        let limit = self.session.settings.queue.message_limit;
+        match head.supply {
+            Supply::End => check_size(draft.size(), limit)?,
+            Supply::More => copy_rest(input, &mut draft, limit)?,
+        }
+        Ok((draft, envelope))
+    }
+
+    /// Renames a complete draft to where the message begins; it is not synced yet.
+    pub fn place(&self, draft: Draft<'a>, envelope: &Envelope) -> Result<Placed<'a>> {
+        let due = envelope.wakes(self.session.now()).filter(|_| self.options.begin == Begin::Queued);
+        Ok(draft.place(self.options.begin.state(), due)?)
+    }
+
+    /// The envelope of a message that begins so, and its header if that is changed.
+    fn envelope(&self, head: &Head) -> Result<(Envelope, Option<Vec<u8>>)> {
+        let options = self.options;
+        let now = self.session.clock.now();
+        let id = self.mint.next(now);
+        let mut recipients = options.recipients.clone();
+        let mut header_sender = None;
+        let header = Header::scan(&head.bytes, Supply::End);
+        if let Some(header) = header.as_ref().filter(|_| options.header == HeaderUse::Recipients) {
+            recipients.extend(header_recipients(head)?);
+            header_sender = sender_of(header).filter(|_| options.completion == Completion::Submission);
+        }
+        let mut recipients = without_duplicates(recipients.into_iter().map(Recipient::from).collect());
+        if recipients.is_empty() {
+            return refuse(Exit::Data, NO_RECIPIENT);
+        }
+        for request in &options.requests {
+            let key = request.address.key();
+            let Some(recipient) = recipients.iter_mut().find(|recipient| recipient.address.key() == key) else {
+                return refuse(
+                    Exit::Data,
+                    format!("{} is not among the recipients; nothing was queued", request.address),
+                );
+            };
+            *recipient = Recipient { address: recipient.address.clone(), ..request.clone() };
+        }
+        let sender = match (&options.report_to, &options.sender) {
+            (Some(sender), _) | (None, Some(sender)) => sender.clone(),
+            (None, None) => match header_sender.or_else(|| self.session.settings.sender.clone()) {
+                Some(sender) => sender,
+                None => self.local_sender()?,
+            },
+        };
+        let mut resolver = Resolver::new(&self.session.settings);
+        let recipients = without_duplicates(resolver.recipients(recipients)?);
+        let sender = resolver.sender(sender);
+        let envelope = Envelope {
+            body: options.body,
+            not_before: options.not_before,
+            deliver_by: options.deliver_by,
+            notify: options.notify,
+            ret: options.ret,
+            envid: options.envid.clone(),
+            transport: options.transport.clone(),
+            priority: options.priority,
+            after_sent: options.after_sent.clone(),
+            hops: loops::inherited(self.spool)?,
+            ..Envelope::new(id, now.into(), sender, recipients)
+        };
+        let completed = header.as_ref().and_then(|header| self.complete(header, &envelope));
+        Ok((envelope, completed))
+    }
+
+    /// The header with what is missing; `None` when it stays as it is.
+    fn complete(&self, header: &Header<'_>, envelope: &Envelope) -> Option<Vec<u8>> {
+        let settings = &self.session.settings;
+        let date = envelope.arrival.rfc5322();
+        let sendmail = match &self.options.completion {
+            Completion::None => return None,
+            Completion::Submission => None,
+            Completion::Sendmail(name) => {
+                let name = name.clone().or_else(sys::full_name).unwrap_or_default();
+                let resolver = Resolver::new(settings);
+                let rewrite = |address: String| {
+                    let new = resolver.sender(Sender::parse(&address).ok()?);
+                    (new.as_str() != address).then(|| (address, new.as_str().to_owned()))
+                };
+                Some(Sendmail {
+                    received: format!(
+                        "by {} (mspool, from userid {})\n\tid {}; {date}",
+                        settings.hostname,
+                        sys::trust::user(),
+                        envelope.id
+                    ),
+                    from: completion::from_value(&name, &self.author(envelope)),
+                    rewritten: completion::authors(header).into_iter().filter_map(rewrite).collect(),
+                })
+            }
+            Completion::Smtp { from, with } => Some(Sendmail {
+                received: format!(
+                    "{from}\n\tby {} (mspool) with {with}\n\tid {}; {date}",
+                    settings.hostname, envelope.id
+                ),
+                from: self.author(envelope).as_str().to_owned(),
+                rewritten: Vec::new(),
+            }),
+        };
+        let additions = Additions { date, message_id: self.message_id(&envelope.id), sendmail };
+        Some(completion::completed(header, &additions))
+    }
+
+    /// Who stands in `From` when nobody does: the sender, or this user where a report is sent.
+    fn author(&self, envelope: &Envelope) -> Sender {
+        if envelope.sender.is_null() { self.local_sender().unwrap_or_default() } else { envelope.sender.clone() }
+    }
+
+    /// The field that asks readers to tell that they have read the message (RFC 8098 section 2.1), unless it is there.
+    fn receipt_request(&self, header: Option<&Header<'_>>) -> String {
+        const NAME: &str = "Disposition-Notification-To";
+        match &self.options.mdn_to {
+            Some(to) if !header.is_some_and(|header| header.has(NAME)) => {
+                format!("{NAME}: <{}>{}", to.as_str(), header.map_or("\n", Header::line_end))
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// A Message-ID of our own: the queue id, which is unique, at this host.
+    fn message_id(&self, id: &QueueId) -> String {
+        let local = id.as_str().splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
+        let host: String =
+            self.session.settings.hostname.chars().filter(|c| c.is_ascii_alphanumeric() || ".-".contains(*c)).collect();
+        let host = if host.is_empty() { "localhost".to_owned() } else { host };
+        format!("{local}@{host}")
+    }
+
+    fn local_sender(&self) -> Result<Sender> {
+        let text = self.session.settings.own_address();
+        Sender::parse(&text).or_else(|error| {
+            let text = printable::line(&text);
+            refuse(
+                Exit::Config,
+                format!("the sender {text:?} {error}; give one with -f, or `sender` in the configuration"),
+            )
+        })
+    }
+}
+
+/// The recipients that a header names.
+pub fn header_recipients(head: &Head) -> Result<Vec<Address>> {
+    let Some(header) = Header::scan(&head.bytes, Supply::End) else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for field in header.recipient_fields() {
+        let bad = |what: String| {
+            let text: String = printable::line(&field.value()).chars().take(80).collect();
+            Refusal::new(Exit::Data, format!("the field {:?} {what}: {text}; nothing was queued", name(field)))
+        };
+        for text in list::parse(&field.value()).map_err(|error| bad(error.to_string()))? {
+            let address = Address::new(crate::mail::address::AddressType::smtp(), &text);
+            found.push(address.map_err(|error| bad(format!("names an address that {error}")))?);
+        }
+    }
+    Ok(found)
+}
+
+fn name(field: &Field<'_>) -> String {
+    String::from_utf8_lossy(field.raw().split(|byte| *byte == b':').next().unwrap_or_default()).trim().to_owned()
+}
+
+/// The sender that a header names: `Sender`, or else the first of `From` (RFC 5322 section 3.6.2).
+pub fn sender_of(header: &Header<'_>) -> Option<Sender> {
+    let field = header.all("Sender").next().or_else(|| header.all("From").next())?;
+    let first = list::parse(&field.value()).ok()?.into_iter().next()?;
+    Sender::parse(&first).ok()
+}

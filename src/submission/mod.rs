@@ -1,0 +1,12 @@
+//! Submission: from a message and what its sender asks for to a queued message.
+
+pub mod background;
+pub mod batch;
+pub mod compose;
+pub mod input;
+pub mod limits;
+pub mod loops;
+pub mod options;
+pub mod resolve;
+pub mod smtp;
+pub mod until_dot;

@@ -1,0 +1,358 @@
+//! SMTP on standard input and output, for programs that submit that way, for inetd and for systemd sockets; and LMTP the
+//! same way. A message is answered with 250 when it is safe, and not before.
+
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow};
+
+use crate::mail::envelope::id::QueueId;
+use crate::mail::envelope::recipient::Recipient;
+use crate::spool::Spool;
+use crate::spool::draft::Placed;
+use crate::submission::smtp::command::{self, Command, Greeting, Mail};
+use crate::submission::smtp::reply::Reply;
+use crate::submission::smtp::wire::{Line, Lost, Text, Wire};
+use crate::sys::signals::Signals;
+
+use crate::exit::{Exit, Refusal};
+use crate::session::Session;
+use crate::submission::compose::Composer;
+use crate::submission::input::Input;
+use crate::submission::limits::check_room;
+use crate::submission::options::{Completion, SubmissionOptions};
+
+/// Which of the two is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// RFC 5321.
+    Smtp,
+    /// RFC 2033: an answer for each recipient.
+    Lmtp,
+}
+
+/// How long the client may say nothing (RFC 5321 section 4.5.3.2).
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How long a session may last.
+const LONGEST_SESSION: Duration = Duration::from_secs(3600);
+
+/// Recipients of one message at most; RFC 5321 section 4.5.3.1.8 asks for a hundred.
+const MOST_RECIPIENTS: usize = 1000;
+
+/// Complaints after which a client is sent away.
+const MOST_COMPLAINTS: usize = 20;
+
+/// Speaks until the client is done, or gone. Returns how that ended, and the ids of the messages that were queued.
+pub fn run(session: &Session, spool: &Spool, signals: &Signals, protocol: Protocol) -> (Result<Exit>, Vec<QueueId>) {
+    let stdin = std::io::stdin();
+    let mut server = Server {
+        session,
+        spool,
+        protocol,
+        hello: None,
+        mail: None,
+        recipients: Vec::new(),
+        complaints: 0,
+        accepted: Vec::new(),
+        out: Vec::new(),
+    };
+    let end = server.speak(Wire::new(stdin.as_fd(), signals, PATIENCE));
+    (end, server.accepted)
+}
+
+struct Server<'s> {
+    session: &'s Session,
+    spool: &'s Spool,
+    protocol: Protocol,
+    hello: Option<(Greeting, String)>,
+    mail: Option<Mail>,
+    recipients: Vec<Recipient>,
+    complaints: usize,
+    accepted: Vec<QueueId>,
+    out: Vec<u8>,
+}
+
+/// What follows a command.
+enum Next {
+    /// The next one.
+    Command,
+    /// The text of the message.
+    Text,
+    /// Nothing.
+    End,
+}
+
+impl Server<'_> {
+    fn speak(&mut self, mut wire: Wire<'_>) -> Result<Exit> {
+        let kind = if self.protocol == Protocol::Lmtp { "LMTP" } else { "ESMTP" };
+        let begun = Instant::now();
+        self.say(&Reply::new(220, "", format!("{} {kind} mspool", self.session.settings.hostname)));
+        loop {
+            if !wire.has_more() {
+                self.flush()?;
+            }
+            let line = match wire.line() {
+                Ok(line) => line,
+                Err(lost) => return self.lost(&lost),
+            };
+            if self.complaints >= MOST_COMPLAINTS || begun.elapsed() > LONGEST_SESSION {
+                let why = if self.complaints >= MOST_COMPLAINTS { "too many errors" } else { "this takes too long" };
+                return self.close(&Reply::new(421, "4.7.0", format!("{why}; goodbye")));
+            }
+            let next = match line {
+                Line::Whole(line) => match command::parse(&line) {
+                    Ok(command) => self.obey(command),
+                    Err(reply) => {
+                        self.say(&reply);
+                        Next::Command
+                    }
+                },
+                Line::TooLong => {
+                    self.say(&Reply::new(500, "5.5.6", "that line is too long"));
+                    Next::Command
+                }
+                // Nothing behind such a line can be trusted.
+                Line::Mixed => {
+                    return self.close(&Reply::new(521, "5.5.2", "a line does not end as the others do; goodbye"));
+                }
+            };
+            match next {
+                Next::Command => {}
+                Next::End => {
+                    self.flush()?;
+                    return Ok(self.end());
+                }
+                Next::Text => {
+                    self.flush()?;
+                    let mut text = wire.text();
+                    if let Some(end) = self.take(&mut text)? {
+                        return Ok(end);
+                    }
+                }
+            }
+        }
+    }
+
+    fn say(&mut self, reply: &Reply) {
+        self.complaints += usize::from(reply.is_complaint());
+        self.out.extend_from_slice(format!("{reply}\r\n").as_bytes());
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        stdout.write_all(&self.out)?;
+        self.out.clear();
+        Ok(stdout.flush()?)
+    }
+
+    /// The last word. That the client does not hear it is no reason to complain.
+    fn close(&mut self, reply: &Reply) -> Result<Exit> {
+        self.say(reply);
+        let _ = self.flush();
+        Ok(self.end())
+    }
+
+    /// A caller that never greeted and said things nobody understood has piped something else than SMTP into us, and
+    /// must not take it for sent.
+    fn end(&self) -> Exit {
+        if self.hello.is_none() && self.complaints > 0 { Exit::Usage } else { Exit::Ok }
+    }
+
+    fn lost(&mut self, lost: &Lost) -> Result<Exit> {
+        match lost {
+            Lost::Closed => {
+                let _ = self.flush();
+                Ok(self.end())
+            }
+            Lost::TooSlow => self.close(&Reply::new(421, "4.4.2", "nothing came for too long; goodbye")),
+            Lost::Stopped => self.close(&Reply::new(421, "4.3.2", "going down; try again later")),
+            Lost::Failed(error) => Err(anyhow!("cannot read standard input: {error}")),
+        }
+    }
+
+    fn obey(&mut self, command: Command) -> Next {
+        let reply = match command {
+            Command::Hello(greeting, name) => return self.greet(greeting, name),
+            Command::Quit => {
+                self.say(&Reply::new(221, "2.0.0", "goodbye"));
+                return Next::End;
+            }
+            Command::Data => return self.data(),
+            Command::Mail(mail) => self.mail(mail),
+            Command::Rcpt(recipient) => self.rcpt(recipient),
+            Command::Rset => {
+                self.forget();
+                Reply::new(250, "2.0.0", "forgotten")
+            }
+            Command::Noop => Reply::new(250, "2.0.0", "nothing done"),
+            Command::Vrfy => Reply::new(252, "2.1.5", "send it, and you will be told"),
+            Command::Help => Reply::new(214, "2.0.0", "HELO EHLO LHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT"),
+        };
+        self.say(&reply);
+        Next::Command
+    }
+
+    fn forget(&mut self) {
+        self.mail = None;
+        self.recipients.clear();
+    }
+
+    fn greet(&mut self, greeting: Greeting, name: String) -> Next {
+        if (greeting == Greeting::Lmtp) != (self.protocol == Protocol::Lmtp) {
+            let word = if self.protocol == Protocol::Lmtp { "LHLO" } else { "EHLO or HELO" };
+            self.say(&Reply::new(500, "5.5.1", format!("say {word} here")));
+            return Next::Command;
+        }
+        self.forget();
+        let host = &self.session.settings.hostname;
+        let limit = self.session.settings.queue.message_limit;
+        let mut lines = vec![host.clone()];
+        if greeting != Greeting::Plain {
+            let offers = ["PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES", "HELP"];
+            lines.push(format!("SIZE {limit}"));
+            lines.extend(offers.map(str::to_owned));
+        }
+        let last = lines.len() - 1;
+        for (number, line) in lines.iter().enumerate() {
+            let mark = if number == last { ' ' } else { '-' };
+            self.out.extend_from_slice(format!("250{mark}{line}\r\n").as_bytes());
+        }
+        self.hello = Some((greeting, name));
+        Next::Command
+    }
+
+    fn mail(&mut self, mail: Mail) -> Reply {
+        if self.hello.is_none() {
+            return Reply::new(503, "5.5.1", "say who you are first");
+        }
+        if self.mail.is_some() {
+            return Reply::new(503, "5.5.1", "a message is begun already");
+        }
+        if mail.size > self.session.settings.queue.message_limit {
+            return Reply::new(552, "5.3.4", "the message is larger than message_limit");
+        }
+        if let Err(error) = check_room(self.session, self.spool) {
+            return Reply::new(452, "4.3.1", format!("{error:#}"));
+        }
+        let reply = Reply::new(250, "2.1.0", "sender taken");
+        self.mail = Some(mail);
+        reply
+    }
+
+    fn rcpt(&mut self, recipient: Recipient) -> Reply {
+        if self.mail.is_none() {
+            return Reply::new(503, "5.5.1", "say MAIL first");
+        }
+        if self.recipients.len() >= MOST_RECIPIENTS {
+            return Reply::new(452, "4.5.3", "too many recipients in one message");
+        }
+        self.recipients.push(recipient);
+        Reply::new(250, "2.1.5", "recipient taken")
+    }
+
+    fn data(&mut self) -> Next {
+        let refusal = match (&self.mail, self.recipients.is_empty()) {
+            (None, _) => Some("say MAIL first"),
+            (Some(_), true) => Some("say RCPT first"),
+            (Some(_), false) => None,
+        };
+        if let Some(text) = refusal {
+            self.say(&Reply::new(503, "5.5.1", text));
+            return Next::Command;
+        }
+        self.say(&Reply::new(354, "", "the message, and a line of a single dot behind it"));
+        Next::Text
+    }
+
+    /// Takes the text of a message and answers; the exit when that ends the session.
+    fn take(&mut self, text: &mut Text<'_, '_>) -> Result<Option<Exit>> {
+        let mail = self.mail.take();
+        let recipients = std::mem::take(&mut self.recipients);
+        let Some(mail) = mail else { return Ok(None) };
+        let count = if self.protocol == Protocol::Lmtp { recipients.len() } else { 1 };
+        let options = self.options(mail, recipients);
+        let composer =
+            Composer { session: self.session, options: &options, spool: self.spool, mint: &self.session.mint };
+        let mut input = Incoming { text, lost: None };
+        let taken = composer.take_in(&mut input);
+        if let Some(lost) = input.lost {
+            return self.lost(&lost).map(Some);
+        }
+        // Whatever was wrong with it, the client says all of it before it listens.
+        if let Err(lost) = input.text.pass_over() {
+            return self.lost(&lost).map(Some);
+        }
+        if input.text.is_mixed() {
+            drop(taken);
+            let reply =
+                Reply::new(550, "5.5.2", "a line of the message does not end as the others do; it was not taken");
+            return self.close(&reply).map(Some);
+        }
+        let queued = taken.and_then(|(draft, envelope)| {
+            Placed::commit(vec![composer.place(draft, &envelope)?])?;
+            Ok(envelope.id)
+        });
+        let reply = match queued {
+            Ok(id) => {
+                let reply = Reply::new(250, "2.0.0", format!("queued as {id}"));
+                self.accepted.push(id);
+                reply
+            }
+            Err(error) => refusal(&error),
+        };
+        for _ in 0..count {
+            self.say(&reply);
+        }
+        Ok(None)
+    }
+
+    fn options(&self, mail: Mail, recipients: Vec<Recipient>) -> SubmissionOptions {
+        let (greeting, name) = self.hello.clone().unwrap_or((Greeting::Plain, String::new()));
+        let name: String = name.chars().filter(|c| c.is_ascii_graphic() && !"()<>;\\".contains(*c)).take(100).collect();
+        let with = match greeting {
+            Greeting::Plain => "SMTP",
+            Greeting::Extended => "ESMTP",
+            Greeting::Lmtp => "LMTP",
+        };
+        let user = crate::sys::trust::user();
+        let addresses = recipients.iter().map(|recipient| recipient.address.clone()).collect();
+        let completion = Completion::Smtp { from: format!("from {name} (userid {user})"), with };
+        SubmissionOptions {
+            body: mail.body,
+            requests: recipients,
+            ret: mail.ret,
+            envid: mail.envid,
+            ..SubmissionOptions::new(Some(mail.sender), addresses, completion)
+        }
+    }
+}
+
+/// Why a message was not taken, as its sender may hear it.
+fn refusal(error: &anyhow::Error) -> Reply {
+    let exit = error.chain().find_map(|cause| cause.downcast_ref::<Refusal>()).map(|refusal| refusal.exit);
+    let text = format!("{error:#}");
+    match exit {
+        Some(Exit::Data) if text.contains("larger than") => Reply::new(552, "5.3.4", text),
+        Some(Exit::Data) if text.contains("mail loop") => Reply::new(554, "5.4.6", text),
+        Some(Exit::Data) => Reply::new(554, "5.6.0", text),
+        Some(Exit::TryAgain) => Reply::new(452, "4.3.1", text),
+        _ => Reply::new(451, "4.3.0", text),
+    }
+}
+
+/// A message's text as an input.
+struct Incoming<'t, 'l, 'w> {
+    text: &'t mut Text<'l, 'w>,
+    lost: Option<Lost>,
+}
+
+impl Input for Incoming<'_, '_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        self.text.read(buffer).map_err(|lost| {
+            self.lost = Some(lost);
+            anyhow!("the client is gone")
+        })
+    }
+}

@@ -1,0 +1,383 @@
+//! What a transport's command answered: exit status, output and result lines, made into one outcome a recipient.
+//!
+//! Only a clear answer settles a recipient. Whatever cannot be understood leaves it owed.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::mail::address::{Address, split_type};
+use crate::mail::status::{Class, Status};
+use crate::values::printable;
+use crate::values::time;
+
+/// How a command came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// With this exit status.
+    Exited(i32),
+    /// By this signal.
+    Signalled(i32),
+    /// Killed by us, for it took longer than this.
+    TimedOut(Duration),
+    /// Killed by us, for we were told to stop at once.
+    Interrupted,
+    /// It could not be started: the reason.
+    NotStarted(String),
+    /// We had no processes or descriptors left to start it with: the reason.
+    NoResources(String),
+}
+
+/// What a recipient's part of the answer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The transport has taken responsibility.
+    Taken,
+    /// It never will.
+    Failed,
+    /// Later: after so many seconds, if the transport said; after the back-off, if not.
+    Later(Option<u64>),
+    /// Not now, and no fault of the message: it is not charged and does not wait.
+    Busy,
+    /// Another transport should be asked.
+    NotMine,
+    /// Taken, the result to be reported later.
+    Async,
+    /// The transport itself does not work: not charged.
+    Broken,
+}
+
+/// One recipient's outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What it means.
+    pub verdict: Verdict,
+    /// The status code, given or derived.
+    pub status: Status,
+    /// What the transport said, safe to print.
+    pub text: String,
+    /// Messages made of this one by a preprocessor that the recipient has, where it does not have all of them.
+    pub parts: Vec<String>,
+}
+
+impl Outcome {
+    /// An outcome of the message as a whole.
+    pub fn new(verdict: Verdict, status: Status, text: impl Into<String>) -> Outcome {
+        Outcome { verdict, status, text: text.into(), parts: Vec::new() }
+    }
+}
+
+/// A command's whole answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// One outcome for each recipient that was handed over, in that order.
+    pub outcomes: Vec<Outcome>,
+    /// Why the transport does not work, when it does not.
+    pub broken: Option<String>,
+    /// The next system's name for the message.
+    pub remote_id: Option<String>,
+}
+
+/// Everything a command left behind.
+#[derive(Clone, Debug)]
+pub struct Remains<'a> {
+    /// How it ended.
+    pub ending: Ending,
+    /// Its standard output.
+    pub stdout: &'a [u8],
+    /// Its standard error.
+    pub stderr: &'a [u8],
+    /// Its result lines, for transports that write them.
+    pub lines: &'a [u8],
+    /// Whether these are all.
+    pub completeness: Completeness,
+}
+
+/// Whether all result lines are at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completeness {
+    /// They are.
+    Whole,
+    /// There were more than are kept.
+    Cut,
+}
+
+impl Remains<'_> {
+    /// Reads the answer for these recipients.
+    pub fn interpret(&self, recipients: &[&Address]) -> Answer {
+        let lines = Lines::read(self.lines, recipients);
+        let base = match self.completeness {
+            Completeness::Whole => self.base(lines.retry_after),
+            // Whoever has no line may have had one among those that were lost.
+            Completeness::Cut => Outcome::new(
+                Verdict::Later(lines.retry_after),
+                Status::LOCAL_TROUBLE,
+                "more result lines than are kept, outcome unknown",
+            ),
+        };
+        let broken = matches!(base.verdict, Verdict::Broken).then(|| base.text.clone());
+        let each = lines.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| base.clone()));
+        Answer { outcomes: each.collect(), broken, remote_id: lines.remote_id }
+    }
+
+    /// The outcome of every recipient without a line of its own.
+    fn base(&self, retry_after: Option<u64>) -> Outcome {
+        let said = [self.stdout, self.stderr].map(|bytes| printable::output(bytes, printable::LONGEST_TEXT));
+        let code = match &self.ending {
+            Ending::Exited(code) => *code,
+            ending => return without_exit(ending, retry_after),
+        };
+        let lead = said.iter().find_map(|text| Status::lead(text));
+        let text = said.iter().find(|text| !text.is_empty()).cloned().unwrap_or_default();
+        let (verdict, status, explanation) = by_exit(code, retry_after);
+        // A status in the output decides over the exit code, but success now cannot be more than a result to come.
+        if let Some((status, rest)) = lead
+            && !(code == 81 && status.class() == Class::Success)
+        {
+            return Outcome::new(by_status(status, retry_after), status, rest);
+        }
+        let text = if text.is_empty() { explanation } else { text };
+        Outcome::new(verdict, status, text)
+    }
+}
+
+fn without_exit(ending: &Ending, retry_after: Option<u64>) -> Outcome {
+    let (verdict, status, text) = match ending {
+        Ending::Exited(_) => (Verdict::Later(retry_after), Status::TEMPORARY, String::new()),
+        Ending::Signalled(signal) => {
+            (Verdict::Later(retry_after), Status::LOCAL_TROUBLE, format!("killed by signal {signal}"))
+        }
+        Ending::TimedOut(limit) => {
+            let text = format!("killed after {}, outcome unknown", time::span(*limit));
+            (Verdict::Later(retry_after), Status::LOCAL_TROUBLE, text)
+        }
+        Ending::Interrupted => (Verdict::Busy, Status::NOT_NOW, "interrupted, outcome unknown".to_owned()),
+        Ending::NotStarted(reason) => (Verdict::Broken, Status::BROKEN, printable::line(reason)),
+        Ending::NoResources(reason) => (Verdict::Busy, Status::LOCAL_TROUBLE, printable::line(reason)),
+    };
+    Outcome::new(verdict, status, text)
+}
+
+/// sysexits(3) as mail programs use them, and the answers of our own from 80 on.
+fn by_exit(code: i32, retry_after: Option<u64>) -> (Verdict, Status, String) {
+    let later = Verdict::Later(retry_after);
+    let (verdict, status, text) = match code {
+        0 => (Verdict::Taken, Status::DONE, ""),
+        64 => (Verdict::Failed, Status::BAD_USAGE, "usage error"),
+        65 => (Verdict::Failed, Status::BAD_MESSAGE, "message refused"),
+        67 => (Verdict::Failed, Status::NO_MAILBOX, "no such user"),
+        68 => (later, Status::NO_HOST, "host unknown"),
+        69 => (later, Status::LOCAL_TROUBLE, "service unavailable"),
+        70 => (Verdict::Broken, Status::BROKEN, "internal error of the transport"),
+        75 => (later, Status::TEMPORARY, "temporary failure"),
+        77 => (Verdict::Failed, Status::REFUSED, "permission denied"),
+        78 => (Verdict::Broken, Status::BROKEN, "configuration error of the transport"),
+        80 => (Verdict::NotMine, Status::NO_ROUTE, "not for this transport"),
+        81 => (Verdict::Async, Status::DONE, "result comes later"),
+        82 => (Verdict::Busy, Status::NOT_NOW, "busy"),
+        _ => return (later, Status::LOCAL_TROUBLE, format!("unknown exit status {code}")),
+    };
+    (verdict, status, if code == 0 { String::new() } else { format!("{text} (exit status {code})") })
+}
+
+fn by_status(status: Status, retry_after: Option<u64>) -> Verdict {
+    match status.class() {
+        Class::Success => Verdict::Taken,
+        Class::Temporary => Verdict::Later(retry_after),
+        Class::Permanent => Verdict::Failed,
+    }
+}
+
+/// What the lines on descriptor 3 say.
+struct Lines {
+    outcomes: Vec<Option<Outcome>>,
+    retry_after: Option<u64>,
+    remote_id: Option<String>,
+}
+
+impl Lines {
+    fn read(bytes: &[u8], recipients: &[&Address]) -> Lines {
+        let known = by_key(recipients);
+        let mut read = Lines { outcomes: vec![None; recipients.len()], retry_after: None, remote_id: None };
+        let text = String::from_utf8_lossy(bytes);
+        let lines: Vec<(&str, &str)> = text.lines().filter_map(|line| line.trim_end().split_once(' ')).collect();
+        for (word, rest) in &lines {
+            match *word {
+                "retry-after" => read.retry_after = rest.trim().parse().ok().or(read.retry_after),
+                "ref" => read.remote_id = Some(printable::output(rest.as_bytes(), 200)),
+                _ => {}
+            }
+        }
+        for (word, rest) in &lines {
+            match *word {
+                "rcpt" => {
+                    let Some((index, rest)) = recipient(rest, &known) else { continue };
+                    let Some((status, text)) = Status::lead(rest) else { continue };
+                    let verdict = by_status(status, read.retry_after);
+                    let text = printable::output(text.as_bytes(), printable::LONGEST_TEXT);
+                    read.outcomes[index] = Some(Outcome::new(verdict, status, text));
+                }
+                "notme" => {
+                    let Some((index, _)) = recipient(rest, &known) else { continue };
+                    let (verdict, status, text) = by_exit(80, None);
+                    read.outcomes[index] = Some(Outcome::new(verdict, status, text));
+                }
+                _ => {}
+            }
+        }
+        read
+    }
+}
+
+/// The recipients by their mailboxes, as the envelope tells them apart.
+fn by_key(recipients: &[&Address]) -> HashMap<(String, String), usize> {
+    recipients.iter().enumerate().map(|(index, address)| (address.key(), index)).collect()
+}
+
+/// Which recipient a line is about, and what follows its address. Quoted addresses may hold blanks, so the address may
+/// end at any blank: the longest that is known counts.
+fn recipient<'t>(rest: &'t str, known: &HashMap<(String, String), usize>) -> Option<(usize, &'t str)> {
+    let blanks = rest.match_indices(' ').map(|(at, _)| at).take(20);
+    let ends: Vec<usize> = blanks.chain([rest.len()]).collect();
+    ends.into_iter().rev().find_map(|end| {
+        let (kind, text) = split_type(&rest[..end]);
+        // The transport may leave out the type of an address of another kind.
+        let same = |address: &Address| known.get(&address.key()).copied();
+        let typed = Address::new(kind, text).ok().and_then(|address| same(&address));
+        let untyped = || known.iter().find(|((_, known), _)| *known == rest[..end]).map(|(_, index)| *index);
+        Some((typed.or_else(untyped)?, rest[end..].trim_start()))
+    })
+}
+
+/// The newest `progress N/M TEXT` line, as steps done, steps in all, and text.
+pub fn progress(line: &str) -> Option<(u64, u64, String)> {
+    let rest = line.strip_prefix("progress ")?;
+    let (numbers, text) = rest.split_once(' ').unwrap_or((rest, ""));
+    let (done, all) = numbers.split_once('/')?;
+    Some((done.parse().ok()?, all.parse().ok()?, printable::output(text.as_bytes(), 60)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn answer(ending: Ending, stdout: &str, stderr: &str, lines: &str, recipients: &[&str]) -> Answer {
+        let addresses: Vec<Address> = recipients.iter().map(|text| Address::parse(text).unwrap()).collect();
+        let (stdout, stderr, lines) = (stdout.as_bytes(), stderr.as_bytes(), lines.as_bytes());
+        let remains = Remains { ending, stdout, stderr, lines, completeness: Completeness::Whole };
+        remains.interpret(&addresses.iter().collect::<Vec<_>>())
+    }
+
+    fn exit(code: i32) -> (Verdict, String) {
+        let answer = answer(Ending::Exited(code), "", "", "", &["a@x"]);
+        (answer.outcomes[0].verdict.clone(), answer.outcomes[0].status.to_string())
+    }
+
+    #[test]
+    fn the_exit_table() {
+        assert_eq!(exit(0), (Verdict::Taken, "2.0.0".into()));
+        assert_eq!(exit(64), (Verdict::Failed, "5.5.4".into()));
+        assert_eq!(exit(65), (Verdict::Failed, "5.6.0".into()));
+        assert_eq!(exit(67), (Verdict::Failed, "5.1.1".into()));
+        assert_eq!(exit(77), (Verdict::Failed, "5.7.1".into()));
+        for code in [1, 2, 68, 69, 75, 76, 83, 99, 126, 127, 255] {
+            assert_eq!(exit(code).0, Verdict::Later(None), "{code}");
+        }
+        assert_eq!(exit(70).0, Verdict::Broken);
+        assert_eq!(exit(78).0, Verdict::Broken);
+        assert_eq!(exit(80), (Verdict::NotMine, "5.4.4".into()));
+        assert_eq!(exit(81).0, Verdict::Async);
+        assert_eq!(exit(82).0, Verdict::Busy);
+    }
+
+    #[test]
+    fn a_leading_status_decides_over_the_exit_code() {
+        let said = |code, out: &str, err: &str| {
+            let answer = answer(Ending::Exited(code), out, err, "", &["a@x"]);
+            let outcome = answer.outcomes[0].clone();
+            (outcome.verdict, outcome.status.to_string(), outcome.text)
+        };
+        assert_eq!(said(75, "5.2.2 mailbox full\n", ""), (Verdict::Failed, "5.2.2".into(), "mailbox full".into()));
+        assert_eq!(said(67, "", "4.2.1 away\n"), (Verdict::Later(None), "4.2.1".into(), "away".into()));
+        assert_eq!(said(1, "2.0.0 queued", ""), (Verdict::Taken, "2.0.0".into(), "queued".into()));
+        assert_eq!(said(67, "version 5.1.1", ""), (Verdict::Failed, "5.1.1".into(), "version 5.1.1".into()));
+        assert_eq!(said(81, "2.0.0 soon", "").0, Verdict::Async);
+        assert_eq!(said(0, "3.1.1 odd", "").0, Verdict::Taken);
+    }
+
+    #[test]
+    fn no_exit_status_leaves_the_mail_owed() {
+        let verdict = |ending| answer(ending, "5.1.1 gone", "", "", &["a@x"]).outcomes[0].verdict.clone();
+        assert_eq!(verdict(Ending::Signalled(9)), Verdict::Later(None));
+        assert_eq!(verdict(Ending::TimedOut(Duration::from_secs(600))), Verdict::Later(None));
+        assert_eq!(verdict(Ending::Interrupted), Verdict::Busy);
+        assert_eq!(verdict(Ending::NotStarted("no such file".into())), Verdict::Broken);
+        assert_eq!(verdict(Ending::NoResources("too many".into())), Verdict::Busy);
+    }
+
+    #[test]
+    fn result_lines_speak_for_their_recipients() {
+        let lines = "rcpt a@x 2.1.5 fine\nrcpt b@x 5.1.1 no such user\nnotme c@x\nretry-after 90\nref 4F2A\n\
+                     rcpt stranger@x 5.0.0 who\nrcpt d@x nonsense\nrcpt \"e e\"@x 4.2.2 full\n";
+        let answer = answer(Ending::Exited(75), "", "", lines, &["a@x", "b@x", "c@x", "d@x", "\"e e\"@x", "FAX:1"]);
+        let verdicts: Vec<Verdict> = answer.outcomes.iter().map(|outcome| outcome.verdict.clone()).collect();
+        let later = Verdict::Later(Some(90));
+        assert_eq!(verdicts, [Verdict::Taken, Verdict::Failed, Verdict::NotMine, later.clone(), later.clone(), later]);
+        assert_eq!(answer.outcomes[1].text, "no such user");
+        assert_eq!(answer.remote_id.as_deref(), Some("4F2A"));
+    }
+
+    #[test]
+    fn a_line_is_for_the_same_mailbox_however_its_domain_is_written() {
+        let lines = "rcpt bob@example.com 5.1.1 who\nrcpt 4930 5.1.1 what\n";
+        let answer = answer(Ending::Exited(0), "", "", lines, &["bob@Example.COM", "FAX:4930", "Bob@example.com"]);
+        let verdicts: Vec<Verdict> = answer.outcomes.iter().map(|outcome| outcome.verdict.clone()).collect();
+        assert_eq!(verdicts, [Verdict::Failed, Verdict::Failed, Verdict::Taken]);
+    }
+
+    #[test]
+    fn lines_that_were_lost_settle_nobody() {
+        let address = Address::parse("a@x").unwrap();
+        let remains = Remains {
+            ending: Ending::Exited(0),
+            stdout: b"",
+            stderr: b"",
+            lines: b"",
+            completeness: Completeness::Cut,
+        };
+        assert_eq!(remains.interpret(&[&address]).outcomes[0].verdict, Verdict::Later(None));
+    }
+
+    #[test]
+    fn a_broken_transport_keeps_the_results_it_gave() {
+        let answer = answer(Ending::Exited(70), "", "boom", "rcpt a@x 2.0.0 ok\n", &["a@x", "b@x"]);
+        assert_eq!(answer.outcomes[0].verdict, Verdict::Taken);
+        assert_eq!(answer.outcomes[1].verdict, Verdict::Broken);
+        assert_eq!(answer.broken.as_deref(), Some("boom"));
+    }
+
+    #[test]
+    fn progress_lines() {
+        assert_eq!(progress("progress 3/10 page"), Some((3, 10, "page".into())));
+        assert_eq!(progress("progress 3/10"), Some((3, 10, String::new())));
+        assert_eq!(progress("progress x/10 page"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_noise_gives_every_recipient_one_printable_outcome(
+            code: i32, out: Vec<u8>, err: Vec<u8>, lines: Vec<u8>, count in 1usize..5,
+        ) {
+            let addresses: Vec<Address> = (0..count).map(|n| Address::parse(&format!("r{n}@x")).unwrap()).collect();
+            let (ending, completeness) = (Ending::Exited(code), Completeness::Whole);
+            let remains = Remains { ending, stdout: &out, stderr: &err, lines: &lines, completeness };
+            let answer = remains.interpret(&addresses.iter().collect::<Vec<_>>());
+            prop_assert_eq!(answer.outcomes.len(), count);
+            for outcome in answer.outcomes {
+                prop_assert!(!outcome.text.chars().any(printable::is_unsafe));
+                prop_assert!(outcome.text.chars().count() <= printable::LONGEST_TEXT);
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Delivery through a command.
+
+use crate::mail::address::Address;
+use crate::mail::status::Status;
+use crate::sys::signals::Signals;
+use crate::transports::answer::{Answer, Outcome, Remains};
+use crate::transports::argv::{Template, Values};
+
+use crate::transports::environment;
+use crate::transports::hand_off::{HandOff, refused};
+use crate::transports::program::{Finished, Results, Run};
+use crate::transports::transport::Transport;
+
+/// Recipients in one run at most, so that their addresses fit into an argument list.
+pub const MOST_RECIPIENTS: usize = 500;
+
+/// Bytes of addresses in one run at most: the kernel takes 128 KiB in one variable.
+pub const MOST_ADDRESS_BYTES: usize = 100_000;
+
+pub(super) fn deliver(
+    transport: &Transport,
+    template: &Template,
+    results: Results,
+    hand_off: &HandOff<'_>,
+    signals: &Signals,
+    heard: &mut dyn FnMut(&str),
+) -> Answer {
+    let sender_fits = template.takes_sender(hand_off.sender.as_str());
+    let envid_fits = template.takes_envid(hand_off.envid);
+    let fits = |address: &Address| sender_fits && envid_fits && template.takes_recipient(address.text());
+    let taken: Vec<&Address> = hand_off.recipients.iter().map(|(_, address)| *address).filter(|a| fits(a)).collect();
+    let mut answer = if taken.is_empty() {
+        Answer { outcomes: Vec::new(), broken: None, remote_id: None }
+    } else {
+        let finished = run(transport, template, results, hand_off, &taken, signals, heard);
+        let Finished { ending, stdout, stderr, lines, completeness } = finished;
+        Remains { ending, stdout: &stdout, stderr: &stderr, lines: &lines, completeness }.interpret(&taken)
+    };
+    let mut given = std::mem::take(&mut answer.outcomes).into_iter();
+    let outcome = |(_, address): &(usize, &Address)| -> Outcome {
+        if fits(address)
+            && let Some(outcome) = given.next()
+        {
+            return outcome;
+        }
+        let whose = match (sender_fits, envid_fits) {
+            (false, _) => "the sender's address",
+            (true, false) => "the envelope id",
+            (true, true) => "the address",
+        };
+        refused(
+            Status::BAD_SYNTAX,
+            &format!("{whose} cannot be handed over: the command could take it for an option or run it"),
+        )
+    };
+    answer.outcomes = hand_off.recipients.iter().map(outcome).collect();
+    answer
+}
+
+fn run(
+    transport: &Transport,
+    template: &Template,
+    results: Results,
+    hand_off: &HandOff<'_>,
+    taken: &[&Address],
+    signals: &Signals,
+    heard: &mut dyn FnMut(&str),
+) -> Finished {
+    let recipients: Vec<&str> = taken.iter().map(|address| address.text()).collect();
+    let values = Values {
+        sender: hand_off.sender.as_str(),
+        recipients: &recipients,
+        id: hand_off.id,
+        envid: hand_off.envid,
+        transport: &transport.name,
+        attempt: hand_off.attempt,
+        body: hand_off.body,
+    };
+    let env = environment::of_hand_off(transport, hand_off, &recipients);
+    let run = Run {
+        argv: template.fill(&values),
+        env: &env,
+        input: Some(hand_off.input),
+        results,
+        timeout: transport.timeout,
+    };
+    run.finish(signals, heard)
+}

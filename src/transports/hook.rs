@@ -1,0 +1,117 @@
+//! Hooks: programs that look at a message beside the delivery, and may say where it is filed. A hook that fails in any
+//! way changes nothing: mail goes on as if it were not there.
+
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use crate::mail::message::folder::Folder;
+use crate::sys::signals::Signals;
+use crate::transports::answer::Ending;
+use crate::transports::argv::Template;
+use crate::transports::placeholder::Value;
+
+use crate::transports::environment;
+use crate::transports::program::{Results, Run};
+
+/// A configured hook.
+#[derive(Clone, Debug)]
+pub struct Hook {
+    /// Its command line.
+    pub command: Template,
+    /// When it is killed.
+    pub timeout: Duration,
+    /// Put into its environment.
+    pub env: Vec<(String, String)>,
+}
+
+/// What a hook wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// The next hook is asked.
+    GoOn,
+    /// No further hook is asked.
+    Stop,
+    /// The message is dropped.
+    Drop,
+    /// It failed, and counts for nothing: why.
+    Broken(String),
+    /// We were told to stop at once; it must be asked again.
+    Interrupted,
+}
+
+/// A hook's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What it wants.
+    pub wish: Wish,
+    /// Where it wants the message, if it says so.
+    pub folder: Option<Folder>,
+}
+
+/// Exit status of a hook that wants no further hook asked.
+const STOP: i32 = 99;
+
+/// Exit status of a hook that wants the message dropped.
+const DROP: i32 = 100;
+
+impl Hook {
+    /// The program's name or path.
+    pub fn program(&self) -> String {
+        self.command.program()
+    }
+
+    /// Runs it on a message. `own` are variables for its environment.
+    pub fn ask(
+        &self,
+        input: BorrowedFd<'_>,
+        words: &[(Value, &str)],
+        own: &[(&str, String)],
+        signals: &Signals,
+    ) -> Answer {
+        let mut env = environment::configured(&self.env);
+        env.extend(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let run = Run {
+            argv: self.command.fill_words(words),
+            env: &env,
+            input: Some(input),
+            results: Results::Exit,
+            timeout: self.timeout,
+        };
+        let finished = run.finish(signals, &mut |_| {});
+        let wish = match finished.ending {
+            Ending::Exited(0) => Wish::GoOn,
+            Ending::Exited(STOP) => Wish::Stop,
+            Ending::Exited(DROP) => Wish::Drop,
+            Ending::Interrupted => Wish::Interrupted,
+            Ending::NotStarted(_) | Ending::NoResources(_) => Wish::Broken(finished.trouble()),
+            _ => Wish::Broken(format!("{} {}", self.program(), finished.trouble())),
+        };
+        if !matches!(wish, Wish::GoOn | Wish::Stop) {
+            return Answer { wish, folder: None };
+        }
+        match folder(&finished.stdout) {
+            Ok(folder) => Answer { wish, folder },
+            Err(text) => Answer { wish: Wish::Broken(format!("{}: {text}", self.program())), folder: None },
+        }
+    }
+}
+
+/// The last `folder=NAME` line of what a hook printed.
+fn folder(stdout: &[u8]) -> Result<Option<Folder>, String> {
+    let text = String::from_utf8_lossy(stdout);
+    let Some(name) = text.lines().filter_map(|line| line.strip_prefix("folder=")).next_back() else { return Ok(None) };
+    let shown: String = crate::values::printable::line(name).chars().take(60).collect();
+    Folder::parse(name).map(Some).map_err(|error| format!("folder={shown} {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_folder_counts() {
+        assert_eq!(folder(b"hello\n"), Ok(None));
+        assert_eq!(folder(b"folder=A\nnoise\nfolder=B\n"), Ok(Some(Folder::parse("B").unwrap())));
+        assert!(folder(b"folder=../../etc\n").is_err());
+    }
+}

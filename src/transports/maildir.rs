@@ -1,0 +1,211 @@
+//! Delivery into a Maildir, readable by every program that knows the format.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use crate::mail::address::Address;
+use crate::mail::message::folder::Folder;
+use crate::mail::message::header::{Header, LONGEST, Supply};
+use crate::mail::status::Status;
+use crate::sys::dir::{self, Dir};
+use crate::sys::error::{At, PathError};
+use crate::transports::answer::{Answer, Outcome, Verdict};
+use crate::values::digest::Fingerprint;
+
+use crate::transports::hand_off::{Before, HandOff, refused};
+
+/// A Maildir with its three directories open.
+#[derive(Debug)]
+struct Maildir {
+    tmp: Dir,
+    new: Dir,
+    cur: Dir,
+}
+
+impl Maildir {
+    fn open(path: &Path) -> Result<Maildir, PathError> {
+        Maildir::of(&Dir::make(path)?)
+    }
+
+    fn of(root: &Dir) -> Result<Maildir, PathError> {
+        Ok(Maildir { tmp: root.make_in("tmp")?, new: root.make_in("new")?, cur: root.make_in("cur")? })
+    }
+
+    /// A folder of a Maildir (Maildir++), made when it is first needed. A symbolic link in its place is an error: mail
+    /// must not leave the store.
+    fn folder(path: &Path, folder: &Folder) -> Result<Maildir, PathError> {
+        let root = Dir::make(path)?;
+        let Some(name) = folder.directory() else { return Maildir::of(&root) };
+        let is_new = root.look(name)?.is_none();
+        let inside = root.make_in(name)?;
+        let maildir = Maildir::of(&inside)?;
+        if is_new {
+            // By this file others know the directory for a folder.
+            inside.append_to("maildirfolder")?;
+            inside.sync()?;
+            root.sync()?;
+        }
+        Ok(maildir)
+    }
+
+    /// True when a message of this name is there already, read or not.
+    fn has(&self, name: &str) -> Result<bool, PathError> {
+        if self.new.look(name)?.is_some() || self.cur.look(name)?.is_some() {
+            return Ok(true);
+        }
+        for entry in std::fs::read_dir(self.cur.path()).at("list", self.cur.path())? {
+            let entry = entry.at("list", self.cur.path())?.file_name();
+            if entry.to_string_lossy().strip_prefix(name).is_some_and(|rest| rest.starts_with(':')) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Files a message: written under `tmp`, renamed to `new`, then synced, file and directory.
+    fn file(&self, name: &str, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), PathError> {
+        if self.new.look(name)?.is_some() {
+            // Nobody else gives this name: an attempt that left no trace has filed it.
+            return Ok(());
+        }
+        // Nobody else's: what another run has there it may still be writing. What a run that died left there, mail
+        // programs remove in time, as they do in every Maildir.
+        let draft = format!("{name}.{}", std::process::id());
+        self.tmp.remove_if_there(&draft)?;
+        let mut file = self.tmp.create_new(&draft)?;
+        let written = write(&mut file).at("write", self.tmp.path_of(&draft));
+        let placed = written.and_then(|()| self.tmp.rename(&draft, &self.new, name));
+        if placed.is_err() {
+            let _ = self.tmp.remove_if_there(&draft);
+        }
+        placed?;
+        let synced = dir::sync(&file, &self.new.path_of(name)).and_then(|()| self.new.sync());
+        if synced.is_err() {
+            let _ = self.new.remove_if_there(name);
+        }
+        synced
+    }
+}
+
+/// Files one copy for each recipient, with `Return-Path` and `Delivered-To` before the message as it was submitted
+/// (RFC 5321 section 4.4; qmail's fields).
+pub(super) fn deliver(path: &Path, hand_off: &HandOff<'_>) -> Answer {
+    let opened = Maildir::open(path).and_then(|maildir| {
+        let head = beginning(hand_off.input, hand_off.body_at).at("read", path)?;
+        Ok((maildir, head))
+    });
+    let (maildir, head) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            let text = error.to_string();
+            let outcome = Outcome::new(Verdict::Broken, Status::BROKEN, text.clone());
+            let outcomes = vec![outcome; hand_off.recipients.len()];
+            return Answer { outcomes, broken: Some(text), remote_id: None };
+        }
+    };
+    let header = Header::scan(&head, Supply::End);
+    let one = |(place, address): &(usize, &Address)| -> Outcome {
+        if header.as_ref().is_some_and(|header| was_here(header, address)) {
+            return refused(Status::LOOP, "mail loop: the message has a Delivered-To of this address already");
+        }
+        match file_for(&maildir, hand_off, *place, address, header.as_ref().map_or("\n", Header::line_end)) {
+            Ok(()) => Outcome::new(Verdict::Taken, Status::DONE, ""),
+            Err(error) => Outcome::new(Verdict::Later(None), Status::LOCAL_TROUBLE, error.to_string()),
+        }
+    };
+    Answer { outcomes: hand_off.recipients.iter().map(one).collect(), broken: None, remote_id: None }
+}
+
+fn was_here(header: &Header<'_>, address: &Address) -> bool {
+    header.all("Delivered-To").any(|field| Address::parse(&field.value()).is_ok_and(|to| to.key() == address.key()))
+}
+
+fn file_for(
+    maildir: &Maildir,
+    hand_off: &HandOff<'_>,
+    place: usize,
+    address: &Address,
+    line_end: &str,
+) -> Result<(), PathError> {
+    let name = file_name(hand_off.id, place, hand_off.part);
+    if hand_off.before == Before::MaybeDelivered && maildir.has(&name)? {
+        return Ok(());
+    }
+    let sender = hand_off.sender.as_str();
+    let trace = format!("Return-Path: <{sender}>{line_end}Delivered-To: {}{line_end}", address.text());
+    maildir.file(&name, |file| {
+        file.write_all(trace.as_bytes())?;
+        copy(hand_off.input, hand_off.body_at, file)
+    })
+}
+
+/// Files a message in a folder of a store, with these lines before it; once, however often it is called for
+/// the same name. Returns where it is.
+pub fn file_in(
+    store: &Path,
+    folder: &Folder,
+    name: &str,
+    trace: &[u8],
+    input: impl AsFd,
+    body_at: u64,
+) -> Result<PathBuf, PathError> {
+    let maildir = Maildir::folder(store, folder)?;
+    if !maildir.has(name)? {
+        maildir.file(name, |file| {
+            file.write_all(trace)?;
+            copy(input.as_fd(), body_at, file)
+        })?;
+    }
+    Ok(maildir.new.path_of(name))
+}
+
+fn copy(input: BorrowedFd<'_>, mut at: u64, file: &mut File) -> io::Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let count = dir::read_at(input, &mut buffer, at)?;
+        if count == 0 {
+            return Ok(());
+        }
+        file.write_all(&buffer[..count])?;
+        at += count as u64;
+    }
+}
+
+/// The same message for the same recipient always gets the same name: so an attempt that ended unseen is found again.
+fn file_name(id: &str, place: usize, part: &str) -> String {
+    let host = id.match_indices('.').nth(1).map_or(id.len(), |(at, _)| at);
+    let mut print = Fingerprint::default();
+    print.add(part.as_bytes());
+    let part = if part.is_empty() { String::new() } else { format!("S{}", &print.finish()[..16]) };
+    format!("{}D{place}{part}{}", &id[..host], &id[host..])
+}
+
+fn beginning(input: BorrowedFd<'_>, at: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut buffer = vec![0; 64 << 10];
+    while bytes.len() < LONGEST {
+        let count = dir::read_at(input, &mut buffer, at + bytes.len() as u64)?;
+        if count == 0 {
+            break;
+        }
+        bytes.extend_from_slice(&buffer[..count]);
+        if Header::scan(&bytes, Supply::More).is_some() {
+            break;
+        }
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::transports::maildir::file_name;
+
+    #[test]
+    fn each_recipient_has_a_name_of_its_own() {
+        let id = "1795308431.M123456P42Q0R00c0ffee.mail.example.org";
+        assert_eq!(file_name(id, 3, ""), "1795308431.M123456P42Q0R00c0ffeeD3.mail.example.org");
+        assert_ne!(file_name(id, 3, "1"), file_name(id, 3, "2"));
+    }
+}

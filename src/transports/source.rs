@@ -1,0 +1,128 @@
+//! Inbound transports: a command that gives one message a run, and one that tells its source that the message is safe.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::sys::signals::Signals;
+use crate::transports::answer::Ending;
+use crate::transports::argv::Template;
+use crate::transports::placeholder::Value;
+use crate::values::printable;
+
+use crate::transports::environment;
+use crate::transports::program::{Results, Run, Sink};
+
+/// A configured source of mail.
+#[derive(Clone, Debug)]
+pub struct Inbound {
+    /// Its name: lower-case letters, digits, `-` and `_`.
+    pub name: String,
+    /// Prints one message a run.
+    pub fetch: Vec<String>,
+    /// Told of each message that is safe here; `None` where fetching alone takes it away.
+    pub ack: Option<Template>,
+    /// Whether it keeps what it gave.
+    pub keeping: Keeping,
+    /// How often it is asked.
+    pub every: Duration,
+    /// When a run of its commands is killed.
+    pub timeout: Duration,
+    /// The mailbox that its mail is for, if not this user's.
+    pub mailbox: Option<String>,
+    /// Put into the environment of its commands.
+    pub env: Vec<(String, String)>,
+}
+
+/// Whether a source keeps what it gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// It need not: what it gave is here.
+    No,
+    /// It does, and is told what it gave.
+    Yes,
+}
+
+/// What came of one run of the fetch command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// A message, and the source's name for it.
+    Message(Option<String>),
+    /// Nothing is left.
+    Nothing,
+    /// It cannot be asked now: why.
+    Failed(String),
+    /// We were told to stop at once.
+    Interrupted,
+}
+
+/// Longest reference taken, in bytes.
+const LONGEST_REF: usize = 500;
+
+impl Inbound {
+    /// Runs the fetch command; what it prints goes into the sink. Without a message nothing of that counts.
+    /// `seen` is a file with the names of what it gave before, for a source that keeps it.
+    pub fn fetch(&self, spool: &Path, seen: Option<&Path>, signals: &Signals, sink: &mut Sink<'_>) -> Fetched {
+        let mut bytes = 0;
+        let own = seen.map(|path| ("MSPOOL_SEEN", path.to_string_lossy().into_owned()));
+        let env = self.environment(spool, own.as_slice());
+        let run =
+            Run { argv: self.fetch.clone(), env: &env, input: None, results: Results::Lines, timeout: self.timeout };
+        let finished = run.finish_into(signals, &mut |piece| {
+            bytes += piece.len();
+            sink(piece)
+        });
+        match finished.ending {
+            Ending::Exited(0) if bytes == 0 => Fetched::Nothing,
+            Ending::Exited(0) => Fetched::Message(reference(&finished.lines)),
+            Ending::Exited(1) => Fetched::Nothing,
+            Ending::Interrupted => Fetched::Interrupted,
+            _ => Fetched::Failed(finished.trouble()),
+        }
+    }
+
+    /// Tells the source that a message is safe here.
+    pub fn acknowledge(&self, reference: &str, id: &str, spool: &Path, signals: &Signals) -> Result<(), String> {
+        let Some(template) = &self.ack else { return Ok(()) };
+        if template.takes_for_option(Value::Ref, reference) {
+            return Err(format!(
+                "{:?} could be taken for an option; put \"--\" before {{ref}}",
+                printable::line(reference)
+            ));
+        }
+        let own = [("MSPOOL_REF", reference.to_owned()), ("MSPOOL_ID", id.to_owned())];
+        let env = self.environment(spool, &own);
+        let argv = template.fill_words(&[(Value::Ref, reference), (Value::Id, id)]);
+        let run = Run { argv, env: &env, input: None, results: Results::Exit, timeout: self.timeout };
+        let finished = run.finish(signals, &mut |_| {});
+        if finished.ending == Ending::Exited(0) { Ok(()) } else { Err(finished.trouble()) }
+    }
+
+    fn environment(&self, spool: &Path, own: &[(&str, String)]) -> Vec<(String, String)> {
+        let mut env = environment::configured(&self.env);
+        env.push(("MSPOOL_INBOUND".to_owned(), self.name.clone()));
+        env.push(("MSPOOL_SPOOL".to_owned(), spool.to_string_lossy().into_owned()));
+        env.extend(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        env
+    }
+}
+
+/// The last `ref ID` line on descriptor 3. One that could not stand in a line of its own is none.
+fn reference(lines: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(lines);
+    let last = text.lines().filter_map(|line| line.strip_prefix("ref ")).next_back()?.trim().to_owned();
+    let plain = !last.chars().any(char::is_control) && (1..=LONGEST_REF).contains(&last.len());
+    plain.then_some(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::transports::source::reference;
+
+    #[test]
+    fn references() {
+        assert_eq!(reference(b"ref a b\nref 42\n").as_deref(), Some("42"));
+        assert_eq!(reference(b"ref \n"), None);
+        assert_eq!(reference(b"ref a\0b\n"), None);
+        assert_eq!(reference(b"reference 1\n"), None);
+    }
+}

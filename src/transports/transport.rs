@@ -1,0 +1,101 @@
+//! Transports: whatever takes a message for some recipients and says what became of it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::mail::address::route::Claims;
+use crate::mail::history::record::RecipientState;
+use crate::transports::argv::{Batch, Template};
+use crate::transports::program::Results;
+
+/// A configured transport.
+#[derive(Clone, Debug)]
+pub struct Transport {
+    /// Its name: lower-case letters, digits, `-` and `_`.
+    pub name: String,
+    /// What it takes.
+    pub claims: Claims,
+    /// How it delivers.
+    pub action: Action,
+    /// When a run of its command is killed.
+    pub timeout: Duration,
+    /// Hand-offs at once, in one run of the spooler.
+    pub parallel: usize,
+    /// What its success means.
+    pub success: Success,
+    /// A command that says whether it can be used now.
+    pub probe: Option<Vec<String>>,
+    /// What it needs for itself while it works.
+    pub resource: Option<String>,
+    /// Run once the resource is taken.
+    pub connect: Option<Vec<String>>,
+    /// Run before the resource is given back.
+    pub disconnect: Option<Vec<String>>,
+    /// Put into the environment of its commands.
+    pub env: Vec<(String, String)>,
+    /// How long a result that comes later is waited for.
+    pub async_timeout: Duration,
+    /// Filters that make what it is given, in order.
+    pub preprocess: Vec<Template>,
+    /// Run once the message is finished, to undo what the filters did elsewhere.
+    pub undo: Option<Template>,
+    /// Changes with its configuration.
+    pub fingerprint: String,
+}
+
+/// How a transport delivers.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// By running a command.
+    Command {
+        /// The command line.
+        template: Template,
+        /// Where it says what became of the recipients.
+        results: Results,
+    },
+    /// By filing in this Maildir.
+    Maildir(PathBuf),
+}
+
+/// What taking responsibility means for the recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Success {
+    /// It has the message.
+    Delivered,
+    /// Another system takes it further.
+    Relayed,
+}
+
+impl Transport {
+    /// How many recipients one hand-off takes.
+    pub fn batch(&self) -> Batch {
+        if self.preprocess.iter().any(|filter| filter.batch() == Batch::One) {
+            return Batch::One;
+        }
+        match &self.action {
+            Action::Command { template, .. } => template.batch(),
+            Action::Maildir(_) => Batch::All,
+        }
+    }
+
+    /// True when it reaches beyond this machine, as far as we can know: any command may.
+    pub fn is_remote(&self) -> bool {
+        matches!(self.action, Action::Command { .. })
+    }
+
+    /// The word for how it delivers.
+    pub fn kind(&self) -> &'static str {
+        match self.action {
+            Action::Command { .. } => "command",
+            Action::Maildir(_) => "maildir",
+        }
+    }
+
+    /// What a recipient is after success.
+    pub fn success_state(&self) -> RecipientState {
+        match self.success {
+            Success::Delivered => RecipientState::Delivered,
+            Success::Relayed => RecipientState::Relayed,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Foreign text made safe for a terminal, a log and one line. The only home of `unicode-width`.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Longest text kept of an answer, in characters.
+pub const LONGEST_TEXT: usize = 1000;
+
+/// True for characters that steer a terminal or turn the reading direction instead of showing something.
+pub fn is_unsafe(c: char) -> bool {
+    let bidi = matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let hidden =
+        matches!(c, '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{2060}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
+    c.is_control() || bidi || hidden
+}
+
+/// The text with every such character shown as `?`, and every blank as a space.
+pub fn line(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c == '\t' || c == '\n' {
+                ' '
+            } else if is_unsafe(c) {
+                '?'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+/// What a program printed, as one line: its lines with ` / ` between them, cut after `longest` characters.
+pub fn output(bytes: &[u8], longest: usize) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let lines = text.lines().map(|part| line(part.trim())).filter(|part| !part.is_empty());
+    let joined = lines.collect::<Vec<_>>().join(" / ");
+    if joined.chars().count() <= longest {
+        return joined;
+    }
+    joined.chars().take(longest.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// Cuts or pads to exactly this many columns of a terminal.
+pub fn fit(text: &str, columns: usize) -> String {
+    let width = text.width();
+    if width <= columns {
+        return format!("{text}{}", " ".repeat(columns - width));
+    }
+    let mut cut = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        let wide = c.width().unwrap_or(0);
+        if used + wide > columns.saturating_sub(1) {
+            break;
+        }
+        used += wide;
+        cut.push(c);
+    }
+    if columns > 0 {
+        cut.push('…');
+        used += 1;
+    }
+    format!("{cut}{}", " ".repeat(columns.saturating_sub(used)))
+}
+
+/// Columns that a text takes.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn nothing_that_steers_a_terminal_is_left() {
+        let hostile = "a\x1b]0;owned\x07b\u{9b}2Jc\u{202e}d\re\0f\x7fg\u{2066}h";
+        assert_eq!(line(hostile), "a?]0;owned?b?2Jc?d?e?f?g?h");
+    }
+
+    #[test]
+    fn output_becomes_one_line() {
+        assert_eq!(output(b"one\n\n  two\t2\r\n\xff\n", 50), "one / two 2 / \u{fffd}");
+        assert_eq!(output(b"abcdefgh", 5), "abcd…");
+        assert_eq!(output(b"", 5), "");
+    }
+
+    #[test]
+    fn fitting_counts_columns() {
+        assert_eq!(fit("abc", 5), "abc  ");
+        assert_eq!(fit("abcdef", 4), "abc…");
+        assert_eq!(fit("日本語", 5), "日本…");
+        assert_eq!(fit("日本語", 4), "日… ");
+        assert_eq!(fit("abc", 0), "");
+    }
+
+    proptest! {
+        #[test]
+        fn every_fit_is_exact(text in "\\PC{0,20}", columns in 1usize..30) {
+            prop_assert_eq!(width(&fit(&text, columns)), columns);
+        }
+
+        #[test]
+        fn no_line_is_unsafe(text in ".{0,40}") {
+            prop_assert!(!line(&text).chars().any(is_unsafe));
+        }
+    }
+}
