@@ -137,7 +137,7 @@ fn a_result_that_comes_later_is_waited_for() {
         |status: &str| world.mspool(&["report", "complete", &id, "--rcpt", "bob@x", "--status", status]).run();
     assert_eq!(complete("2.0.0").ok(), format!("{id}: bob@x is delivered\n"));
     assert_eq!((world.state(&id), world.recipient(&id, 0).0), ("sent".into(), "delivered".into()));
-    complete("2.0.0").fails(66, "sent already");
+    complete("2.0.0").fails(66, "already sent");
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn a_later_result_can_be_a_failure_or_none() {
     world.flush();
     let complete =
         |rcpt: &str, status: &str| world.mspool(&["report", "complete", &id, "--rcpt", rcpt, "--status", status]).run();
-    complete("bob@x", "2.0.0").fails(65, "no result is waited for");
+    complete("bob@x", "2.0.0").fails(65, "no result is expected");
     complete("ann@x", "2.0.0").fails(65, "not one of its recipients");
     complete("bob@x", "fine").fails(64, "RFC 3463");
 }

@@ -10,10 +10,10 @@ fn cancel_answers_cancelled_or_gone() {
     world.flush();
     assert!(world.trace().is_empty());
     assert_eq!((world.state(&id), world.recipient(&id, 0).0), ("failed".into(), "cancelled".into()));
-    world.mspool(&["cancel", &id]).run().fails(66, "gone");
+    world.mspool(&["cancel", &id]).run().fails(66, "already failed");
     let sent = world.enqueue(&["bob@x"]);
     world.flush();
-    world.mspool(&["cancel", &sent]).run().fails(66, "gone: it was sent already");
+    world.mspool(&["cancel", &sent]).run().fails(66, "already sent");
     world.mspool(&["cancel", "1.M000000P1Q0R00000000.x"]).run().fails(66, "gone");
     world.mspool(&["cancel", "../../etc/passwd"]).run().fails(65, "not a queue id");
 }
@@ -35,7 +35,7 @@ fn cancel_takes_out_only_who_is_still_owed() {
     world.flush();
     assert_eq!(
         world.mspool(&["cancel", &id]).run().ok(),
-        format!("{id}: cancelled for 1 recipients; 1 were settled before\n")
+        format!("{id}: cancelled for 1 recipient; 1 already settled\n")
     );
     assert_eq!((world.recipient(&id, 0).0, world.recipient(&id, 1).0), ("delivered".into(), "cancelled".into()));
 }
@@ -68,7 +68,7 @@ fn hold_and_release_go_round() {
     let mut world = World::with_relay("trace go; cat >/dev/null; exit 75");
     let id = world.enqueue(&["bob@x"]);
     assert_eq!(world.mspool(&["hold", &id]).run().ok(), format!("{id}: held\n"));
-    world.mspool(&["hold", &id]).run().fails(66, "on hold already");
+    world.mspool(&["hold", &id]).run().fails(66, "already on hold");
     assert_eq!(world.mspool(&["release", &id]).run().ok(), format!("{id}: released\n"));
     assert_eq!(world.state(&id), "new");
     world.mspool(&["release", &id]).run().fails(66, "not on hold");
