@@ -14,7 +14,7 @@ fn cancel_answers_cancelled_or_gone() {
     let sent = world.enqueue(&["bob@x"]);
     world.flush();
     world.mspool(&["cancel", &sent]).run().fails(66, "already sent");
-    world.mspool(&["cancel", "1.M000000P1Q0R00000000.x"]).run().fails(66, "gone");
+    world.mspool(&["cancel", "1.M000000P1Q0R00000000.x"]).run().fails(66, "not in the spool");
     world.mspool(&["cancel", "../../etc/passwd"]).run().fails(65, "not a queue id");
 }
 
