@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Exit codes, after sysexits(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub enum ExitStatus {
     /// 0: done, also when mail is still owed.
     Ok,
     /// 1: some of the ids failed.
@@ -35,34 +35,38 @@ pub enum Exit {
     Signal(i32),
 }
 
-impl Exit {
+impl ExitStatus {
     /// The number.
     pub fn code(self) -> u8 {
         match self {
-            Exit::Ok => 0,
-            Exit::Partial => 1,
-            Exit::Usage => 64,
-            Exit::Data => 65,
-            Exit::NoInput => 66,
-            Exit::NoUser => 67,
-            Exit::Unavailable => 69,
-            Exit::Software => 70,
-            Exit::CannotCreate => 73,
-            Exit::Io => 74,
-            Exit::TryAgain => 75,
-            Exit::NoPermission => 77,
-            Exit::Config => 78,
-            Exit::Signal(signal) => (128 + signal.clamp(1, 127)) as u8,
+            ExitStatus::Ok => 0,
+            ExitStatus::Partial => 1,
+            ExitStatus::Usage => 64,
+            ExitStatus::Data => 65,
+            ExitStatus::NoInput => 66,
+            ExitStatus::NoUser => 67,
+            ExitStatus::Unavailable => 69,
+            ExitStatus::Software => 70,
+            ExitStatus::CannotCreate => 73,
+            ExitStatus::Io => 74,
+            ExitStatus::TryAgain => 75,
+            ExitStatus::NoPermission => 77,
+            ExitStatus::Config => 78,
+            ExitStatus::Signal(signal) => (128 + signal.clamp(1, 127)) as u8,
         }
     }
 }
 
-impl Exit {
+impl ExitStatus {
     /// The same for a mail system: whatever is wrong with this machine is to be tried again, for it would return the
     /// mail to its sender otherwise.
-    pub fn for_mail_systems(self) -> Exit {
+    pub fn for_mail_systems(self) -> ExitStatus {
         match self {
-            Exit::Software | Exit::CannotCreate | Exit::Io | Exit::NoPermission | Exit::Config => Exit::TryAgain,
+            ExitStatus::Software
+            | ExitStatus::CannotCreate
+            | ExitStatus::Io
+            | ExitStatus::NoPermission
+            | ExitStatus::Config => ExitStatus::TryAgain,
             exit => exit,
         }
     }
@@ -72,14 +76,14 @@ impl Exit {
 #[derive(Debug)]
 pub struct Refusal {
     /// How the run ends.
-    pub exit: Exit,
+    pub exit: ExitStatus,
     /// One line that says why, and what to do.
     pub message: String,
 }
 
 impl Refusal {
     /// Builds one.
-    pub fn new(exit: Exit, message: impl Into<String>) -> Refusal {
+    pub fn new(exit: ExitStatus, message: impl Into<String>) -> Refusal {
         Refusal { exit, message: message.into() }
     }
 }
@@ -93,15 +97,15 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 /// Ends a verb with this exit code and reason.
-pub fn refuse<T>(exit: Exit, message: impl Into<String>) -> anyhow::Result<T> {
+pub fn refuse<T>(exit: ExitStatus, message: impl Into<String>) -> anyhow::Result<T> {
     Err(Refusal::new(exit, message).into())
 }
 
 /// The end of a verb that went over several ids: its own code for one, [`Exit::Partial`] where some of several failed.
-pub fn over_all(ends: &[Exit]) -> Exit {
+pub fn over_all(ends: &[ExitStatus]) -> ExitStatus {
     match ends {
         [one] => *one,
-        _ if ends.iter().all(|end| *end == Exit::Ok) => Exit::Ok,
-        _ => Exit::Partial,
+        _ if ends.iter().all(|end| *end == ExitStatus::Ok) => ExitStatus::Ok,
+        _ => ExitStatus::Partial,
     }
 }

@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use crate::mail::envelope::id::{Mint, QueueId};
+use crate::mail::envelope::id::{IdGenerator, QueueId};
 use crate::spool::Spool;
 use crate::sys::clock::Clock;
 use crate::values::time::Timestamp;
 
-use crate::exit::{Exit, Refusal};
+use crate::exit::{ExitStatus, Refusal};
 use crate::output::mode::Verbosity;
 use crate::output::per_id::{Answer, for_each_id};
 use crate::settings::Settings;
 
 /// Whether anything is really queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rehearsal {
+pub enum DryRun {
     /// It is.
     No,
     /// It is not; what would be done is said.
@@ -25,7 +25,7 @@ pub enum Rehearsal {
 
 /// What stands between a run and its transports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum Network {
     /// Everything may be used.
     Online,
     /// Nothing that reaches beyond this machine may.
@@ -42,9 +42,9 @@ pub struct Session {
     /// How much to say.
     pub voice: Verbosity,
     /// What may be used.
-    pub reach: Reach,
+    pub reach: Network,
     /// Where ids come from.
-    pub mint: Arc<Mint>,
+    pub mint: Arc<IdGenerator>,
 }
 
 impl Session {
@@ -62,7 +62,7 @@ impl Session {
     pub fn id(&self, text: &str) -> Result<QueueId> {
         QueueId::parse(text).map_err(|_| {
             let shown: String = crate::values::printable::line(text).chars().take(60).collect();
-            Refusal::new(Exit::Data, format!("{shown:?} is not a queue id; `mspool report` lists them")).into()
+            Refusal::new(ExitStatus::Data, format!("{shown:?} is not a queue id; `mspool report` lists them")).into()
         })
     }
 
@@ -71,11 +71,11 @@ impl Session {
         &self,
         ids: &[String],
         operation: &mut dyn FnMut(&Spool, &QueueId) -> Result<Answer>,
-    ) -> Result<Exit> {
+    ) -> Result<ExitStatus> {
         let spool = self.spool()?;
         for_each_id(ids, self.voice, &mut |text| match self.id(text) {
             Ok(id) => operation(&spool, &id),
-            Err(error) => Ok((Exit::Data, format!("{error:#}"))),
+            Err(error) => Ok((ExitStatus::Data, format!("{error:#}"))),
         })
     }
 }

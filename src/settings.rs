@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::exit::{Exit, refuse};
-use crate::mail::address::pattern::Pattern;
-use crate::mail::address::rewrite::Rules;
+use crate::exit::{ExitStatus, refuse};
+use crate::mail::address::pattern::AddressPattern;
+use crate::mail::address::rewrite::RewriteRules;
 use crate::mail::address::route;
 use crate::mail::address::{Address, Sender};
-use crate::mail::message::class::Folders;
+use crate::mail::message::class::ClassFolders;
 use crate::sys;
 use crate::transports::hook::Hook;
-use crate::transports::notify::Notice;
-use crate::transports::source::Inbound;
+use crate::transports::notify::NotifyCommand;
+use crate::transports::source::MailSource;
 use crate::transports::transport::Transport;
-use crate::values::schedule::Schedule;
+use crate::values::schedule::RetrySchedule;
 
 /// Everything that was configured.
 #[derive(Clone, Debug)]
@@ -28,38 +28,38 @@ pub struct Settings {
     /// The envelope sender of mail that comes without one.
     pub sender: Option<Sender>,
     /// How the queue is kept.
-    pub queue: Queue,
+    pub queue: QueueSettings,
     /// The transports, in the order in which they are asked.
     pub transports: Vec<Transport>,
     /// Where this comes from.
-    pub source: Source,
+    pub source: SettingsSource,
     /// True when no transport was written down, and only this host's own mail can be delivered.
     pub bare: bool,
     /// The Maildir that received mail is filed in.
     pub store: PathBuf,
     /// Addresses that are ours; `None` leaves it to the sender's and this user's own.
-    pub identities: Option<Vec<Pattern>>,
+    pub identities: Option<Vec<AddressPattern>>,
     /// Where mail is fetched from.
-    pub inbound: Vec<Inbound>,
+    pub inbound: Vec<MailSource>,
     /// Asked before received mail is filed.
     pub inbound_hooks: Vec<Hook>,
     /// Asked when sent mail is filed.
     pub outbound_hooks: Vec<Hook>,
     /// Which folder takes which message class.
-    pub folders: Folders,
+    pub folders: ClassFolders,
     /// How the user is told of new mail.
-    pub notice: Option<Notice>,
+    pub notice: Option<NotifyCommand>,
     /// Where reports to senders go.
-    pub reports: Reports,
+    pub reports: ReportSettings,
     /// What becomes of addresses at the door.
-    pub addresses: Addresses,
+    pub addresses: AddressSettings,
     /// What sendmail(1) does with a message once it is queued.
     pub sendmail: AfterSubmission,
 }
 
 /// What becomes of addresses at the door.
 #[derive(Clone, Debug, Default)]
-pub struct Addresses {
+pub struct AddressSettings {
     /// The domain that addresses without one get; `None` leaves them to the transports.
     pub qualify: Option<String>,
     /// Alias files.
@@ -67,9 +67,9 @@ pub struct Addresses {
     /// The `:include:` files, commands and files that aliases may stand for, as they stand there.
     pub allowed: Vec<String>,
     /// Rules for recipients.
-    pub recipients: Rules,
+    pub recipients: RewriteRules,
     /// Rules for the envelope sender, and for `From` where sendmail(1) completes a header.
-    pub senders: Rules,
+    pub senders: RewriteRules,
 }
 
 /// What sendmail(1) does with a message once it is queued, if its caller does not say.
@@ -85,16 +85,16 @@ pub enum AfterSubmission {
 
 /// Where reports to senders go, and what they carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reports {
+pub struct ReportSettings {
     /// The way they take.
-    pub via: Via,
+    pub via: ReportRoute,
     /// Bytes of a message up to which a report carries all of it.
     pub return_limit: u64,
 }
 
 /// The way that reports take to the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Via {
+pub enum ReportRoute {
     /// They are received here: the senders are this spool's own user.
     Inbox,
     /// They are queued and routed like any mail.
@@ -107,25 +107,25 @@ pub struct DelayWarning {
     /// After how long.
     pub after: Duration,
     /// Which senders.
-    pub whom: Whom,
+    pub whom: DelayWarningAudience,
 }
 
 /// Which senders are told that mail is late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whom {
+pub enum DelayWarningAudience {
     /// Those who asked for it.
-    WhoeverAsks,
+    OnRequest,
     /// All who did not say otherwise.
-    WhoeverDoesNotDecline,
+    UnlessDeclined,
 }
 
 /// How the queue is kept.
 #[derive(Clone, Debug)]
-pub struct Queue {
+pub struct QueueSettings {
     /// How long a message is tried.
     pub lifetime: Duration,
     /// When it is tried again.
-    pub retry: Schedule,
+    pub retry: RetrySchedule,
     /// How long finished mail is kept.
     pub keep_sent: Duration,
     /// How long mail that failed is kept.
@@ -142,7 +142,7 @@ pub struct Queue {
 
 /// Where the settings come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum SettingsSource {
     /// This file.
     File(PathBuf),
     /// There is none; this is where the first one looked for would be.
@@ -156,7 +156,7 @@ impl Settings {
             Some(place) => Ok(place),
             None => {
                 let names: Vec<&str> = self.transports.iter().map(|transport| transport.name.as_str()).collect();
-                refuse(Exit::Usage, format!("there is no transport {name:?}; configured: {}", names.join(", ")))
+                refuse(ExitStatus::Usage, format!("there is no transport {name:?}; configured: {}", names.join(", ")))
             }
         }
     }
@@ -164,14 +164,14 @@ impl Settings {
     /// Why mail that no transport takes is kept, and what to do.
     pub fn why_unconfigured(&self) -> String {
         match &self.source {
-            Source::BuiltIn(path) => format!(
+            SettingsSource::BuiltIn(path) => format!(
                 "mail for other hosts is kept, for no transport is configured; write {} (`mspool init` makes one to start from)",
                 path.display()
             ),
-            Source::File(path) if self.bare => {
+            SettingsSource::File(path) if self.bare => {
                 format!("mail for other hosts is kept, for {} names no transport", path.display())
             }
-            Source::File(path) => format!("mail is kept for a transport that {} does not name", path.display()),
+            SettingsSource::File(path) => format!("mail is kept for a transport that {} does not name", path.display()),
         }
     }
 

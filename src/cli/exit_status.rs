@@ -4,7 +4,7 @@ use std::io;
 
 use anyhow::Error;
 
-use crate::exit::{Exit, Refusal};
+use crate::exit::{ExitStatus, Refusal};
 use crate::output::print;
 use crate::spool::error::SpoolError;
 use crate::sys::error::PathError;
@@ -14,21 +14,21 @@ use crate::sys::trust::Distrust;
 use crate::config::error::ConfigError;
 
 /// Says what went wrong, in one line, and gives the exit status for it.
-pub fn conclude(error: &Error) -> Exit {
+pub fn conclude(error: &Error) -> ExitStatus {
     let exit = status(error);
-    if exit != Exit::Ok {
+    if exit != ExitStatus::Ok {
         print::problem(&format!("{error:#}"));
     }
     exit
 }
 
-fn status(error: &Error) -> Exit {
+fn status(error: &Error) -> ExitStatus {
     for cause in error.chain() {
         if let Some(refusal) = cause.downcast_ref::<Refusal>() {
             return refusal.exit;
         }
         if cause.downcast_ref::<ConfigError>().is_some() || cause.downcast_ref::<Distrust>().is_some() {
-            return Exit::Config;
+            return ExitStatus::Config;
         }
         if let Some(error) = cause.downcast_ref::<SpoolError>() {
             return of_spool(error);
@@ -40,31 +40,31 @@ fn status(error: &Error) -> Exit {
             return of_io(error);
         }
         if let Some(error) = cause.downcast_ref::<serde_json::Error>().filter(|error| error.is_io()) {
-            return error.io_error_kind().map_or(Exit::Io, |kind| of_io(&kind.into()));
+            return error.io_error_kind().map_or(ExitStatus::Io, |kind| of_io(&kind.into()));
         }
     }
-    Exit::Software
+    ExitStatus::Software
 }
 
-fn of_spool(error: &SpoolError) -> Exit {
+fn of_spool(error: &SpoolError) -> ExitStatus {
     match error {
         SpoolError::Path(error) => of_io(&error.source),
-        SpoolError::CannotMake(_) => Exit::CannotCreate,
+        SpoolError::CannotMake(_) => ExitStatus::CannotCreate,
         SpoolError::Distrust(_)
         | SpoolError::Version(..)
         | SpoolError::NotASpool(_)
         | SpoolError::OtherFilesystem(_)
-        | SpoolError::Content(..) => Exit::Config,
+        | SpoolError::Content(..) => ExitStatus::Config,
     }
 }
 
-fn of_io(error: &io::Error) -> Exit {
+fn of_io(error: &io::Error) -> ExitStatus {
     match error.kind() {
         // Whoever read our output has seen enough.
-        io::ErrorKind::BrokenPipe => Exit::Ok,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Exit::TryAgain,
-        io::ErrorKind::PermissionDenied => Exit::NoPermission,
-        _ if is_shortage(error) => Exit::TryAgain,
-        _ => Exit::Io,
+        io::ErrorKind::BrokenPipe => ExitStatus::Ok,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ExitStatus::TryAgain,
+        io::ErrorKind::PermissionDenied => ExitStatus::NoPermission,
+        _ if is_shortage(error) => ExitStatus::TryAgain,
+        _ => ExitStatus::Io,
     }
 }

@@ -3,25 +3,25 @@
 use anyhow::Result;
 
 use crate::commands::flush::{self, FlushOptions};
-use crate::commands::report::dialect::{self, Dialect};
-use crate::commands::sendmail::{self, Dots};
-use crate::exit::Exit;
+use crate::commands::report::dialect::{self, QueueDialect};
+use crate::commands::sendmail::{self, DotHandling};
+use crate::exit::ExitStatus;
 use crate::mail::address::Address;
 use crate::output::print;
 use crate::session::Session;
 use crate::settings::AfterSubmission;
 use crate::submission::options::SubmissionOptions;
-use crate::submission::smtp::server::Protocol;
+use crate::submission::smtp::server::SmtpProtocol;
 
 /// What sendmail(1) is asked to do.
 #[derive(Debug)]
 pub enum Mode {
     /// Take a message.
-    Submit(Box<SubmissionOptions>, Dots, Option<AfterSubmission>),
+    Submit(Box<SubmissionOptions>, DotHandling, Option<AfterSubmission>),
     /// Speak SMTP, or LMTP, on standard input and output.
-    Serve(Protocol, Option<AfterSubmission>),
+    Serve(SmtpProtocol, Option<AfterSubmission>),
     /// List the queue.
-    List(Dialect),
+    List(QueueDialect),
     /// Flush.
     Flush(FlushOptions),
     /// Say who would take these.
@@ -33,7 +33,7 @@ pub enum Mode {
 }
 
 /// Does it.
-pub fn run(session: &Session, mode: Mode) -> Result<Exit> {
+pub fn run(session: &Session, mode: Mode) -> Result<ExitStatus> {
     match mode {
         Mode::Submit(options, dots, after) => sendmail::submit(session, &options, dots, after),
         Mode::Serve(protocol, after) => sendmail::serve(session, protocol, after),
@@ -42,8 +42,8 @@ pub fn run(session: &Session, mode: Mode) -> Result<Exit> {
         Mode::Verify(recipients) => sendmail::verify(session, &recipients),
         Mode::Help(text) => {
             print::output_text(&text)?;
-            Ok(Exit::Ok)
+            Ok(ExitStatus::Ok)
         }
-        Mode::Nothing => Ok(Exit::Ok),
+        Mode::Nothing => Ok(ExitStatus::Ok),
     }
 }

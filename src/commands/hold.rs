@@ -3,20 +3,20 @@
 use anyhow::Result;
 
 use crate::delivery::claiming::claim_by_id;
-use crate::exit::Exit;
-use crate::mail::history::record::{Event, Record};
+use crate::exit::ExitStatus;
+use crate::mail::history::record::{LogEvent, LogRecord};
 use crate::session::Session;
-use crate::spool::State;
+use crate::spool::QueueState;
 
 /// Holds messages: 0 held, 66 gone or held already, 75 in progress.
-pub fn run(session: &Session, ids: &[String]) -> Result<Exit> {
+pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
     session.each_message(ids, &mut |spool, id| {
-        let claim = match claim_by_id(spool, id, &[State::New, State::Cur])? {
+        let claim = match claim_by_id(spool, id, &[QueueState::New, QueueState::Cur])? {
             Ok(claim) => claim,
             Err(refusal) => return Ok(refusal.answer(id)),
         };
-        spool.append_durably(id, &Record { at: session.now(), event: Event::Held })?;
+        spool.append_durably(id, &LogRecord { at: session.now(), event: LogEvent::Held })?;
         claim.hold()?;
-        Ok((Exit::Ok, format!("{id}: held")))
+        Ok((ExitStatus::Ok, format!("{id}: held")))
     })
 }

@@ -7,25 +7,25 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::delivery::context::Engine;
-use crate::exit::{Exit, refuse};
+use crate::delivery::context::DeliveryContext;
+use crate::exit::{ExitStatus, refuse};
 use crate::inbox::accept;
 use crate::inbox::fetch;
 use crate::inbox::in_place;
 use crate::inbox::pending;
 use crate::mail::address::{Address, Sender};
-use crate::mail::message::header::{Header, Supply};
+use crate::mail::message::header::{Header, InputSupply};
 use crate::output::arrivals::ArrivalConsole;
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
-use crate::spool::State;
-use crate::spool::draft::Placed;
-use crate::submission::input::{self, Stdin};
+use crate::spool::QueueState;
+use crate::spool::draft::UnsyncedMessage;
+use crate::submission::input::{self, StandardInput};
 use crate::submission::limits::check_room;
 use crate::submission::loops;
 use crate::submission::options::HeaderUse;
-use crate::sys::signals::{Hangup, Signals};
+use crate::sys::signals::{HangupMeaning, Signals};
 
 /// What `receive` is asked to do with a message on its standard input.
 #[derive(Clone, Debug)]
@@ -39,59 +39,60 @@ pub struct ReceiveOptions {
 }
 
 /// Takes one message from standard input.
-pub fn run(session: &Session, options: &ReceiveOptions) -> Result<Exit> {
+pub fn run(session: &Session, options: &ReceiveOptions) -> Result<ExitStatus> {
     let spool = session.spool()?;
     check_room(session, &spool)?;
-    let signals = Signals::listen(Hangup::Stops)?;
+    let signals = Signals::listen(HangupMeaning::Stops)?;
     let mailbox = match &options.mailbox {
         Some(mailbox) => mailbox.clone(),
         None => accept::own_mailbox(session)?,
     };
-    let mut input = Stdin::new(&signals);
+    let mut input = StandardInput::new(&signals);
     let head = input::head(&mut input, HeaderUse::None)?;
     if head.bytes.is_empty() {
-        return refuse(Exit::Data, "the message is empty; nothing was received");
+        return refuse(ExitStatus::Data, "the message is empty; nothing was received");
     }
-    let header = Header::scan(&head.bytes, Supply::End);
+    let header = Header::scan(&head.bytes, InputSupply::End);
     loops::check_received(header.as_ref())?;
     if let Some(header) = &header {
-        let named = if options.mailbox.is_some() { accept::Mailbox::Named } else { accept::Mailbox::Assumed };
+        let named =
+            if options.mailbox.is_some() { accept::MailboxChoice::Named } else { accept::MailboxChoice::Assumed };
         accept::check_delivered_before(session, header, &mailbox, named)?;
     }
     let sender = options.sender.clone().unwrap_or_else(|| accept::sender_of(&head, header.as_ref()));
     let envelope = accept::envelope(session, mailbox, sender, loops::inherited(&spool)?, None);
     let draft = accept::take_in(&spool, &envelope, &head, &mut input, session.settings.queue.message_limit)?;
-    Placed::commit(vec![draft.place(State::Received, None)?])?;
+    UnsyncedMessage::commit(vec![draft.place(QueueState::Received, None)?])?;
     // From here on it is safe, and the caller need not know what comes of filing it.
     let voice = ArrivalConsole::new(session.voice, options.form);
     if pending::watch_runs(&spool)? {
-        return Ok(Exit::Ok);
+        return Ok(ExitStatus::Ok);
     }
-    let engine = Engine::new(session, &spool, &signals, &voice);
+    let engine = DeliveryContext::new(session, &spool, &signals, &voice);
     if let Err(error) = pending::file_one(&engine, &envelope.id) {
         print::problem(&format!("{error:#}; the message is safe in the spool, and filed by the next run"));
-        return Ok(Exit::Ok);
+        return Ok(ExitStatus::Ok);
     }
     // And what others have left.
     if let Err(error) = pending::file_all(&engine) {
         print::problem(&format!("{error:#}"));
     }
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
 /// Asks these sources, or all, for mail.
-pub fn poll(session: &Session, names: &[String], limit: Option<usize>, form: OutputFormat) -> Result<Exit> {
+pub fn poll(session: &Session, names: &[String], limit: Option<usize>, form: OutputFormat) -> Result<ExitStatus> {
     let sources = fetch::chosen(session, names)?;
     let spool = session.spool()?;
     check_room(session, &spool)?;
-    let signals = Signals::listen(Hangup::Stops)?;
+    let signals = Signals::listen(HangupMeaning::Stops)?;
     let voice = ArrivalConsole::new(session.voice, form);
-    let engine = Engine::new(session, &spool, &signals, &voice);
+    let engine = DeliveryContext::new(session, &spool, &signals, &voice);
     let end = fetch::all(session, &engine, &sources, limit)?;
     pending::file_all(&engine)?;
     if let Some(signal) = signals.stop_requested() {
         return refuse(
-            Exit::Signal(signal),
+            ExitStatus::Signal(signal),
             format!("stopped by signal {signal}; what was not fetched stays where it is"),
         );
     }
@@ -99,16 +100,19 @@ pub fn poll(session: &Session, names: &[String], limit: Option<usize>, form: Out
 }
 
 /// Looks at everything in a Maildir's `new` that it has not looked at before, and leaves it there.
-pub fn in_place(session: &Session, store: &Path, form: OutputFormat) -> Result<Exit> {
+pub fn in_place(session: &Session, store: &Path, form: OutputFormat) -> Result<ExitStatus> {
     let store = std::path::absolute(store)?;
     if !store.join("new").is_dir() {
-        return refuse(Exit::Usage, format!("{} is no Maildir", store.display()));
+        return refuse(ExitStatus::Usage, format!("{} is no Maildir", store.display()));
     }
     if store == session.settings.store {
-        return refuse(Exit::Usage, format!("{} is filled by this program; its mail was looked at", store.display()));
+        return refuse(
+            ExitStatus::Usage,
+            format!("{} is filled by this program; its mail was looked at", store.display()),
+        );
     }
     let spool = session.spool()?;
-    let signals = Signals::listen(Hangup::Stops)?;
+    let signals = Signals::listen(HangupMeaning::Stops)?;
     let voice = ArrivalConsole::new(session.voice, form);
-    in_place::look_at_all(session, &Engine::new(session, &spool, &signals, &voice), &store)
+    in_place::look_at_all(session, &DeliveryContext::new(session, &spool, &signals, &voice), &store)
 }

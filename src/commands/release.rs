@@ -3,24 +3,24 @@
 use anyhow::Result;
 
 use crate::delivery::claiming::claim_by_id;
-use crate::exit::Exit;
-use crate::mail::history::record::{Event, Record};
+use crate::exit::ExitStatus;
+use crate::mail::history::record::{LogEvent, LogRecord};
 use crate::session::Session;
-use crate::spool::State;
-use crate::spool::claim::Release;
+use crate::spool::QueueState;
+use crate::spool::claim::ReleaseTarget;
 
 /// Releases messages: 0 released, 66 gone or not on hold, 75 in progress.
-pub fn run(session: &Session, ids: &[String]) -> Result<Exit> {
+pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
     session.each_message(ids, &mut |spool, id| {
-        let claim = match claim_by_id(spool, id, &[State::Hold])? {
+        let claim = match claim_by_id(spool, id, &[QueueState::Hold])? {
             Ok(claim) => claim,
             Err(refusal) => return Ok(refusal.answer(id)),
         };
         let envelope = &claim.message().envelope;
         let was_attempted = spool.history(envelope)?.was_attempted();
         let due = envelope.wakes(session.now());
-        spool.append_durably(id, &Record { at: session.now(), event: Event::Released })?;
-        claim.release(if was_attempted { Release::Tried } else { Release::Untried }, due)?;
-        Ok((Exit::Ok, format!("{id}: released")))
+        spool.append_durably(id, &LogRecord { at: session.now(), event: LogEvent::Released })?;
+        claim.release(if was_attempted { ReleaseTarget::Attempted } else { ReleaseTarget::NeverAttempted }, due)?;
+        Ok((ExitStatus::Ok, format!("{id}: released")))
     })
 }

@@ -2,32 +2,32 @@
 
 use anyhow::Result;
 
-use crate::delivery::context::Engine;
-use crate::exit::{Exit, refuse};
+use crate::delivery::context::DeliveryContext;
+use crate::exit::{ExitStatus, refuse};
 use crate::inbox::attempt::attempt_and_file;
 use crate::mail::address::Address;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::Recipient;
-use crate::output::console::{Bar, Voices};
+use crate::output::console::{Console, ProgressBarUse};
 use crate::output::mode::{OutputFormat, Verbosity};
 use crate::output::print;
 use crate::session::Session;
 use crate::settings::AfterSubmission;
 use crate::spool::Spool;
-use crate::spool::draft::Placed;
+use crate::spool::draft::UnsyncedMessage;
 use crate::submission::background::flush_in_background;
-use crate::submission::compose::Composer;
-use crate::submission::input::Stdin;
+use crate::submission::compose::MessageComposer;
+use crate::submission::input::StandardInput;
 use crate::submission::limits::check_room;
 use crate::submission::options::{HeaderUse, SubmissionOptions};
-use crate::submission::resolve::Resolver;
-use crate::submission::smtp::server::{self, Protocol};
+use crate::submission::resolve::AddressResolver;
+use crate::submission::smtp::server::{self, SmtpProtocol};
 use crate::submission::until_dot::UntilDot;
-use crate::sys::signals::{Hangup, Signals};
+use crate::sys::signals::{HangupMeaning, Signals};
 
 /// What a line of a single dot is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dots {
+pub enum DotHandling {
     /// The end of the message.
     End,
     /// Text.
@@ -38,34 +38,34 @@ pub enum Dots {
 pub fn submit(
     session: &Session,
     options: &SubmissionOptions,
-    dots: Dots,
+    dots: DotHandling,
     after: Option<AfterSubmission>,
-) -> Result<Exit> {
+) -> Result<ExitStatus> {
     if options.recipients.is_empty() && options.header == HeaderUse::None {
-        return refuse(Exit::Usage, "no recipient was given; with -t they are read from the header");
+        return refuse(ExitStatus::Usage, "no recipient was given; with -t they are read from the header");
     }
     let spool = session.spool()?;
     check_room(session, &spool)?;
-    let signals = Signals::listen(Hangup::Stops)?;
-    let composer = Composer { session, options, spool: &spool, mint: &session.mint };
-    let mut stdin = Stdin::new(&signals);
+    let signals = Signals::listen(HangupMeaning::Stops)?;
+    let composer = MessageComposer { session, options, spool: &spool, mint: &session.mint };
+    let mut stdin = StandardInput::new(&signals);
     let (draft, envelope) = match dots {
-        Dots::Text => composer.take_in(&mut stdin)?,
-        Dots::End => composer.take_in(&mut UntilDot::new(&mut stdin))?,
+        DotHandling::Text => composer.take_in(&mut stdin)?,
+        DotHandling::End => composer.take_in(&mut UntilDot::new(&mut stdin))?,
     };
-    Placed::commit(vec![composer.place(draft, &envelope)?])?;
+    UnsyncedMessage::commit(vec![composer.place(draft, &envelope)?])?;
     // From here on the message is queued, and nothing that follows changes that.
     if session.voice == Verbosity::Verbose {
         print::note(&format!("{}: queued", envelope.id));
     }
     follow_up(session, &spool, &signals, &[envelope.id], after);
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
 /// Speaks SMTP or LMTP on standard input and output until the client is done, or gone.
-pub fn serve(session: &Session, protocol: Protocol, after: Option<AfterSubmission>) -> Result<Exit> {
+pub fn serve(session: &Session, protocol: SmtpProtocol, after: Option<AfterSubmission>) -> Result<ExitStatus> {
     let spool = session.spool()?;
-    let signals = Signals::listen(Hangup::Stops)?;
+    let signals = Signals::listen(HangupMeaning::Stops)?;
     let (end, accepted) = server::run(session, &spool, &signals, protocol);
     follow_up(session, &spool, &signals, &accepted, after);
     end
@@ -87,8 +87,8 @@ fn follow_up(
         AfterSubmission::Queue => {}
         AfterSubmission::Background => flush_in_background(session),
         AfterSubmission::Attempt => {
-            let voices = Voices::new(session.voice, OutputFormat::Text, Bar::IfUseful, accepted.len());
-            let engine = Engine::new(session, spool, signals, &voices);
+            let voices = Console::new(session.voice, OutputFormat::Text, ProgressBarUse::IfUseful, accepted.len());
+            let engine = DeliveryContext::new(session, spool, signals, &voices);
             for id in accepted {
                 if let Err(error) = attempt_and_file(&engine, id, session.reach) {
                     print::problem(&format!("{error:#}; the message stays queued"));
@@ -99,10 +99,10 @@ fn follow_up(
 }
 
 /// Who would be asked to take each address; 67 when nobody would take one of them.
-pub fn verify(session: &Session, recipients: &[Address]) -> Result<Exit> {
+pub fn verify(session: &Session, recipients: &[Address]) -> Result<ExitStatus> {
     let mut out = print::output();
-    let mut end = Exit::Ok;
-    let mut resolver = Resolver::new(&session.settings);
+    let mut end = ExitStatus::Ok;
+    let mut resolver = AddressResolver::new(&session.settings);
     for address in recipients {
         for Recipient { address: resolved, .. } in resolver.recipients(vec![address.clone().into()])? {
             let from = if resolved == *address { String::new() } else { format!("{address} -> ") };
@@ -110,7 +110,7 @@ pub fn verify(session: &Session, recipients: &[Address]) -> Result<Exit> {
             let names: Vec<&str> =
                 candidates.iter().map(|place| session.settings.transports[*place].name.as_str()).collect();
             if names.is_empty() {
-                end = Exit::NoUser;
+                end = ExitStatus::NoUser;
                 print::line(&mut out, &format!("{from}{resolved}: no transport takes it"))?;
             } else {
                 print::line(&mut out, &format!("{from}{resolved}: {}", names.join(", then ")))?;

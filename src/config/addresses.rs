@@ -4,26 +4,28 @@ use std::collections::BTreeMap;
 
 use toml::Spanned;
 
-use crate::mail::address::alias::{self, Target};
-use crate::mail::address::pattern::Pattern;
-use crate::mail::address::rewrite::Rules;
+use crate::mail::address::alias::{self, AliasTarget};
+use crate::mail::address::pattern::AddressPattern;
+use crate::mail::address::rewrite::RewriteRules;
 use crate::mail::address::{Address, Sender};
-use crate::settings::{Addresses, AfterSubmission};
+use crate::settings::{AddressSettings, AfterSubmission};
 
-use crate::config::checker::Checker;
+use crate::config::checker::ValueChecker;
 use crate::config::error::ConfigError;
 use crate::config::raw;
 
-pub(super) fn addresses(checker: &Checker<'_>, raw: &raw::Config) -> Result<Addresses, ConfigError> {
+pub(super) fn addresses(checker: &ValueChecker<'_>, raw: &raw::RawConfig) -> Result<AddressSettings, ConfigError> {
     let allow = |text: &Spanned<String>| match alias::targets(text.get_ref()).as_deref() {
-        Ok([target @ (Target::Include(_) | Target::Pipe(_) | Target::File(_))]) => Ok(target.to_string()),
+        Ok([target @ (AliasTarget::Include(_) | AliasTarget::Pipe(_) | AliasTarget::File(_))]) => {
+            Ok(target.to_string())
+        }
         _ => Err(checker.bad(text, format!("allow: {:?} is no :include:/file, |command or /file", text.get_ref()))),
     };
     let qualify = raw.qualify.as_ref().map(|domain| {
         let fits = Sender::parse(&format!("root@{}", domain.get_ref())).is_ok() && !domain.get_ref().is_empty();
         if fits { Ok(domain.get_ref().clone()) } else { Err(checker.bad(domain, "qualify is no domain")) }
     });
-    Ok(Addresses {
+    Ok(AddressSettings {
         qualify: qualify.transpose()?,
         aliases: raw.aliases.files.iter().map(|path| checker.path("aliases", path)).collect::<Result<_, _>>()?,
         allowed: raw.aliases.allow.iter().map(allow).collect::<Result<_, _>>()?,
@@ -33,21 +35,27 @@ pub(super) fn addresses(checker: &Checker<'_>, raw: &raw::Config) -> Result<Addr
 }
 
 /// Rules in the order of the file: the map has them by name.
-fn rules(checker: &Checker<'_>, raw: &BTreeMap<Spanned<String>, Spanned<String>>) -> Result<Rules, ConfigError> {
+fn rules(
+    checker: &ValueChecker<'_>,
+    raw: &BTreeMap<Spanned<String>, Spanned<String>>,
+) -> Result<RewriteRules, ConfigError> {
     let mut written: Vec<_> = raw.iter().collect();
     written.sort_by_key(|(from, _)| from.span().start);
     let rule = |(from, to): (&Spanned<String>, &Spanned<String>)| {
-        let pattern = Pattern::parse(from.get_ref());
+        let pattern = AddressPattern::parse(from.get_ref());
         let pattern = pattern.map_err(|error| checker.bad(from, format!("pattern {:?} {error}", from.get_ref())))?;
         // What a `*` stands for is an address's own local part, and as good as any word.
         Address::parse(&to.get_ref().replacen('*', "x", 1))
             .map_err(|error| checker.bad(to, format!("{:?} {error}", to.get_ref())))?;
         Ok::<_, ConfigError>((pattern, to.get_ref().clone()))
     };
-    Ok(Rules::new(written.into_iter().map(rule).collect::<Result<_, _>>()?))
+    Ok(RewriteRules::new(written.into_iter().map(rule).collect::<Result<_, _>>()?))
 }
 
-pub(super) fn after_submission(checker: &Checker<'_>, raw: &raw::Sendmail) -> Result<AfterSubmission, ConfigError> {
+pub(super) fn after_submission(
+    checker: &ValueChecker<'_>,
+    raw: &raw::RawSendmail,
+) -> Result<AfterSubmission, ConfigError> {
     match raw.delivery.as_ref().map(|delivery| (delivery, delivery.get_ref().as_str())) {
         None | Some((_, "queue")) => Ok(AfterSubmission::Queue),
         Some((_, "background")) => Ok(AfterSubmission::Background),

@@ -5,28 +5,28 @@ use std::path::PathBuf;
 use toml::Spanned;
 
 use crate::config::addresses;
-use crate::config::checker::Checker;
+use crate::config::checker::ValueChecker;
 use crate::config::error::ConfigError;
-use crate::config::locations::{Choice, Locations, absolute};
+use crate::config::locations::{ConfigChoice, ConfigLocations, absolute};
 use crate::config::queue;
 use crate::config::raw;
 use crate::config::received;
 use crate::config::reports;
 use crate::config::transport;
 use crate::mail::address::Sender;
-use crate::settings::{Settings, Source};
+use crate::settings::{Settings, SettingsSource};
 
 /// Checks a configuration.
 pub(super) fn assemble(
-    raw: raw::Config,
-    choice: &Choice,
-    locations: &Locations,
-    source: Source,
+    raw: raw::RawConfig,
+    choice: &ConfigChoice,
+    locations: &ConfigLocations,
+    source: SettingsSource,
 ) -> Result<Settings, ConfigError> {
     let path = match &source {
-        Source::File(path) | Source::BuiltIn(path) => path.clone(),
+        SettingsSource::File(path) | SettingsSource::BuiltIn(path) => path.clone(),
     };
-    let checker = Checker { path: &path, text: &raw.text, locations };
+    let checker = ValueChecker { path: &path, text: &raw.text, locations };
     let from_env = std::env::var_os("MSPOOL_SPOOL").filter(|value| !value.is_empty()).map(PathBuf::from);
     let written = raw.spool.as_ref().map(|spool| PathBuf::from(spool.get_ref()));
     let spool = match choice.spool.clone().or(from_env).or(written) {
@@ -41,7 +41,7 @@ pub(super) fn assemble(
     let queue = queue::queue(&checker, &raw.queue)?;
     let mut transports = Vec::new();
     // In the order of the file: the map has them by name.
-    let mut written: Vec<(&String, &Spanned<raw::Transport>)> = raw.transport.iter().collect();
+    let mut written: Vec<(&String, &Spanned<raw::RawTransport>)> = raw.transport.iter().collect();
     written.sort_by_key(|(_, transport)| transport.span().start);
     for (name, transport) in written {
         transports.push(transport::transport(&checker, name, transport)?);
@@ -54,7 +54,7 @@ pub(super) fn assemble(
         transports = transport::ordered(&checker, order, transports)?;
     }
     let sender = sender.transpose()?;
-    let side = received::Side { checker: &checker, raw: &raw, spool: &spool };
+    let side = received::ReceivedTables { checker: &checker, raw: &raw, spool: &spool };
     let received = side.check()?;
     Ok(Settings {
         store: received.store,

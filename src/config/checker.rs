@@ -8,20 +8,20 @@ use bytesize::ByteSize;
 use toml::Spanned;
 
 use crate::config::error::ConfigError;
-use crate::config::locations::{Locations, absolute};
+use crate::config::locations::{ConfigLocations, absolute};
 use crate::config::raw;
 use crate::sys;
-use crate::transports::argv::Template;
-use crate::transports::placeholder::Purpose;
+use crate::transports::argv::CommandTemplate;
+use crate::transports::placeholder::TemplatePurpose;
 use crate::values::time::parse_span;
 
-pub(super) struct Checker<'a> {
+pub(super) struct ValueChecker<'a> {
     pub(super) path: &'a Path,
     pub(super) text: &'a str,
-    pub(super) locations: &'a Locations,
+    pub(super) locations: &'a ConfigLocations,
 }
 
-impl Checker<'_> {
+impl ValueChecker<'_> {
     pub(super) fn bad<T>(&self, at: &Spanned<T>, what: impl Into<String>) -> ConfigError {
         let line = raw::line_of(self.text, at.span().start);
         ConfigError::Invalid(self.path.to_owned(), Some(line), what.into())
@@ -71,10 +71,10 @@ impl Checker<'_> {
         &self,
         key: &str,
         written: Option<&Spanned<Vec<String>>>,
-        purpose: Purpose,
-    ) -> Result<Option<Template>, ConfigError> {
+        purpose: TemplatePurpose,
+    ) -> Result<Option<CommandTemplate>, ConfigError> {
         let Some(written) = written else { return Ok(None) };
-        let template = Template::parse(written.get_ref(), purpose);
+        let template = CommandTemplate::parse(written.get_ref(), purpose);
         template.map(Some).map_err(|error| self.bad(written, format!("{key} {error}")))
     }
 

@@ -4,23 +4,23 @@ use std::path::Path;
 
 use crate::config::assemble::assemble;
 use crate::config::error::ConfigError;
-use crate::config::locations::{Choice, Locations, find};
+use crate::config::locations::{ConfigChoice, ConfigLocations, find};
 use crate::config::raw;
-use crate::settings::{Settings, Source};
+use crate::settings::{Settings, SettingsSource};
 use crate::sys::dir::facts_of;
-use crate::sys::error::At;
+use crate::sys::error::AtPath;
 use crate::sys::trust;
 
 /// Finds, reads and checks the configuration.
 ///
 /// # Errors
 /// The file that was asked for is missing or not to be trusted, or something in it is wrong.
-pub fn load(choice: &Choice) -> Result<Settings, ConfigError> {
-    let locations = Locations::from_env();
+pub fn load(choice: &ConfigChoice) -> Result<Settings, ConfigError> {
+    let locations = ConfigLocations::from_env();
     let source = find(choice, &locations)?;
     let raw = match &source {
-        Source::File(path) => raw::parse(path, &read(path)?)?,
-        Source::BuiltIn(_) => raw::Config::default(),
+        SettingsSource::File(path) => raw::parse(path, &read(path)?)?,
+        SettingsSource::BuiltIn(_) => raw::RawConfig::default(),
     };
     assemble(raw, choice, &locations, source)
 }

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::error::ConfigError;
-use crate::settings::Source;
+use crate::settings::SettingsSource;
 use crate::sys;
-use crate::sys::error::{At, PathError};
+use crate::sys::error::{AtPath, PathError};
 use crate::sys::trust;
 
 /// What the command line says about the configuration.
 #[derive(Clone, Debug, Default)]
-pub struct Choice {
+pub struct ConfigChoice {
     /// `--config`.
     pub config: Option<PathBuf>,
     /// `--spool`.
@@ -19,18 +19,18 @@ pub struct Choice {
 
 /// Where files are looked for.
 #[derive(Clone, Debug)]
-pub struct Locations {
+pub struct ConfigLocations {
     pub(super) root: bool,
     pub(super) home: Option<PathBuf>,
     config_home: Option<PathBuf>,
     state_home: Option<PathBuf>,
 }
 
-impl Locations {
+impl ConfigLocations {
     /// From the environment; the home directory from the password file where `HOME` is not set, as under cron.
-    pub fn from_env() -> Locations {
+    pub fn from_env() -> ConfigLocations {
         let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        Locations {
+        ConfigLocations {
             root: trust::user() == 0,
             home: absolute("HOME").or_else(sys::home_of_user).filter(|home| home.is_absolute()),
             config_home: absolute("XDG_CONFIG_HOME"),
@@ -61,34 +61,34 @@ impl Locations {
 const SYSTEM_CONFIG: &str = "/etc/mspool/config.toml";
 
 /// Where `init` writes: the file that was asked for, or the first one that is customary.
-pub fn to_be_written(choice: &Choice) -> PathBuf {
-    asked(choice).unwrap_or_else(|| Locations::from_env().first_config())
+pub fn to_be_written(choice: &ConfigChoice) -> PathBuf {
+    asked(choice).unwrap_or_else(|| ConfigLocations::from_env().first_config())
 }
 
-fn asked(choice: &Choice) -> Option<PathBuf> {
+fn asked(choice: &ConfigChoice) -> Option<PathBuf> {
     let from_env = || std::env::var_os("MSPOOL_CONFIG").filter(|value| !value.is_empty()).map(PathBuf::from);
     let path = choice.config.clone().or_else(from_env)?;
     Some(std::path::absolute(&path).unwrap_or(path))
 }
 
 /// Which file is read: what was asked for must be there, what is only customary need not.
-pub(super) fn find(choice: &Choice, locations: &Locations) -> Result<Source, ConfigError> {
+pub(super) fn find(choice: &ConfigChoice, locations: &ConfigLocations) -> Result<SettingsSource, ConfigError> {
     if let Some(path) = asked(choice) {
-        return Ok(Source::File(path));
+        return Ok(SettingsSource::File(path));
     }
     let customary = locations.own_config().into_iter().chain([PathBuf::from(SYSTEM_CONFIG)]);
     for path in customary {
         match path.symlink_metadata() {
-            Ok(_) => return Ok(Source::File(path)),
+            Ok(_) => return Ok(SettingsSource::File(path)),
             Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {}
             Err(error) => return Err(PathError::new("look at", path, error).into()),
         }
     }
-    Ok(Source::BuiltIn(locations.first_config()))
+    Ok(SettingsSource::BuiltIn(locations.first_config()))
 }
 
 /// The absolute path of a spool that was given somewhere, `~` filled in.
-pub(super) fn absolute(path: &Path, locations: &Locations) -> Result<PathBuf, ConfigError> {
+pub(super) fn absolute(path: &Path, locations: &ConfigLocations) -> Result<PathBuf, ConfigError> {
     let path = match (path.strip_prefix("~"), &locations.home) {
         (Ok(rest), Some(home)) => home.join(rest),
         (Ok(_), None) => return Err(ConfigError::NoHome),

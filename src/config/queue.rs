@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use crate::config::checker::Checker;
+use crate::config::checker::ValueChecker;
 use crate::config::error::ConfigError;
 use crate::config::raw;
-use crate::settings::{DelayWarning, Queue, Whom};
-use crate::values::schedule::Schedule;
+use crate::settings::{DelayWarning, DelayWarningAudience, QueueSettings};
+use crate::values::schedule::RetrySchedule;
 
 const DAY: Duration = Duration::from_secs(86_400);
 const DEFAULT_DELAY_WARNING: Duration = Duration::from_secs(4 * 3600);
 
-pub(super) fn queue(checker: &Checker<'_>, raw: &raw::Queue) -> Result<Queue, ConfigError> {
-    Ok(Queue {
+pub(super) fn queue(checker: &ValueChecker<'_>, raw: &raw::RawQueue) -> Result<QueueSettings, ConfigError> {
+    Ok(QueueSettings {
         lifetime: checker.span("lifetime", raw.lifetime.as_ref(), DAY * 5)?,
         retry: retry(checker, raw.retry.as_ref())?,
         keep_sent: checker.span("keep_sent", raw.keep_sent.as_ref(), DAY * 7)?,
@@ -24,23 +24,23 @@ pub(super) fn queue(checker: &Checker<'_>, raw: &raw::Queue) -> Result<Queue, Co
         delay_warning: DelayWarning {
             after: checker.span("delay_warning", raw.delay_warning.as_ref(), DEFAULT_DELAY_WARNING)?,
             whom: match raw.delay_warning {
-                Some(_) => Whom::WhoeverDoesNotDecline,
-                None => Whom::WhoeverAsks,
+                Some(_) => DelayWarningAudience::UnlessDeclined,
+                None => DelayWarningAudience::OnRequest,
             },
         },
         sent: raw.sent.as_ref().map(|path| checker.path("sent", path)).transpose()?,
     })
 }
 
-fn retry(checker: &Checker<'_>, raw: Option<&raw::Retry>) -> Result<Schedule, ConfigError> {
-    let default = Schedule::default();
+fn retry(checker: &ValueChecker<'_>, raw: Option<&raw::RawRetry>) -> Result<RetrySchedule, ConfigError> {
+    let default = RetrySchedule::default();
     let Some(raw) = raw else { return Ok(default) };
     let number = |key: &str, written: Option<&Spanned<f64>>, default: f64, low: f64, high: f64| match written {
         None => Ok(default),
         Some(value) if (low..=high).contains(value.get_ref()) => Ok(*value.get_ref()),
         Some(value) => Err(checker.bad(value, format!("{key} must be from {low} to {high}"))),
     };
-    Ok(Schedule {
+    Ok(RetrySchedule {
         first: checker.span("first", raw.first.as_ref(), default.first)?,
         factor: number("factor", raw.factor.as_ref(), default.factor, 1.0, 1000.0)?,
         max: checker.span("max", raw.max.as_ref(), default.max)?,

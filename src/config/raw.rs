@@ -13,33 +13,33 @@ use crate::config::error::ConfigError;
 /// A whole file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub struct RawConfig {
     pub spool: Option<Spanned<String>>,
     pub hostname: Option<Spanned<String>>,
     pub sender: Option<Spanned<String>>,
     pub order: Option<Spanned<Vec<String>>>,
     #[serde(default)]
-    pub queue: Queue,
+    pub queue: RawQueue,
     #[serde(default)]
-    pub transport: BTreeMap<String, Spanned<Transport>>,
+    pub transport: BTreeMap<String, Spanned<RawTransport>>,
     pub store: Option<Spanned<String>>,
     pub identities: Option<Spanned<Vec<String>>>,
     #[serde(default)]
-    pub inbound: BTreeMap<String, Spanned<Inbound>>,
+    pub inbound: BTreeMap<String, Spanned<RawSource>>,
     #[serde(default)]
-    pub hook: Hooks,
+    pub hook: RawHooks,
     #[serde(default)]
     pub folders: BTreeMap<String, Spanned<String>>,
-    pub notify: Option<Notify>,
+    pub notify: Option<RawNotify>,
     #[serde(default)]
-    pub reports: Reports,
+    pub reports: RawReports,
     pub qualify: Option<Spanned<String>>,
     #[serde(default)]
-    pub aliases: Aliases,
+    pub aliases: RawAliases,
     #[serde(default)]
-    pub rewrite: Rewrite,
+    pub rewrite: RawRewrite,
     #[serde(default)]
-    pub sendmail: Sendmail,
+    pub sendmail: RawSendmail,
     /// The file's text, for finding lines.
     #[serde(skip)]
     pub text: String,
@@ -47,9 +47,9 @@ pub struct Config {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Queue {
+pub struct RawQueue {
     pub lifetime: Option<Spanned<String>>,
-    pub retry: Option<Retry>,
+    pub retry: Option<RawRetry>,
     pub keep_sent: Option<Spanned<String>>,
     pub keep_failed: Option<Spanned<String>>,
     pub message_limit: Option<Spanned<String>>,
@@ -60,7 +60,7 @@ pub struct Queue {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Inbound {
+pub struct RawSource {
     pub fetch: Spanned<Vec<String>>,
     pub ack: Option<Spanned<Vec<String>>>,
     pub keep: Option<Spanned<bool>>,
@@ -73,16 +73,16 @@ pub struct Inbound {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Hooks {
+pub struct RawHooks {
     #[serde(default)]
-    pub inbound: Vec<Hook>,
+    pub inbound: Vec<RawHook>,
     #[serde(default)]
-    pub outbound: Vec<Hook>,
+    pub outbound: Vec<RawHook>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Hook {
+pub struct RawHook {
     pub command: Spanned<Vec<String>>,
     pub timeout: Option<Spanned<String>>,
     #[serde(default)]
@@ -91,7 +91,7 @@ pub struct Hook {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Notify {
+pub struct RawNotify {
     pub command: Spanned<Vec<String>>,
     pub class: Option<String>,
     pub timeout: Option<Spanned<String>>,
@@ -101,14 +101,14 @@ pub struct Notify {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Reports {
+pub struct RawReports {
     pub via: Option<Spanned<String>>,
     pub return_limit: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Aliases {
+pub struct RawAliases {
     #[serde(default)]
     pub files: Vec<Spanned<String>>,
     #[serde(default)]
@@ -117,7 +117,7 @@ pub struct Aliases {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rewrite {
+pub struct RawRewrite {
     #[serde(default)]
     pub recipient: BTreeMap<Spanned<String>, Spanned<String>>,
     #[serde(default)]
@@ -126,13 +126,13 @@ pub struct Rewrite {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sendmail {
+pub struct RawSendmail {
     pub delivery: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Retry {
+pub struct RawRetry {
     pub first: Option<Spanned<String>>,
     pub factor: Option<Spanned<f64>>,
     pub max: Option<Spanned<String>>,
@@ -141,7 +141,7 @@ pub struct Retry {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Transport {
+pub struct RawTransport {
     pub types: Option<Spanned<Vec<String>>>,
     pub r#match: Option<Spanned<Vec<String>>>,
     pub command: Option<Spanned<Vec<String>>>,
@@ -163,9 +163,9 @@ pub struct Transport {
 }
 
 /// Reads a file's text.
-pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
-    match toml::from_str::<Config>(text) {
-        Ok(config) => Ok(Config { text: text.to_owned(), ..config }),
+pub fn parse(path: &Path, text: &str) -> Result<RawConfig, ConfigError> {
+    match toml::from_str::<RawConfig>(text) {
+        Ok(config) => Ok(RawConfig { text: text.to_owned(), ..config }),
         Err(error) => {
             let line = error.span().map(|span| line_of(text, span.start));
             Err(ConfigError::Invalid(path.to_owned(), line, explain(error.message())))

@@ -5,48 +5,48 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use crate::config::checker::Checker;
+use crate::config::checker::ValueChecker;
 use crate::config::error::ConfigError;
 use crate::config::raw;
 use crate::mail::address::Address;
-use crate::mail::address::pattern::Pattern;
-use crate::mail::message::class::Folders;
+use crate::mail::address::pattern::AddressPattern;
+use crate::mail::message::class::ClassFolders;
 use crate::mail::message::folder::Folder;
 use crate::transports::hook::Hook;
-use crate::transports::notify::Notice;
-use crate::transports::placeholder::Purpose;
-use crate::transports::source::{Inbound, Keeping};
+use crate::transports::notify::NotifyCommand;
+use crate::transports::placeholder::TemplatePurpose;
+use crate::transports::source::{MailSource, SourceKeeping};
 
 const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(600);
 const EVERY: Duration = Duration::from_secs(300);
 
 /// What is checked, and what it is checked with.
-pub(super) struct Side<'a> {
-    pub(super) checker: &'a Checker<'a>,
-    pub(super) raw: &'a raw::Config,
+pub(super) struct ReceivedTables<'a> {
+    pub(super) checker: &'a ValueChecker<'a>,
+    pub(super) raw: &'a raw::RawConfig,
     pub(super) spool: &'a Path,
 }
 
 /// What holds.
-pub(super) struct Checked {
+pub(super) struct ReceivedSettings {
     pub(super) store: PathBuf,
-    pub(super) identities: Option<Vec<Pattern>>,
-    pub(super) inbound: Vec<Inbound>,
+    pub(super) identities: Option<Vec<AddressPattern>>,
+    pub(super) inbound: Vec<MailSource>,
     pub(super) inbound_hooks: Vec<Hook>,
     pub(super) outbound_hooks: Vec<Hook>,
-    pub(super) folders: Folders,
-    pub(super) notice: Option<Notice>,
+    pub(super) folders: ClassFolders,
+    pub(super) notice: Option<NotifyCommand>,
 }
 
-impl Side<'_> {
-    pub(super) fn check(&self) -> Result<Checked, ConfigError> {
+impl ReceivedTables<'_> {
+    pub(super) fn check(&self) -> Result<ReceivedSettings, ConfigError> {
         let raw = self.raw;
         // In the order of the file: the map has them by name.
-        let mut sources: Vec<(&String, &Spanned<raw::Inbound>)> = raw.inbound.iter().collect();
+        let mut sources: Vec<(&String, &Spanned<raw::RawSource>)> = raw.inbound.iter().collect();
         sources.sort_by_key(|(_, inbound)| inbound.span().start);
-        let hooks = |hooks: &[raw::Hook]| hooks.iter().map(|hook| self.hook(hook)).collect::<Result<Vec<_>, _>>();
-        Ok(Checked {
+        let hooks = |hooks: &[raw::RawHook]| hooks.iter().map(|hook| self.hook(hook)).collect::<Result<Vec<_>, _>>();
+        Ok(ReceivedSettings {
             store: match &raw.store {
                 Some(path) => self.checker.path("store", path)?,
                 None => self.spool.join("inbox"),
@@ -63,15 +63,15 @@ impl Side<'_> {
         })
     }
 
-    fn identities(&self) -> Result<Option<Vec<Pattern>>, ConfigError> {
+    fn identities(&self) -> Result<Option<Vec<AddressPattern>>, ConfigError> {
         let Some(written) = &self.raw.identities else { return Ok(None) };
         let parse = |text: &String| {
-            Pattern::parse(text).map_err(|error| self.checker.bad(written, format!("identity {text:?} {error}")))
+            AddressPattern::parse(text).map_err(|error| self.checker.bad(written, format!("identity {text:?} {error}")))
         };
         Ok(Some(written.get_ref().iter().map(parse).collect::<Result<_, _>>()?))
     }
 
-    fn inbound(&self, name: &str, written: &Spanned<raw::Inbound>) -> Result<Inbound, ConfigError> {
+    fn inbound(&self, name: &str, written: &Spanned<raw::RawSource>) -> Result<MailSource, ConfigError> {
         let raw = written.get_ref();
         self.checker.check_name(name, "inbound", written)?;
         if let Some(mailbox) = &raw.mailbox
@@ -79,15 +79,16 @@ impl Side<'_> {
         {
             return Err(self.checker.bad(mailbox, format!("mailbox of inbound {name} {error}")));
         }
-        let keeping = if raw.keep.as_ref().is_some_and(|keep| *keep.get_ref()) { Keeping::Yes } else { Keeping::No };
-        if let Some(ack) = raw.ack.as_ref().filter(|_| keeping == Keeping::Yes) {
+        let keeping =
+            if raw.keep.as_ref().is_some_and(|keep| *keep.get_ref()) { SourceKeeping::Yes } else { SourceKeeping::No };
+        if let Some(ack) = raw.ack.as_ref().filter(|_| keeping == SourceKeeping::Yes) {
             return Err(self.checker.bad(ack, format!("inbound {name} has both ack and keep; one is wanted")));
         }
-        Ok(Inbound {
+        Ok(MailSource {
             keeping,
             name: name.to_owned(),
             fetch: self.checker.argv("fetch", Some(&raw.fetch))?.unwrap_or_default(),
-            ack: self.checker.template("ack", raw.ack.as_ref(), Purpose::Acknowledgement)?,
+            ack: self.checker.template("ack", raw.ack.as_ref(), TemplatePurpose::Acknowledgement)?,
             every: self.span("every", raw.every.as_ref(), EVERY)?,
             timeout: self.span("timeout", raw.timeout.as_ref(), FETCH_TIMEOUT)?,
             mailbox: raw.mailbox.as_ref().map(|mailbox| mailbox.get_ref().clone()),
@@ -95,8 +96,8 @@ impl Side<'_> {
         })
     }
 
-    fn hook(&self, raw: &raw::Hook) -> Result<Hook, ConfigError> {
-        let command = self.checker.template("command of a hook", Some(&raw.command), Purpose::Hook)?;
+    fn hook(&self, raw: &raw::RawHook) -> Result<Hook, ConfigError> {
+        let command = self.checker.template("command of a hook", Some(&raw.command), TemplatePurpose::Hook)?;
         Ok(Hook {
             command: command.ok_or_else(|| self.checker.bad(&raw.command, "a hook has no command"))?,
             timeout: self.span("timeout", raw.timeout.as_ref(), HOOK_TIMEOUT)?,
@@ -104,9 +105,9 @@ impl Side<'_> {
         })
     }
 
-    fn notice(&self, raw: &raw::Notify) -> Result<Notice, ConfigError> {
-        let command = self.checker.template("command of notify", Some(&raw.command), Purpose::Notice)?;
-        Ok(Notice {
+    fn notice(&self, raw: &raw::RawNotify) -> Result<NotifyCommand, ConfigError> {
+        let command = self.checker.template("command of notify", Some(&raw.command), TemplatePurpose::Notice)?;
+        Ok(NotifyCommand {
             command: command.ok_or_else(|| self.checker.bad(&raw.command, "notify has no command"))?,
             class: raw.class.clone().unwrap_or_default().to_ascii_lowercase(),
             timeout: self.span("timeout", raw.timeout.as_ref(), HOOK_TIMEOUT)?,
@@ -114,7 +115,7 @@ impl Side<'_> {
         })
     }
 
-    fn folders(&self) -> Result<Folders, ConfigError> {
+    fn folders(&self) -> Result<ClassFolders, ConfigError> {
         let mut folders = Vec::new();
         for (prefix, written) in &self.raw.folders {
             let folder = Folder::parse(written.get_ref());
@@ -122,7 +123,7 @@ impl Side<'_> {
                 folder.map_err(|error| self.checker.bad(written, format!("{:?} {error}", written.get_ref())))?;
             folders.push((prefix.clone(), folder));
         }
-        Ok(Folders::new(folders))
+        Ok(ClassFolders::new(folders))
     }
 
     fn span(&self, key: &str, written: Option<&Spanned<String>>, default: Duration) -> Result<Duration, ConfigError> {

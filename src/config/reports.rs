@@ -1,18 +1,18 @@
 //! The table `[reports]`.
 
-use crate::config::checker::Checker;
+use crate::config::checker::ValueChecker;
 use crate::config::error::ConfigError;
 use crate::config::raw;
-use crate::settings::{Reports, Via};
+use crate::settings::{ReportRoute, ReportSettings};
 
-pub(super) fn reports(checker: &Checker<'_>, raw: &raw::Reports) -> Result<Reports, ConfigError> {
+pub(super) fn reports(checker: &ValueChecker<'_>, raw: &raw::RawReports) -> Result<ReportSettings, ConfigError> {
     let via = match raw.via.as_ref().map(|via| (via, via.get_ref().as_str())) {
         // Root's spool sends for everybody, a user's own sends for the one who reads its inbox.
-        None if checker.locations.root => Via::Queue,
-        None => Via::Inbox,
-        Some((_, "inbox")) => Via::Inbox,
-        Some((_, "queue")) => Via::Queue,
+        None if checker.locations.root => ReportRoute::Queue,
+        None => ReportRoute::Inbox,
+        Some((_, "inbox")) => ReportRoute::Inbox,
+        Some((_, "queue")) => ReportRoute::Queue,
         Some((at, _)) => return Err(checker.bad(at, "via must be \"inbox\" or \"queue\"")),
     };
-    Ok(Reports { via, return_limit: checker.size("return_limit", raw.return_limit.as_ref(), 64 << 10)? })
+    Ok(ReportSettings { via, return_limit: checker.size("return_limit", raw.return_limit.as_ref(), 64 << 10)? })
 }

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use crate::config::checker::Checker;
+use crate::config::checker::ValueChecker;
 use crate::config::error::ConfigError;
 use crate::config::raw;
 use crate::mail::address::AddressType;
-use crate::mail::address::pattern::Pattern;
-use crate::mail::address::route::{Claims, Types};
-use crate::transports::argv::{Batch, Template};
-use crate::transports::placeholder::Purpose;
-use crate::transports::program::Results;
-use crate::transports::transport::{Action, Success, Transport};
+use crate::mail::address::pattern::AddressPattern;
+use crate::mail::address::route::{AcceptedAddresses, AcceptedTypes};
+use crate::transports::argv::{CommandTemplate, RecipientBatch};
+use crate::transports::placeholder::TemplatePurpose;
+use crate::transports::program::ResultChannel;
+use crate::transports::transport::{DeliveryMethod, SuccessMeaning, Transport};
 use crate::values::spelling::distance;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
@@ -24,9 +24,9 @@ const DEFAULT_ASYNC_TIMEOUT: Duration = Duration::from_secs(86_400);
 const MOST_PARALLEL: i64 = 256;
 
 pub(super) fn transport(
-    checker: &Checker<'_>,
+    checker: &ValueChecker<'_>,
     name: &str,
-    written: &Spanned<raw::Transport>,
+    written: &Spanned<raw::RawTransport>,
 ) -> Result<Transport, ConfigError> {
     let raw = written.get_ref();
     checker.check_name(name, "transport", written)?;
@@ -46,11 +46,12 @@ pub(super) fn transport(
         }
     };
     let filter = |filter: &Spanned<Vec<String>>| {
-        let template = Template::parse(filter.get_ref(), Purpose::Delivery);
+        let template = CommandTemplate::parse(filter.get_ref(), TemplatePurpose::Delivery);
         let template =
             template.map_err(|error| checker.bad(filter, format!("preprocess of transport {name} {error}")))?;
         let all = filter.get_ref().iter().any(|arg| arg == "{recipients}");
-        if all && matches!(&action, Action::Command { template, .. } if template.batch() == Batch::One) {
+        if all && matches!(&action, DeliveryMethod::Command { template, .. } if template.batch() == RecipientBatch::One)
+        {
             return Err(checker.bad(
                 filter,
                 format!("preprocess of transport {name} has {{recipients}} where its command takes one at a time"),
@@ -70,7 +71,7 @@ pub(super) fn transport(
         action,
         timeout: checker.span("timeout", raw.timeout.as_ref(), DEFAULT_TIMEOUT)?.max(Duration::from_secs(1)),
         parallel,
-        success: if raw.relays == Some(true) { Success::Relayed } else { Success::Delivered },
+        success: if raw.relays == Some(true) { SuccessMeaning::Relayed } else { SuccessMeaning::Delivered },
         probe: checker.argv("probe", raw.probe.as_ref())?,
         resource: raw.resource.as_ref().map(|resource| resource.get_ref().clone()),
         connect: checker.argv("connect", raw.connect.as_ref())?,
@@ -78,7 +79,7 @@ pub(super) fn transport(
         env: checker.environment(written, &raw.env)?,
         async_timeout: checker.span("async_timeout", raw.async_timeout.as_ref(), DEFAULT_ASYNC_TIMEOUT)?,
         preprocess,
-        undo: checker.template("undo", raw.undo.as_ref(), Purpose::Undo)?,
+        undo: checker.template("undo", raw.undo.as_ref(), TemplatePurpose::Undo)?,
         fingerprint: String::new(),
     };
     transport.fingerprint = fingerprint(&format!("{transport:?}"));
@@ -86,28 +87,28 @@ pub(super) fn transport(
 }
 
 fn command(
-    checker: &Checker<'_>,
+    checker: &ValueChecker<'_>,
     name: &str,
     command: &Spanned<Vec<String>>,
     results: Option<&Spanned<String>>,
-) -> Result<Action, ConfigError> {
-    let template = Template::parse(command.get_ref(), Purpose::Delivery);
+) -> Result<DeliveryMethod, ConfigError> {
+    let template = CommandTemplate::parse(command.get_ref(), TemplatePurpose::Delivery);
     let template = template.map_err(|error| checker.bad(command, format!("command of transport {name} {error}")))?;
     let results = match results.map(|results| (results, results.get_ref().as_str())) {
-        None | Some((_, "exit")) => Results::Exit,
-        Some((_, "lines")) => Results::Lines,
+        None | Some((_, "exit")) => ResultChannel::Exit,
+        Some((_, "lines")) => ResultChannel::Lines,
         Some((at, _)) => return Err(checker.bad(at, "results must be \"exit\" or \"lines\"")),
     };
-    Ok(Action::Command { template, results })
+    Ok(DeliveryMethod::Command { template, results })
 }
 
 /// Keys that only mean something for a command must not stand beside a Maildir as if they did.
 fn maildir(
-    checker: &Checker<'_>,
+    checker: &ValueChecker<'_>,
     name: &str,
     maildir: &Spanned<String>,
-    raw: &raw::Transport,
-) -> Result<Action, ConfigError> {
+    raw: &raw::RawTransport,
+) -> Result<DeliveryMethod, ConfigError> {
     if let Some(results) = &raw.results {
         return Err(checker.bad(results, format!("results means nothing for the maildir of transport {name}")));
     }
@@ -119,43 +120,44 @@ fn maildir(
     if let Some(timeout) = raw.timeout.as_ref().filter(|_| !runs_programs) {
         return Err(checker.bad(timeout, format!("timeout means nothing for the maildir of transport {name}")));
     }
-    Ok(Action::Maildir(checker.path(&format!("maildir of transport {name}"), maildir)?))
+    Ok(DeliveryMethod::Maildir(checker.path(&format!("maildir of transport {name}"), maildir)?))
 }
 
 /// Without `types` a transport with patterns takes just those, one without takes internet mail.
-fn claims(checker: &Checker<'_>, raw: &raw::Transport) -> Result<Claims, ConfigError> {
+fn claims(checker: &ValueChecker<'_>, raw: &raw::RawTransport) -> Result<AcceptedAddresses, ConfigError> {
     let types = match &raw.types {
-        None if raw.r#match.is_some() => Types::Only(Vec::new()),
-        None => Types::Only(vec![AddressType::smtp()]),
-        Some(types) if types.get_ref().iter().any(|kind| kind == "*") => Types::Any,
+        None if raw.r#match.is_some() => AcceptedTypes::Only(Vec::new()),
+        None => AcceptedTypes::Only(vec![AddressType::smtp()]),
+        Some(types) if types.get_ref().iter().any(|kind| kind == "*") => AcceptedTypes::Any,
         Some(types) => {
             let parse = |kind: &String| {
                 AddressType::parse(kind).map_err(|error| checker.bad(types, format!("type {kind:?} {error}")))
             };
-            Types::Only(types.get_ref().iter().map(parse).collect::<Result<_, _>>()?)
+            AcceptedTypes::Only(types.get_ref().iter().map(parse).collect::<Result<_, _>>()?)
         }
     };
     let mut patterns = Vec::new();
     if let Some(written) = &raw.r#match {
         for text in written.get_ref() {
-            let pattern = Pattern::parse(text);
+            let pattern = AddressPattern::parse(text);
             patterns.push(pattern.map_err(|error| checker.bad(written, format!("pattern {text:?} {error}")))?);
         }
     }
-    Ok(Claims { types, patterns })
+    Ok(AcceptedAddresses { types, patterns })
 }
 
 /// The transport that is there when none is configured: a Maildir in the spool, for this host's own addresses.
 pub(super) fn built_in(spool: &Path, hostname: &str) -> Transport {
     let own = ["*@localhost".to_owned(), format!("*@{hostname}")];
-    let patterns = own.iter().filter_map(|pattern| Pattern::parse(pattern).ok()).chain([Pattern::without_domain()]);
+    let patterns =
+        own.iter().filter_map(|pattern| AddressPattern::parse(pattern).ok()).chain([AddressPattern::without_domain()]);
     Transport {
         name: "local".to_owned(),
-        claims: Claims { types: Types::Only(Vec::new()), patterns: patterns.collect() },
-        action: Action::Maildir(spool.join("inbox")),
+        claims: AcceptedAddresses { types: AcceptedTypes::Only(Vec::new()), patterns: patterns.collect() },
+        action: DeliveryMethod::Maildir(spool.join("inbox")),
         timeout: DEFAULT_TIMEOUT,
         parallel: 1,
-        success: Success::Delivered,
+        success: SuccessMeaning::Delivered,
         probe: None,
         resource: None,
         connect: None,
@@ -170,7 +172,7 @@ pub(super) fn built_in(spool: &Path, hostname: &str) -> Transport {
 
 /// An order names every transport exactly once.
 pub(super) fn ordered(
-    checker: &Checker<'_>,
+    checker: &ValueChecker<'_>,
     order: &Spanned<Vec<String>>,
     transports: Vec<Transport>,
 ) -> Result<Vec<Transport>, ConfigError> {

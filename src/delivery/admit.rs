@@ -6,22 +6,22 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use crate::mail::envelope::file_name::FileName;
-use crate::mail::history::record::{Charge, Decision, RecipientState};
+use crate::mail::history::record::{AttemptCost, Decision, RecipientState};
 use crate::mail::status::Status;
-use crate::spool::State;
-use crate::spool::claim::{Claim, Taken};
-use crate::transports::argv::Batch;
+use crate::spool::QueueState;
+use crate::spool::claim::{Claim, ClaimOutcome};
+use crate::transports::argv::RecipientBatch;
 use crate::transports::command::{MOST_ADDRESS_BYTES, MOST_RECIPIENTS};
 
-use crate::delivery::message::OpenMessage;
-use crate::delivery::plan::{Patience, Plan};
-use crate::delivery::selection::Force;
-use crate::delivery::transport_queue::Ready;
-use crate::delivery::worker::Run;
+use crate::delivery::message::ClaimedMessage;
+use crate::delivery::plan::{BackoffRule, RecipientPlan};
+use crate::delivery::selection::ForceLevel;
+use crate::delivery::transport_queue::Readiness;
+use crate::delivery::worker::RunState;
 
 /// What is to be done for a message.
 #[derive(Debug, Default)]
-pub(super) struct Sorted {
+pub(super) struct AdmissionPlan {
     /// The transports that are wanted, and for whom.
     pub(super) wanted: BTreeMap<usize, Vec<usize>>,
     /// True when something was decided without any.
@@ -32,9 +32,9 @@ pub(super) struct Sorted {
     pub(super) unconfigured: usize,
 }
 
-impl<'e> Run<'e> {
+impl<'e> RunState<'e> {
     /// Looks at a message for the first time and finds it its transports.
-    pub(super) fn admit(&self, place: usize) -> Option<Arc<OpenMessage<'e>>> {
+    pub(super) fn admit(&self, place: usize) -> Option<Arc<ClaimedMessage<'e>>> {
         let listed = self.due.get(place).filter(|(_, name)| !self.passed_over.contains(&name.id));
         let opened = listed.and_then(|listed| self.claim(&[listed])).and_then(|claim| self.open(place, claim));
         let Some((message, sorted)) = opened.and_then(|message| {
@@ -55,7 +55,7 @@ impl<'e> Run<'e> {
         let mut left = sorted.unconfigured > 0;
         board.tally.unconfigured += sorted.unconfigured;
         for (lane, places) in &sorted.wanted {
-            if matches!(board.lanes[*lane].ready, Ready::No(_)) {
+            if matches!(board.lanes[*lane].ready, Readiness::No(_)) {
                 board.tally.skipped += places.len();
                 left = true;
             } else if give.is_none() && board.lanes[*lane].has_room() && board.lanes[*lane].backlog.is_empty() {
@@ -92,16 +92,16 @@ impl<'e> Run<'e> {
     }
 
     /// Claims a message again for a transport that it waited for.
-    pub(super) fn reopen(&self, place: usize, lane: usize) -> Option<Arc<OpenMessage<'e>>> {
+    pub(super) fn reopen(&self, place: usize, lane: usize) -> Option<Arc<ClaimedMessage<'e>>> {
         let claim = self.due.get(place).and_then(|(state, name)| {
             // Its first attempt in this run may have moved it.
-            let moved = (State::Cur, name.due(None));
+            let moved = (QueueState::Cur, name.due(None));
             let id = name.id.clone();
             let claim = self.claim(&[(state, name), moved]);
             // Or given it a time that nobody here knows.
             let found = || self.engine.spool.find(&id).ok().flatten();
             claim.or_else(|| match found()? {
-                (state @ (State::New | State::Cur), name) => self.claim(&[(state, name)]),
+                (state @ (QueueState::New | QueueState::Cur), name) => self.claim(&[(state, name)]),
                 _ => None,
             })
         });
@@ -124,21 +124,21 @@ impl<'e> Run<'e> {
         }
     }
 
-    fn claim(&self, names: &[(State, FileName)]) -> Option<Box<Claim<'e>>> {
+    fn claim(&self, names: &[(QueueState, FileName)]) -> Option<Box<Claim<'e>>> {
         for (state, name) in names {
             let path = || self.engine.spool.path_of_message(*state, name);
             match self.engine.spool.claim(*state, name) {
-                Ok(Taken::Claimed(claim)) => return Some(claim),
-                Ok(Taken::Gone) => {}
-                Ok(Taken::Busy) => {
+                Ok(ClaimOutcome::Claimed(claim)) => return Some(claim),
+                Ok(ClaimOutcome::Gone) => {}
+                Ok(ClaimOutcome::Busy) => {
                     self.board().tally.busy.push(name.id.clone());
                     return None;
                 }
-                Ok(Taken::Stray(reason)) => {
+                Ok(ClaimOutcome::Stray(reason)) => {
                     self.engine.observer.problem(&format!("{} {reason}; it is left alone", path().display()));
                     return None;
                 }
-                Ok(Taken::SetAside(reason)) => {
+                Ok(ClaimOutcome::SetAside(reason)) => {
                     self.board().tally.errors += 1;
                     self.engine.observer.problem(&format!("{} was moved to corrupt: {reason}", path().display()));
                     return None;
@@ -152,7 +152,7 @@ impl<'e> Run<'e> {
         None
     }
 
-    fn open(&self, place: usize, claim: Box<Claim<'e>>) -> Option<OpenMessage<'e>> {
+    fn open(&self, place: usize, claim: Box<Claim<'e>>) -> Option<ClaimedMessage<'e>> {
         let (name, envelope) = (&claim.message().name, &claim.message().envelope);
         if let Some(time) = envelope.wakes(self.engine.now()) {
             // Its time in the name was lost or overridden; nothing overrides the sender's.
@@ -163,7 +163,7 @@ impl<'e> Run<'e> {
             return None;
         }
         match self.engine.spool.history(envelope) {
-            Ok(history) => Some(OpenMessage::new(place, claim, history)),
+            Ok(history) => Some(ClaimedMessage::new(place, claim, history)),
             Err(error) => {
                 self.trouble(&error.into());
                 None
@@ -171,31 +171,33 @@ impl<'e> Run<'e> {
         }
     }
 
-    pub(super) fn patience(&self) -> Patience {
-        if self.orders.force == Force::No { Patience::Waits } else { Patience::None }
+    pub(super) fn patience(&self) -> BackoffRule {
+        if self.orders.force == ForceLevel::No { BackoffRule::Waits } else { BackoffRule::None }
     }
 
     /// Decides what can be decided without a transport, and says which transports are wanted for whom.
-    pub(super) fn sort_out(&self, message: &OpenMessage<'e>) -> Result<Sorted> {
-        let mut sorted = Sorted::default();
+    pub(super) fn sort_out(&self, message: &ClaimedMessage<'e>) -> Result<AdmissionPlan> {
+        let mut sorted = AdmissionPlan::default();
         let mut results = Vec::new();
         let mut again = false;
         let now = self.engine.now();
         for (place, plan) in message.plans(self.engine.settings, now, self.patience()) {
             let meant = self.is_meant(message, place);
             match plan {
-                Plan::Rest => {}
-                Plan::Give(lane) if meant && self.orders.transport.is_none_or(|only| only == lane) => {
+                RecipientPlan::Rest => {}
+                RecipientPlan::Give(lane) if meant && self.orders.transport.is_none_or(|only| only == lane) => {
                     sorted.wanted.entry(lane).or_default().push(place);
                 }
-                Plan::NoRoute(text) if meant && self.orders.transport.is_none() => {
+                RecipientPlan::NoRoute(text) if meant && self.orders.transport.is_none() => {
                     results.push(verdict(place, RecipientState::Failed, Status::NO_ROUTE, text));
                 }
-                Plan::Give(_) | Plan::NoRoute(_) => {}
-                Plan::Unconfigured => sorted.unconfigured += 1,
-                Plan::Expire(..) if !meant => {}
-                Plan::Expire(status, text) => results.push(verdict(place, RecipientState::Failed, status, text)),
-                Plan::AsyncOver => {
+                RecipientPlan::Give(_) | RecipientPlan::NoRoute(_) => {}
+                RecipientPlan::Unconfigured => sorted.unconfigured += 1,
+                RecipientPlan::Expire(..) if !meant => {}
+                RecipientPlan::Expire(status, text) => {
+                    results.push(verdict(place, RecipientState::Failed, status, text))
+                }
+                RecipientPlan::AsyncOver => {
                     again = true;
                     let text = "no result was reported in time".to_owned();
                     results.push(verdict(place, RecipientState::Owed, Status::TEMPORARY, text));
@@ -205,11 +207,11 @@ impl<'e> Run<'e> {
         sorted.decided = !results.is_empty();
         message.decide(self.engine.spool, results, now)?;
         if again {
-            return Ok(Sorted { decided: true, ..self.sort_out(message)? });
+            return Ok(AdmissionPlan { decided: true, ..self.sort_out(message)? });
         }
         let hand_offs = |(lane, places): (&usize, &Vec<usize>)| match self.transport(*lane).batch() {
-            Batch::One => places.len(),
-            Batch::All => {
+            RecipientBatch::One => places.len(),
+            RecipientBatch::All => {
                 let length = |place: &usize| message.envelope().address(*place).map_or(0, |a| a.text().len() + 1);
                 let bytes: usize = places.iter().map(length).sum();
                 // Bytes split less evenly than recipients do: one more, to be sure.
@@ -224,13 +226,13 @@ impl<'e> Run<'e> {
         Ok(sorted)
     }
 
-    pub(super) fn is_meant(&self, message: &OpenMessage<'e>, place: usize) -> bool {
+    pub(super) fn is_meant(&self, message: &ClaimedMessage<'e>, place: usize) -> bool {
         let address = message.envelope().address(place);
         self.orders.to.as_ref().is_none_or(|pattern| address.is_some_and(|address| pattern.matches(address)))
     }
 }
 
 fn verdict(place: usize, state: RecipientState, status: Status, text: String) -> Decision {
-    let charge = if state == RecipientState::Owed { Charge::None } else { Charge::Full };
+    let charge = if state == RecipientState::Owed { AttemptCost::None } else { AttemptCost::Full };
     Decision { recipients: vec![place], state, status, text, next: None, charge, remote_id: None, parts: Vec::new() }
 }

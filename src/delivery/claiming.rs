@@ -4,11 +4,11 @@ use std::fmt;
 
 use anyhow::Result;
 
-use crate::exit::Exit;
+use crate::exit::ExitStatus;
 use crate::mail::envelope::id::QueueId;
 use crate::output::per_id::Answer;
-use crate::spool::claim::{Claim, Taken};
-use crate::spool::{Spool, State};
+use crate::spool::claim::{Claim, ClaimOutcome};
+use crate::spool::{QueueState, Spool};
 
 /// Reason why a message cannot be claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum ClaimRefusal {
     /// The spool has no message with this id.
     NotInSpool,
     /// The message is in a state that the operation does not work on.
-    WrongState(State),
+    WrongState(QueueState),
     /// Another run has claimed it.
     InProgress,
     /// The file is not a message of this spool: the reason.
@@ -27,11 +27,11 @@ pub enum ClaimRefusal {
 
 impl ClaimRefusal {
     /// Exit status for one id.
-    pub fn exit(&self) -> Exit {
+    pub fn exit(&self) -> ExitStatus {
         match self {
-            ClaimRefusal::NotInSpool | ClaimRefusal::WrongState(_) => Exit::NoInput,
-            ClaimRefusal::InProgress => Exit::TryAgain,
-            ClaimRefusal::Stray(_) | ClaimRefusal::SetAside(_) => Exit::Data,
+            ClaimRefusal::NotInSpool | ClaimRefusal::WrongState(_) => ExitStatus::NoInput,
+            ClaimRefusal::InProgress => ExitStatus::TryAgain,
+            ClaimRefusal::Stray(_) | ClaimRefusal::SetAside(_) => ExitStatus::Data,
         }
     }
 
@@ -46,12 +46,12 @@ impl fmt::Display for ClaimRefusal {
         match self {
             ClaimRefusal::NotInSpool => f.write_str("not in the spool"),
             ClaimRefusal::WrongState(state) => f.write_str(match state {
-                State::New | State::Cur => "not on hold",
-                State::Hold => "already on hold",
-                State::Sent => "already sent",
-                State::Failed => "already failed or cancelled",
-                State::Corrupt => "damaged, and kept in corrupt",
-                State::Received => "incoming mail",
+                QueueState::New | QueueState::Cur => "not on hold",
+                QueueState::Hold => "already on hold",
+                QueueState::Sent => "already sent",
+                QueueState::Failed => "already failed or cancelled",
+                QueueState::Corrupt => "damaged, and kept in corrupt",
+                QueueState::Received => "incoming mail",
             }),
             ClaimRefusal::InProgress => f.write_str("in progress: another run is working on it"),
             ClaimRefusal::Stray(reason) => f.write_str(reason),
@@ -67,7 +67,7 @@ const MOST_LOOKS: usize = 5;
 pub fn claim_by_id<'s>(
     spool: &'s Spool,
     id: &QueueId,
-    states: &[State],
+    states: &[QueueState],
 ) -> Result<Result<Box<Claim<'s>>, ClaimRefusal>> {
     for _ in 0..MOST_LOOKS {
         let Some((state, name)) = spool.find(id)? else { return Ok(Err(ClaimRefusal::NotInSpool)) };
@@ -75,11 +75,11 @@ pub fn claim_by_id<'s>(
             return Ok(Err(ClaimRefusal::WrongState(state)));
         }
         match spool.claim(state, &name)? {
-            Taken::Claimed(claim) => return Ok(Ok(claim)),
-            Taken::Busy => return Ok(Err(ClaimRefusal::InProgress)),
-            Taken::Gone => {}
-            Taken::Stray(reason) => return Ok(Err(ClaimRefusal::Stray(reason))),
-            Taken::SetAside(reason) => return Ok(Err(ClaimRefusal::SetAside(reason))),
+            ClaimOutcome::Claimed(claim) => return Ok(Ok(claim)),
+            ClaimOutcome::Busy => return Ok(Err(ClaimRefusal::InProgress)),
+            ClaimOutcome::Gone => {}
+            ClaimOutcome::Stray(reason) => return Ok(Err(ClaimRefusal::Stray(reason))),
+            ClaimOutcome::SetAside(reason) => return Ok(Err(ClaimRefusal::SetAside(reason))),
         }
     }
     Ok(Err(ClaimRefusal::InProgress))

@@ -11,33 +11,33 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::mail::envelope::id::QueueId;
-use crate::spool::draft::Placed;
+use crate::spool::draft::UnsyncedMessage;
 
-use crate::delivery::context::Engine;
-use crate::delivery::dsn_writer::{self, Written};
-use crate::delivery::message::OpenMessage;
+use crate::delivery::context::DeliveryContext;
+use crate::delivery::dsn_writer::{self, WrittenReport};
+use crate::delivery::message::ClaimedMessage;
 use crate::delivery::settle;
-use crate::output::observer::Handled;
+use crate::output::observer::RecipientEvent;
 
 /// A message on its way to the disk.
 #[derive(Debug)]
-pub enum Commit<'e> {
+pub enum CommitRequest<'e> {
     /// Nobody works on it any more: sync its log, tell its sender, and move it to where it belongs.
-    Settle(Arc<OpenMessage<'e>>),
+    Settle(Arc<ClaimedMessage<'e>>),
     /// Nobody works on it now, and this run takes it up again: as before, but its sender is told when the run is done
     /// with it, of everybody at once.
-    SetDown(Arc<OpenMessage<'e>>),
+    Requeue(Arc<ClaimedMessage<'e>>),
     /// Others work on it still: sync its log.
-    Sync(Arc<OpenMessage<'e>>),
+    Sync(Arc<ClaimedMessage<'e>>),
     /// Somebody waits for what is on its way: begin now.
     Hurry,
 }
 
 /// What has arrived there.
 #[derive(Debug, Default)]
-pub struct Done {
+pub struct CommitReport {
     /// Results that may be told.
-    pub handled: Vec<Handled>,
+    pub handled: Vec<RecipientEvent>,
     /// Places of the messages that were let go.
     pub settled: Vec<usize>,
     /// Messages that could not be moved on, and should be left alone for a while.
@@ -55,26 +55,26 @@ const GROUP: usize = 128;
 const COLLECT: Duration = Duration::from_millis(40);
 
 /// A message whose finishing takes programs, and its place.
-pub type Finishing<'e> = (usize, OpenMessage<'e>);
+pub type Finishing<'e> = (usize, ClaimedMessage<'e>);
 
 /// Works until nobody can send any more. Messages whose finishing takes programs are passed to `finisher`.
 pub fn work<'e>(
-    engine: Engine<'e>,
-    queue: &Receiver<Commit<'e>>,
+    engine: DeliveryContext<'e>,
+    queue: &Receiver<CommitRequest<'e>>,
     finisher: Option<&Sender<Finishing<'e>>>,
-    told: &dyn Fn(Done),
+    told: &dyn Fn(CommitReport),
 ) {
     while let Ok(first) = queue.recv() {
-        let mut hurry = matches!(first, Commit::Hurry);
+        let mut hurry = matches!(first, CommitRequest::Hurry);
         let mut group = vec![first];
         let end = Instant::now() + COLLECT;
-        while group.iter().filter(|commit| !matches!(commit, Commit::Hurry)).count() < GROUP {
+        while group.iter().filter(|commit| !matches!(commit, CommitRequest::Hurry)).count() < GROUP {
             let left = if hurry { Duration::ZERO } else { end.saturating_duration_since(Instant::now()) };
             let Ok(next) = queue.recv_timeout(left) else { break };
-            hurry |= matches!(next, Commit::Hurry);
+            hurry |= matches!(next, CommitRequest::Hurry);
             group.push(next);
         }
-        group.retain(|commit| !matches!(commit, Commit::Hurry));
+        group.retain(|commit| !matches!(commit, CommitRequest::Hurry));
         if group.is_empty() {
             // Nothing was on its way: to say so would only make everybody ask again.
             continue;
@@ -88,9 +88,9 @@ pub fn work<'e>(
 }
 
 /// Finishes messages one after another, until no more can come: programs must not keep results from the disk.
-pub fn finish_each<'e>(engine: Engine<'e>, queue: &Receiver<Finishing<'e>>, told: &dyn Fn(Done)) {
+pub fn finish_each<'e>(engine: DeliveryContext<'e>, queue: &Receiver<Finishing<'e>>, told: &dyn Fn(CommitReport)) {
     while let Ok((place, message)) = queue.recv() {
-        let mut done = Done { settled: vec![place], ..Done::default() };
+        let mut done = CommitReport { settled: vec![place], ..CommitReport::default() };
         if engine.signals.stop_requested().is_none() {
             settle(engine, message, &mut done);
         }
@@ -99,7 +99,7 @@ pub fn finish_each<'e>(engine: Engine<'e>, queue: &Receiver<Finishing<'e>>, told
     }
 }
 
-fn settle<'e>(engine: Engine<'e>, message: OpenMessage<'e>, done: &mut Done) {
+fn settle<'e>(engine: DeliveryContext<'e>, message: ClaimedMessage<'e>, done: &mut CommitReport) {
     let id = message.envelope().id.clone();
     if let Err(error) = settle::settle(&engine, message) {
         engine.observer.problem(&format!("{id}: {error:#}"));
@@ -108,27 +108,33 @@ fn settle<'e>(engine: Engine<'e>, message: OpenMessage<'e>, done: &mut Done) {
     }
 }
 
-fn commit<'e>(engine: Engine<'e>, group: Vec<Commit<'e>>, finisher: Option<&Sender<Finishing<'e>>>) -> Done {
-    let message = |commit: &Commit<'e>| match commit {
-        Commit::Settle(message) | Commit::SetDown(message) | Commit::Sync(message) => Some(Arc::clone(message)),
-        Commit::Hurry => None,
+fn commit<'e>(
+    engine: DeliveryContext<'e>,
+    group: Vec<CommitRequest<'e>>,
+    finisher: Option<&Sender<Finishing<'e>>>,
+) -> CommitReport {
+    let message = |commit: &CommitRequest<'e>| match commit {
+        CommitRequest::Settle(message) | CommitRequest::Requeue(message) | CommitRequest::Sync(message) => {
+            Some(Arc::clone(message))
+        }
+        CommitRequest::Hurry => None,
     };
-    let messages: Vec<Arc<OpenMessage<'e>>> = group.iter().filter_map(message).collect();
-    let mut done = Done::default();
+    let messages: Vec<Arc<ClaimedMessage<'e>>> = group.iter().filter_map(message).collect();
+    let mut done = CommitReport::default();
     sync(engine, &messages, &mut done);
     drop(messages);
-    let mut reports: Vec<(Arc<OpenMessage<'e>>, Vec<Written<'e>>)> = Vec::new();
+    let mut reports: Vec<(Arc<ClaimedMessage<'e>>, Vec<WrittenReport<'e>>)> = Vec::new();
     let mut unreported = Vec::new();
     let mut settling = Vec::new();
     for commit in group {
         match commit {
-            Commit::Settle(message) => match dsn_writer::write(&engine, &message) {
+            CommitRequest::Settle(message) => match dsn_writer::write(&engine, &message) {
                 Ok(written) if written.is_empty() => settling.push(message),
                 Ok(written) => reports.push((message, written)),
                 Err(error) => unreported.push((message, error)),
             },
-            Commit::SetDown(message) => settling.push(message),
-            Commit::Sync(_) | Commit::Hurry => {}
+            CommitRequest::Requeue(message) => settling.push(message),
+            CommitRequest::Sync(_) | CommitRequest::Hurry => {}
         }
     }
     match make_durable(engine, &mut reports) {
@@ -168,7 +174,7 @@ fn commit<'e>(engine: Engine<'e>, group: Vec<Commit<'e>>, finisher: Option<&Send
 }
 
 /// Makes what was written into the logs durable, in one go.
-fn sync<'e>(engine: Engine<'e>, messages: &[Arc<OpenMessage<'e>>], done: &mut Done) {
+fn sync<'e>(engine: DeliveryContext<'e>, messages: &[Arc<ClaimedMessage<'e>>], done: &mut CommitReport) {
     let mut failed = |error: anyhow::Error| {
         engine.observer.problem(&format!("{error:#}; a delivery may be repeated after a power cut"));
         done.errors += 1;
@@ -191,9 +197,12 @@ fn sync<'e>(engine: Engine<'e>, messages: &[Arc<OpenMessage<'e>>], done: &mut Do
 }
 
 /// Makes reports durable, all of them in one go, and notes that they are: before the messages they are about move.
-fn make_durable<'e>(engine: Engine<'e>, reports: &mut [(Arc<OpenMessage<'e>>, Vec<Written<'e>>)]) -> Result<()> {
+fn make_durable<'e>(
+    engine: DeliveryContext<'e>,
+    reports: &mut [(Arc<ClaimedMessage<'e>>, Vec<WrittenReport<'e>>)],
+) -> Result<()> {
     let placed = reports.iter_mut().flat_map(|(_, written)| written.iter_mut().filter_map(|one| one.placed.take()));
-    Placed::commit(placed.collect())?;
+    UnsyncedMessage::commit(placed.collect())?;
     let mut new_names = false;
     for (message, written) in reports {
         dsn_writer::note(&engine, message, std::mem::take(written))?;

@@ -1,8 +1,8 @@
 //! What deliveries and the inbox are given: the spool, the settings, the time, and those who listen.
 
-use crate::delivery::transport_control::Keeper;
-use crate::mail::envelope::id::Mint;
-use crate::output::observer::Observer;
+use crate::delivery::transport_control::TransportControl;
+use crate::mail::envelope::id::IdGenerator;
+use crate::output::observer::RunObserver;
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::spool::Spool;
@@ -12,7 +12,7 @@ use crate::values::time::Timestamp;
 
 /// What runs have in common.
 #[derive(Clone, Copy)]
-pub struct Engine<'e> {
+pub struct DeliveryContext<'e> {
     /// The spool.
     pub spool: &'e Spool,
     /// What was configured.
@@ -22,15 +22,27 @@ pub struct Engine<'e> {
     /// Who may interrupt.
     pub signals: &'e Signals,
     /// Who looks on.
-    pub observer: &'e dyn Observer,
+    pub observer: &'e dyn RunObserver,
     /// Where the ids of reports come from.
-    pub mint: &'e Mint,
+    pub mint: &'e IdGenerator,
 }
 
-impl<'e> Engine<'e> {
+impl<'e> DeliveryContext<'e> {
     /// From a session, for work on this spool.
-    pub fn new(session: &'e Session, spool: &'e Spool, signals: &'e Signals, observer: &'e dyn Observer) -> Engine<'e> {
-        Engine { spool, settings: &session.settings, clock: &session.clock, signals, observer, mint: &session.mint }
+    pub fn new(
+        session: &'e Session,
+        spool: &'e Spool,
+        signals: &'e Signals,
+        observer: &'e dyn RunObserver,
+    ) -> DeliveryContext<'e> {
+        DeliveryContext {
+            spool,
+            settings: &session.settings,
+            clock: &session.clock,
+            signals,
+            observer,
+            mint: &session.mint,
+        }
     }
 
     /// The time now.
@@ -39,7 +51,12 @@ impl<'e> Engine<'e> {
     }
 
     /// What sees to the needs of transports.
-    pub fn keeper(&self) -> Keeper<'e> {
-        Keeper { spool: self.spool, schedule: self.settings.queue.retry, signals: self.signals, now: self.now() }
+    pub fn keeper(&self) -> TransportControl<'e> {
+        TransportControl {
+            spool: self.spool,
+            schedule: self.settings.queue.retry,
+            signals: self.signals,
+            now: self.now(),
+        }
     }
 }

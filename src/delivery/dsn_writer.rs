@@ -9,24 +9,24 @@ use anyhow::Result;
 use crate::mail::address::{Address, Sender};
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::Recipient;
-use crate::mail::envelope::request::Ret;
+use crate::mail::envelope::request::ReturnContent;
 use crate::mail::envelope::{Envelope, without_duplicates};
 use crate::mail::history::History;
-use crate::mail::history::record::{Event, RecipientState, ReportKind};
-use crate::mail::message::header::{Field, Header, LONGEST, Supply};
-use crate::mail::report::dsn::content::{About, Action, Dsn, Returned};
-use crate::mail::report::dsn::returned::{Body, Scanner};
-use crate::mail::status::{Class, Status};
-use crate::settings::Via;
-use crate::spool::draft::{Draft, Placed};
+use crate::mail::history::record::{LogEvent, RecipientState, ReportKind};
+use crate::mail::message::header::{Header, HeaderField, InputSupply, LONGEST};
+use crate::mail::report::dsn::content::{Dsn, DsnAction, DsnRecipient, ReturnedPart};
+use crate::mail::report::dsn::returned::{ReturnedEncoding, ReturnedScanner};
+use crate::mail::status::{Status, StatusClass};
+use crate::settings::ReportRoute;
+use crate::spool::draft::{Draft, UnsyncedMessage};
 use crate::spool::queue_file::QueueFile;
-use crate::spool::{Spool, State};
-use crate::submission::resolve::Resolver;
+use crate::spool::{QueueState, Spool};
+use crate::submission::resolve::AddressResolver;
 use crate::values::printable;
 use crate::values::time::Timestamp;
 
-use crate::delivery::context::Engine;
-use crate::delivery::message::OpenMessage;
+use crate::delivery::context::DeliveryContext;
+use crate::delivery::message::ClaimedMessage;
 use crate::delivery::reports_due;
 
 /// Bytes of a message in which its header is looked for.
@@ -34,9 +34,9 @@ const HEAD: usize = 64 << 10;
 
 /// A report that is written, and not durable yet; or the reason why there is none.
 #[derive(Debug)]
-pub struct Written<'e> {
+pub struct WrittenReport<'e> {
     /// The report itself.
-    pub placed: Option<Placed<'e>>,
+    pub placed: Option<UnsyncedMessage<'e>>,
     kind: ReportKind,
     places: Vec<usize>,
     id: Option<QueueId>,
@@ -44,7 +44,7 @@ pub struct Written<'e> {
 }
 
 /// Writes every report that is due on a message.
-pub fn write<'e>(engine: &Engine<'e>, message: &OpenMessage<'_>) -> Result<Vec<Written<'e>>> {
+pub fn write<'e>(engine: &DeliveryContext<'e>, message: &ClaimedMessage<'_>) -> Result<Vec<WrittenReport<'e>>> {
     let now = engine.now();
     if !message.owes_report(engine.settings, now) {
         return Ok(Vec::new());
@@ -53,26 +53,26 @@ pub fn write<'e>(engine: &Engine<'e>, message: &OpenMessage<'_>) -> Result<Vec<W
     let history = message.history();
     let mut written = Vec::new();
     for (kind, places) in reports_due::due(engine.settings, message.envelope(), &history, now) {
-        let writer = Writer { engine, message, history: &history, kind, places, now };
+        let writer = DsnWriter { engine, message, history: &history, kind, places, now };
         written.push(writer.write()?);
     }
     Ok(written)
 }
 
 /// Notes that what was written is durable now.
-pub fn note(engine: &Engine<'_>, message: &OpenMessage<'_>, written: Vec<Written<'_>>) -> Result<()> {
-    for Written { kind, places, id, why_none, .. } in written {
-        let event = Event::Reported { kind, recipients: places, report: id, text: why_none };
+pub fn note(engine: &DeliveryContext<'_>, message: &ClaimedMessage<'_>, written: Vec<WrittenReport<'_>>) -> Result<()> {
+    for WrittenReport { kind, places, id, why_none, .. } in written {
+        let event = LogEvent::Reported { kind, recipients: places, report: id, text: why_none };
         message.note(engine.spool, event, engine.now())?;
     }
     Ok(())
 }
 
 /// Looks for the reports of a run that died before it could note them.
-fn find_begun(engine: &Engine<'_>, message: &OpenMessage<'_>) -> Result<()> {
+fn find_begun(engine: &DeliveryContext<'_>, message: &ClaimedMessage<'_>) -> Result<()> {
     for (kind, places, id) in message.history().begun {
         if exists(engine.spool, &id)? {
-            let event = Event::Reported { kind, recipients: places, report: Some(id), text: String::new() };
+            let event = LogEvent::Reported { kind, recipients: places, report: Some(id), text: String::new() };
             message.note(engine.spool, event, engine.now())?;
         }
     }
@@ -82,8 +82,8 @@ fn find_begun(engine: &Engine<'_>, message: &OpenMessage<'_>) -> Result<()> {
 /// A report counts when it is whole, and is made durable now, for whoever wrote it may have died before that. One that
 /// was filed has left the spool; its log has not.
 fn exists(spool: &Spool, id: &QueueId) -> Result<bool> {
-    let received = spool.find_received(id)?.map(|name| (State::Received, name));
-    let found = spool.find(id)?.filter(|(state, _)| *state != State::Corrupt).or(received);
+    let received = spool.find_received(id)?.map(|name| (QueueState::Received, name));
+    let found = spool.find(id)?.filter(|(state, _)| *state != QueueState::Corrupt).or(received);
     match found {
         Some((state, name)) if spool.read(state, &name).is_ok() => Ok(spool.make_sure(state, &name).map(|()| true)?),
         Some(_) => Ok(false),
@@ -91,24 +91,30 @@ fn exists(spool: &Spool, id: &QueueId) -> Result<bool> {
     }
 }
 
-struct Writer<'w, 'e> {
-    engine: &'w Engine<'e>,
-    message: &'w OpenMessage<'w>,
+struct DsnWriter<'w, 'e> {
+    engine: &'w DeliveryContext<'e>,
+    message: &'w ClaimedMessage<'w>,
     history: &'w History,
     kind: ReportKind,
     places: Vec<usize>,
     now: Timestamp,
 }
 
-impl<'e> Writer<'_, 'e> {
-    fn write(self) -> Result<Written<'e>> {
+impl<'e> DsnWriter<'_, 'e> {
+    fn write(self) -> Result<WrittenReport<'e>> {
         let file = self.message.claim.message();
         let envelope = &file.envelope;
         let none = |writer: Self, why: &str| {
-            Ok(Written { placed: None, kind: writer.kind, places: writer.places, id: None, why_none: why.to_owned() })
+            Ok(WrittenReport {
+                placed: None,
+                kind: writer.kind,
+                places: writer.places,
+                id: None,
+                why_none: why.to_owned(),
+            })
         };
         let bytes = file.beginning(HEAD)?;
-        let header = Header::scan(&bytes, Supply::End);
+        let header = Header::scan(&bytes, InputSupply::End);
         if self.kind == ReportKind::Delay && header.as_ref().is_some_and(Header::is_automatic) {
             return none(self, "nobody waits for automatic mail");
         }
@@ -116,23 +122,25 @@ impl<'e> Writer<'_, 'e> {
             return none(self, "the sender's address cannot be written to");
         };
         let to: Vec<Recipient> = match self.engine.settings.reports.via {
-            Via::Inbox => vec![to.into()],
+            ReportRoute::Inbox => vec![to.into()],
             // A report to somebody of this host goes where any other mail to them does.
-            Via::Queue => without_duplicates(Resolver::new(self.engine.settings).recipients(vec![to.into()])?),
+            ReportRoute::Queue => {
+                without_duplicates(AddressResolver::new(self.engine.settings).recipients(vec![to.into()])?)
+            }
         };
         let id = self.engine.mint.next(self.engine.clock.now());
         let full = self.kind == ReportKind::Failure
-            && envelope.ret != Some(Ret::Hdrs)
+            && envelope.ret != Some(ReturnContent::Hdrs)
             && envelope.size <= self.engine.settings.reports.return_limit;
-        let returned = if full { Returned::Full } else { Returned::Header };
+        let returned = if full { ReturnedPart::Full } else { ReturnedPart::Header };
         let header_bytes = whole_header(file)?;
-        let mut scanner = Scanner::default();
+        let mut scanner = ReturnedScanner::default();
         match returned {
-            Returned::Full => file.each_piece(&mut |piece| {
+            ReturnedPart::Full => file.each_piece(&mut |piece| {
                 scanner.add(piece);
                 anyhow::Ok(())
             })?,
-            Returned::Header => scanner.add(&header_bytes),
+            ReturnedPart::Header => scanner.add(&header_bytes),
         }
         let dsn = self.dsn(&id, header.as_ref(), returned, scanner.body());
         let report = Envelope {
@@ -140,26 +148,32 @@ impl<'e> Writer<'_, 'e> {
             hops: envelope.hops.saturating_add(1),
             ..Envelope::new(id.clone(), self.now, Sender::default(), to)
         };
-        let event = Event::Reporting { kind: self.kind, recipients: self.places.clone(), report: id.clone() };
+        let event = LogEvent::Reporting { kind: self.kind, recipients: self.places.clone(), report: id.clone() };
         self.message.note(self.engine.spool, event, self.now)?;
         let (mut draft, state) = match self.engine.settings.reports.via {
-            Via::Inbox => (Draft::begin_received(self.engine.spool, &report)?, State::Received),
-            Via::Queue => (Draft::begin(self.engine.spool, &report)?, State::New),
+            ReportRoute::Inbox => (Draft::begin_received(self.engine.spool, &report)?, QueueState::Received),
+            ReportRoute::Queue => (Draft::begin(self.engine.spool, &report)?, QueueState::New),
         };
         draft.write(&dsn.head())?;
         match returned {
-            Returned::Full => file.each_piece(&mut |piece| anyhow::Ok(draft.write(piece)?))?,
-            Returned::Header => draft.write(&header_bytes)?,
+            ReturnedPart::Full => file.each_piece(&mut |piece| anyhow::Ok(draft.write(piece)?))?,
+            ReturnedPart::Header => draft.write(&header_bytes)?,
         }
         draft.write(&dsn.tail())?;
         let placed = Some(draft.place(state, None)?);
         drop(dsn);
-        Ok(Written { placed, kind: self.kind, places: self.places, id: Some(id), why_none: String::new() })
+        Ok(WrittenReport { placed, kind: self.kind, places: self.places, id: Some(id), why_none: String::new() })
     }
 
-    fn dsn<'d>(&'d self, id: &'d QueueId, header: Option<&Header<'_>>, returned: Returned, body: Body) -> Dsn<'d> {
+    fn dsn<'d>(
+        &'d self,
+        id: &'d QueueId,
+        header: Option<&Header<'_>>,
+        returned: ReturnedPart,
+        body: ReturnedEncoding,
+    ) -> Dsn<'d> {
         let envelope = self.message.envelope();
-        let value = |name: &str| header.and_then(|header| header.all(name).next()).map(Field::value);
+        let value = |name: &str| header.and_then(|header| header.all(name).next()).map(HeaderField::value);
         Dsn {
             id,
             kind: self.kind,
@@ -177,20 +191,20 @@ impl<'e> Writer<'_, 'e> {
         }
     }
 
-    fn about(&self, place: usize) -> About<'_> {
+    fn about(&self, place: usize) -> DsnRecipient<'_> {
         let envelope = self.message.envelope();
         let progress = &self.history.recipients[place];
         let (action, wanted, default) = match (self.kind, progress.state) {
-            (ReportKind::Success, RecipientState::Relayed) => (Action::Relayed, Class::Success, Status::DONE),
-            (ReportKind::Success, _) => (Action::Delivered, Class::Success, Status::DONE),
-            (ReportKind::Delay, _) => (Action::Delayed, Class::Temporary, Status::TEMPORARY),
-            (ReportKind::Failure, _) => (Action::Failed, Class::Permanent, Status::FAILED),
+            (ReportKind::Success, RecipientState::Relayed) => (DsnAction::Relayed, StatusClass::Success, Status::DONE),
+            (ReportKind::Success, _) => (DsnAction::Delivered, StatusClass::Success, Status::DONE),
+            (ReportKind::Delay, _) => (DsnAction::Delayed, StatusClass::Temporary, Status::TEMPORARY),
+            (ReportKind::Failure, _) => (DsnAction::Failed, StatusClass::Permanent, Status::FAILED),
         };
         // RFC 3464 section 2.3.4 lets a failure have a 4 as its first digit: it was tried for too long.
         let fits = |status: &Status| {
-            status.class() == wanted || (action == Action::Failed && status.class() == Class::Temporary)
+            status.class() == wanted || (action == DsnAction::Failed && status.class() == StatusClass::Temporary)
         };
-        About {
+        DsnRecipient {
             recipient: &envelope.recipients[place],
             action,
             status: progress.status.filter(fits).unwrap_or(default),
@@ -198,7 +212,7 @@ impl<'e> Writer<'_, 'e> {
             transport: progress.transport.as_deref(),
             remote_id: progress.remote_id.as_deref(),
             last_attempt: progress.last_attempt,
-            retry_until: (action == Action::Delayed)
+            retry_until: (action == DsnAction::Delayed)
                 .then(|| envelope.expires(self.engine.settings.queue.lifetime, self.history.released)),
         }
     }
@@ -207,7 +221,7 @@ impl<'e> Writer<'_, 'e> {
 /// The header of a message, as it was submitted. One that does not end within a megabyte is cut at a line.
 fn whole_header(file: &QueueFile) -> Result<Vec<u8>> {
     let mut bytes = file.beginning(LONGEST)?;
-    let len = Header::scan(&bytes, Supply::End).map_or(0, |header| header.len);
+    let len = Header::scan(&bytes, InputSupply::End).map_or(0, |header| header.len);
     bytes.truncate(len);
     Ok(bytes)
 }

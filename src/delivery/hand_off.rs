@@ -9,23 +9,23 @@ use crate::mail::address::Address;
 use crate::mail::envelope::request::BodyType;
 use crate::spool::work::WorkDir;
 use crate::transports::answer;
-use crate::transports::argv::Batch;
+use crate::transports::argv::RecipientBatch;
 use crate::transports::command::MOST_RECIPIENTS;
 use crate::transports::deliver::deliver;
-use crate::transports::hand_off::{Before, HandOff};
+use crate::transports::hand_off::{EarlierAttempt, HandOff};
 use crate::transports::transport::Transport;
 
 use crate::delivery::decision::Given;
-use crate::delivery::message::OpenMessage;
-use crate::delivery::plan::Patience;
-use crate::delivery::transport_queue::{self, Ready};
-use crate::delivery::worker::Run;
+use crate::delivery::message::ClaimedMessage;
+use crate::delivery::plan::BackoffRule;
+use crate::delivery::transport_queue::{self, Readiness};
+use crate::delivery::worker::RunState;
 
-impl<'e> Run<'e> {
+impl<'e> RunState<'e> {
     /// Hands a message to a transport for as many recipients as one hand-off takes, and writes down what came of it.
-    pub(super) fn give(&self, message: Arc<OpenMessage<'e>>, lane: usize) -> Arc<OpenMessage<'e>> {
+    pub(super) fn give(&self, message: Arc<ClaimedMessage<'e>>, lane: usize) -> Arc<ClaimedMessage<'e>> {
         let transport = self.transport(lane);
-        let most = if transport.batch() == Batch::One { 1 } else { MOST_RECIPIENTS };
+        let most = if transport.batch() == RecipientBatch::One { 1 } else { MOST_RECIPIENTS };
         let now = self.engine.now();
         let tried = self.board().tried.clone();
         let wanted = |place| self.is_meant(&message, place) && !tried.contains(&(message.place, place));
@@ -41,7 +41,7 @@ impl<'e> Run<'e> {
         } else {
             let handed = self.hand_over(&message, transport, lane, &places);
             // Who has no back-off to wait for would be next in turn again, and again.
-            if handed.is_err() || self.patience() == Patience::None {
+            if handed.is_err() || self.patience() == BackoffRule::None {
                 self.board().tried.extend(places.iter().map(|place| (message.place, *place)));
             }
             if let Err(error) = handed {
@@ -61,12 +61,12 @@ impl<'e> Run<'e> {
             board.tally.skipped += 1;
             self.shut(&mut board, lane, reason);
         }
-        !matches!(board.lanes[lane].ready, Ready::No(_))
+        !matches!(board.lanes[lane].ready, Readiness::No(_))
     }
 
     fn hand_over(
         &self,
-        message: &Arc<OpenMessage<'e>>,
+        message: &Arc<ClaimedMessage<'e>>,
         transport: &Transport,
         lane: usize,
         places: &[usize],
@@ -94,7 +94,7 @@ impl<'e> Run<'e> {
             spool: engine.spool.path(),
             input: input.as_fd(),
             body_at: message.claim.message().body_at,
-            before: if unseen { Before::MaybeDelivered } else { Before::NotDelivered },
+            before: if unseen { EarlierAttempt::MaybeDelivered } else { EarlierAttempt::NotDelivered },
             part: "",
             parts: &parts,
             work: work.as_ref().map(WorkDir::path),
@@ -114,7 +114,7 @@ impl<'e> Run<'e> {
     /// What an answer means for the transport, and for those whom it did not settle.
     fn draw_conclusions(
         &self,
-        message: &Arc<OpenMessage<'e>>,
+        message: &Arc<ClaimedMessage<'e>>,
         lane: usize,
         back: &[usize],
         broken: Option<&str>,
@@ -123,7 +123,7 @@ impl<'e> Run<'e> {
         if let Some(reason) = broken {
             // Several hand-offs at once may all find out; the first says so.
             let mut board = self.board();
-            let known = matches!(board.lanes[lane].ready, Ready::No(_));
+            let known = matches!(board.lanes[lane].ready, Readiness::No(_));
             self.shut(&mut board, lane, format!("broken: {reason}"));
             drop(board);
             if !known {
@@ -146,7 +146,7 @@ impl<'e> Run<'e> {
                 if next == lane {
                     board.tried.insert((message.place, *place));
                     left = true;
-                } else if matches!(board.lanes[next].ready, Ready::No(_)) {
+                } else if matches!(board.lanes[next].ready, Readiness::No(_)) {
                     board.tally.skipped += 1;
                     left = true;
                 } else {

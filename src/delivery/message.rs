@@ -6,47 +6,47 @@ use anyhow::Result;
 
 use crate::mail::envelope::Envelope;
 use crate::mail::history::History;
-use crate::mail::history::record::{Charge, Decision, Event, Record};
+use crate::mail::history::record::{AttemptCost, Decision, LogEvent, LogRecord};
 use crate::settings::Settings;
 use crate::spool::Spool;
 use crate::spool::claim::Claim;
-use crate::spool::log::Log;
-use crate::transports::answer::Answer;
+use crate::spool::log::MessageLog;
+use crate::transports::answer::HandOffResult;
 use crate::transports::command::MOST_ADDRESS_BYTES;
 use crate::transports::transport::Transport;
 use crate::values::time::Timestamp;
 
 use crate::delivery::decision::Given;
-use crate::delivery::plan::{Patience, Plan, plan};
+use crate::delivery::plan::{BackoffRule, RecipientPlan, plan};
 use crate::delivery::reports_due;
-use crate::output::observer::Handled;
+use crate::output::observer::RecipientEvent;
 
 /// A message that this run has claimed.
 #[derive(Debug)]
-pub struct OpenMessage<'e> {
+pub struct ClaimedMessage<'e> {
     /// Its place in the list of what is due.
     pub place: usize,
     /// The claim; moving the message on consumes it.
     pub claim: Box<Claim<'e>>,
-    state: Mutex<Inner>,
+    state: Mutex<ClaimedState>,
 }
 
 #[derive(Debug)]
-struct Inner {
+struct ClaimedState {
     history: History,
-    log: Option<Log>,
+    log: Option<MessageLog>,
     in_flight: Vec<bool>,
     shared: bool,
     unsynced: bool,
-    handled: Vec<Handled>,
+    handled: Vec<RecipientEvent>,
 }
 
-impl<'e> OpenMessage<'e> {
+impl<'e> ClaimedMessage<'e> {
     /// A claimed message, its log read.
-    pub fn new(place: usize, claim: Box<Claim<'e>>, history: History) -> OpenMessage<'e> {
+    pub fn new(place: usize, claim: Box<Claim<'e>>, history: History) -> ClaimedMessage<'e> {
         let in_flight = vec![false; history.recipients.len()];
-        let inner = Inner { history, log: None, in_flight, shared: false, unsynced: false, handled: Vec::new() };
-        OpenMessage { place, claim, state: Mutex::new(inner) }
+        let inner = ClaimedState { history, log: None, in_flight, shared: false, unsynced: false, handled: Vec::new() };
+        ClaimedMessage { place, claim, state: Mutex::new(inner) }
     }
 
     /// What its first line says.
@@ -54,12 +54,12 @@ impl<'e> OpenMessage<'e> {
         &self.claim.message().envelope
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn inner(&self) -> MutexGuard<'_, ClaimedState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is to be done for every recipient that nobody is at work on.
-    pub fn plans(&self, settings: &Settings, now: Timestamp, patience: Patience) -> Vec<(usize, Plan)> {
+    pub fn plans(&self, settings: &Settings, now: Timestamp, patience: BackoffRule) -> Vec<(usize, RecipientPlan)> {
         let inner = self.inner();
         let free = (0..inner.in_flight.len()).filter(|place| !inner.in_flight[*place]);
         free.map(|place| (place, plan(settings, self.envelope(), &inner.history, place, now, patience))).collect()
@@ -73,13 +73,14 @@ impl<'e> OpenMessage<'e> {
         most: usize,
         settings: &Settings,
         now: Timestamp,
-        patience: Patience,
+        patience: BackoffRule,
         wanted: impl Fn(usize) -> bool,
     ) -> (Vec<usize>, bool) {
         let mut inner = self.inner();
         let free = (0..inner.in_flight.len()).filter(|place| !inner.in_flight[*place]);
         let mine = |place: &usize| {
-            plan(settings, self.envelope(), &inner.history, *place, now, patience) == Plan::Give(lane) && wanted(*place)
+            plan(settings, self.envelope(), &inner.history, *place, now, patience) == RecipientPlan::Give(lane)
+                && wanted(*place)
         };
         let mut places: Vec<usize> = free.filter(mine).take(most + 1).collect();
         let fits = most.min(self.in_one_hand_off(&places));
@@ -132,8 +133,8 @@ impl<'e> OpenMessage<'e> {
     }
 
     /// Adds to the log; [`OpenMessage::sync`] makes it durable.
-    pub fn note(&self, spool: &Spool, event: Event, now: Timestamp) -> Result<()> {
-        self.inner().write(spool, &self.envelope().id, Record { at: now, event })
+    pub fn note(&self, spool: &Spool, event: LogEvent, now: Timestamp) -> Result<()> {
+        self.inner().write(spool, &self.envelope().id, LogRecord { at: now, event })
     }
 
     /// Its claim and its history, for whoever moves it on.
@@ -175,20 +176,20 @@ impl<'e> OpenMessage<'e> {
         let about = || places.iter().filter_map(|place| inner.history.recipients.get(*place));
         let attempt = about().map(|progress| progress.attempts).max().unwrap_or(0) + 1;
         let unseen = about().any(|progress| progress.outcome_unknown);
-        let event = Event::Attempt { transport: transport.name.clone(), attempt, recipients: places.to_vec() };
-        inner.write(spool, &self.envelope().id, Record { at: now, event })?;
+        let event = LogEvent::Attempt { transport: transport.name.clone(), attempt, recipients: places.to_vec() };
+        inner.write(spool, &self.envelope().id, LogRecord { at: now, event })?;
         Ok((attempt, unseen))
     }
 
     /// Writes down what a transport answered. Returns the places that it declined or gave back without a charge.
-    pub fn end(&self, spool: &Spool, given: &Given<'_>, answer: &Answer, now: Timestamp) -> Result<Vec<usize>> {
+    pub fn end(&self, spool: &Spool, given: &Given<'_>, answer: &HandOffResult, now: Timestamp) -> Result<Vec<usize>> {
         let mut inner = self.inner();
         let mut results: Vec<Decision> = Vec::new();
         let mut back = Vec::new();
         for (place, outcome) in given.places.iter().zip(&answer.outcomes) {
             let attempts = inner.history.recipients.get(*place).map_or(1, |progress| progress.attempts);
             let decision = given.decide(*place, outcome, answer, attempts, now);
-            if decision.charge != Charge::Full {
+            if decision.charge != AttemptCost::Full {
                 back.push(*place);
             }
             let same = |other: &Decision| Decision { recipients: Vec::new(), ..other.clone() };
@@ -214,7 +215,7 @@ impl<'e> OpenMessage<'e> {
 
     fn write_results(
         &self,
-        inner: &mut Inner,
+        inner: &mut ClaimedState,
         spool: &Spool,
         transport: Option<&str>,
         results: Vec<Decision>,
@@ -222,10 +223,10 @@ impl<'e> OpenMessage<'e> {
     ) -> Result<()> {
         let envelope = self.envelope();
         // Who was declined is not handled: somebody else is asked.
-        for decision in results.iter().filter(|decision| decision.charge != Charge::Refused) {
+        for decision in results.iter().filter(|decision| decision.charge != AttemptCost::Refused) {
             for place in &decision.recipients {
                 let Some(address) = envelope.address(*place) else { continue };
-                inner.handled.push(Handled {
+                inner.handled.push(RecipientEvent {
                     id: envelope.id.clone(),
                     address: address.clone(),
                     transport: transport.map(str::to_owned),
@@ -236,8 +237,8 @@ impl<'e> OpenMessage<'e> {
                 });
             }
         }
-        let event = Event::Result { transport: transport.map(str::to_owned), results };
-        inner.write(spool, &envelope.id, Record { at: now, event })
+        let event = LogEvent::Result { transport: transport.map(str::to_owned), results };
+        inner.write(spool, &envelope.id, LogRecord { at: now, event })
     }
 
     /// Tells the kernel to begin writing the log out.
@@ -249,7 +250,7 @@ impl<'e> OpenMessage<'e> {
 
     /// Makes what was written down durable, and hands out what may now be told. The flag says that the log's name is
     /// new too.
-    pub fn sync(&self) -> (Result<bool>, Vec<Handled>) {
+    pub fn sync(&self) -> (Result<bool>, Vec<RecipientEvent>) {
         let mut inner = self.inner();
         let handled = std::mem::take(&mut inner.handled);
         if !std::mem::take(&mut inner.unsynced) {
@@ -260,10 +261,10 @@ impl<'e> OpenMessage<'e> {
     }
 }
 
-impl Inner {
-    fn write(&mut self, spool: &Spool, id: &crate::mail::envelope::id::QueueId, record: Record) -> Result<()> {
+impl ClaimedState {
+    fn write(&mut self, spool: &Spool, id: &crate::mail::envelope::id::QueueId, record: LogRecord) -> Result<()> {
         // An attempt that cannot be written down is not made. A result that cannot be is known to this run at least.
-        let is_result = !matches!(record.event, Event::Attempt { .. });
+        let is_result = !matches!(record.event, LogEvent::Attempt { .. });
         if is_result {
             self.history.apply(&record);
         }

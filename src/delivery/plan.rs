@@ -10,7 +10,7 @@ use crate::values::time::{self, Timestamp};
 
 /// What is to be done for one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Plan {
+pub enum RecipientPlan {
     /// Nothing now.
     Rest,
     /// Give it to this transport.
@@ -27,7 +27,7 @@ pub enum Plan {
 
 /// What a recipient's back-off means to a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
+pub enum BackoffRule {
     /// It is waited for.
     Waits,
     /// It is passed over.
@@ -41,41 +41,41 @@ pub fn plan(
     history: &History,
     place: usize,
     now: Timestamp,
-    patience: Patience,
-) -> Plan {
+    patience: BackoffRule,
+) -> RecipientPlan {
     let (Some(address), Some(progress)) = (envelope.address(place), history.recipients.get(place)) else {
-        return Plan::Rest;
+        return RecipientPlan::Rest;
     };
     let waits = progress.next.is_some_and(|next| next > now);
     match progress.state {
-        RecipientState::Async if !waits => return Plan::AsyncOver,
+        RecipientState::Async if !waits => return RecipientPlan::AsyncOver,
         RecipientState::Owed => {}
-        _ => return Plan::Rest,
+        _ => return RecipientPlan::Rest,
     }
     let released = history.released;
     if envelope.expires(settings.queue.lifetime, released) <= now {
         let tried = if progress.text.is_empty() { String::new() } else { format!("; last: {}", progress.text) };
         return match envelope.deliver_by {
             Some(deadline) if deadline <= now => {
-                Plan::Expire(Status::TOO_LATE, format!("not delivered by {deadline}{tried}"))
+                RecipientPlan::Expire(Status::TOO_LATE, format!("not delivered by {deadline}{tried}"))
             }
-            _ => Plan::Expire(
+            _ => RecipientPlan::Expire(
                 Status::EXPIRED,
                 format!("not delivered within {}{tried}", time::span(settings.queue.lifetime)),
             ),
         };
     }
-    if waits && patience == Patience::Waits {
-        return Plan::Rest;
+    if waits && patience == BackoffRule::Waits {
+        return RecipientPlan::Rest;
     }
     let refused = |lane: &usize| progress.refused_by.contains(&settings.transports[*lane].name);
     let candidates = settings.candidates(address, envelope.transport.as_deref());
     match candidates.iter().find(|lane| !refused(lane)) {
-        Some(lane) => Plan::Give(*lane),
-        None if settings.bare => Plan::Unconfigured,
-        None if candidates.is_empty() && envelope.transport.is_some() => Plan::Unconfigured,
-        None if candidates.is_empty() => Plan::NoRoute(format!("no transport takes {}", describe(address))),
-        None => Plan::NoRoute(format!("every transport declined {}", describe(address))),
+        Some(lane) => RecipientPlan::Give(*lane),
+        None if settings.bare => RecipientPlan::Unconfigured,
+        None if candidates.is_empty() && envelope.transport.is_some() => RecipientPlan::Unconfigured,
+        None if candidates.is_empty() => RecipientPlan::NoRoute(format!("no transport takes {}", describe(address))),
+        None => RecipientPlan::NoRoute(format!("every transport declined {}", describe(address))),
     }
 }
 

@@ -4,13 +4,13 @@ use anyhow::Result;
 
 use crate::mail::envelope::file_name::FileName;
 use crate::mail::history::record::RecipientState;
-use crate::spool::listing::Entry;
-use crate::spool::{Spool, State};
+use crate::spool::listing::DirectoryEntry;
+use crate::spool::{QueueState, Spool};
 use crate::values::time::Timestamp;
 
 /// What is still owed when a run has ended.
 #[derive(Debug, Default)]
-pub struct Rest {
+pub struct RemainingMail {
     /// Recipients.
     pub owed: usize,
     /// Messages.
@@ -19,14 +19,14 @@ pub struct Rest {
     pub next: Option<Timestamp>,
 }
 
-impl Rest {
+impl RemainingMail {
     /// Reads every queued envelope; `next` is never in the past.
-    pub fn count(spool: &Spool, now: Timestamp) -> Result<Rest> {
-        let mut rest = Rest::default();
-        for state in [State::New, State::Cur] {
+    pub fn count(spool: &Spool, now: Timestamp) -> Result<RemainingMail> {
+        let mut rest = RemainingMail::default();
+        for state in [QueueState::New, QueueState::Cur] {
             for entry in spool.entries(state)? {
-                let Entry::Message(name) = entry? else { continue };
-                let Some(owed) = Rest::owed(spool, state, &name)? else { continue };
+                let DirectoryEntry::Message(name) = entry? else { continue };
+                let Some(owed) = RemainingMail::owed(spool, state, &name)? else { continue };
                 rest.messages += 1;
                 rest.owed += owed;
                 let next = name.due.unwrap_or(now).max(now);
@@ -36,10 +36,10 @@ impl Rest {
         Ok(rest)
     }
 
-    fn owed(spool: &Spool, state: State, name: &FileName) -> Result<Option<usize>> {
+    fn owed(spool: &Spool, state: QueueState, name: &FileName) -> Result<Option<usize>> {
         let Ok(message) = spool.read(state, name) else { return Ok(None) };
         let count = message.envelope.recipients.len();
-        if state == State::New && message.name.due.is_some() {
+        if state == QueueState::New && message.name.due.is_some() {
             return Ok(Some(count));
         }
         let history = spool.history(&message.envelope)?;

@@ -3,7 +3,7 @@
 use crate::mail::envelope::Envelope;
 use crate::mail::history::History;
 use crate::mail::history::record::{RecipientState, ReportKind};
-use crate::settings::{Settings, Whom};
+use crate::settings::{DelayWarningAudience, Settings};
 use crate::values::time::Timestamp;
 
 /// Which reports the sender is owed now, each with the places of those it is about.
@@ -46,7 +46,7 @@ fn asked(settings: &Settings, envelope: &Envelope, place: usize, kind: ReportKin
         None => match kind {
             ReportKind::Success => false,
             ReportKind::Failure => true,
-            ReportKind::Delay => settings.queue.delay_warning.whom == Whom::WhoeverDoesNotDecline,
+            ReportKind::Delay => settings.queue.delay_warning.whom == DelayWarningAudience::UnlessDeclined,
         },
     }
 }

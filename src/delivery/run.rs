@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::delivery::commit::{self, Commit};
-use crate::delivery::context::Engine;
-use crate::delivery::message::OpenMessage;
-use crate::delivery::scheduler::{Board, Job};
-use crate::delivery::selection::Orders;
+use crate::delivery::commit::{self, CommitRequest};
+use crate::delivery::context::DeliveryContext;
+use crate::delivery::message::ClaimedMessage;
+use crate::delivery::scheduler::{Job, Scheduler};
+use crate::delivery::selection::Selection;
 use crate::delivery::settle;
-use crate::delivery::transport_queue::{self, Lane};
-use crate::delivery::worker::Run;
+use crate::delivery::transport_queue::{self, TransportQueue};
+use crate::delivery::worker::RunState;
 use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
-use crate::output::observer::Tally;
-use crate::spool::State;
-use crate::spool::claim::Taken;
-use crate::spool::listing::Due;
+use crate::output::observer::RunTally;
+use crate::spool::QueueState;
+use crate::spool::claim::ClaimOutcome;
+use crate::spool::listing::DueMessages;
 use crate::sys::process;
 
 /// More threads than this would only wait for each other.
@@ -28,7 +28,12 @@ const MOST_THREADS: usize = 256;
 
 /// Attempts what is in the list, except what is to be passed over. Returns when nothing is left to do now, or
 /// when we were asked to stop and what was under way has ended.
-pub fn run(engine: &Engine<'_>, due: &Due, orders: &Orders, passed_over: &HashSet<QueueId>) -> Result<Tally> {
+pub fn run(
+    engine: &DeliveryContext<'_>,
+    due: &DueMessages,
+    orders: &Selection,
+    passed_over: &HashSet<QueueId>,
+) -> Result<RunTally> {
     process::keep_descriptors();
     let mut tally = pass(engine, due, orders, passed_over)?;
     if tally.busy.is_empty() || engine.signals.stop_requested().is_some() {
@@ -37,42 +42,47 @@ pub fn run(engine: &Engine<'_>, due: &Due, orders: &Orders, passed_over: &HashSe
     // Whoever had them may have let them go without an attempt, when we were not looking.
     let mut again = Vec::new();
     for id in std::mem::take(&mut tally.busy) {
-        if let Some((state @ (State::New | State::Cur), name)) = engine.spool.find(&id)? {
+        if let Some((state @ (QueueState::New | QueueState::Cur), name)) = engine.spool.find(&id)? {
             again.push((state, name));
         }
     }
-    tally.add(pass(engine, &Due::of(again), orders, passed_over)?);
+    tally.add(pass(engine, &DueMessages::of(again), orders, passed_over)?);
     Ok(tally)
 }
 
-fn pass(engine: &Engine<'_>, due: &Due, orders: &Orders, passed_over: &HashSet<QueueId>) -> Result<Tally> {
+fn pass(
+    engine: &DeliveryContext<'_>,
+    due: &DueMessages,
+    orders: &Selection,
+    passed_over: &HashSet<QueueId>,
+) -> Result<RunTally> {
     if due.is_empty() {
-        return Ok(Tally::default());
+        return Ok(RunTally::default());
     }
     let now = engine.now();
     let mut lanes = Vec::new();
     for transport in &engine.settings.transports {
         let gate = engine.spool.gate(&transport.name)?;
         let ready = transport_queue::known(transport, &gate, orders.reach, orders.force, now);
-        lanes.push(Lane::new(transport, ready, gate.breaker.is_some()));
+        lanes.push(TransportQueue::new(transport, ready, gate.breaker.is_some()));
     }
     let parallel: usize = engine.settings.transports.iter().map(|transport| transport.parallel).sum();
     let threads = orders.jobs.unwrap_or(parallel).min(due.len().saturating_mul(16)).clamp(1, MOST_THREADS);
-    let board = Mutex::new(Board::new(lanes, due.len(), orders.limit));
-    let run = Run { engine: *engine, orders, due, passed_over, board, changed: Condvar::new() };
+    let board = Mutex::new(Scheduler::new(lanes, due.len(), orders.limit));
+    let run = RunState { engine: *engine, orders, due, passed_over, board, changed: Condvar::new() };
     std::thread::scope(|scope| {
         let (commits, queue) = std::sync::mpsc::channel();
         let run = &run;
         let finisher = settle::runs_programs(engine.settings).then(|| {
             let (finishing, messages) = std::sync::mpsc::channel();
             scope.spawn(move || {
-                let _guard = Guard(run);
+                let _guard = PanicGuard(run);
                 commit::finish_each(run.engine, &messages, &|done| run.committed(done));
             });
             finishing
         });
         scope.spawn(move || {
-            let _guard = Guard(run);
+            let _guard = PanicGuard(run);
             commit::work(run.engine, &queue, finisher.as_ref(), &|done| run.committed(done));
         });
         for _ in 1..threads {
@@ -93,12 +103,12 @@ fn pass(engine: &Engine<'_>, due: &Due, orders: &Orders, passed_over: &HashSet<Q
 }
 
 /// A message that waited for a transport in vain may be late: its sender is told all the same.
-fn tell_senders_of(engine: &Engine<'_>, listed: Option<(State, FileName)>) {
+fn tell_senders_of(engine: &DeliveryContext<'_>, listed: Option<(QueueState, FileName)>) {
     let Some((state, name)) = listed else { return };
     let tell = || -> Result<()> {
-        let Taken::Claimed(claim) = engine.spool.claim(state, &name)? else { return Ok(()) };
+        let ClaimOutcome::Claimed(claim) = engine.spool.claim(state, &name)? else { return Ok(()) };
         let history = engine.spool.history(&claim.message().envelope)?;
-        let message = OpenMessage::new(0, claim, history);
+        let message = ClaimedMessage::new(0, claim, history);
         if message.owes_report(engine.settings, engine.now()) {
             settle::conclude(engine, message)?;
         }
@@ -110,9 +120,9 @@ fn tell_senders_of(engine: &Engine<'_>, listed: Option<(State, FileName)>) {
 }
 
 /// Should a thread panic, the others must not wait for it for ever.
-struct Guard<'r, 'e>(&'r Run<'e>);
+struct PanicGuard<'r, 'e>(&'r RunState<'e>);
 
-impl Drop for Guard<'_, '_> {
+impl Drop for PanicGuard<'_, '_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.board().give_up();
@@ -121,9 +131,9 @@ impl Drop for Guard<'_, '_> {
     }
 }
 
-impl<'e> Run<'e> {
-    fn work(&self, commits: &Sender<Commit<'e>>) {
-        let _guard = Guard(self);
+impl<'e> RunState<'e> {
+    fn work(&self, commits: &Sender<CommitRequest<'e>>) {
+        let _guard = PanicGuard(self);
         while let Some(job) = self.next_job(commits) {
             let worked_on = match job {
                 Job::Prepare(lane) => self.prepare(lane),
@@ -138,7 +148,7 @@ impl<'e> Run<'e> {
                 && let Some(message) = board.rise(message)
             {
                 // Others are at work on it still, and may be for long: what is known is made durable now.
-                let _ = commits.send(Commit::Sync(message));
+                let _ = commits.send(CommitRequest::Sync(message));
             }
             self.pass_on(&mut board, commits);
             self.changed.notify_all();
@@ -146,7 +156,7 @@ impl<'e> Run<'e> {
         self.changed.notify_all();
     }
 
-    fn next_job(&self, commits: &Sender<Commit<'e>>) -> Option<Job<'e>> {
+    fn next_job(&self, commits: &Sender<CommitRequest<'e>>) -> Option<Job<'e>> {
         let mut board = self.board();
         loop {
             if self.engine.signals.stop_requested().is_some() {
@@ -160,7 +170,7 @@ impl<'e> Run<'e> {
                 return None;
             }
             if board.waits_for_the_disk() {
-                let _ = commits.send(Commit::Hurry);
+                let _ = commits.send(CommitRequest::Hurry);
             }
             // A signal does not ring this bell: look up now and then.
             let answer = self.changed.wait_timeout(board, Duration::from_millis(100));
@@ -169,13 +179,13 @@ impl<'e> Run<'e> {
     }
 
     /// Sends what nobody works on any more to the disk.
-    fn pass_on(&self, board: &mut Board<'e>, commits: &Sender<Commit<'e>>) {
+    fn pass_on(&self, board: &mut Scheduler<'e>, commits: &Sender<CommitRequest<'e>>) {
         for (message, again) in board.unneeded() {
-            let _ = commits.send(if again { Commit::SetDown(message) } else { Commit::Settle(message) });
+            let _ = commits.send(if again { CommitRequest::Requeue(message) } else { CommitRequest::Settle(message) });
         }
     }
 
-    fn committed(&self, done: commit::Done) {
+    fn committed(&self, done: commit::CommitReport) {
         let mut board = self.board();
         for handled in &done.handled {
             board.tally.count(handled.state);

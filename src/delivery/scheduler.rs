@@ -8,9 +8,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::delivery::message::OpenMessage;
-use crate::delivery::transport_queue::{Lane, Ready};
-use crate::output::observer::Tally;
+use crate::delivery::message::ClaimedMessage;
+use crate::delivery::transport_queue::{Readiness, TransportQueue};
+use crate::output::observer::RunTally;
 
 /// A piece of work for one thread.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub enum Job<'e> {
     /// Claim a message again, for the transport whose turn it is.
     Reopen(usize, usize),
     /// Hand a message to a transport, if anybody in it is still for that transport.
-    Give(Arc<OpenMessage<'e>>, usize),
+    Give(Arc<ClaimedMessage<'e>>, usize),
 }
 
 /// Messages on their way to the disk at most.
@@ -32,18 +32,18 @@ const MOST_CLOSING: usize = 256;
 
 /// A message that is claimed, and the number of threads at work on it.
 #[derive(Debug)]
-struct Seat<'e> {
-    message: Arc<OpenMessage<'e>>,
+struct ActiveMessage<'e> {
+    message: Arc<ClaimedMessage<'e>>,
     users: usize,
 }
 
 /// The state that all threads share.
 #[derive(Debug)]
-pub struct Board<'e> {
+pub struct Scheduler<'e> {
     /// The transports, in order.
-    pub lanes: Vec<Lane<'e>>,
+    pub lanes: Vec<TransportQueue<'e>>,
     /// Messages claimed now, by place.
-    open: HashMap<usize, Seat<'e>>,
+    open: HashMap<usize, ActiveMessage<'e>>,
     /// Messages whose results are being made durable.
     closing: HashSet<usize>,
     /// Recipients that came back without a charge, and are not tried twice in one run.
@@ -51,7 +51,7 @@ pub struct Board<'e> {
     /// Messages that waited for a transport which was shut.
     pub drained: Vec<usize>,
     /// What was done.
-    pub tally: Tally,
+    pub tally: RunTally,
     /// Jobs under way.
     jobs: usize,
     /// True while a message is being looked at: one at a time, or the order of submission would be lost.
@@ -63,16 +63,16 @@ pub struct Board<'e> {
     allowance: usize,
 }
 
-impl<'e> Board<'e> {
+impl<'e> Scheduler<'e> {
     /// A board for so many messages, of which at most `limit` are taken up.
-    pub fn new(lanes: Vec<Lane<'e>>, messages: usize, limit: Option<usize>) -> Board<'e> {
-        Board {
+    pub fn new(lanes: Vec<TransportQueue<'e>>, messages: usize, limit: Option<usize>) -> Scheduler<'e> {
+        Scheduler {
             lanes,
             open: HashMap::new(),
             closing: HashSet::new(),
             tried: HashSet::new(),
             drained: Vec::new(),
-            tally: Tally::default(),
+            tally: RunTally::default(),
             jobs: 0,
             admitting: false,
             given_up: false,
@@ -107,8 +107,9 @@ impl<'e> Board<'e> {
     /// True when nothing, or not the next message of some transport, can go on before what is on its way to the disk
     /// has arrived there.
     pub fn waits_for_the_disk(&self) -> bool {
-        let held_up =
-            |lane: &Lane<'_>| lane.has_room() && lane.backlog.front().is_some_and(|place| self.closing.contains(place));
+        let held_up = |lane: &TransportQueue<'_>| {
+            lane.has_room() && lane.backlog.front().is_some_and(|place| self.closing.contains(place))
+        };
         !self.closing.is_empty() && (self.jobs == 0 || self.disk_is_behind() || self.lanes.iter().any(held_up))
     }
 
@@ -133,13 +134,13 @@ impl<'e> Board<'e> {
     }
 
     /// A message was claimed and a thread is at work on it.
-    pub fn sit(&mut self, message: &Arc<OpenMessage<'e>>) {
-        self.open.insert(message.place, Seat { message: Arc::clone(message), users: 1 });
+    pub fn sit(&mut self, message: &Arc<ClaimedMessage<'e>>) {
+        self.open.insert(message.place, ActiveMessage { message: Arc::clone(message), users: 1 });
     }
 
     /// A thread has done its work on a message and gives its reference back; it comes back while others are at work
     /// on the message.
-    pub fn rise(&mut self, message: Arc<OpenMessage<'e>>) -> Option<Arc<OpenMessage<'e>>> {
+    pub fn rise(&mut self, message: Arc<ClaimedMessage<'e>>) -> Option<Arc<ClaimedMessage<'e>>> {
         let seat = self.open.get_mut(&message.place)?;
         seat.users -= 1;
         (seat.users > 0).then_some(message)
@@ -155,15 +156,16 @@ impl<'e> Board<'e> {
     }
 
     fn prepare(&mut self) -> Option<Job<'e>> {
-        let holds = |lane: &&Lane<'_>| lane.resource.is_some() || lane.ready == Ready::Preparing;
-        let names = |lane: &'_ Lane<'e>| lane.transport.resource.as_ref();
+        let holds = |lane: &&TransportQueue<'_>| lane.resource.is_some() || lane.ready == Readiness::Preparing;
+        let names = |lane: &'_ TransportQueue<'e>| lane.transport.resource.as_ref();
         let held: Vec<&String> = self.lanes.iter().filter(holds).filter_map(names).collect();
-        let free = |lane: &Lane<'_>| lane.transport.resource.as_ref().is_none_or(|name| !held.contains(&name));
+        let free =
+            |lane: &TransportQueue<'_>| lane.transport.resource.as_ref().is_none_or(|name| !held.contains(&name));
         let index = self
             .lanes
             .iter()
-            .position(|lane| lane.ready == Ready::Unprepared && !lane.backlog.is_empty() && free(lane))?;
-        self.lanes[index].ready = Ready::Preparing;
+            .position(|lane| lane.ready == Readiness::Unprepared && !lane.backlog.is_empty() && free(lane))?;
+        self.lanes[index].ready = Readiness::Preparing;
         Some(Job::Prepare(index))
     }
 
@@ -190,7 +192,7 @@ impl<'e> Board<'e> {
 
     fn admit(&mut self) -> Option<Job<'e>> {
         // Without anything under way there is nobody to wait for: what is left may still have expired.
-        let useful = self.jobs == 0 || self.lanes.iter().any(Lane::wants_mail);
+        let useful = self.jobs == 0 || self.lanes.iter().any(TransportQueue::wants_mail);
         if self.disk_is_behind() || self.admitting || self.next >= self.end || self.allowance == 0 || !useful {
             return None;
         }
@@ -202,7 +204,7 @@ impl<'e> Board<'e> {
     fn leave(&mut self) -> Option<Job<'e>> {
         let all_seen = self.next >= self.end || self.allowance == 0;
         let index = self.lanes.iter().position(|lane| {
-            let shut = matches!(lane.ready, Ready::No(_));
+            let shut = matches!(lane.ready, Readiness::No(_));
             (all_seen || shut) && lane.is_idle() && lane.has_something() && !lane.leaving
         })?;
         self.lanes[index].leaving = true;
@@ -211,7 +213,7 @@ impl<'e> Board<'e> {
 
     /// Takes out the messages that nobody is at work on or about to take up again: they go to the disk now, and
     /// whoever wants one meanwhile waits. The flag says that this run takes the message up again.
-    pub fn unneeded(&mut self) -> Vec<(Arc<OpenMessage<'e>>, bool)> {
+    pub fn unneeded(&mut self) -> Vec<(Arc<ClaimedMessage<'e>>, bool)> {
         let wanted =
             |place: &usize| self.lanes.iter().any(|lane| lane.has_room() && lane.backlog.front() == Some(place));
         let places: Vec<usize> = self
@@ -238,7 +240,7 @@ impl<'e> Board<'e> {
 
     /// Shuts a lane for the rest of the run; what waited for it is left.
     pub fn shut(&mut self, lane: usize, reason: String) -> Vec<usize> {
-        self.lanes[lane].ready = Ready::No(reason);
+        self.lanes[lane].ready = Readiness::No(reason);
         self.lanes[lane].backlog.drain(..).collect()
     }
 }

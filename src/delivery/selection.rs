@@ -1,35 +1,35 @@
 //! What a run works on.
 
-use crate::mail::address::pattern::Pattern;
-use crate::session::Reach;
+use crate::mail::address::pattern::AddressPattern;
+use crate::session::Network;
 
 /// What a run is asked to do.
 #[derive(Clone, Debug)]
-pub struct Orders {
+pub struct Selection {
     /// Only mail for this transport.
     pub transport: Option<usize>,
     /// Only these recipients.
-    pub to: Option<Pattern>,
+    pub to: Option<AddressPattern>,
     /// What does not count.
-    pub force: Force,
+    pub force: ForceLevel,
     /// What may be used.
-    pub reach: Reach,
+    pub reach: Network,
     /// Hand-offs at once, all transports together; `None` is as many as they allow.
     pub jobs: Option<usize>,
     /// Messages taken up at most.
     pub limit: Option<usize>,
 }
 
-impl Orders {
+impl Selection {
     /// Everything that is due, with everything there is.
-    pub fn all() -> Orders {
-        Orders { transport: None, to: None, force: Force::No, reach: Reach::Online, jobs: None, limit: None }
+    pub fn all() -> Selection {
+        Selection { transport: None, to: None, force: ForceLevel::No, reach: Network::Online, jobs: None, limit: None }
     }
 }
 
 /// How far an operator overrides what was learnt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Force {
+pub enum ForceLevel {
     /// Not at all.
     No,
     /// Back-off does not count, for these messages were named.

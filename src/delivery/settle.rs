@@ -12,20 +12,20 @@ use anyhow::Result;
 
 use crate::mail::envelope::{AfterSent, Envelope};
 use crate::mail::history::History;
-use crate::mail::history::record::{Event, Record};
+use crate::mail::history::record::{LogEvent, LogRecord};
 use crate::mail::message::class;
 use crate::mail::message::folder::Folder;
 use crate::settings::Settings;
 use crate::spool::Spool;
 use crate::spool::claim::Claim;
-use crate::spool::draft::Placed;
-use crate::transports::hook::Wish;
+use crate::spool::draft::UnsyncedMessage;
+use crate::transports::hook::HookVerdict;
 use crate::transports::maildir;
-use crate::transports::placeholder::Value;
+use crate::transports::placeholder::Placeholder;
 
-use crate::delivery::context::Engine;
+use crate::delivery::context::DeliveryContext;
 use crate::delivery::dsn_writer;
-use crate::delivery::message::OpenMessage;
+use crate::delivery::message::ClaimedMessage;
 use crate::delivery::reports_due;
 
 /// True when programs may be run before messages move on.
@@ -34,7 +34,7 @@ pub fn runs_programs(settings: &Settings) -> bool {
 }
 
 /// True when programs are run before the message moves on.
-pub fn takes_long(settings: &Settings, message: &OpenMessage<'_>) -> bool {
+pub fn takes_long(settings: &Settings, message: &ClaimedMessage<'_>) -> bool {
     let history = message.history();
     history.is_settled()
         && (history.reached_somebody() && !settings.outbound_hooks.is_empty()
@@ -42,15 +42,15 @@ pub fn takes_long(settings: &Settings, message: &OpenMessage<'_>) -> bool {
 }
 
 /// Tells the sender what is due, and then moves the message on: for whoever has just one.
-pub fn conclude(engine: &Engine<'_>, message: OpenMessage<'_>) -> Result<()> {
+pub fn conclude(engine: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Result<()> {
     tell_sender(engine, &message)?;
     settle(engine, message)
 }
 
 /// Makes every report that is due on a message, durably.
-pub fn tell_sender(engine: &Engine<'_>, message: &OpenMessage<'_>) -> Result<()> {
+pub fn tell_sender(engine: &DeliveryContext<'_>, message: &ClaimedMessage<'_>) -> Result<()> {
     let mut written = dsn_writer::write(engine, message)?;
-    Placed::commit(written.iter_mut().filter_map(|one| one.placed.take()).collect())?;
+    UnsyncedMessage::commit(written.iter_mut().filter_map(|one| one.placed.take()).collect())?;
     dsn_writer::note(engine, message, written)?;
     if message.sync().0? {
         engine.spool.sync_log_names()?;
@@ -59,7 +59,7 @@ pub fn tell_sender(engine: &Engine<'_>, message: &OpenMessage<'_>) -> Result<()>
 }
 
 /// Moves the message to where its history says it belongs, and lets it go.
-pub fn settle(engine: &Engine<'_>, message: OpenMessage<'_>) -> Result<()> {
+pub fn settle(engine: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Result<()> {
     let now = engine.now();
     let queue = &engine.settings.queue;
     let (claim, history) = message.into_parts(engine.spool)?;
@@ -85,7 +85,7 @@ pub fn settle(engine: &Engine<'_>, message: OpenMessage<'_>) -> Result<()> {
 }
 
 /// What comes before a finished message moves; `false` when it must stay where it is, for we were told to stop.
-pub fn finish(engine: &Engine<'_>, claim: &Claim<'_>, history: &History) -> Result<bool> {
+pub fn finish(engine: &DeliveryContext<'_>, claim: &Claim<'_>, history: &History) -> Result<bool> {
     let envelope = &claim.message().envelope;
     undo(engine, envelope, history)?;
     if !history.reached_somebody() {
@@ -99,14 +99,14 @@ pub fn finish(engine: &Engine<'_>, claim: &Claim<'_>, history: &History) -> Resu
     };
     let filing = match &history.asked {
         // An earlier run asked them, and could not do the rest.
-        Some(Some(folder)) => Filing::In(Folder::parse(folder).unwrap_or_default()),
-        Some(None) => Filing::Dropped,
+        Some(Some(folder)) => SentCopyTarget::In(Folder::parse(folder).unwrap_or_default()),
+        Some(None) => SentCopyTarget::Dropped,
         None => ask_hooks(engine, claim, envelope, copy.as_deref())?,
     };
     match filing {
-        Filing::Interrupted => return Ok(false),
-        Filing::Dropped => {}
-        Filing::In(folder) => {
+        SentCopyTarget::Interrupted => return Ok(false),
+        SentCopyTarget::Dropped => {}
+        SentCopyTarget::In(folder) => {
             if let Some(maildir) = &copy {
                 let message = claim.message();
                 let file = message.file().as_fd();
@@ -118,7 +118,7 @@ pub fn finish(engine: &Engine<'_>, claim: &Claim<'_>, history: &History) -> Resu
 }
 
 /// Runs the undo commands of all transports that were given the message.
-pub fn undo(engine: &Engine<'_>, envelope: &Envelope, history: &History) -> Result<()> {
+pub fn undo(engine: &DeliveryContext<'_>, envelope: &Envelope, history: &History) -> Result<()> {
     for transport in undone(engine.settings, history) {
         let transport = &engine.settings.transports[transport];
         if let Err(text) = transport.undo(envelope.id.as_str(), engine.spool.path(), engine.signals) {
@@ -136,18 +136,23 @@ fn undone<'a>(settings: &'a Settings, history: &'a History) -> impl Iterator<Ite
     places.filter(move |place| settings.transports[*place].undo.is_some() && tried(&settings.transports[*place].name))
 }
 
-fn trouble(engine: &Engine<'_>, spool: &Spool, envelope: &Envelope, text: String) -> Result<()> {
-    Ok(spool.log(&envelope.id)?.append(&Record { at: engine.now(), event: Event::Trouble { text } })?)
+fn trouble(engine: &DeliveryContext<'_>, spool: &Spool, envelope: &Envelope, text: String) -> Result<()> {
+    Ok(spool.log(&envelope.id)?.append(&LogRecord { at: engine.now(), event: LogEvent::Trouble { text } })?)
 }
 
 /// What the outbound hooks came to.
-enum Filing {
+enum SentCopyTarget {
     In(Folder),
     Dropped,
     Interrupted,
 }
 
-fn ask_hooks(engine: &Engine<'_>, claim: &Claim<'_>, envelope: &Envelope, copy: Option<&Path>) -> Result<Filing> {
+fn ask_hooks(
+    engine: &DeliveryContext<'_>,
+    claim: &Claim<'_>,
+    envelope: &Envelope,
+    copy: Option<&Path>,
+) -> Result<SentCopyTarget> {
     let mut folder = Folder::inbox();
     let recipients: Vec<&str> = envelope.recipients.iter().map(|recipient| recipient.address.text()).collect();
     for hook in &engine.settings.outbound_hooks {
@@ -161,21 +166,25 @@ fn ask_hooks(engine: &Engine<'_>, claim: &Claim<'_>, envelope: &Envelope, copy: 
             ("MSPOOL_SENT", copy.map_or(String::new(), |path| path.to_string_lossy().into_owned())),
             ("MSPOOL_SPOOL", engine.spool.path().to_string_lossy().into_owned()),
         ];
-        let words = [(Value::Id, envelope.id.as_str()), (Value::Class, class::MAIL), (Value::Folder, folder.as_str())];
+        let words = [
+            (Placeholder::Id, envelope.id.as_str()),
+            (Placeholder::Class, class::MAIL),
+            (Placeholder::Folder, folder.as_str()),
+        ];
         let input = claim.copy_of_input(0)?;
         let answer = hook.ask(input.as_fd(), &words, &own, engine.signals);
         if let Some(wanted) = answer.folder {
             folder = wanted;
         }
         match answer.wish {
-            Wish::GoOn => {}
-            Wish::Stop => break,
-            Wish::Drop => {
+            HookVerdict::GoOn => {}
+            HookVerdict::Stop => break,
+            HookVerdict::Drop => {
                 note_asked(engine, envelope, None)?;
-                return Ok(Filing::Dropped);
+                return Ok(SentCopyTarget::Dropped);
             }
-            Wish::Interrupted => return Ok(Filing::Interrupted),
-            Wish::Broken(text) => {
+            HookVerdict::Interrupted => return Ok(SentCopyTarget::Interrupted),
+            HookVerdict::Broken(text) => {
                 let text = format!("outbound hook {text}; it counts for nothing");
                 engine.observer.problem(&format!("{}: {text}", envelope.id));
                 trouble(engine, engine.spool, envelope, text)?;
@@ -183,16 +192,16 @@ fn ask_hooks(engine: &Engine<'_>, claim: &Claim<'_>, envelope: &Envelope, copy: 
         }
     }
     note_asked(engine, envelope, Some(folder.as_str()))?;
-    Ok(Filing::In(folder))
+    Ok(SentCopyTarget::In(folder))
 }
 
 /// Hooks are asked once, however often what follows is tried.
-fn note_asked(engine: &Engine<'_>, envelope: &Envelope, folder: Option<&str>) -> Result<()> {
+fn note_asked(engine: &DeliveryContext<'_>, envelope: &Envelope, folder: Option<&str>) -> Result<()> {
     if engine.settings.outbound_hooks.is_empty() {
         return Ok(());
     }
-    let event = Event::Asked { folder: folder.map(str::to_owned) };
-    Ok(engine.spool.log(&envelope.id)?.append(&Record { at: engine.now(), event })?)
+    let event = LogEvent::Asked { folder: folder.map(str::to_owned) };
+    Ok(engine.spool.log(&envelope.id)?.append(&LogRecord { at: engine.now(), event })?)
 }
 
 /// As much of a list as the kernel takes in one variable.

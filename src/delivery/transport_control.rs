@@ -2,23 +2,23 @@
 
 use anyhow::Result;
 
-use crate::delivery::transport_queue::Ready;
+use crate::delivery::transport_queue::Readiness;
 use crate::spool::Spool;
-use crate::spool::gate::{Breaker, Probe, Resource};
+use crate::spool::gate::{CircuitBreaker, ProbeResult, ResourceLock};
 use crate::sys::signals::Signals;
-use crate::transports::answer::Ending;
-use crate::transports::program::Finished;
+use crate::transports::answer::ProgramEnding;
+use crate::transports::program::FinishedProgram;
 use crate::transports::transport::Transport;
-use crate::values::schedule::Schedule;
+use crate::values::schedule::RetrySchedule;
 use crate::values::time::Timestamp;
 
 /// What preparing a transport came to.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct PreparedTransport {
     /// Whether it may be given mail.
-    pub ready: Ready,
+    pub ready: Readiness,
     /// The resource that was taken for it.
-    pub resource: Option<Resource>,
+    pub resource: Option<ResourceLock>,
     /// True when its connect command has run.
     pub connected: bool,
     /// What somebody should look into. A resource in use, or a probe that says "not now", is no trouble.
@@ -27,22 +27,22 @@ pub struct Prepared {
 
 /// The people who see to a transport's needs.
 #[derive(Clone, Copy, Debug)]
-pub struct Keeper<'e> {
+pub struct TransportControl<'e> {
     /// Where its state is kept.
     pub spool: &'e Spool,
     /// Which waits follow failures.
-    pub schedule: Schedule,
+    pub schedule: RetrySchedule,
     /// Who may interrupt.
     pub signals: &'e Signals,
     /// The time.
     pub now: Timestamp,
 }
 
-impl Keeper<'_> {
+impl TransportControl<'_> {
     /// Takes the resource, connects, probes.
-    pub fn prepare(&self, transport: &Transport) -> Result<Prepared> {
-        let no = |reason: String, trouble: Option<String>| Prepared {
-            ready: Ready::No(reason),
+    pub fn prepare(&self, transport: &Transport) -> Result<PreparedTransport> {
+        let no = |reason: String, trouble: Option<String>| PreparedTransport {
+            ready: Readiness::No(reason),
             resource: None,
             connected: false,
             trouble,
@@ -74,7 +74,7 @@ impl Keeper<'_> {
                 return Ok(no(reason, None));
             }
         }
-        Ok(Prepared { ready: Ready::Yes, resource, connected, trouble: None })
+        Ok(PreparedTransport { ready: Readiness::Yes, resource, connected, trouble: None })
     }
 
     /// Runs the disconnect command of a transport that was connected.
@@ -83,16 +83,16 @@ impl Keeper<'_> {
             return Ok(None);
         };
         let finished = transport.run_beside(argv, self.spool.path(), self.signals);
-        let failed = finished.ending != Ending::Exited(0);
+        let failed = finished.ending != ProgramEnding::Exited(0);
         Ok(failed.then(|| format!("transport {}: disconnect {}", transport.name, finished.trouble())))
     }
 
     /// Reads the answer of a connect or probe command. One that says it can never work opens the breaker.
-    fn judge(&self, transport: &Transport, what: &str, finished: &Finished) -> Result<Result<(), String>> {
+    fn judge(&self, transport: &Transport, what: &str, finished: &FinishedProgram) -> Result<Result<(), String>> {
         let reason = || format!("{what} {}", finished.trouble());
         match finished.ending {
-            Ending::Exited(0) => Ok(Ok(())),
-            Ending::Exited(70 | 78) | Ending::NotStarted(_) => {
+            ProgramEnding::Exited(0) => Ok(Ok(())),
+            ProgramEnding::Exited(70 | 78) | ProgramEnding::NotStarted(_) => {
                 self.open_breaker(transport, &reason())?;
                 Ok(Err(reason()))
             }
@@ -109,7 +109,7 @@ impl Keeper<'_> {
     }
 
     fn note_probe(&self, transport: &Transport, trouble: Option<&String>) -> Result<()> {
-        let probe = Probe { at: self.now, ok: trouble.is_none(), text: trouble.cloned().unwrap_or_default() };
+        let probe = ProbeResult { at: self.now, ok: trouble.is_none(), text: trouble.cloned().unwrap_or_default() };
         Ok(self.spool.change_gate(&transport.name, |gate| {
             if probe.ok {
                 gate.breaker = None;
@@ -132,7 +132,7 @@ impl Keeper<'_> {
                 return;
             }
             let failures = before.as_ref().map_or(0, |before| before.failures) + 1;
-            gate.breaker = Some(Breaker {
+            gate.breaker = Some(CircuitBreaker {
                 since: before.map_or(self.now, |before| before.since),
                 until: self.now.after(self.schedule.wait(failures, random)),
                 failures,

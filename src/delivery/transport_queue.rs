@@ -2,15 +2,15 @@
 
 use std::collections::VecDeque;
 
-use crate::delivery::selection::Force;
-use crate::session::Reach;
-use crate::spool::gate::{Gate, Resource};
+use crate::delivery::selection::ForceLevel;
+use crate::session::Network;
+use crate::spool::gate::{ResourceLock, TransportState};
 use crate::transports::transport::Transport;
 use crate::values::time::Timestamp;
 
 /// Whether a transport may be given mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ready {
+pub enum Readiness {
     /// It may.
     Yes,
     /// It failed before and may be given one message, to see whether it works again.
@@ -25,17 +25,17 @@ pub enum Ready {
 
 /// A transport during a run.
 #[derive(Debug)]
-pub struct Lane<'e> {
+pub struct TransportQueue<'e> {
     /// The transport.
     pub transport: &'e Transport,
     /// Whether it may be given mail.
-    pub ready: Ready,
+    pub ready: Readiness,
     /// Hand-offs under way.
     pub running: usize,
     /// Messages that wait for it, as places in the list of what is due.
     pub backlog: VecDeque<usize>,
     /// The resource it has taken.
-    pub resource: Option<Resource>,
+    pub resource: Option<ResourceLock>,
     /// True between connect and disconnect.
     pub connected: bool,
     /// True while its disconnect command runs.
@@ -45,56 +45,71 @@ pub struct Lane<'e> {
 }
 
 /// Whether a transport may be given mail now, by what is known without asking it.
-pub fn known(transport: &Transport, gate: &Gate, reach: Reach, force: Force, now: Timestamp) -> Ready {
-    if reach == Reach::Offline && transport.is_remote() {
-        return Ready::No("offline".to_owned());
+pub fn known(
+    transport: &Transport,
+    gate: &TransportState,
+    reach: Network,
+    force: ForceLevel,
+    now: Timestamp,
+) -> Readiness {
+    if reach == Network::Offline && transport.is_remote() {
+        return Readiness::No("offline".to_owned());
     }
     if let Some(reason) = paused(gate, now) {
-        return Ready::No(reason);
+        return Readiness::No(reason);
     }
     let breaker = gate
         .breaker
         .as_ref()
-        .filter(|breaker| breaker.config == transport.fingerprint && force != Force::BackoffAndBreaker);
+        .filter(|breaker| breaker.config == transport.fingerprint && force != ForceLevel::BackoffAndBreaker);
     let prepares = transport.probe.is_some() || transport.resource.is_some() || transport.connect.is_some();
     match breaker {
         Some(breaker) if transport.probe.is_none() && breaker.until > now => {
-            Ready::No(format!("broken until {}: {}", breaker.until, breaker.text))
+            Readiness::No(format!("broken until {}: {}", breaker.until, breaker.text))
         }
-        _ if prepares => Ready::Unprepared,
-        Some(_) => Ready::OneTrial,
-        None => Ready::Yes,
+        _ if prepares => Readiness::Unprepared,
+        Some(_) => Readiness::OneTrial,
+        None => Readiness::Yes,
     }
 }
 
 /// Why the operator's pause keeps mail from the transport, if it does.
-pub fn paused(gate: &Gate, now: Timestamp) -> Option<String> {
+pub fn paused(gate: &TransportState, now: Timestamp) -> Option<String> {
     let pause = gate.pause.as_ref().filter(|pause| pause.until.is_none_or(|until| until > now))?;
     let until = pause.until.map_or(String::new(), |until| format!(" until {until}"));
     let reason = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
     Some(format!("paused{until}{reason}"))
 }
 
-impl<'e> Lane<'e> {
+impl<'e> TransportQueue<'e> {
     /// A lane that nothing waits for.
-    pub fn new(transport: &'e Transport, ready: Ready, broke_before: bool) -> Lane<'e> {
+    pub fn new(transport: &'e Transport, ready: Readiness, broke_before: bool) -> TransportQueue<'e> {
         let backlog = VecDeque::new();
-        Lane { transport, ready, running: 0, backlog, resource: None, connected: false, leaving: false, broke_before }
+        TransportQueue {
+            transport,
+            ready,
+            running: 0,
+            backlog,
+            resource: None,
+            connected: false,
+            leaving: false,
+            broke_before,
+        }
     }
 
     /// True when one more hand-off may begin now.
     pub fn has_room(&self) -> bool {
         match self.ready {
             _ if self.leaving => false,
-            Ready::Yes => self.running < self.transport.parallel,
-            Ready::OneTrial => self.running == 0,
-            Ready::Unprepared | Ready::Preparing | Ready::No(_) => false,
+            Readiness::Yes => self.running < self.transport.parallel,
+            Readiness::OneTrial => self.running == 0,
+            Readiness::Unprepared | Readiness::Preparing | Readiness::No(_) => false,
         }
     }
 
     /// True when mail for it would be of use now or soon.
     pub fn wants_mail(&self) -> bool {
-        self.backlog.is_empty() && (self.has_room() || self.ready == Ready::Unprepared)
+        self.backlog.is_empty() && (self.has_room() || self.ready == Readiness::Unprepared)
     }
 
     /// True when it has taken something that must be given back.
@@ -105,15 +120,15 @@ impl<'e> Lane<'e> {
     /// It has given everything back, and would have to be prepared again.
     pub fn left(&mut self) {
         (self.resource, self.connected, self.leaving) = (None, false, false);
-        if !matches!(self.ready, Ready::No(_)) {
-            self.ready = Ready::Unprepared;
+        if !matches!(self.ready, Readiness::No(_)) {
+            self.ready = Readiness::Unprepared;
         }
     }
 
     /// It answered sensibly. True when that is news, and its breaker should close.
     pub fn works_again(&mut self) -> bool {
-        if self.ready == Ready::OneTrial {
-            self.ready = Ready::Yes;
+        if self.ready == Readiness::OneTrial {
+            self.ready = Readiness::Yes;
         }
         std::mem::take(&mut self.broke_before)
     }

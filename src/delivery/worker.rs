@@ -3,28 +3,28 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::delivery::context::Engine;
-use crate::delivery::message::OpenMessage;
-use crate::delivery::scheduler::Board;
-use crate::delivery::selection::Orders;
-use crate::delivery::transport_control::Prepared;
-use crate::delivery::transport_queue::Ready;
+use crate::delivery::context::DeliveryContext;
+use crate::delivery::message::ClaimedMessage;
+use crate::delivery::scheduler::Scheduler;
+use crate::delivery::selection::Selection;
+use crate::delivery::transport_control::PreparedTransport;
+use crate::delivery::transport_queue::Readiness;
 use crate::mail::envelope::id::QueueId;
-use crate::spool::listing::Due;
+use crate::spool::listing::DueMessages;
 use crate::transports::transport::Transport;
 
 /// One run.
-pub(super) struct Run<'e> {
-    pub(super) engine: Engine<'e>,
-    pub(super) orders: &'e Orders,
-    pub(super) due: &'e Due,
+pub(super) struct RunState<'e> {
+    pub(super) engine: DeliveryContext<'e>,
+    pub(super) orders: &'e Selection,
+    pub(super) due: &'e DueMessages,
     pub(super) passed_over: &'e HashSet<QueueId>,
-    pub(super) board: Mutex<Board<'e>>,
+    pub(super) board: Mutex<Scheduler<'e>>,
     pub(super) changed: Condvar,
 }
 
-impl<'e> Run<'e> {
-    pub(super) fn board(&self) -> MutexGuard<'_, Board<'e>> {
+impl<'e> RunState<'e> {
+    pub(super) fn board(&self) -> MutexGuard<'_, Scheduler<'e>> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -33,11 +33,16 @@ impl<'e> Run<'e> {
         self.board().tally.errors += 1;
     }
 
-    pub(super) fn prepare(&self, index: usize) -> Option<Arc<OpenMessage<'e>>> {
+    pub(super) fn prepare(&self, index: usize) -> Option<Arc<ClaimedMessage<'e>>> {
         let transport = self.transport(index);
         let prepared = self.engine.keeper().prepare(transport).unwrap_or_else(|error| {
             self.trouble(&error);
-            Prepared { ready: Ready::No(format!("{error:#}")), resource: None, connected: false, trouble: None }
+            PreparedTransport {
+                ready: Readiness::No(format!("{error:#}")),
+                resource: None,
+                connected: false,
+                trouble: None,
+            }
         });
         if let Some(trouble) = &prepared.trouble {
             self.engine.observer.problem(&format!("transport {}: {trouble}; its mail is kept", transport.name));
@@ -46,21 +51,21 @@ impl<'e> Run<'e> {
         let lane = &mut board.lanes[index];
         (lane.resource, lane.connected) = (prepared.resource, prepared.connected);
         match prepared.ready {
-            Ready::No(reason) => self.shut(&mut board, index, reason),
-            _ if lane.broke_before && transport.probe.is_none() => lane.ready = Ready::OneTrial,
+            Readiness::No(reason) => self.shut(&mut board, index, reason),
+            _ if lane.broke_before && transport.probe.is_none() => lane.ready = Readiness::OneTrial,
             ready => lane.ready = ready,
         }
         None
     }
 
-    pub(super) fn leave(&self, index: usize) -> Option<Arc<OpenMessage<'e>>> {
+    pub(super) fn leave(&self, index: usize) -> Option<Arc<ClaimedMessage<'e>>> {
         let connected = self.board().lanes[index].connected;
         self.disconnect(self.transport(index), connected);
         self.board().lanes[index].left();
         None
     }
 
-    pub(super) fn shut(&self, board: &mut Board<'e>, lane: usize, reason: String) {
+    pub(super) fn shut(&self, board: &mut Scheduler<'e>, lane: usize, reason: String) {
         for place in board.shut(lane, reason) {
             board.tally.skipped += 1;
             board.drained.push(place);

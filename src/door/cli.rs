@@ -14,18 +14,18 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::exit::{Exit, refuse};
-use crate::mail::envelope::id::Mint;
+use crate::exit::{ExitStatus, refuse};
+use crate::mail::envelope::id::IdGenerator;
 use crate::output::mode::Verbosity;
 use crate::output::print;
-use crate::session::Reach;
+use crate::session::Network;
 use crate::session::Session;
 use crate::sys::clock::Clock;
 use crate::sys::trust;
 
 use crate::cli::exit_status::conclude;
 use crate::config::load::load;
-use crate::config::locations::{Choice, to_be_written};
+use crate::config::locations::{ConfigChoice, to_be_written};
 use crate::door::sendmail as front;
 use crate::door::sendmail::{self, Name};
 
@@ -131,7 +131,7 @@ struct Before {
     verbose: bool,
 }
 
-fn run_behind(behind: &Behind) -> Result<Exit> {
+fn run_behind(behind: &Behind) -> Result<ExitStatus> {
     let words = [OsString::from("mspool")].into_iter().chain(behind.before.iter().cloned());
     let before = match Before::try_parse_from(words) {
         Ok(before) => before,
@@ -140,8 +140,8 @@ fn run_behind(behind: &Behind) -> Result<Exit> {
     refuse_privilege()?;
     let request = sendmail::request(behind.name, &behind.arguments)?;
     let everything = before.verbose || request.verbose == front::Verbosity::Everything;
-    let choice = Choice { config: request.config.or(before.config), spool: before.spool };
-    let reach = if before.offline { Reach::Offline } else { Reach::Online };
+    let choice = ConfigChoice { config: request.config.or(before.config), spool: before.spool };
+    let reach = if before.offline { Network::Offline } else { Network::Online };
     let session = session(&choice, voice(before.quiet, everything), reach)?;
     crate::cli::sendmail_run::run(&session, request.mode)
 }
@@ -157,7 +157,7 @@ pub fn main(args: impl IntoIterator<Item = OsString> + std::panic::UnwindSafe) -
     let args: Vec<OsString> = args.into_iter().collect();
     if let Some(behind) = behind(&args) {
         let exit = std::panic::catch_unwind(|| run_behind(&behind).unwrap_or_else(|error| conclude(&error)));
-        return ExitCode::from(exit.unwrap_or(Exit::Software).code());
+        return ExitCode::from(exit.unwrap_or(ExitStatus::Software).code());
     }
     let exit = std::panic::catch_unwind(|| match Args::try_parse_from(args) {
         Ok(args) => {
@@ -167,14 +167,14 @@ pub fn main(args: impl IntoIterator<Item = OsString> + std::panic::UnwindSafe) -
         }
         Err(error) => of_usage(&error),
     });
-    ExitCode::from(exit.unwrap_or(Exit::Software).code())
+    ExitCode::from(exit.unwrap_or(ExitStatus::Software).code())
 }
 
 /// Help goes to standard output; an error is one line, and 64.
-fn of_usage(error: &clap::Error) -> Exit {
+fn of_usage(error: &clap::Error) -> ExitStatus {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         let _ = error.print();
-        return Exit::Ok;
+        return ExitStatus::Ok;
     }
     let text = error.render().to_string();
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("Usage:"));
@@ -195,23 +195,23 @@ fn of_usage(error: &clap::Error) -> Exit {
         _ => format!("; {}", rest.join("; ")),
     };
     print::problem(&format!("{first}{rest}; see `mspool --help`"));
-    Exit::Usage
+    ExitStatus::Usage
 }
 
-fn run(args: Args) -> Result<Exit> {
+fn run(args: Args) -> Result<ExitStatus> {
     refuse_privilege()?;
-    let choice = Choice { config: args.config, spool: args.spool };
+    let choice = ConfigChoice { config: args.config, spool: args.spool };
     match args.verb {
         Verb::Init => {
             return crate::commands::init::run(&to_be_written(&choice));
         }
         Verb::Completions { shell } => {
             print::output_text(shell.script())?;
-            return Ok(Exit::Ok);
+            return Ok(ExitStatus::Ok);
         }
         _ => {}
     }
-    let reach = if args.offline { Reach::Offline } else { Reach::Online };
+    let reach = if args.offline { Network::Offline } else { Network::Online };
     let session = session(&choice, voice(args.quiet, args.verbose), reach)?;
     match args.verb {
         Verb::Enqueue(args) => enqueue::run(*args, &session),
@@ -224,13 +224,13 @@ fn run(args: Args) -> Result<Exit> {
         Verb::Hold(ids) => crate::commands::hold::run(&session, &ids.ids),
         Verb::Release(ids) => crate::commands::release::run(&session, &ids.ids),
         // These were taken out before: their grammar is another one.
-        Verb::Sendmail(_) | Verb::Mailq(_) | Verb::Init | Verb::Completions { .. } => Ok(Exit::Ok),
+        Verb::Sendmail(_) | Verb::Mailq(_) | Verb::Init | Verb::Completions { .. } => Ok(ExitStatus::Ok),
     }
 }
 
 fn refuse_privilege() -> Result<()> {
     if trust::is_privileged_by_file() {
-        return refuse(Exit::NoPermission, "mspool must not be installed setuid or setgid; it refuses to run so");
+        return refuse(ExitStatus::NoPermission, "mspool must not be installed setuid or setgid; it refuses to run so");
     }
     Ok(())
 }
@@ -243,9 +243,9 @@ fn voice(quiet: bool, verbose: bool) -> Verbosity {
     }
 }
 
-fn session(choice: &Choice, voice: Verbosity, reach: Reach) -> Result<Session> {
+fn session(choice: &ConfigChoice, voice: Verbosity, reach: Network) -> Result<Session> {
     let settings = load(choice)?;
-    let mint = Arc::new(Mint::new(&settings.hostname, crate::sys::random()));
+    let mint = Arc::new(IdGenerator::new(&settings.hostname, crate::sys::random()));
     Ok(Session { settings, clock: Clock::from_env(), voice, reach, mint })
 }
 

@@ -1,19 +1,19 @@
 //! What a received message is: its class, whom it names, what is shown of it.
 
 use crate::mail::address::list;
-use crate::mail::address::pattern::Pattern;
+use crate::mail::address::pattern::AddressPattern;
 use crate::mail::address::{Address, AddressType};
 use crate::mail::envelope::Envelope;
 use crate::mail::message::class;
-use crate::mail::message::header::{Field, Header};
+use crate::mail::message::header::{Header, HeaderField};
 use crate::mail::message::mime;
-use crate::mail::report::bounce::{Action, Heard, Kind, Understood};
+use crate::mail::report::bounce::{IncomingReport, IncomingReportKind, ReportedAction, ReportedRecipient};
 use crate::settings::Settings;
 use crate::values::printable;
 
 /// What hooks, notices and events are told of a message.
 #[derive(Clone, Debug)]
-pub struct Look {
+pub struct Classification {
     /// The message class.
     pub class: String,
     /// Whom it is from, by its header; safe for a terminal.
@@ -37,10 +37,15 @@ pub const FLAGS: [(&str, &str); 6] = [
 /// Longest text shown of a header field, in characters.
 const LONGEST_SHOWN: usize = 300;
 
-impl Look {
+impl Classification {
     /// Looks at a message with this header.
-    pub fn at(settings: &Settings, envelope: &Envelope, header: Option<&Header<'_>>, report: &Understood) -> Look {
-        let own = Own::of(settings, envelope);
+    pub fn at(
+        settings: &Settings,
+        envelope: &Envelope,
+        header: Option<&Header<'_>>,
+        report: &IncomingReport,
+    ) -> Classification {
+        let own = OwnAddresses::of(settings, envelope);
         let named = |names: &[&str]| {
             header.is_some_and(|header| {
                 let fields = header.fields.iter().filter(|field| names.iter().any(|name| field.is(name)));
@@ -57,7 +62,7 @@ impl Look {
             _ => false,
         };
         let text = |name: &str| shown(&header.and_then(|header| mime::field_text(header, name)).unwrap_or_default());
-        Look {
+        Classification {
             class: class_of(report),
             from: text("From"),
             subject: text("Subject"),
@@ -75,23 +80,23 @@ fn shown(text: &str) -> String {
     printable::line(text).chars().take(LONGEST_SHOWN).collect()
 }
 
-fn addresses(field: &Field<'_>) -> Vec<Address> {
+fn addresses(field: &HeaderField<'_>) -> Vec<Address> {
     let list = list::parse(&field.value()).unwrap_or_default();
     list.iter().filter_map(|text| Address::new(AddressType::smtp(), text).ok()).collect()
 }
 
 /// Our own addresses.
-struct Own<'a> {
-    configured: Option<&'a [Pattern]>,
-    sender: Option<Pattern>,
-    local: Option<Pattern>,
+struct OwnAddresses<'a> {
+    configured: Option<&'a [AddressPattern]>,
+    sender: Option<AddressPattern>,
+    local: Option<AddressPattern>,
     mailbox: Vec<(String, String)>,
 }
 
-impl<'a> Own<'a> {
-    fn of(settings: &'a Settings, envelope: &Envelope) -> Own<'a> {
-        let pattern = |text: &str| Pattern::parse(text).ok();
-        Own {
+impl<'a> OwnAddresses<'a> {
+    fn of(settings: &'a Settings, envelope: &Envelope) -> OwnAddresses<'a> {
+        let pattern = |text: &str| AddressPattern::parse(text).ok();
+        OwnAddresses {
             configured: settings.identities.as_deref(),
             sender: settings.sender.as_ref().and_then(|sender| pattern(sender.as_str())),
             local: pattern(&settings.own_address()),
@@ -109,27 +114,27 @@ impl<'a> Own<'a> {
 }
 
 /// `mail`, or for a report its kind and the worst that it tells: `report.mail.dsn.failed`, `report.mail.mdn.read`.
-pub fn class_of(report: &Understood) -> String {
-    let worst = |rank: &dyn Fn(Action) -> u8| {
-        report.recipients.iter().map(|heard: &Heard| heard.action).max_by_key(|action| rank(*action))
+pub fn class_of(report: &IncomingReport) -> String {
+    let worst = |rank: &dyn Fn(ReportedAction) -> u8| {
+        report.recipients.iter().map(|heard: &ReportedRecipient| heard.action).max_by_key(|action| rank(*action))
     };
     match report.kind {
-        Kind::Dsn | Kind::Text => {
+        IncomingReportKind::Dsn | IncomingReportKind::Text => {
             let rank = |action| match action {
-                Action::Failed => 5,
-                Action::Delayed => 4,
-                Action::Relayed => 3,
-                Action::Delivered => 2,
-                Action::Expanded => 1,
+                ReportedAction::Failed => 5,
+                ReportedAction::Delayed => 4,
+                ReportedAction::Relayed => 3,
+                ReportedAction::Delivered => 2,
+                ReportedAction::Expanded => 1,
                 _ => 0,
             };
-            let word = worst(&rank).filter(|action| rank(*action) > 0).map_or("failed", Action::word);
+            let word = worst(&rank).filter(|action| rank(*action) > 0).map_or("failed", ReportedAction::word);
             format!("report.{}.dsn.{word}", class::MAIL)
         }
-        Kind::Mdn => {
-            let read = report.recipients.iter().any(|heard| heard.action == Action::Displayed);
+        IncomingReportKind::Mdn => {
+            let read = report.recipients.iter().any(|heard| heard.action == ReportedAction::Displayed);
             format!("report.{}.mdn.{}", class::MAIL, if read { "read" } else { "notread" })
         }
-        Kind::None => class::MAIL.to_owned(),
+        IncomingReportKind::None => class::MAIL.to_owned(),
     }
 }

@@ -8,39 +8,39 @@ use std::collections::HashMap;
 
 use anyhow::Result;
 
-use crate::delivery::context::Engine;
+use crate::delivery::context::DeliveryContext;
 use crate::mail::address::{Address, AddressType};
 use crate::mail::envelope::Envelope;
 use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
-use crate::mail::history::record::{Event, RecipientState, Record};
-use crate::mail::message::header::{Field, Header, Supply};
-use crate::mail::report::bounce::{Action, Heard, Kind, Understood};
-use crate::output::observer::Handled;
-use crate::spool::claim::Taken;
-use crate::spool::listing::Entry;
+use crate::mail::history::record::{LogEvent, LogRecord, RecipientState};
+use crate::mail::message::header::{Header, HeaderField, InputSupply};
+use crate::mail::report::bounce::{IncomingReport, IncomingReportKind, ReportedAction, ReportedRecipient};
+use crate::output::observer::RecipientEvent;
+use crate::spool::claim::ClaimOutcome;
+use crate::spool::listing::DirectoryEntry;
 use crate::spool::queue_file::QueueFile;
-use crate::spool::{Spool, State};
+use crate::spool::{QueueState, Spool};
 use crate::values::printable;
 
 /// Bytes of a sent message in which its Message-ID is looked for.
 const HEAD: usize = 64 << 10;
 
 /// Where mail lies that somebody may report on.
-const REPORTED_ON: [State; 3] = [State::Sent, State::Failed, State::Cur];
+const REPORTED_ON: [QueueState; 3] = [QueueState::Sent, QueueState::Failed, QueueState::Cur];
 
 /// Sent messages by the names that reports call them by; read once, when the first report needs it, for reading them
 /// all takes a while and reports may come by the thousand.
 #[derive(Debug, Default)]
-pub struct Index(Option<HashMap<String, Vec<(State, FileName)>>>);
+pub struct SentMailIndex(Option<HashMap<String, Vec<(QueueState, FileName)>>>);
 
-impl Index {
-    fn named(&mut self, spool: &Spool, name: &str) -> Result<Vec<(State, FileName)>> {
+impl SentMailIndex {
+    fn named(&mut self, spool: &Spool, name: &str) -> Result<Vec<(QueueState, FileName)>> {
         if self.0.is_none() {
-            let mut known: HashMap<String, Vec<(State, FileName)>> = HashMap::new();
+            let mut known: HashMap<String, Vec<(QueueState, FileName)>> = HashMap::new();
             for state in REPORTED_ON {
                 for entry in spool.entries(state)? {
-                    let Entry::Message(name) = entry? else { continue };
+                    let DirectoryEntry::Message(name) = entry? else { continue };
                     let Ok(message) = spool.read(state, &name) else { continue };
                     let envid = message.envelope.envid.as_ref().map(|envid| envid.as_str().to_owned());
                     for key in envid.into_iter().chain(message_id(&message)) {
@@ -55,9 +55,14 @@ impl Index {
 }
 
 /// Takes in what a received message reports.
-pub fn take_in(engine: &Engine<'_>, index: &mut Index, envelope: &Envelope, report: &Understood) -> Result<()> {
-    let forged = report.kind != Kind::Mdn && !envelope.sender.is_null();
-    if report.kind == Kind::None || report.recipients.is_empty() || forged {
+pub fn take_in(
+    engine: &DeliveryContext<'_>,
+    index: &mut SentMailIndex,
+    envelope: &Envelope,
+    report: &IncomingReport,
+) -> Result<()> {
+    let forged = report.kind != IncomingReportKind::Mdn && !envelope.sender.is_null();
+    if report.kind == IncomingReportKind::None || report.recipients.is_empty() || forged {
         return Ok(());
     }
     if let Some((state, name)) = find(engine.spool, index, report)? {
@@ -68,10 +73,14 @@ pub fn take_in(engine: &Engine<'_>, index: &mut Index, envelope: &Envelope, repo
 
 /// The message that a report is about: of several with one Message-ID, as a resent message has, the youngest that was
 /// for one of those it names.
-pub fn find(spool: &Spool, index: &mut Index, report: &Understood) -> Result<Option<(State, FileName)>> {
-    let fits = |(state, name): &(State, FileName)| {
+pub fn find(
+    spool: &Spool,
+    index: &mut SentMailIndex,
+    report: &IncomingReport,
+) -> Result<Option<(QueueState, FileName)>> {
+    let fits = |(state, name): &(QueueState, FileName)| {
         spool.read(*state, name).is_ok_and(|message| {
-            let places = Places::of(&message.envelope);
+            let places = RecipientNames::of(&message.envelope);
             agrees(&message, report) && report.recipients.iter().any(|heard| places.find(heard).is_some())
         })
     };
@@ -87,7 +96,7 @@ pub fn find(spool: &Spool, index: &mut Index, report: &Understood) -> Result<Opt
 }
 
 /// A report that gives both names must mean one message with both.
-fn agrees(message: &QueueFile, report: &Understood) -> bool {
+fn agrees(message: &QueueFile, report: &IncomingReport) -> bool {
     match (&report.message_id, message_id(message)) {
         (Some(reported), Some(own)) => *reported == own,
         _ => true,
@@ -96,15 +105,21 @@ fn agrees(message: &QueueFile, report: &Understood) -> bool {
 
 fn message_id(message: &QueueFile) -> Option<String> {
     let bytes = message.beginning(HEAD).ok()?;
-    let header = Header::scan(&bytes, Supply::End)?;
-    let value = header.all("Message-ID").next().map(Field::value)?;
+    let header = Header::scan(&bytes, InputSupply::End)?;
+    let value = header.all("Message-ID").next().map(HeaderField::value)?;
     Some(value.trim().trim_start_matches('<').trim_end_matches('>').to_owned())
 }
 
-fn apply(engine: &Engine<'_>, state: State, name: &FileName, id: &QueueId, report: &Understood) -> Result<()> {
+fn apply(
+    engine: &DeliveryContext<'_>,
+    state: QueueState,
+    name: &FileName,
+    id: &QueueId,
+    report: &IncomingReport,
+) -> Result<()> {
     // Without the claim nothing is moved; what is known is written down in any case: the log takes whole lines.
     let claim = match engine.spool.claim(state, name)? {
-        Taken::Claimed(claim) => Some(claim),
+        ClaimOutcome::Claimed(claim) => Some(claim),
         _ => None,
     };
     let message = engine.spool.read(state, name);
@@ -118,7 +133,7 @@ fn apply(engine: &Engine<'_>, state: State, name: &FileName, id: &QueueId, repor
         // Our own report, on its way to the one who sent the message: it says what is known here.
         return Ok(());
     }
-    let places = Places::of(envelope);
+    let places = RecipientNames::of(envelope);
     let mut log = None;
     for heard in &report.recipients {
         let Some(place) = places.find(heard) else { continue };
@@ -129,7 +144,7 @@ fn apply(engine: &Engine<'_>, state: State, name: &FileName, id: &QueueId, repor
             continue;
         }
         let text: String = heard.diagnostic.as_deref().map(printable::line).unwrap_or_default();
-        let event = Event::Heard {
+        let event = LogEvent::Heard {
             recipients: vec![place],
             state: after,
             action: heard.action.word().to_owned(),
@@ -137,7 +152,7 @@ fn apply(engine: &Engine<'_>, state: State, name: &FileName, id: &QueueId, repor
             text: text.clone(),
             report: id.clone(),
         };
-        let record = Record { at: engine.now(), event };
+        let record = LogRecord { at: engine.now(), event };
         history.apply(&record);
         if log.is_none() {
             log = Some(engine.spool.log(&envelope.id)?);
@@ -145,7 +160,7 @@ fn apply(engine: &Engine<'_>, state: State, name: &FileName, id: &QueueId, repor
         if let Some(log) = &mut log {
             log.append(&record)?;
         }
-        engine.observer.heard(&Handled {
+        engine.observer.heard(&RecipientEvent {
             id: envelope.id.clone(),
             address: envelope.recipients[place].address.clone(),
             transport: history.recipients[place].transport.clone(),
@@ -163,7 +178,7 @@ fn apply(engine: &Engine<'_>, state: State, name: &FileName, id: &QueueId, repor
     }
     match claim {
         // Finished, and somebody does not have it after all; a run that died here may have written so before.
-        Some(claim) if state == State::Sent && !history.is_sent() => {
+        Some(claim) if state == QueueState::Sent && !history.is_sent() => {
             Ok(claim.failed(Some(engine.now().after(engine.settings.queue.keep_failed)))?)
         }
         _ => Ok(()),
@@ -171,16 +186,16 @@ fn apply(engine: &Engine<'_>, state: State, name: &FileName, id: &QueueId, repor
 }
 
 /// Where the recipients of a message stand in its envelope, by every name that a report may call them by.
-pub struct Places {
+pub struct RecipientNames {
     addresses: HashMap<String, usize>,
     /// As the sender wrote them; `None` for a name that several came from, as from an alias.
     originals: HashMap<String, Option<usize>>,
 }
 
-impl Places {
+impl RecipientNames {
     /// Those of this envelope.
-    pub fn of(envelope: &Envelope) -> Places {
-        let mut places = Places { addresses: HashMap::new(), originals: HashMap::new() };
+    pub fn of(envelope: &Envelope) -> RecipientNames {
+        let mut places = RecipientNames { addresses: HashMap::new(), originals: HashMap::new() };
         for (place, recipient) in envelope.recipients.iter().enumerate() {
             for name in [recipient.address.key().1, recipient.address.text().to_owned()] {
                 places.addresses.entry(name).or_insert(place);
@@ -195,7 +210,7 @@ impl Places {
 
     /// Whom a report means: by the address that it came to, or as the sender wrote it. A name that could be several
     /// people's is nobody's.
-    pub fn find(&self, heard: &Heard) -> Option<usize> {
+    pub fn find(&self, heard: &ReportedRecipient) -> Option<usize> {
         let key = |text: &str| Address::new(AddressType::smtp(), text).ok().map(|address| address.key().1);
         let address = |text: &String| self.addresses.get(text).or_else(|| self.addresses.get(&key(text)?)).copied();
         let original = |text: &String| self.originals.get(text).copied().flatten().or_else(|| address(text));
@@ -206,19 +221,19 @@ impl Places {
 
 /// What a recipient is after a report; `None` when the report can say nothing about it. Only who was handed over can be
 /// reported on, and what was bad news stays so.
-fn moved(kind: Kind, before: RecipientState, action: Action) -> Option<RecipientState> {
+fn moved(kind: IncomingReportKind, before: RecipientState, action: ReportedAction) -> Option<RecipientState> {
     let handed_over = matches!(before, RecipientState::Relayed | RecipientState::Delivered | RecipientState::Read);
     if !handed_over {
         return None;
     }
-    if kind == Kind::Mdn {
+    if kind == IncomingReportKind::Mdn {
         // A reader tells what was done with the message, not whether it came.
-        return Some(if action == Action::Displayed { RecipientState::Read } else { before });
+        return Some(if action == ReportedAction::Displayed { RecipientState::Read } else { before });
     }
     Some(match (action, before) {
-        (Action::Delivered, RecipientState::Relayed) => RecipientState::Delivered,
-        (Action::Failed, RecipientState::Relayed | RecipientState::Delivered) => RecipientState::Failed,
-        (Action::Delivered | Action::Failed, _) => return None,
+        (ReportedAction::Delivered, RecipientState::Relayed) => RecipientState::Delivered,
+        (ReportedAction::Failed, RecipientState::Relayed | RecipientState::Delivered) => RecipientState::Failed,
+        (ReportedAction::Delivered | ReportedAction::Failed, _) => return None,
         (_, before) => before,
     })
 }

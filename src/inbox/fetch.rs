@@ -9,30 +9,30 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::delivery::context::Engine;
-use crate::exit::{Exit, over_all, refuse};
+use crate::delivery::context::DeliveryContext;
+use crate::exit::{ExitStatus, over_all, refuse};
 use crate::inbox::accept::{envelope, own_mailbox, sender_of, take_in};
 use crate::mail::address::Address;
-use crate::mail::envelope::Source;
-use crate::mail::history::record::{Event, Record};
-use crate::mail::message::header::{Header, Supply};
-use crate::session::{Reach, Session};
-use crate::spool::State;
-use crate::spool::claim::{Claim, Taken};
-use crate::spool::draft::Placed;
-use crate::spool::listing::Entry;
+use crate::mail::envelope::MailOrigin;
+use crate::mail::history::record::{LogEvent, LogRecord};
+use crate::mail::message::header::{Header, InputSupply};
+use crate::session::{Network, Session};
+use crate::spool::QueueState;
+use crate::spool::claim::{Claim, ClaimOutcome};
+use crate::spool::draft::UnsyncedMessage;
+use crate::spool::listing::DirectoryEntry;
 use crate::submission::input;
 use crate::submission::options::HeaderUse;
 use crate::sys::dir::Dir;
-use crate::transports::source::{Fetched, Inbound, Keeping};
+use crate::transports::source::{FetchResult, MailSource, SourceKeeping};
 use crate::values::digest::Fingerprint;
 
-use crate::inbox::correlate::Index;
+use crate::inbox::correlate::SentMailIndex;
 use crate::inbox::file;
 
 /// What came of asking one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Polled {
+pub enum PollResult {
     /// It has nothing more for us.
     Emptied,
     /// It has more, and was left: as many as wanted were taken, or we were told to stop.
@@ -44,10 +44,10 @@ pub enum Polled {
 }
 
 /// The inbound transports of these names; all without a name.
-pub fn chosen<'s>(session: &'s Session, names: &[String]) -> Result<Vec<&'s Inbound>> {
+pub fn chosen<'s>(session: &'s Session, names: &[String]) -> Result<Vec<&'s MailSource>> {
     let known = &session.settings.inbound;
     if known.is_empty() {
-        return refuse(Exit::Config, "no inbound transport is configured; mspool.conf(5) tells how");
+        return refuse(ExitStatus::Config, "no inbound transport is configured; mspool.conf(5) tells how");
     }
     if names.is_empty() {
         return Ok(known.iter().collect());
@@ -55,33 +55,42 @@ pub fn chosen<'s>(session: &'s Session, names: &[String]) -> Result<Vec<&'s Inbo
     let find = |name: &String| match known.iter().find(|inbound| inbound.name == *name) {
         Some(inbound) => Ok(inbound),
         None if session.settings.transport(name).is_some() => {
-            refuse(Exit::Unavailable, format!("transport {name} only sends; it has no [inbound.{name}]"))
+            refuse(ExitStatus::Unavailable, format!("transport {name} only sends; it has no [inbound.{name}]"))
         }
         None => {
             let names: Vec<&str> = known.iter().map(|inbound| inbound.name.as_str()).collect();
-            refuse(Exit::Usage, format!("there is no inbound transport {name:?}; configured: {}", names.join(", ")))
+            refuse(
+                ExitStatus::Usage,
+                format!("there is no inbound transport {name:?}; configured: {}", names.join(", ")),
+            )
         }
     };
     names.iter().map(find).collect()
 }
 
 /// Asks several sources, and goes on after one that does not work.
-pub fn all(session: &Session, engine: &Engine<'_>, sources: &[&Inbound], limit: Option<usize>) -> Result<Exit> {
+pub fn all(
+    session: &Session,
+    engine: &DeliveryContext<'_>,
+    sources: &[&MailSource],
+    limit: Option<usize>,
+) -> Result<ExitStatus> {
     let mut ends = Vec::new();
     for inbound in sources {
         if engine.signals.stop_requested().is_some() {
             break;
         }
-        let polled = one(session, engine, inbound, limit).unwrap_or_else(|error| Polled::Failed(format!("{error:#}")));
+        let polled =
+            one(session, engine, inbound, limit).unwrap_or_else(|error| PollResult::Failed(format!("{error:#}")));
         ends.push(match polled {
-            Polled::Emptied | Polled::Left => Exit::Ok,
-            Polled::Busy => {
+            PollResult::Emptied | PollResult::Left => ExitStatus::Ok,
+            PollResult::Busy => {
                 engine.observer.problem(&format!("inbound {}: another run is asking it", inbound.name));
-                Exit::TryAgain
+                ExitStatus::TryAgain
             }
-            Polled::Failed(text) => {
+            PollResult::Failed(text) => {
                 engine.observer.problem(&format!("inbound {}: {text}", inbound.name));
-                Exit::TryAgain
+                ExitStatus::TryAgain
             }
         });
     }
@@ -93,13 +102,18 @@ pub fn all(session: &Session, engine: &Engine<'_>, sources: &[&Inbound], limit: 
 }
 
 /// Asks one source until it has nothing left, and notes how that went.
-pub fn one(session: &Session, engine: &Engine<'_>, inbound: &Inbound, limit: Option<usize>) -> Result<Polled> {
-    if session.reach == Reach::Offline {
-        return Ok(Polled::Left);
+pub fn one(
+    session: &Session,
+    engine: &DeliveryContext<'_>,
+    inbound: &MailSource,
+    limit: Option<usize>,
+) -> Result<PollResult> {
+    if session.reach == Network::Offline {
+        return Ok(PollResult::Left);
     }
-    let Some(_turn) = engine.spool.take_source(&inbound.name)? else { return Ok(Polled::Busy) };
-    let mut poll = Poll { session, engine, inbound, seen: HashMap::new(), index: Index::default() };
-    let mut polled = Polled::Left;
+    let Some(_turn) = engine.spool.take_source(&inbound.name)? else { return Ok(PollResult::Busy) };
+    let mut poll = SourcePoll { session, engine, inbound, seen: HashMap::new(), index: SentMailIndex::default() };
+    let mut polled = PollResult::Left;
     for _ in 0..limit.unwrap_or(usize::MAX) {
         if engine.signals.stop_requested().is_some() {
             break;
@@ -111,34 +125,34 @@ pub fn one(session: &Session, engine: &Engine<'_>, inbound: &Inbound, limit: Opt
                 break;
             }
             Err(error) => {
-                polled = Polled::Failed(format!("{error:#}"));
+                polled = PollResult::Failed(format!("{error:#}"));
                 break;
             }
         }
     }
-    let trouble = if let Polled::Failed(text) = &polled { Some(text.clone()) } else { None };
+    let trouble = if let PollResult::Failed(text) = &polled { Some(text.clone()) } else { None };
     engine.spool.change_source(&inbound.name, |state| {
         (state.polled, state.trouble) = (Some(engine.now()), trouble);
     })?;
     Ok(polled)
 }
 
-struct Poll<'p, 'e> {
+struct SourcePoll<'p, 'e> {
     session: &'p Session,
-    engine: &'p Engine<'e>,
-    inbound: &'p Inbound,
+    engine: &'p DeliveryContext<'e>,
+    inbound: &'p MailSource,
     /// The messages of this run, and how often each came.
     seen: HashMap<(Option<String>, String), usize>,
-    index: Index,
+    index: SentMailIndex,
 }
 
 /// Equal messages without a name that are taken in one run: a source may have some, but one that has nothing else does
 /// not take away what it gave.
 const MOST_EQUAL: usize = 10;
 
-impl Poll<'_, '_> {
+impl SourcePoll<'_, '_> {
     /// One run of the fetch command; `None` when there may be more.
-    fn fetch(&mut self) -> Result<Option<Polled>> {
+    fn fetch(&mut self) -> Result<Option<PollResult>> {
         let (engine, inbound) = (self.engine, self.inbound);
         // Its source keeps it until it is taken: what is large must not bar the way for all behind it.
         let limit = engine.spool.room()?.bytes.saturating_sub(self.session.settings.queue.reserve);
@@ -149,24 +163,24 @@ impl Poll<'_, '_> {
         // The envelope goes before the message and tells what is known only behind it: so the message waits outside.
         let id = self.session.mint.next(self.session.clock.now());
         let work = engine.spool.work(&id, &inbound.name, 0)?;
-        let mut incoming = Incoming::begin(work.path(), limit)?;
+        let mut incoming = FetchedMessage::begin(work.path(), limit)?;
         let known = match inbound.keeping {
-            Keeping::Yes => Some(engine.spool.seen(&inbound.name)?),
-            Keeping::No => None,
+            SourceKeeping::Yes => Some(engine.spool.seen(&inbound.name)?),
+            SourceKeeping::No => None,
         };
         let seen = known.as_ref().map(|(path, _)| path.as_path());
         let fetched = inbound.fetch(engine.spool.path(), seen, engine.signals, &mut |piece| incoming.take(piece));
         let reference = match fetched {
-            Fetched::Message(reference) => reference,
-            Fetched::Nothing => return Ok(Some(Polled::Emptied)),
-            Fetched::Failed(text) => return Ok(Some(Polled::Failed(text))),
-            Fetched::Interrupted => return Ok(Some(Polled::Left)),
+            FetchResult::Message(reference) => reference,
+            FetchResult::Nothing => return Ok(Some(PollResult::Emptied)),
+            FetchResult::Failed(text) => return Ok(Some(PollResult::Failed(text))),
+            FetchResult::Interrupted => return Ok(Some(PollResult::Left)),
         };
         let hash = incoming.hash();
         let mut file = incoming.rewound()?;
         let head = input::head(&mut file, HeaderUse::None)?;
-        let header = Header::scan(&head.bytes, Supply::End);
-        let source = Source { inbound: inbound.name.clone(), reference: reference.clone() };
+        let header = Header::scan(&head.bytes, InputSupply::End);
+        let source = MailOrigin { inbound: inbound.name.clone(), reference: reference.clone() };
         let sender = sender_of(&head, header.as_ref());
         if let Some((_, names)) = &known {
             let wrong = match &reference {
@@ -175,7 +189,7 @@ impl Poll<'_, '_> {
                 Some(_) => None,
             };
             if let Some(text) = wrong {
-                return Ok(Some(Polled::Failed(text.to_owned())));
+                return Ok(Some(PollResult::Failed(text.to_owned())));
             }
         }
         let key = (reference.clone(), hash.clone());
@@ -183,7 +197,7 @@ impl Poll<'_, '_> {
         let (times, trusts) = (*times, inbound.ack.is_some() && reference.is_some());
         let again = "it gives the same message again and again; it is left for now";
         if trusts && times > 1 {
-            return Ok(Some(Polled::Failed(again.to_owned())));
+            return Ok(Some(PollResult::Failed(again.to_owned())));
         }
         // Without an ack the source has forgotten it already: then this is the only copy, whatever it looks like.
         let comes_again = inbound.ack.is_some() || known.is_some();
@@ -192,37 +206,37 @@ impl Poll<'_, '_> {
                 engine.spool.see(&inbound.name, reference)?;
             }
             return Ok(match self.acknowledge(reference.as_deref(), &hash, "known")? {
-                file::Source::Knows => None,
-                file::Source::MayNotKnow => Some(Polled::Failed(
+                file::SourceKnowledge::Knows => None,
+                file::SourceKnowledge::MayNotKnow => Some(PollResult::Failed(
                     "it cannot be told which messages are safe here; it is left for now".to_owned(),
                 )),
             });
         }
         let envelope = envelope(self.session, mailbox, sender, 0, Some(source));
         let draft = take_in(engine.spool, &envelope, &head, &mut file, u64::MAX)?;
-        Placed::commit(vec![draft.place(State::Received, None)?])?;
+        UnsyncedMessage::commit(vec![draft.place(QueueState::Received, None)?])?;
         // Safe: from here on the source may forget it.
         let claim = match engine.spool.find_received(&envelope.id)? {
-            Some(name) => engine.spool.claim(State::Received, &name)?,
-            None => Taken::Gone,
+            Some(name) => engine.spool.claim(QueueState::Received, &name)?,
+            None => ClaimOutcome::Gone,
         };
         if let (Some(_), Some(reference)) = (&known, &reference) {
             engine.spool.see(&inbound.name, reference)?;
         }
         let known = self.acknowledge(reference.as_deref(), &hash, envelope.id.as_str())?;
-        if known == file::Source::Knows && inbound.ack.is_some() {
+        if known == file::SourceKnowledge::Knows && inbound.ack.is_some() {
             // Whoever files it, should we not come to it, must not wait for it to come again.
-            let record = Record { at: engine.now(), event: Event::Acknowledged };
+            let record = LogRecord { at: engine.now(), event: LogEvent::Acknowledged };
             engine.spool.log(&envelope.id)?.append(&record)?;
         }
-        if let Taken::Claimed(claim) = claim {
+        if let ClaimOutcome::Claimed(claim) = claim {
             self.file(*claim, known)?;
         }
         // They are all taken; but a source that has nothing else would fill the disk.
-        Ok((times >= MOST_EQUAL).then(|| Polled::Failed(again.to_owned())))
+        Ok((times >= MOST_EQUAL).then(|| PollResult::Failed(again.to_owned())))
     }
 
-    fn file(&mut self, claim: Claim<'_>, known: file::Source) -> Result<()> {
+    fn file(&mut self, claim: Claim<'_>, known: file::SourceKnowledge) -> Result<()> {
         let id = claim.message().envelope.id.clone();
         if let Err(error) = file::file(self.engine, &mut self.index, claim, known) {
             self.engine.observer.problem(&format!("{id}: {error:#}; it stays in the spool"));
@@ -231,18 +245,18 @@ impl Poll<'_, '_> {
     }
 
     /// Tells the source. One that cannot be told will give the message again, which is no reason to stop.
-    fn acknowledge(&self, reference: Option<&str>, hash: &str, id: &str) -> Result<file::Source> {
+    fn acknowledge(&self, reference: Option<&str>, hash: &str, id: &str) -> Result<file::SourceKnowledge> {
         let (engine, inbound) = (self.engine, self.inbound);
         match inbound.acknowledge(reference.unwrap_or_default(), id, engine.spool.path(), engine.signals) {
             Ok(()) => {
                 engine.spool.change_source(&inbound.name, |state| state.forget(reference, hash))?;
-                Ok(file::Source::Knows)
+                Ok(file::SourceKnowledge::Knows)
             }
             Err(text) => {
                 let problem =
                     format!("inbound {}: the message is safe, but ack {text}; it may come again", inbound.name);
                 engine.observer.problem(&problem);
-                Ok(file::Source::MayNotKnow)
+                Ok(file::SourceKnowledge::MayNotKnow)
             }
         }
     }
@@ -253,9 +267,9 @@ impl Poll<'_, '_> {
         if spool.source(&self.inbound.name)?.knows(reference, hash) {
             return Ok(true);
         }
-        for entry in spool.entries(State::Received)? {
-            let Entry::Message(name) = entry? else { continue };
-            let Ok(message) = spool.read(State::Received, &name) else { continue };
+        for entry in spool.entries(QueueState::Received)? {
+            let DirectoryEntry::Message(name) = entry? else { continue };
+            let Ok(message) = spool.read(QueueState::Received, &name) else { continue };
             let Some(source) = &message.envelope.source else { continue };
             let same = source.inbound == self.inbound.name && source.reference.as_deref() == reference;
             if same && message.fingerprint()? == hash {
@@ -267,16 +281,16 @@ impl Poll<'_, '_> {
 }
 
 /// A message that is being fetched.
-struct Incoming {
+struct FetchedMessage {
     file: File,
     print: Fingerprint,
     room: u64,
 }
 
-impl Incoming {
-    fn begin(work: &Path, limit: u64) -> Result<Incoming> {
+impl FetchedMessage {
+    fn begin(work: &Path, limit: u64) -> Result<FetchedMessage> {
         let file = Dir::open(work)?.create_new("message")?;
-        Ok(Incoming { file, print: Fingerprint::default(), room: limit })
+        Ok(FetchedMessage { file, print: Fingerprint::default(), room: limit })
     }
 
     fn take(&mut self, piece: &[u8]) -> io::Result<()> {

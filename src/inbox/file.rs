@@ -8,26 +8,26 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::delivery::context::Engine;
+use crate::delivery::context::DeliveryContext;
 use crate::mail::envelope::Envelope;
 use crate::mail::envelope::id::QueueId;
-use crate::mail::history::record::{Event, Record};
+use crate::mail::history::record::{LogEvent, LogRecord};
 use crate::mail::message::folder::Folder;
-use crate::mail::message::header::{Header, LONGEST, Supply};
+use crate::mail::message::header::{Header, InputSupply, LONGEST};
 use crate::mail::report::bounce;
 use crate::output::observer::NewMail;
 use crate::spool::claim::Claim;
-use crate::spool::source::Unacknowledged;
+use crate::spool::source::UnacknowledgedMessage;
 use crate::transports::maildir;
-use crate::transports::notify::News;
+use crate::transports::notify::NewMailValues;
 
-use crate::inbox::classify::Look;
-use crate::inbox::correlate::{self, Index};
-use crate::inbox::hooks::{Asked, Decision};
+use crate::inbox::classify::Classification;
+use crate::inbox::correlate::{self, SentMailIndex};
+use crate::inbox::hooks::{HookDecision, HookRun};
 
 /// What became of a received message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Filed {
+pub enum FilingResult {
     /// It is in the store.
     Yes,
     /// A hook dropped it.
@@ -38,7 +38,7 @@ pub enum Filed {
 
 /// Whether the source of a fetched message knows that it is safe here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum SourceKnowledge {
     /// It does, and will not give it again.
     Knows,
     /// It may not.
@@ -46,37 +46,42 @@ pub enum Source {
 }
 
 /// Files a received message that was claimed.
-pub fn file(engine: &Engine<'_>, index: &mut Index, claim: Claim<'_>, source: Source) -> Result<Filed> {
+pub fn file(
+    engine: &DeliveryContext<'_>,
+    index: &mut SentMailIndex,
+    claim: Claim<'_>,
+    source: SourceKnowledge,
+) -> Result<FilingResult> {
     let message = claim.message();
     let envelope = message.envelope.clone();
     let head = message.beginning(LONGEST)?;
-    let header = Header::scan(&head, Supply::End);
+    let header = Header::scan(&head, InputSupply::End);
     let report = bounce::understand(&head);
-    let look = Look::at(engine.settings, &envelope, header.as_ref(), &report);
+    let look = Classification::at(engine.settings, &envelope, header.as_ref(), &report);
     // A line of an mbox that the delivering program put before the message is no part of it.
     let marker = header.as_ref().map_or(0, |header| header.marker.len()) as u64;
     let body_at = message.body_at + marker;
-    let mut filer = Filer { engine, envelope: &envelope, log: engine.spool.log(&envelope.id)? };
-    let asked = Asked { engine, envelope: &envelope, look: &look };
+    let mut filer = MessageFiler { engine, envelope: &envelope, log: engine.spool.log(&envelope.id)? };
+    let asked = HookRun { engine, envelope: &envelope, look: &look };
     let (decision, troubles) = asked.ask(&mut || Ok(claim.copy_of_input(marker)?))?;
     for text in troubles {
         filer.trouble(text)?;
     }
     let folder = match decision {
-        Decision::In(folder) => folder,
-        Decision::NotNow => return Ok(Filed::NotNow),
-        Decision::Dropped(hook) => {
-            filer.note(Event::Dropped { hook: hook.clone() })?;
+        HookDecision::In(folder) => folder,
+        HookDecision::NotNow => return Ok(FilingResult::NotNow),
+        HookDecision::Dropped(hook) => {
+            filer.note(LogEvent::Dropped { hook: hook.clone() })?;
             filer.log.sync()?;
             remember(engine, &claim, source)?;
             claim.filed()?;
             engine.observer.dropped(&envelope.id, &hook);
-            return Ok(Filed::Dropped);
+            return Ok(FilingResult::Dropped);
         }
     };
     let trace = trace(engine, &envelope, header.as_ref());
     let (path, folder) = filer.deliver(&claim, folder, trace.as_bytes(), body_at)?;
-    filer.note(Event::Filed { folder: folder.as_str().to_owned(), class: look.class.clone() })?;
+    filer.note(LogEvent::Filed { folder: folder.as_str().to_owned(), class: look.class.clone() })?;
     if let Err(error) = correlate::take_in(engine, index, &envelope, &report) {
         // It is filed: to do that again, for what it says could not be noted, would be worse.
         filer.trouble(format!("what it reports could not be taken in: {error:#}"))?;
@@ -84,20 +89,20 @@ pub fn file(engine: &Engine<'_>, index: &mut Index, claim: Claim<'_>, source: So
     remember(engine, &claim, source)?;
     claim.filed()?;
     tell(engine, &envelope.id, &look, &folder, path);
-    Ok(Filed::Yes)
+    Ok(FilingResult::Yes)
 }
 
 /// How the log says that the source knows.
 const ACKNOWLEDGED: &[u8] = b"\"event\":\"acknowledged\"";
 
 /// A message whose source may not know that it is safe will come again, and must be known then.
-fn remember(engine: &Engine<'_>, claim: &Claim<'_>, source: Source) -> Result<()> {
+fn remember(engine: &DeliveryContext<'_>, claim: &Claim<'_>, source: SourceKnowledge) -> Result<()> {
     let message = claim.message();
-    let (Some(from), Source::MayNotKnow) = (&message.envelope.source, source) else { return Ok(()) };
+    let (Some(from), SourceKnowledge::MayNotKnow) = (&message.envelope.source, source) else { return Ok(()) };
     if engine.spool.read_log(&message.envelope.id)?.windows(ACKNOWLEDGED.len()).any(|part| part == ACKNOWLEDGED) {
         return Ok(());
     }
-    let known = Unacknowledged {
+    let known = UnacknowledgedMessage {
         reference: from.reference.clone(),
         hash: message.fingerprint()?,
         id: message.envelope.id.clone(),
@@ -107,7 +112,7 @@ fn remember(engine: &Engine<'_>, claim: &Claim<'_>, source: Source) -> Result<()
 }
 
 /// The lines put before a message (RFC 5321 section 4.4; qmail's `Delivered-To`).
-fn trace(engine: &Engine<'_>, envelope: &Envelope, header: Option<&Header<'_>>) -> String {
+fn trace(engine: &DeliveryContext<'_>, envelope: &Envelope, header: Option<&Header<'_>>) -> String {
     let end = header.map_or("\n", Header::line_end);
     let mailbox = envelope.address(0).map_or(String::new(), |address| address.text().to_owned());
     let mut lines = String::new();
@@ -129,10 +134,10 @@ fn trace(engine: &Engine<'_>, envelope: &Envelope, header: Option<&Header<'_>>) 
 }
 
 /// Tells the user, and whoever looks on.
-pub fn tell(engine: &Engine<'_>, id: &QueueId, look: &Look, folder: &Folder, path: PathBuf) {
+pub fn tell(engine: &DeliveryContext<'_>, id: &QueueId, look: &Classification, folder: &Folder, path: PathBuf) {
     let path = path.to_string_lossy().into_owned();
     if let Some(notice) = engine.settings.notice.as_ref().filter(|notice| look.class.starts_with(&notice.class)) {
-        let news = News {
+        let news = NewMailValues {
             id: id.as_str(),
             path: &path,
             folder: folder.as_str(),
@@ -155,20 +160,20 @@ pub fn tell(engine: &Engine<'_>, id: &QueueId, look: &Look, folder: &Folder, pat
     });
 }
 
-struct Filer<'f, 'e> {
-    engine: &'f Engine<'e>,
+struct MessageFiler<'f, 'e> {
+    engine: &'f DeliveryContext<'e>,
     envelope: &'f Envelope,
-    log: crate::spool::log::Log,
+    log: crate::spool::log::MessageLog,
 }
 
-impl Filer<'_, '_> {
-    fn note(&mut self, event: Event) -> Result<()> {
-        Ok(self.log.append(&Record { at: self.engine.now(), event })?)
+impl MessageFiler<'_, '_> {
+    fn note(&mut self, event: LogEvent) -> Result<()> {
+        Ok(self.log.append(&LogRecord { at: self.engine.now(), event })?)
     }
 
     fn trouble(&mut self, text: String) -> Result<()> {
         self.engine.observer.problem(&format!("{}: {text}", self.envelope.id));
-        self.note(Event::Trouble { text })
+        self.note(LogEvent::Trouble { text })
     }
 
     /// Files the message. A folder that cannot be used is no reason to keep it from its reader: then the inbox takes it.

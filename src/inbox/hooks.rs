@@ -4,16 +4,16 @@ use std::os::fd::AsFd;
 
 use anyhow::Result;
 
-use crate::delivery::context::Engine;
+use crate::delivery::context::DeliveryContext;
 use crate::mail::envelope::Envelope;
 use crate::mail::message::folder::Folder;
-use crate::transports::hook::Wish;
-use crate::transports::placeholder::Value;
+use crate::transports::hook::HookVerdict;
+use crate::transports::placeholder::Placeholder;
 
-use crate::inbox::classify::Look;
+use crate::inbox::classify::Classification;
 
 /// What the hooks came to.
-pub enum Decision {
+pub enum HookDecision {
     /// File it here.
     In(Folder),
     /// This hook dropped it.
@@ -23,43 +23,43 @@ pub enum Decision {
 }
 
 /// A message that hooks are asked about.
-pub struct Asked<'a, 'e> {
+pub struct HookRun<'a, 'e> {
     /// The run.
-    pub engine: &'a Engine<'e>,
+    pub engine: &'a DeliveryContext<'e>,
     /// The message's envelope.
     pub envelope: &'a Envelope,
     /// What it is.
-    pub look: &'a Look,
+    pub look: &'a Classification,
 }
 
-impl Asked<'_, '_> {
+impl HookRun<'_, '_> {
     /// Asks them one after another; `input` gives each the message from its first byte. The texts say what went wrong
     /// with hooks that count for nothing.
-    pub fn ask<I: AsFd>(&self, input: &mut dyn FnMut() -> Result<I>) -> Result<(Decision, Vec<String>)> {
+    pub fn ask<I: AsFd>(&self, input: &mut dyn FnMut() -> Result<I>) -> Result<(HookDecision, Vec<String>)> {
         let settings = self.engine.settings;
         let (mut folder, _) = settings.folders.of(&self.look.class);
         let mut troubles = Vec::new();
         for hook in &settings.inbound_hooks {
             let words = [
-                (Value::Id, self.envelope.id.as_str()),
-                (Value::Class, self.look.class.as_str()),
-                (Value::Folder, folder.as_str()),
+                (Placeholder::Id, self.envelope.id.as_str()),
+                (Placeholder::Class, self.look.class.as_str()),
+                (Placeholder::Folder, folder.as_str()),
             ];
             let answer = hook.ask(input()?.as_fd(), &words, &self.variables(&folder), self.engine.signals);
             if let Some(wanted) = answer.folder {
                 folder = wanted;
             }
             match answer.wish {
-                Wish::GoOn => {}
-                Wish::Stop => break,
-                Wish::Drop => return Ok((Decision::Dropped(hook.program()), troubles)),
-                Wish::Interrupted => return Ok((Decision::NotNow, troubles)),
-                Wish::Broken(text) => {
+                HookVerdict::GoOn => {}
+                HookVerdict::Stop => break,
+                HookVerdict::Drop => return Ok((HookDecision::Dropped(hook.program()), troubles)),
+                HookVerdict::Interrupted => return Ok((HookDecision::NotNow, troubles)),
+                HookVerdict::Broken(text) => {
                     troubles.push(format!("inbound hook {text}; it counts for nothing"));
                 }
             }
         }
-        Ok((Decision::In(folder), troubles))
+        Ok((HookDecision::In(folder), troubles))
     }
 
     fn variables(&self, folder: &Folder) -> Vec<(&'static str, String)> {

@@ -7,11 +7,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::delivery::context::Engine;
-use crate::exit::{Exit, refuse};
+use crate::delivery::context::DeliveryContext;
+use crate::exit::{ExitStatus, refuse};
 use crate::inbox::accept::{envelope, own_mailbox, sender_of};
 use crate::mail::message::folder::Folder;
-use crate::mail::message::header::{Header, Supply};
+use crate::mail::message::header::{Header, InputSupply};
 use crate::mail::report::bounce;
 use crate::session::Session;
 use crate::submission::input;
@@ -19,20 +19,20 @@ use crate::submission::options::HeaderUse;
 use crate::sys::dir::{self, Dir};
 use crate::transports::maildir;
 
-use crate::inbox::classify::Look;
-use crate::inbox::correlate::{self, Index};
+use crate::inbox::classify::Classification;
+use crate::inbox::correlate::{self, SentMailIndex};
 use crate::inbox::file;
-use crate::inbox::hooks::{Asked, Decision};
+use crate::inbox::hooks::{HookDecision, HookRun};
 
 /// Messages after which is written down which were looked at: after a crash, so many at most are looked at twice.
 const OFTEN: usize = 64;
 
 /// Looks at everything in the Maildir's `new` that it has not looked at before.
-pub fn look_at_all(session: &Session, engine: &Engine<'_>, store: &Path) -> Result<Exit> {
+pub fn look_at_all(session: &Session, engine: &DeliveryContext<'_>, store: &Path) -> Result<ExitStatus> {
     let spool = engine.spool;
     let new = Dir::open(&store.join("new"))?;
     let Some(_turn) = spool.take_in_place()? else {
-        return refuse(Exit::TryAgain, "another \"receive --in-place\" is running; try again later");
+        return refuse(ExitStatus::TryAgain, "another \"receive --in-place\" is running; try again later");
     };
     let key = store.to_string_lossy().into_owned();
     let seen = spool.seen_in_place(&key)?;
@@ -41,7 +41,7 @@ pub fn look_at_all(session: &Session, engine: &Engine<'_>, store: &Path) -> Resu
         names.extend(entry?.file_name().into_string().ok().filter(|name| !name.starts_with('.')));
     }
     let mut done: BTreeSet<String> = names.intersection(&seen).cloned().collect();
-    let mut end = Exit::Ok;
+    let mut end = ExitStatus::Ok;
     for name in names.difference(&seen) {
         if engine.signals.stop_requested().is_some() {
             break;
@@ -56,39 +56,39 @@ pub fn look_at_all(session: &Session, engine: &Engine<'_>, store: &Path) -> Resu
             Ok(false) => {}
             Err(error) => {
                 engine.observer.problem(&format!("{}: {error:#}; it stays as it is", new.path_of(name).display()));
-                end = Exit::TryAgain;
+                end = ExitStatus::TryAgain;
             }
         }
     }
     spool.see_in_place(&key, done)?;
-    Ok(engine.signals.stop_requested().map_or(end, Exit::Signal))
+    Ok(engine.signals.stop_requested().map_or(end, ExitStatus::Signal))
 }
 
 /// Looks at one message; `false` when that must be done again.
-fn one(session: &Session, engine: &Engine<'_>, store: &Path, new: &Dir, name: &str) -> Result<bool> {
+fn one(session: &Session, engine: &DeliveryContext<'_>, store: &Path, new: &Dir, name: &str) -> Result<bool> {
     if !new.look(name)?.is_some_and(|facts| facts.regular) {
         // Gone, or something that no mail program puts there.
         return Ok(true);
     }
     let mut file = new.open_file(name)?;
     let head = input::head(&mut file, HeaderUse::None)?;
-    let header = Header::scan(&head.bytes, Supply::End);
+    let header = Header::scan(&head.bytes, InputSupply::End);
     let report = bounce::understand(&head.bytes);
     let envelope = envelope(session, own_mailbox(session)?, sender_of(&head, header.as_ref()), 0, None);
-    let look = Look::at(engine.settings, &envelope, header.as_ref(), &report);
-    let asked = Asked { engine, envelope: &envelope, look: &look };
+    let look = Classification::at(engine.settings, &envelope, header.as_ref(), &report);
+    let asked = HookRun { engine, envelope: &envelope, look: &look };
     let (decision, troubles) = asked.ask(&mut || rewound(&file))?;
     for text in troubles {
         engine.observer.problem(&format!("{name}: {text}"));
     }
     let folder = match decision {
-        Decision::NotNow => return Ok(false),
-        Decision::Dropped(hook) => {
+        HookDecision::NotNow => return Ok(false),
+        HookDecision::Dropped(hook) => {
             new.remove_if_there(name)?;
             engine.observer.dropped(&envelope.id, &hook);
             return Ok(true);
         }
-        Decision::In(folder) => folder,
+        HookDecision::In(folder) => folder,
     };
     let path = if folder == Folder::inbox() {
         new.path_of(name)
@@ -97,7 +97,7 @@ fn one(session: &Session, engine: &Engine<'_>, store: &Path, new: &Dir, name: &s
         new.remove_if_there(name)?;
         path
     };
-    correlate::take_in(engine, &mut Index::default(), &envelope, &report)?;
+    correlate::take_in(engine, &mut SentMailIndex::default(), &envelope, &report)?;
     file::tell(engine, &envelope.id, &look, &folder, path);
     Ok(true)
 }

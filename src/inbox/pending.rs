@@ -2,20 +2,20 @@
 
 use anyhow::Result;
 
-use crate::delivery::context::Engine;
+use crate::delivery::context::DeliveryContext;
 use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
-use crate::spool::claim::Taken;
-use crate::spool::runner::Runner;
-use crate::spool::{Spool, State};
+use crate::spool::claim::ClaimOutcome;
+use crate::spool::runner::RunnerKind;
+use crate::spool::{QueueState, Spool};
 use crate::sys::locks_held::LocksHeld;
 
-use crate::inbox::correlate::Index;
-use crate::inbox::file::{self, Filed, Source};
+use crate::inbox::correlate::SentMailIndex;
+use crate::inbox::file::{self, FilingResult, SourceKnowledge};
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct FilingCounts {
     /// Messages in the store.
     pub filed: usize,
     /// Messages that stay where they are.
@@ -23,10 +23,10 @@ pub struct Outcome {
 }
 
 /// Files everything that waits, oldest first, until we are told to stop at once.
-pub fn file_all(engine: &Engine<'_>) -> Result<Outcome> {
-    let mut outcome = Outcome::default();
-    let mut index = Index::default();
-    for name in engine.spool.sorted(State::Received)? {
+pub fn file_all(engine: &DeliveryContext<'_>) -> Result<FilingCounts> {
+    let mut outcome = FilingCounts::default();
+    let mut index = SentMailIndex::default();
+    for name in engine.spool.sorted(QueueState::Received)? {
         if engine.signals.abort_requested() {
             outcome.left += 1;
             continue;
@@ -44,24 +44,26 @@ pub fn file_all(engine: &Engine<'_>) -> Result<Outcome> {
 }
 
 /// Files one message, if nobody else is about it.
-pub fn file_one(engine: &Engine<'_>, id: &QueueId) -> Result<bool> {
+pub fn file_one(engine: &DeliveryContext<'_>, id: &QueueId) -> Result<bool> {
     match engine.spool.find_received(id)? {
-        Some(name) => one(engine, &mut Index::default(), &name),
+        Some(name) => one(engine, &mut SentMailIndex::default(), &name),
         None => Ok(true),
     }
 }
 
-fn one(engine: &Engine<'_>, index: &mut Index, name: &FileName) -> Result<bool> {
-    match engine.spool.claim(State::Received, name)? {
-        Taken::Claimed(claim) => Ok(file::file(engine, index, *claim, Source::MayNotKnow)? != Filed::NotNow),
-        Taken::Gone => Ok(true),
-        Taken::Busy => Ok(false),
-        Taken::Stray(reason) => {
-            let path = engine.spool.path_of_message(State::Received, name);
+fn one(engine: &DeliveryContext<'_>, index: &mut SentMailIndex, name: &FileName) -> Result<bool> {
+    match engine.spool.claim(QueueState::Received, name)? {
+        ClaimOutcome::Claimed(claim) => {
+            Ok(file::file(engine, index, *claim, SourceKnowledge::MayNotKnow)? != FilingResult::NotNow)
+        }
+        ClaimOutcome::Gone => Ok(true),
+        ClaimOutcome::Busy => Ok(false),
+        ClaimOutcome::Stray(reason) => {
+            let path = engine.spool.path_of_message(QueueState::Received, name);
             engine.observer.problem(&format!("{} {reason}; it is left alone", path.display()));
             Ok(false)
         }
-        Taken::SetAside(reason) => {
+        ClaimOutcome::SetAside(reason) => {
             engine.observer.problem(&format!("{} was moved to corrupt: {reason}", name.id));
             Ok(true)
         }
@@ -70,11 +72,11 @@ fn one(engine: &Engine<'_>, index: &mut Index, name: &FileName) -> Result<bool> 
 
 /// True when a watch is at work, which files what is received and tells of it.
 pub fn watch_runs(spool: &Spool) -> Result<bool> {
-    Ok(spool.runner(&LocksHeld::now())? == Some(Runner::Watch))
+    Ok(spool.runner(&LocksHeld::now())? == Some(RunnerKind::Watch))
 }
 
 /// Files everything that waits, unless a watch is at work that does.
-pub fn file_unless_watched(engine: &Engine<'_>) -> Result<()> {
+pub fn file_unless_watched(engine: &DeliveryContext<'_>) -> Result<()> {
     if !watch_runs(engine.spool)? {
         file_all(engine)?;
     }

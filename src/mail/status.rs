@@ -15,7 +15,7 @@ pub struct Status {
 
 /// What a status means for the recipient (RFC 3463 section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum StatusClass {
     /// 2: done.
     Success,
     /// 4: may yet succeed.
@@ -26,15 +26,15 @@ pub enum Class {
 
 /// A text that is no status code.
 #[derive(Debug)]
-pub struct NotAStatus;
+pub struct StatusError;
 
-impl fmt::Display for NotAStatus {
+impl fmt::Display for StatusError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("not a status code of RFC 3463, such as 5.1.1")
     }
 }
 
-impl std::error::Error for NotAStatus {}
+impl std::error::Error for StatusError {}
 
 impl Status {
     /// 2.0.0: done, no more to say.
@@ -94,11 +94,11 @@ impl Status {
     }
 
     /// What it means for the recipient.
-    pub fn class(self) -> Class {
+    pub fn class(self) -> StatusClass {
         match self.class {
-            2 => Class::Success,
-            4 => Class::Temporary,
-            _ => Class::Permanent,
+            2 => StatusClass::Success,
+            4 => StatusClass::Temporary,
+            _ => StatusClass::Permanent,
         }
     }
 }
@@ -110,10 +110,10 @@ impl fmt::Display for Status {
 }
 
 impl TryFrom<String> for Status {
-    type Error = NotAStatus;
+    type Error = StatusError;
 
-    fn try_from(text: String) -> Result<Status, NotAStatus> {
-        Status::parse(&text).ok_or(NotAStatus)
+    fn try_from(text: String) -> Result<Status, StatusError> {
+        Status::parse(&text).ok_or(StatusError)
     }
 }
 

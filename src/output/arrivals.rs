@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::mail::envelope::id::QueueId;
 use crate::output::mode::{OutputFormat, Verbosity};
-use crate::output::observer::{Handled, NewMail, Observer};
+use crate::output::observer::{NewMail, RecipientEvent, RunObserver};
 use crate::output::print;
 
 /// Prints what became of received messages: nothing, unless it is asked for or a hook dropped one.
@@ -17,7 +17,7 @@ pub struct ArrivalConsole {
 }
 
 #[derive(Serialize)]
-struct Dropped<'a> {
+struct DroppedLine<'a> {
     id: &'a QueueId,
     dropped: &'a str,
 }
@@ -29,8 +29,8 @@ impl ArrivalConsole {
     }
 }
 
-impl Observer for ArrivalConsole {
-    fn handled(&self, _handled: &Handled) {}
+impl RunObserver for ArrivalConsole {
+    fn handled(&self, _handled: &RecipientEvent) {}
 
     fn problem(&self, text: &str) {
         print::problem(text);
@@ -50,7 +50,7 @@ impl Observer for ArrivalConsole {
     fn dropped(&self, id: &QueueId, hook: &str) {
         let mut out = print::output();
         let _ = match self.form {
-            OutputFormat::Json => print::json(&mut out, &Dropped { id, dropped: hook }),
+            OutputFormat::Json => print::json(&mut out, &DroppedLine { id, dropped: hook }),
             OutputFormat::Text if self.voice == Verbosity::Quiet => Ok(()),
             OutputFormat::Text => print::line(&mut out, &format!("deleted {id} hook={hook}")),
         };

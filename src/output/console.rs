@@ -11,11 +11,11 @@ use crate::mail::status::Status;
 use crate::output::mode::{OutputFormat, Verbosity};
 use crate::output::print;
 
-use crate::output::observer::{Handled, NewMail, Observer};
+use crate::output::observer::{NewMail, RecipientEvent, RunObserver};
 
 /// Whether a bar shows how far a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bar {
+pub enum ProgressBarUse {
     /// On a terminal, where there is enough to do.
     IfUseful,
     /// In any case.
@@ -27,7 +27,7 @@ const WORTH_A_BAR: usize = 5;
 
 /// Prints what a run does.
 #[derive(Debug)]
-pub struct Voices {
+pub struct Console {
     voice: Verbosity,
     form: OutputFormat,
     bar: ProgressBar,
@@ -36,7 +36,7 @@ pub struct Voices {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct RecipientLine<'a> {
     id: &'a str,
     address: &'a str,
     r#type: &'a str,
@@ -46,22 +46,22 @@ struct Line<'a> {
     text: &'a str,
 }
 
-impl Voices {
+impl Console {
     /// For a run over so many messages.
-    pub fn new(voice: Verbosity, form: OutputFormat, bar: Bar, messages: usize) -> Voices {
+    pub fn new(voice: Verbosity, form: OutputFormat, bar: ProgressBarUse, messages: usize) -> Console {
         let terminal = io::stderr().is_terminal() && voice > Verbosity::Quiet && form == OutputFormat::Text;
-        let shown = bar == Bar::Always || (terminal && messages >= WORTH_A_BAR);
-        let counts = bar == Bar::Always && !io::stderr().is_terminal();
+        let shown = bar == ProgressBarUse::Always || (terminal && messages >= WORTH_A_BAR);
+        let counts = bar == ProgressBarUse::Always && !io::stderr().is_terminal();
         let target = if shown { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(messages as u64), target);
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}") {
             bar.set_style(style);
         }
-        Voices { voice, form, bar, counts }
+        Console { voice, form, bar, counts }
     }
 }
 
-impl Voices {
+impl Console {
     /// What only those want to know who want to know everything.
     fn also(&self, text: &str) {
         if self.voice == Verbosity::Verbose && self.form == OutputFormat::Text {
@@ -70,15 +70,15 @@ impl Voices {
     }
 }
 
-impl Drop for Voices {
+impl Drop for Console {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
 }
 
 /// One line about one recipient.
-pub fn sentence(handled: &Handled) -> String {
-    let Handled { id, address, transport, state, status, text, next } = handled;
+pub fn sentence(handled: &RecipientEvent) -> String {
+    let RecipientEvent { id, address, transport, state, status, text, next } = handled;
     let via = transport.as_ref().map_or(String::new(), |name| format!(" via {name}"));
     let text = if text.is_empty() { String::new() } else { format!(" {text}") };
     let next = next.map_or(String::new(), |next| format!("; next attempt {next}"));
@@ -86,12 +86,12 @@ pub fn sentence(handled: &Handled) -> String {
     format!("{id}: {address}: {word}{via}: {status}{text}{next}")
 }
 
-impl Observer for Voices {
-    fn handled(&self, handled: &Handled) {
+impl RunObserver for Console {
+    fn handled(&self, handled: &RecipientEvent) {
         let print = || {
             let mut out = print::output();
             if self.form == OutputFormat::Json {
-                let line = Line {
+                let line = RecipientLine {
                     id: handled.id.as_str(),
                     address: handled.address.text(),
                     r#type: handled.address.kind().as_str(),
@@ -131,7 +131,7 @@ impl Observer for Voices {
         self.also(&format!("{id}: dropped by the hook {hook}"));
     }
 
-    fn heard(&self, handled: &Handled) {
+    fn heard(&self, handled: &RecipientEvent) {
         self.also(&sentence(handled));
     }
 

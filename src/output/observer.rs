@@ -10,7 +10,7 @@ use crate::values::time::Timestamp;
 
 /// What became of one recipient.
 #[derive(Clone, Debug)]
-pub struct Handled {
+pub struct RecipientEvent {
     /// The message.
     pub id: QueueId,
     /// The recipient.
@@ -55,9 +55,9 @@ impl NewMail {
 }
 
 /// What a run tells while it goes on, from any of its threads.
-pub trait Observer: Sync {
+pub trait RunObserver: Sync {
     /// A recipient was handled, and that is durable.
-    fn handled(&self, handled: &Handled);
+    fn handled(&self, handled: &RecipientEvent);
     /// Something is wrong that somebody should look into.
     fn problem(&self, text: &str);
     /// A message that was not seen before is being looked at.
@@ -69,14 +69,14 @@ pub trait Observer: Sync {
     /// A hook dropped a received message.
     fn dropped(&self, _id: &QueueId, _hook: &str) {}
     /// Another system has reported on a recipient.
-    fn heard(&self, _handled: &Handled) {}
+    fn heard(&self, _handled: &RecipientEvent) {}
     /// A transport says how far it is.
     fn progress(&self, _transport: &str, _done: u64, _all: u64, _text: &str) {}
 }
 
 /// What a run came to, in recipients.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct RunTally {
     /// Delivered.
     pub delivered: usize,
     /// Handed to a system that takes them further.
@@ -97,9 +97,9 @@ pub struct Tally {
     pub left: Vec<QueueId>,
 }
 
-impl Tally {
+impl RunTally {
     /// Takes the counts of another run in.
-    pub fn add(&mut self, other: Tally) {
+    pub fn add(&mut self, other: RunTally) {
         self.delivered += other.delivered;
         self.relayed += other.relayed;
         self.deferred += other.deferred;

@@ -4,12 +4,12 @@ use std::io::Write;
 
 use anyhow::Result;
 
-use crate::exit::{Exit, over_all};
+use crate::exit::{ExitStatus, over_all};
 use crate::output::mode::Verbosity;
 use crate::output::print;
 
 /// What came of one id, and the words for it.
-pub type Answer = (Exit, String);
+pub type Answer = (ExitStatus, String);
 
 /// Does something for each id. `operation` is given the id as it was written, and answers with words that name it. Its
 /// error ends the command where there is just one id.
@@ -17,16 +17,16 @@ pub fn for_each_id(
     ids: &[String],
     verbosity: Verbosity,
     operation: &mut dyn FnMut(&str) -> Result<Answer>,
-) -> Result<Exit> {
+) -> Result<ExitStatus> {
     let mut ends = Vec::new();
     let mut out = print::output();
     for text in ids {
         let (exit, words) = match operation(text) {
             Ok(answer) => answer,
             Err(error) if ids.len() == 1 => return Err(error),
-            Err(error) => (Exit::Io, format!("{text}: {error:#}")),
+            Err(error) => (ExitStatus::Io, format!("{text}: {error:#}")),
         };
-        if exit != Exit::Ok {
+        if exit != ExitStatus::Ok {
             print::problem(&words);
         } else if verbosity > Verbosity::Quiet {
             print::line(&mut out, &words)?;

@@ -39,14 +39,15 @@ pub fn line(out: &mut impl Write, text: &str) -> Result<()> {
 /// JSON would let through among them.
 pub fn json(out: &mut impl Write, value: &impl Serialize) -> Result<()> {
     let mut bytes = Vec::with_capacity(256);
-    value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, Careful(CompactFormatter)))?;
+    value
+        .serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, TerminalSafeFormatter(CompactFormatter)))?;
     bytes.push(b'\n');
     Ok(out.write_all(&bytes)?)
 }
 
-struct Careful(CompactFormatter);
+struct TerminalSafeFormatter(CompactFormatter);
 
-impl Formatter for Careful {
+impl Formatter for TerminalSafeFormatter {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
         let mut from = 0;
         for (at, c) in fragment.char_indices().filter(|(_, c)| printable::is_unsafe(*c)) {

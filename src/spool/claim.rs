@@ -10,13 +10,13 @@ use std::io::{Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::mail::envelope::file_name::FileName;
-use crate::sys::dir::{Dir, Facts, facts_of};
-use crate::sys::error::{At, PathError};
+use crate::sys::dir::{Dir, FileStat, facts_of};
+use crate::sys::error::{AtPath, PathError};
 use crate::sys::lock;
 use crate::values::time::Timestamp;
 
-use crate::spool::queue_file::{QueueFile, Unusable, open_message};
-use crate::spool::{Spool, State};
+use crate::spool::queue_file::{QueueFile, UnusableFile, open_message};
+use crate::spool::{QueueState, Spool};
 
 /// The exclusive right to a message. Dropping it gives the message back as it is; every method that takes `self`
 /// moves it on.
@@ -28,27 +28,27 @@ pub struct Claim<'s> {
 
 /// A message as a standard input, at its first byte, holding the message's lock.
 #[derive(Debug)]
-pub enum Input<'c> {
+pub enum ClaimInput<'c> {
     /// The claimed file itself.
     Claimed(&'c File),
     /// The same file opened anew, for one of several hand-offs at once.
     Own(File),
 }
 
-impl AsFd for Input<'_> {
+impl AsFd for ClaimInput<'_> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Input::Claimed(file) => file.as_fd(),
-            Input::Own(file) => file.as_fd(),
+            ClaimInput::Claimed(file) => file.as_fd(),
+            ClaimInput::Own(file) => file.as_fd(),
         }
     }
 }
 
-impl Drop for Input<'_> {
+impl Drop for ClaimInput<'_> {
     /// Explicitly, not by closing: a transport that went to the background may still have the file open, and must
     /// not keep the message locked for as long as it lives.
     fn drop(&mut self) {
-        if let Input::Own(file) = self {
+        if let ClaimInput::Own(file) = self {
             let _ = lock::unlock(file);
         }
     }
@@ -56,7 +56,7 @@ impl Drop for Input<'_> {
 
 /// What came of trying to claim a message.
 #[derive(Debug)]
-pub enum Taken<'s> {
+pub enum ClaimOutcome<'s> {
     /// It is ours.
     Claimed(Box<Claim<'s>>),
     /// Somebody else is at work on it.
@@ -71,47 +71,47 @@ pub enum Taken<'s> {
 
 /// Where a held message goes when it is let go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Release {
+pub enum ReleaseTarget {
     /// It was never attempted.
-    Untried,
+    NeverAttempted,
     /// It was.
-    Tried,
+    Attempted,
 }
 
 impl Spool {
     /// Claims a message, without waiting. A file that cannot be believed is set aside on the way.
-    pub fn claim(&self, state: State, name: &FileName) -> Result<Taken<'_>, PathError> {
+    pub fn claim(&self, state: QueueState, name: &FileName) -> Result<ClaimOutcome<'_>, PathError> {
         let dir = self.messages(state)?;
         let text = name.to_string();
         let path = dir.path_of(&text);
         let (file, facts) = match open_message(dir, &text) {
             Ok(open) => open,
-            Err(Unusable::Gone | Unusable::Corrupt(_)) => return Ok(Taken::Gone),
-            Err(Unusable::Stray(reason)) => return Ok(Taken::Stray(reason)),
-            Err(Unusable::Path(error)) => return Err(error),
+            Err(UnusableFile::Gone | UnusableFile::Corrupt(_)) => return Ok(ClaimOutcome::Gone),
+            Err(UnusableFile::Stray(reason)) => return Ok(ClaimOutcome::Stray(reason)),
+            Err(UnusableFile::Path(error)) => return Err(error),
         };
         if !lock::try_exclusive(&file).at("lock", &path)? {
-            return Ok(Taken::Busy);
+            return Ok(ClaimOutcome::Busy);
         }
         if !still_there(dir, &text, &facts)? {
-            return Ok(Taken::Gone);
+            return Ok(ClaimOutcome::Gone);
         }
         // The size is read under the lock: whoever writes the file holds the lock until it is complete.
         let facts = facts_of(&file, &path)?;
         match QueueFile::parse(state, name, file, facts, &path) {
-            Ok(queue_file) => Ok(Taken::Claimed(Box::new(Claim { spool: self, queue_file }))),
-            Err(Unusable::Corrupt(reason)) => {
-                dir.rename(&text, self.messages(State::Corrupt)?, name.id.as_str())?;
-                Ok(Taken::SetAside(reason))
+            Ok(queue_file) => Ok(ClaimOutcome::Claimed(Box::new(Claim { spool: self, queue_file }))),
+            Err(UnusableFile::Corrupt(reason)) => {
+                dir.rename(&text, self.messages(QueueState::Corrupt)?, name.id.as_str())?;
+                Ok(ClaimOutcome::SetAside(reason))
             }
-            Err(Unusable::Path(error)) => Err(error),
-            Err(Unusable::Gone | Unusable::Stray(_)) => Ok(Taken::Gone),
+            Err(UnusableFile::Path(error)) => Err(error),
+            Err(UnusableFile::Gone | UnusableFile::Stray(_)) => Ok(ClaimOutcome::Gone),
         }
     }
 }
 
 /// The second look.
-fn still_there(dir: &Dir, name: &str, facts: &Facts) -> Result<bool, PathError> {
+fn still_there(dir: &Dir, name: &str, facts: &FileStat) -> Result<bool, PathError> {
     Ok(dir.look(name)?.is_some_and(|now| now.same_file(facts)))
 }
 
@@ -129,10 +129,10 @@ impl Claim<'_> {
     }
 
     /// The message for a hand-off that is the only one at its time.
-    pub fn input(&self) -> Result<Input<'_>, PathError> {
+    pub fn input(&self) -> Result<ClaimInput<'_>, PathError> {
         let mut file = self.queue_file.file();
         file.seek(SeekFrom::Start(self.queue_file.body_at)).at("read", self.path())?;
-        Ok(Input::Claimed(file))
+        Ok(ClaimInput::Claimed(file))
     }
 
     /// The message behind so many of its bytes, for a program beside the delivery: opened anew and not locked, so that
@@ -148,7 +148,7 @@ impl Claim<'_> {
     }
 
     /// The message for one of several hand-offs at once; only after [`Claim::share`].
-    pub fn another_input(&self) -> Result<Input<'_>, PathError> {
+    pub fn another_input(&self) -> Result<ClaimInput<'_>, PathError> {
         let dir = self.spool.messages(self.queue_file.state)?;
         let mut file = dir.open_file(&self.queue_file.name.to_string())?;
         let same = facts_of(&file, &self.path())?.same_file(self.queue_file.facts());
@@ -156,13 +156,13 @@ impl Claim<'_> {
             return Err(PathError::new("lock", self.path(), std::io::Error::from(std::io::ErrorKind::WouldBlock)));
         }
         file.seek(SeekFrom::Start(self.queue_file.body_at)).at("read", self.path())?;
-        Ok(Input::Own(file))
+        Ok(ClaimInput::Own(file))
     }
 
     /// Still owed: it lies in `cur` and is due again at that time; `None` is at once. Not synced, for the log says
     /// the same and is.
     pub fn owe(self, due: Option<Timestamp>) -> Result<(), PathError> {
-        self.move_to(State::Cur, self.queue_file.name.due(due))
+        self.move_to(QueueState::Cur, self.queue_file.name.due(due))
     }
 
     /// Untouched, with another time in its name.
@@ -172,32 +172,32 @@ impl Claim<'_> {
 
     /// Finished, everybody has it. It may be removed after that time; `None` is never.
     pub fn sent(self, keep_until: Option<Timestamp>) -> Result<(), PathError> {
-        self.move_to(State::Sent, self.queue_file.name.due(keep_until))
+        self.move_to(QueueState::Sent, self.queue_file.name.due(keep_until))
     }
 
     /// Finished, somebody does not have it. It may be removed after that time.
     pub fn failed(self, keep_until: Option<Timestamp>) -> Result<(), PathError> {
-        self.move_to(State::Failed, self.queue_file.name.due(keep_until))
+        self.move_to(QueueState::Failed, self.queue_file.name.due(keep_until))
     }
 
     /// Taken out by the operator; durable when this returns. It lies among what failed.
     pub fn cancelled(self, keep_until: Option<Timestamp>) -> Result<(), PathError> {
-        self.move_to(State::Failed, self.queue_file.name.due(keep_until))?;
-        self.sync(&[self.queue_file.state, State::Failed])
+        self.move_to(QueueState::Failed, self.queue_file.name.due(keep_until))?;
+        self.sync(&[self.queue_file.state, QueueState::Failed])
     }
 
     /// Set aside by the operator; durable when this returns.
     pub fn hold(self) -> Result<(), PathError> {
         let name = self.queue_file.name.due(None);
-        self.move_to(State::Hold, name)?;
-        self.sync(&[self.queue_file.state, State::Hold])
+        self.move_to(QueueState::Hold, name)?;
+        self.sync(&[self.queue_file.state, QueueState::Hold])
     }
 
     /// Let go by the operator; durable when this returns.
-    pub fn release(self, to: Release, due: Option<Timestamp>) -> Result<(), PathError> {
-        let state = if to == Release::Tried { State::Cur } else { State::New };
+    pub fn release(self, to: ReleaseTarget, due: Option<Timestamp>) -> Result<(), PathError> {
+        let state = if to == ReleaseTarget::Attempted { QueueState::Cur } else { QueueState::New };
         self.move_to(state, self.queue_file.name.due(due))?;
-        self.sync(&[State::Hold, state])
+        self.sync(&[QueueState::Hold, state])
     }
 
     /// Filed in the store, and no longer needed here; durable when this returns.
@@ -213,7 +213,7 @@ impl Claim<'_> {
         self.spool.messages(self.queue_file.state)?.remove(&self.queue_file.name.to_string())
     }
 
-    fn move_to(&self, state: State, name: FileName) -> Result<(), PathError> {
+    fn move_to(&self, state: QueueState, name: FileName) -> Result<(), PathError> {
         let (from, to) = (self.queue_file.name.to_string(), name.to_string());
         if state == self.queue_file.state && from == to {
             return Ok(());
@@ -221,7 +221,7 @@ impl Claim<'_> {
         self.spool.messages(self.queue_file.state)?.rename(&from, self.spool.messages(state)?, &to)
     }
 
-    fn sync(&self, states: &[State]) -> Result<(), PathError> {
+    fn sync(&self, states: &[QueueState]) -> Result<(), PathError> {
         states.iter().try_for_each(|state| self.spool.messages(*state)?.sync())
     }
 

@@ -12,11 +12,11 @@ use std::os::unix::fs::FileExt;
 use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::{Envelope, SIZE_OFFSET, size_field};
 use crate::sys::dir;
-use crate::sys::error::{At, PathError};
+use crate::sys::error::{AtPath, PathError};
 use crate::sys::lock;
 use crate::values::time::Timestamp;
 
-use crate::spool::{Place, Spool, State};
+use crate::spool::{QueueState, Spool, SpoolDirectory};
 
 /// Bytes gathered before the first write; a message that fits is written in one.
 const BUFFER: usize = 128 << 10;
@@ -25,13 +25,13 @@ const BUFFER: usize = 128 << 10;
 #[derive(Debug)]
 pub struct Draft<'s> {
     spool: &'s Spool,
-    tmp: Place,
+    tmp: SpoolDirectory,
     name: FileName,
     file: File,
     buffer: Vec<u8>,
     body_at: u64,
     written: u64,
-    at: Option<(State, String)>,
+    at: Option<(QueueState, String)>,
     keep: bool,
 }
 
@@ -71,15 +71,15 @@ impl From<PathError> for DraftError {
 impl<'s> Draft<'s> {
     /// Begins an outgoing message with this envelope. Its size need not be known yet.
     pub fn begin(spool: &'s Spool, envelope: &Envelope) -> Result<Draft<'s>, DraftError> {
-        Draft::begin_in(spool, Place::Tmp, envelope)
+        Draft::begin_in(spool, SpoolDirectory::Tmp, envelope)
     }
 
     /// Begins a message that is being received, to be placed in [`State::Received`].
     pub fn begin_received(spool: &'s Spool, envelope: &Envelope) -> Result<Draft<'s>, DraftError> {
-        Draft::begin_in(spool, Place::ReceivedTmp, envelope)
+        Draft::begin_in(spool, SpoolDirectory::ReceivedTmp, envelope)
     }
 
-    fn begin_in(spool: &'s Spool, place: Place, envelope: &Envelope) -> Result<Draft<'s>, DraftError> {
+    fn begin_in(spool: &'s Spool, place: SpoolDirectory, envelope: &Envelope) -> Result<Draft<'s>, DraftError> {
         let line = envelope.to_line().map_err(DraftError::Envelope)?;
         let name = FileName::new(envelope.id.clone(), envelope.priority);
         let tmp = spool.dir(place)?;
@@ -118,7 +118,7 @@ impl<'s> Draft<'s> {
     }
 
     /// Completes the file and renames it to its place; not durable yet, and still ours alone.
-    pub fn place(mut self, state: State, due: Option<Timestamp>) -> Result<Placed<'s>, PathError> {
+    pub fn place(mut self, state: QueueState, due: Option<Timestamp>) -> Result<UnsyncedMessage<'s>, PathError> {
         let size = size_field(self.size());
         if self.written == 0 {
             let at = SIZE_OFFSET as usize;
@@ -136,7 +136,7 @@ impl<'s> Draft<'s> {
         }
         moved?;
         self.at = Some((state, name));
-        Ok(Placed(self))
+        Ok(UnsyncedMessage(self))
     }
 
     fn path(&self) -> std::path::PathBuf {
@@ -167,33 +167,34 @@ impl Drop for Draft<'_> {
 
 /// A message in its place that no power cut is promised to spare yet.
 #[derive(Debug)]
-pub struct Placed<'s>(Draft<'s>);
+pub struct UnsyncedMessage<'s>(Draft<'s>);
 
 /// How a group of messages is made durable.
-impl<'s> Placed<'s> {
+impl<'s> UnsyncedMessage<'s> {
     /// Makes messages durable, all or none of them accepted; from here on they are in the queue. If it fails they are
     /// gone. A failed sync is not tried again: it may have dropped what it could not write.
-    pub fn commit(group: Vec<Placed<'s>>) -> Result<(), PathError> {
-        let Some(Placed(first)) = group.first() else { return Ok(()) };
+    pub fn commit(group: Vec<UnsyncedMessage<'s>>) -> Result<(), PathError> {
+        let Some(UnsyncedMessage(first)) = group.first() else { return Ok(()) };
         let spool = first.spool;
         if group.len() == 1 {
             dir::sync(&first.file, &first.path())?;
         } else {
             // One commit for all of them instead of one each.
-            for Placed(draft) in &group {
+            for UnsyncedMessage(draft) in &group {
                 dir::begin_writing(&draft.file);
             }
-            for Placed(draft) in &group {
+            for UnsyncedMessage(draft) in &group {
                 dir::sync(&draft.file, &draft.path())?;
             }
         }
-        let mut states: Vec<State> = group.iter().filter_map(|Placed(draft)| Some(draft.at.as_ref()?.0)).collect();
+        let mut states: Vec<QueueState> =
+            group.iter().filter_map(|UnsyncedMessage(draft)| Some(draft.at.as_ref()?.0)).collect();
         states.sort_unstable();
         states.dedup();
         for state in states {
             spool.messages(state)?.sync()?;
         }
-        group.into_iter().for_each(Placed::accepted);
+        group.into_iter().for_each(UnsyncedMessage::accepted);
         Ok(())
     }
 

@@ -3,30 +3,30 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::sys::error::{At, PathError};
+use crate::sys::error::{AtPath, PathError};
 use crate::sys::lock;
 use crate::values::time::Timestamp;
 
 use crate::spool::error::SpoolError;
-use crate::spool::{Place, Spool};
+use crate::spool::{Spool, SpoolDirectory};
 
 /// The state of one transport.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gate {
+pub struct TransportState {
     /// Set by the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pause: Option<Pause>,
+    pub pause: Option<TransportPause>,
     /// Set when the transport says that it does not work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub breaker: Option<Breaker>,
+    pub breaker: Option<CircuitBreaker>,
     /// What its probe last said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub probe: Option<Probe>,
+    pub probe: Option<ProbeResult>,
 }
 
 /// An operator's pause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pause {
+pub struct TransportPause {
     /// When it began.
     pub since: Timestamp,
     /// When it ends by itself; `None` is never.
@@ -39,7 +39,7 @@ pub struct Pause {
 
 /// An open breaker: nothing is handed to the transport until it may be tried again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Breaker {
+pub struct CircuitBreaker {
     /// When it first opened.
     pub since: Timestamp,
     /// When one message may be tried again.
@@ -54,7 +54,7 @@ pub struct Breaker {
 
 /// A probe's answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Probe {
+pub struct ProbeResult {
     /// When it was asked.
     pub at: Timestamp,
     /// Whether the transport can be used.
@@ -66,33 +66,33 @@ pub struct Probe {
 
 /// A resource that one transport has at a time. Dropping it gives it back.
 #[derive(Debug)]
-pub struct Resource(std::fs::File);
+pub struct ResourceLock(std::fs::File);
 
 impl Spool {
     /// What is known of a transport. A name that has no file has no past.
-    pub fn gate(&self, transport: &str) -> Result<Gate, SpoolError> {
+    pub fn gate(&self, transport: &str) -> Result<TransportState, SpoolError> {
         self.state_file(&file_name(transport))
     }
 
     /// Changes what is known of a transport, one run at a time.
-    pub fn change_gate(&self, transport: &str, change: impl FnOnce(&mut Gate)) -> Result<(), SpoolError> {
+    pub fn change_gate(&self, transport: &str, change: impl FnOnce(&mut TransportState)) -> Result<(), SpoolError> {
         self.change_state_file(&file_name(transport), change)
     }
 
     /// Takes a resource for this run; `None` when another has it.
-    pub fn take_resource(&self, name: &str) -> Result<Option<Resource>, PathError> {
+    pub fn take_resource(&self, name: &str) -> Result<Option<ResourceLock>, PathError> {
         self.take(&format!("resource.{name}"))
     }
 
     /// Takes the lock of that name.
-    pub(super) fn take(&self, name: &str) -> Result<Option<Resource>, PathError> {
-        let dir = self.dir(Place::Transports)?;
+    pub(super) fn take(&self, name: &str) -> Result<Option<ResourceLock>, PathError> {
+        let dir = self.dir(SpoolDirectory::Transports)?;
         let file = dir.open_or_create(name)?;
-        Ok(lock::try_exclusive(&file).at("lock", dir.path_of(name))?.then_some(Resource(file)))
+        Ok(lock::try_exclusive(&file).at("lock", dir.path_of(name))?.then_some(ResourceLock(file)))
     }
 }
 
-impl Drop for Resource {
+impl Drop for ResourceLock {
     fn drop(&mut self) {
         let _ = lock::unlock(&self.0);
     }

@@ -8,10 +8,10 @@ use crate::sys::error::PathError;
 
 use crate::spool::Spool;
 use crate::spool::error::SpoolError;
-use crate::spool::gate::Resource;
+use crate::spool::gate::ResourceLock;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Seen {
+struct SeenInPlace {
     maildirs: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -20,17 +20,17 @@ const FILE: &str = "in-place";
 impl Spool {
     /// The names in this Maildir that were looked at.
     pub fn seen_in_place(&self, maildir: &str) -> Result<BTreeSet<String>, SpoolError> {
-        Ok(self.state_file::<Seen>(FILE)?.maildirs.remove(maildir).unwrap_or_default())
+        Ok(self.state_file::<SeenInPlace>(FILE)?.maildirs.remove(maildir).unwrap_or_default())
     }
 
     /// The right to look at mail in its place; `None` while another run does.
-    pub fn take_in_place(&self) -> Result<Option<Resource>, PathError> {
+    pub fn take_in_place(&self) -> Result<Option<ResourceLock>, PathError> {
         self.take("in-place.lock")
     }
 
     /// These were, and no others that are still there.
     pub fn see_in_place(&self, maildir: &str, names: BTreeSet<String>) -> Result<(), SpoolError> {
-        self.change_state_file(FILE, |seen: &mut Seen| {
+        self.change_state_file(FILE, |seen: &mut SeenInPlace| {
             seen.maildirs.insert(maildir.to_owned(), names);
         })
     }

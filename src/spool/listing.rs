@@ -10,11 +10,11 @@ use crate::sys::error::PathError;
 use crate::values::time::Timestamp;
 
 use crate::spool::names::walk;
-use crate::spool::{Spool, State};
+use crate::spool::{QueueState, Spool};
 
 /// One name in a directory of messages.
 #[derive(Debug)]
-pub enum Entry {
+pub enum DirectoryEntry {
     /// A message.
     Message(FileName),
     /// Something that no run of this program put there.
@@ -23,20 +23,23 @@ pub enum Entry {
 
 impl Spool {
     /// Every name in a state's directory, in no order.
-    pub fn entries(&self, state: State) -> Result<impl Iterator<Item = Result<Entry, PathError>>, PathError> {
+    pub fn entries(
+        &self,
+        state: QueueState,
+    ) -> Result<impl Iterator<Item = Result<DirectoryEntry, PathError>>, PathError> {
         let path = self.messages(state)?.path();
         Ok(walk(path).map(|name| {
             let name = name?;
             let parsed = name.to_str().and_then(FileName::parse);
-            Ok(parsed.map_or_else(|| Entry::Stray(name), Entry::Message))
+            Ok(parsed.map_or_else(|| DirectoryEntry::Stray(name), DirectoryEntry::Message))
         }))
     }
 
     /// The messages in a state, oldest first.
-    pub fn sorted(&self, state: State) -> Result<Vec<FileName>, PathError> {
+    pub fn sorted(&self, state: QueueState) -> Result<Vec<FileName>, PathError> {
         let mut found = Vec::new();
         for entry in self.entries(state)? {
-            if let Entry::Message(name) = entry? {
+            if let DirectoryEntry::Message(name) = entry? {
                 found.push((name.id.micros(), name));
             }
         }
@@ -45,14 +48,18 @@ impl Spool {
     }
 
     /// Walks over everything queued and sorts out what is due at `now`.
-    pub fn look_for_due(&self, now: Timestamp, mut stray: impl FnMut(State, OsString)) -> Result<Due, PathError> {
-        let mut due = Due::default();
-        for state in [State::New, State::Cur] {
+    pub fn look_for_due(
+        &self,
+        now: Timestamp,
+        mut stray: impl FnMut(QueueState, OsString),
+    ) -> Result<DueMessages, PathError> {
+        let mut due = DueMessages::default();
+        for state in [QueueState::New, QueueState::Cur] {
             for entry in self.entries(state)? {
                 match entry? {
-                    Entry::Message(name) if name.due.is_none_or(|time| time <= now) => due.push(state, &name),
-                    Entry::Message(name) => due.add_later(name.due),
-                    Entry::Stray(name) => stray(state, name),
+                    DirectoryEntry::Message(name) if name.due.is_none_or(|time| time <= now) => due.push(state, &name),
+                    DirectoryEntry::Message(name) => due.add_later(name.due),
+                    DirectoryEntry::Stray(name) => stray(state, name),
                 }
             }
         }
@@ -64,15 +71,15 @@ impl Spool {
 /// Messages that are due, in the order of their turns: by priority, then by arrival. All names share one buffer, so
 /// that a queue of any length costs little more than its names.
 #[derive(Debug, Default)]
-pub struct Due {
+pub struct DueMessages {
     text: String,
-    order: Vec<(u32, u16, State)>,
+    order: Vec<(u32, u16, QueueState)>,
     later: usize,
     next: Option<Timestamp>,
 }
 
-impl Due {
-    fn push(&mut self, state: State, name: &FileName) {
+impl DueMessages {
+    fn push(&mut self, state: QueueState, name: &FileName) {
         let text = name.to_string();
         // A queue whose names fill four gigabytes is walked in several passes.
         let Ok(start) = u32::try_from(self.text.len()) else { return };
@@ -87,7 +94,7 @@ impl Due {
 
     fn sort(&mut self) {
         let text = &self.text;
-        let key = |(start, len, _): &(u32, u16, State)| {
+        let key = |(start, len, _): &(u32, u16, QueueState)| {
             let name = &text[*start as usize..*start as usize + *len as usize];
             let (id, marks) = name.split_once(',').unwrap_or((name, ""));
             let turn = match marks.get(..3) {
@@ -121,15 +128,15 @@ impl Due {
     }
 
     /// The message whose turn is at this place.
-    pub fn get(&self, place: usize) -> Option<(State, FileName)> {
+    pub fn get(&self, place: usize) -> Option<(QueueState, FileName)> {
         let (start, len, state) = *self.order.get(place)?;
         let name = FileName::parse(&self.text[start as usize..start as usize + len as usize])?;
         Some((state, name))
     }
 
     /// A list of just these, in the order given.
-    pub fn of(messages: impl IntoIterator<Item = (State, FileName)>) -> Due {
-        let mut due = Due::default();
+    pub fn of(messages: impl IntoIterator<Item = (QueueState, FileName)>) -> DueMessages {
+        let mut due = DueMessages::default();
         for (state, name) in messages {
             due.push(state, &name);
         }

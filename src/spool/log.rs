@@ -7,15 +7,15 @@ use std::os::unix::fs::FileExt;
 use crate::mail::envelope::Envelope;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::history::History;
-use crate::mail::history::record::Record;
+use crate::mail::history::record::LogRecord;
 use crate::sys::dir;
-use crate::sys::error::{At, PathError};
+use crate::sys::error::{AtPath, PathError};
 
-use crate::spool::{Place, Spool};
+use crate::spool::{Spool, SpoolDirectory};
 
 /// An open log.
 #[derive(Debug)]
-pub struct Log {
+pub struct MessageLog {
     file: File,
     path: std::path::PathBuf,
     created: bool,
@@ -28,7 +28,7 @@ pub struct Log {
 impl Spool {
     /// The bytes of a message's log; none if nothing has happened to it.
     pub fn read_log(&self, id: &QueueId) -> Result<Vec<u8>, PathError> {
-        let dir = self.dir(Place::Log)?;
+        let dir = self.dir(SpoolDirectory::Log)?;
         let mut file = match dir.open_file(id.as_str()) {
             Err(error) if error.is_not_found() => return Ok(Vec::new()),
             file => file?,
@@ -44,7 +44,7 @@ impl Spool {
     }
 
     /// Appends one record to a message's log, and makes it and the log's name durable.
-    pub fn append_durably(&self, id: &QueueId, record: &Record) -> Result<(), PathError> {
+    pub fn append_durably(&self, id: &QueueId, record: &LogRecord) -> Result<(), PathError> {
         let mut log = self.log(id)?;
         log.append(record)?;
         log.sync()?;
@@ -52,8 +52,8 @@ impl Spool {
     }
 
     /// Opens a message's log for appending. Only for whoever has claimed the message.
-    pub fn log(&self, id: &QueueId) -> Result<Log, PathError> {
-        let dir = self.dir(Place::Log)?;
+    pub fn log(&self, id: &QueueId) -> Result<MessageLog, PathError> {
+        let dir = self.dir(SpoolDirectory::Log)?;
         let path = dir.path_of(id.as_str());
         let mut file = dir.append_to(id.as_str())?;
         let mut size = dir::facts_of(&file, &path)?.size;
@@ -67,30 +67,30 @@ impl Spool {
                 size += 1;
             }
         }
-        Ok(Log { file, path, created, torn: false, size })
+        Ok(MessageLog { file, path, created, torn: false, size })
     }
 
     /// Makes the names of new logs durable.
     pub fn sync_log_names(&self) -> Result<(), PathError> {
-        self.dir(Place::Log)?.sync()
+        self.dir(SpoolDirectory::Log)?.sync()
     }
 
     /// The ids of all logs, oldest first.
     pub fn logs(&self) -> Result<Vec<QueueId>, PathError> {
-        let names = crate::spool::names::names(self.dir(Place::Log)?.path())?;
+        let names = crate::spool::names::names(self.dir(SpoolDirectory::Log)?.path())?;
         let mut ids: Vec<QueueId> = names.iter().filter_map(|name| QueueId::parse(name.to_str()?).ok()).collect();
         ids.sort_unstable();
         Ok(ids)
     }
 
     pub(super) fn remove_log(&self, id: &QueueId) -> Result<(), PathError> {
-        self.dir(Place::Log)?.remove_if_there(id.as_str())
+        self.dir(SpoolDirectory::Log)?.remove_if_there(id.as_str())
     }
 }
 
-impl Log {
+impl MessageLog {
     /// Adds a line, in one write.
-    pub fn append(&mut self, record: &Record) -> Result<(), PathError> {
+    pub fn append(&mut self, record: &LogRecord) -> Result<(), PathError> {
         let encoded = serde_json::to_vec(record).map_err(std::io::Error::from);
         let mut line = encoded.at("write", &self.path)?;
         line.push(b'\n');

@@ -26,7 +26,7 @@ use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
 use crate::sys::dir::Dir;
 use crate::sys::error::PathError;
-use crate::sys::space::{self, Room};
+use crate::sys::space::{self, FreeSpace};
 use crate::sys::trust;
 
 use crate::spool::error::SpoolError;
@@ -36,7 +36,7 @@ const VERSION: &str = "1";
 
 /// What is durably true of a message: the directory it lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum State {
+pub enum QueueState {
     /// Queued, never attempted.
     New,
     /// Attempted, and some recipient is still owed.
@@ -53,71 +53,75 @@ pub enum State {
     Received,
 }
 
-impl State {
+impl QueueState {
     /// The states of outgoing messages, in the order in which messages move through them.
-    pub const ALL: [State; 6] = [State::New, State::Cur, State::Hold, State::Sent, State::Failed, State::Corrupt];
+    pub const ALL: [QueueState; 6] =
+        [QueueState::New, QueueState::Cur, QueueState::Hold, QueueState::Sent, QueueState::Failed, QueueState::Corrupt];
 
     /// The states of messages that wait for delivery.
-    pub const WAITING: [State; 2] = [State::New, State::Cur];
+    pub const WAITING: [QueueState; 2] = [QueueState::New, QueueState::Cur];
 
     /// The word for it everywhere, which for outgoing messages is the directory's name.
     pub fn word(self) -> &'static str {
         match self {
-            State::New => "new",
-            State::Cur => "cur",
-            State::Hold => "hold",
-            State::Sent => "sent",
-            State::Failed => "failed",
-            State::Corrupt => "corrupt",
-            State::Received => "received",
+            QueueState::New => "new",
+            QueueState::Cur => "cur",
+            QueueState::Hold => "hold",
+            QueueState::Sent => "sent",
+            QueueState::Failed => "failed",
+            QueueState::Corrupt => "corrupt",
+            QueueState::Received => "received",
         }
     }
 }
 
 /// Everything in a spool that is not a state of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum SpoolDirectory {
     Tmp,
     ReceivedTmp,
-    Message(State),
+    Message(QueueState),
     Log,
     Transports,
     Work,
 }
 
-const PLACES: [Place; 12] = [
-    Place::Tmp,
-    Place::ReceivedTmp,
-    Place::Message(State::Received),
-    Place::Message(State::New),
-    Place::Message(State::Cur),
-    Place::Message(State::Hold),
-    Place::Message(State::Sent),
-    Place::Message(State::Failed),
-    Place::Message(State::Corrupt),
-    Place::Log,
-    Place::Transports,
-    Place::Work,
+const PLACES: [SpoolDirectory; 12] = [
+    SpoolDirectory::Tmp,
+    SpoolDirectory::ReceivedTmp,
+    SpoolDirectory::Message(QueueState::Received),
+    SpoolDirectory::Message(QueueState::New),
+    SpoolDirectory::Message(QueueState::Cur),
+    SpoolDirectory::Message(QueueState::Hold),
+    SpoolDirectory::Message(QueueState::Sent),
+    SpoolDirectory::Message(QueueState::Failed),
+    SpoolDirectory::Message(QueueState::Corrupt),
+    SpoolDirectory::Log,
+    SpoolDirectory::Transports,
+    SpoolDirectory::Work,
 ];
 
-impl Place {
+impl SpoolDirectory {
     fn names(self) -> (Option<&'static str>, &'static str) {
         match self {
-            Place::Tmp => (Some("out"), "tmp"),
-            Place::ReceivedTmp => (Some("in"), "tmp"),
-            Place::Message(State::Received) => (Some("in"), "new"),
-            Place::Message(state) => (Some("out"), state.word()),
-            Place::Log => (None, "log"),
-            Place::Transports => (None, "state"),
-            Place::Work => (None, "work"),
+            SpoolDirectory::Tmp => (Some("out"), "tmp"),
+            SpoolDirectory::ReceivedTmp => (Some("in"), "tmp"),
+            SpoolDirectory::Message(QueueState::Received) => (Some("in"), "new"),
+            SpoolDirectory::Message(state) => (Some("out"), state.word()),
+            SpoolDirectory::Log => (None, "log"),
+            SpoolDirectory::Transports => (None, "state"),
+            SpoolDirectory::Work => (None, "work"),
         }
     }
 }
 
-impl Place {
+impl SpoolDirectory {
     /// True where an empty directory could mean that mail is gone.
     fn is_vital(self) -> bool {
-        !matches!(self, Place::ReceivedTmp | Place::Message(State::Received) | Place::Work)
+        !matches!(
+            self,
+            SpoolDirectory::ReceivedTmp | SpoolDirectory::Message(QueueState::Received) | SpoolDirectory::Work
+        )
     }
 }
 
@@ -184,7 +188,7 @@ impl Spool {
         make().map_err(SpoolError::CannotMake)
     }
 
-    fn make(&self, place: Place) -> Result<Dir, PathError> {
+    fn make(&self, place: SpoolDirectory) -> Result<Dir, PathError> {
         match place.names() {
             (Some(parent), name) => self.root.make_in(parent)?.make_in(name),
             (None, name) => self.root.make_in(name),
@@ -202,8 +206,8 @@ impl Spool {
     }
 
     /// The directory of a state, for watching it.
-    pub fn path_of_state(&self, state: State) -> PathBuf {
-        let (parent, name) = Place::Message(state).names();
+    pub fn path_of_state(&self, state: QueueState) -> PathBuf {
+        let (parent, name) = SpoolDirectory::Message(state).names();
         self.root.path().join(parent.unwrap_or_default()).join(name)
     }
 
@@ -213,15 +217,15 @@ impl Spool {
     }
 
     /// How much room its filesystem has left.
-    pub fn room(&self) -> Result<Room, PathError> {
+    pub fn room(&self) -> Result<FreeSpace, PathError> {
         space::room(&self.root)
     }
 
-    fn messages(&self, state: State) -> Result<&Dir, PathError> {
-        self.dir(Place::Message(state))
+    fn messages(&self, state: QueueState) -> Result<&Dir, PathError> {
+        self.dir(SpoolDirectory::Message(state))
     }
 
-    fn dir(&self, place: Place) -> Result<&Dir, PathError> {
+    fn dir(&self, place: SpoolDirectory) -> Result<&Dir, PathError> {
         let index = PLACES.iter().position(|known| *known == place).unwrap_or_default();
         let slot = &self.dirs[index];
         if let Some(dir) = slot.get() {
@@ -255,10 +259,10 @@ impl Spool {
     }
 
     /// Looks for a message in every state.
-    pub fn find(&self, id: &QueueId) -> Result<Option<(State, FileName)>, SpoolError> {
+    pub fn find(&self, id: &QueueId) -> Result<Option<(QueueState, FileName)>, SpoolError> {
         // A message may move on while we look; a second look finds it in its new place.
         for _ in 0..2 {
-            for state in State::ALL {
+            for state in QueueState::ALL {
                 if let Some(name) = self.find_in(state, id)? {
                     return Ok(Some((state, name)));
                 }
@@ -269,10 +273,10 @@ impl Spool {
 
     /// Looks for a message that was received and is not filed yet.
     pub fn find_received(&self, id: &QueueId) -> Result<Option<FileName>, SpoolError> {
-        self.find_in(State::Received, id)
+        self.find_in(QueueState::Received, id)
     }
 
-    fn find_in(&self, state: State, id: &QueueId) -> Result<Option<FileName>, SpoolError> {
+    fn find_in(&self, state: QueueState, id: &QueueId) -> Result<Option<FileName>, SpoolError> {
         if self.messages(state)?.look(id.as_str())?.is_some() {
             return Ok(FileName::parse(id.as_str()));
         }

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use crate::mail::envelope::Envelope;
 use crate::mail::envelope::file_name::FileName;
-use crate::sys::dir::{self, Dir, Facts};
+use crate::sys::dir::{self, Dir, FileStat};
 use crate::sys::error::PathError;
 use crate::sys::trust;
 use crate::values::digest::Fingerprint;
 
-use crate::spool::{Spool, State};
+use crate::spool::{QueueState, Spool};
 
 /// Bytes read at first: envelope and header of most messages.
 const FIRST_READ: usize = 4096;
@@ -25,19 +25,19 @@ pub struct QueueFile {
     /// Its name.
     pub name: FileName,
     /// Where it lay when it was opened.
-    pub state: State,
+    pub state: QueueState,
     /// What its first line says.
     pub envelope: Envelope,
     /// Where the message begins in the file.
     pub body_at: u64,
     file: File,
-    facts: Facts,
+    facts: FileStat,
     head: Vec<u8>,
 }
 
 /// Why a queue file is not used.
 #[derive(Debug)]
-pub enum Unusable {
+pub enum UnusableFile {
     /// It is not there (any more).
     Gone,
     /// Something that this program did not put there, and does not touch: why.
@@ -48,27 +48,27 @@ pub enum Unusable {
     Path(PathError),
 }
 
-impl From<PathError> for Unusable {
-    fn from(error: PathError) -> Unusable {
-        if error.is_not_found() { Unusable::Gone } else { Unusable::Path(error) }
+impl From<PathError> for UnusableFile {
+    fn from(error: PathError) -> UnusableFile {
+        if error.is_not_found() { UnusableFile::Gone } else { UnusableFile::Path(error) }
     }
 }
 
 /// Opens a file that must be a message: regular, ours, and with no second name elsewhere.
-pub(super) fn open_message(dir: &Dir, name: &str) -> Result<(File, Facts), Unusable> {
+pub(super) fn open_message(dir: &Dir, name: &str) -> Result<(File, FileStat), UnusableFile> {
     // Before opening, so that neither a link nor a device is ever opened, however harmless that would be.
-    let before = dir.look(name)?.ok_or(Unusable::Gone)?;
+    let before = dir.look(name)?.ok_or(UnusableFile::Gone)?;
     if !before.regular {
-        return Err(Unusable::Stray("is not a regular file"));
+        return Err(UnusableFile::Stray("is not a regular file"));
     }
     let file = dir.open_file(name)?;
     let facts = dir::facts_of(&file, &dir.path_of(name))?;
     if !facts.regular {
-        Err(Unusable::Stray("is not a regular file"))
+        Err(UnusableFile::Stray("is not a regular file"))
     } else if facts.owner != trust::user() {
-        Err(Unusable::Stray("belongs to another user"))
+        Err(UnusableFile::Stray("belongs to another user"))
     } else if facts.links > 1 {
-        Err(Unusable::Stray("has a second name elsewhere"))
+        Err(UnusableFile::Stray("has a second name elsewhere"))
     } else {
         Ok((file, facts))
     }
@@ -76,13 +76,13 @@ pub(super) fn open_message(dir: &Dir, name: &str) -> Result<(File, Facts), Unusa
 
 impl QueueFile {
     pub(super) fn parse(
-        state: State,
+        state: QueueState,
         name: &FileName,
         file: File,
-        facts: Facts,
+        facts: FileStat,
         path: &Path,
-    ) -> Result<QueueFile, Unusable> {
-        let corrupt = |reason: &str| Err(Unusable::Corrupt(reason.to_owned()));
+    ) -> Result<QueueFile, UnusableFile> {
+        let corrupt = |reason: &str| Err(UnusableFile::Corrupt(reason.to_owned()));
         let mut head = vec![0; FIRST_READ.min(facts.size as usize)];
         let read = |head: &mut [u8]| read_fully(&file, head).map_err(|error| PathError::new("read", path, error));
         let mut filled = read(&mut head)?;
@@ -163,7 +163,7 @@ impl QueueFile {
     }
 
     /// What the file is.
-    pub fn facts(&self) -> &Facts {
+    pub fn facts(&self) -> &FileStat {
         &self.facts
     }
 }
@@ -183,7 +183,7 @@ fn read_fully(file: &File, buffer: &mut [u8]) -> std::io::Result<usize> {
 
 impl Spool {
     /// Reads a message without claiming it: for reports, which must neither wait for a runner nor get in its way.
-    pub fn read(&self, state: State, name: &FileName) -> Result<QueueFile, Unusable> {
+    pub fn read(&self, state: QueueState, name: &FileName) -> Result<QueueFile, UnusableFile> {
         let dir = self.messages(state)?;
         let text = name.to_string();
         let (file, facts) = open_message(dir, &text)?;
@@ -191,7 +191,7 @@ impl Spool {
     }
 
     /// Makes a message durable that another run has put there.
-    pub fn make_sure(&self, state: State, name: &FileName) -> Result<(), PathError> {
+    pub fn make_sure(&self, state: QueueState, name: &FileName) -> Result<(), PathError> {
         let dir = self.messages(state)?;
         let text = name.to_string();
         dir::sync(&dir.open_file(&text)?, &dir.path_of(&text))?;
@@ -199,7 +199,7 @@ impl Spool {
     }
 
     /// Where a message's file is.
-    pub fn path_of_message(&self, state: State, name: &FileName) -> PathBuf {
+    pub fn path_of_message(&self, state: QueueState, name: &FileName) -> PathBuf {
         self.path_of_state(state).join(name.to_string())
     }
 }

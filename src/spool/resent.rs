@@ -9,7 +9,7 @@ use crate::values::time::Timestamp;
 
 use crate::spool::Spool;
 use crate::spool::error::SpoolError;
-use crate::spool::gate::Resource;
+use crate::spool::gate::ResourceLock;
 
 /// How long they are remembered.
 const REMEMBERED: u64 = 60 * 86_400;
@@ -17,19 +17,19 @@ const REMEMBERED: u64 = 60 * 86_400;
 const FILE: &str = "resent";
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Resent {
+struct ResentNote {
     messages: Vec<(String, String, Timestamp)>,
 }
 
 impl Spool {
     /// The right to send messages again; `None` while another run does.
-    pub fn take_resend(&self) -> Result<Option<Resource>, PathError> {
+    pub fn take_resend(&self) -> Result<Option<ResourceLock>, PathError> {
         self.take("resend.lock")
     }
 
     /// The addresses for which the message with this Message-ID is remembered.
     pub fn resent_for(&self, message_id: &str) -> Result<HashSet<String>, SpoolError> {
-        let resent: Resent = self.state_file(FILE)?;
+        let resent: ResentNote = self.state_file(FILE)?;
         let messages = resent.messages.into_iter().filter(|(known, _, _)| known == message_id);
         Ok(messages.map(|(_, address, _)| address).collect())
     }
@@ -41,7 +41,7 @@ impl Spool {
         addresses: &HashSet<String>,
         now: Timestamp,
     ) -> Result<(), SpoolError> {
-        self.change_state_file(FILE, |resent: &mut Resent| {
+        self.change_state_file(FILE, |resent: &mut ResentNote| {
             let again = |known: &str, address: &str| known == message_id && addresses.contains(address);
             resent
                 .messages

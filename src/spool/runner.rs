@@ -2,28 +2,28 @@
 
 use std::fs::File;
 
-use crate::sys::error::{At, PathError};
+use crate::sys::error::{AtPath, PathError};
 use crate::sys::lock;
 use crate::sys::locks_held::LocksHeld;
 
 use crate::spool::queue_file::QueueFile;
-use crate::spool::{Place, Spool};
+use crate::spool::{Spool, SpoolDirectory};
 
 /// The kinds of runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Runner {
+pub enum RunnerKind {
     /// Delivers until told to stop.
     Watch,
     /// Delivers what is due.
     Flush,
 }
 
-impl Runner {
+impl RunnerKind {
     /// The word for it.
     pub fn word(self) -> &'static str {
         match self {
-            Runner::Watch => "watch",
-            Runner::Flush => "flush",
+            RunnerKind::Watch => "watch",
+            RunnerKind::Flush => "flush",
         }
     }
 
@@ -34,21 +34,21 @@ impl Runner {
 
 /// Shows a run to others for as long as it lives.
 #[derive(Debug)]
-pub struct Presence(#[expect(dead_code, reason = "the open file is the lock")] File);
+pub struct RunnerLock(#[expect(dead_code, reason = "the open file is the lock")] File);
 
 impl Spool {
     /// Shows that a run of this kind is at work. Any number may be.
-    pub fn announce(&self, runner: Runner) -> Result<Presence, PathError> {
-        let dir = self.dir(Place::Transports)?;
+    pub fn announce(&self, runner: RunnerKind) -> Result<RunnerLock, PathError> {
+        let dir = self.dir(SpoolDirectory::Transports)?;
         let file = dir.open_or_create(&runner.file())?;
         lock::shared(&file).at("lock", dir.path_of(&runner.file()))?;
-        Ok(Presence(file))
+        Ok(RunnerLock(file))
     }
 
     /// The run at work, a watch before a flush.
-    pub fn runner(&self, held: &LocksHeld) -> Result<Option<Runner>, PathError> {
-        let dir = self.dir(Place::Transports)?;
-        for runner in [Runner::Watch, Runner::Flush] {
+    pub fn runner(&self, held: &LocksHeld) -> Result<Option<RunnerKind>, PathError> {
+        let dir = self.dir(SpoolDirectory::Transports)?;
+        for runner in [RunnerKind::Watch, RunnerKind::Flush] {
             if dir.look(&runner.file())?.is_some_and(|facts| held.contains(facts.inode)) {
                 return Ok(Some(runner));
             }

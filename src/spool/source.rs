@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::mail::envelope::id::QueueId;
 use crate::sys::dir;
-use crate::sys::error::{At, PathError};
+use crate::sys::error::{AtPath, PathError};
 use crate::values::time::Timestamp;
 
 use crate::spool::error::SpoolError;
-use crate::spool::gate::Resource;
-use crate::spool::{Place, Spool};
+use crate::spool::gate::ResourceLock;
+use crate::spool::{Spool, SpoolDirectory};
 
 /// The state of one inbound transport.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,12 +27,12 @@ pub struct SourceState {
     pub trouble: Option<String>,
     /// Messages that were filed before the source was told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unacknowledged: Vec<Unacknowledged>,
+    pub unacknowledged: Vec<UnacknowledgedMessage>,
 }
 
 /// A message that may come again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unacknowledged {
+pub struct UnacknowledgedMessage {
     /// The source's name for it, if it gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
@@ -54,7 +54,7 @@ impl SourceState {
     }
 
     /// Remembers a message, and forgets those that are too old to come again.
-    pub fn remember(&mut self, message: Unacknowledged) {
+    pub fn remember(&mut self, message: UnacknowledgedMessage) {
         self.unacknowledged.retain(|known| message.at.since(known.at).as_secs() < REMEMBERED);
         if !self.knows(message.reference.as_deref(), &message.hash) {
             self.unacknowledged.push(message);
@@ -80,7 +80,7 @@ impl Spool {
 
     /// The file with the names of messages that an inbound transport gave and keeps, and those names.
     pub fn seen(&self, inbound: &str) -> Result<(PathBuf, HashSet<String>), PathError> {
-        let dir = self.dir(Place::Transports)?;
+        let dir = self.dir(SpoolDirectory::Transports)?;
         let name = seen_name(inbound);
         let mut text = String::new();
         dir.append_to(&name)?.read_to_string(&mut text).at("read", dir.path_of(&name))?;
@@ -89,7 +89,7 @@ impl Spool {
 
     /// Adds a name to them, durably.
     pub fn see(&self, inbound: &str, reference: &str) -> Result<(), PathError> {
-        let dir = self.dir(Place::Transports)?;
+        let dir = self.dir(SpoolDirectory::Transports)?;
         let name = seen_name(inbound);
         let mut file = dir.append_to(&name)?;
         file.write_all(format!("{reference}\n").as_bytes()).at("write", dir.path_of(&name))?;
@@ -97,7 +97,7 @@ impl Spool {
     }
 
     /// The right to ask an inbound transport; `None` while another run does.
-    pub fn take_source(&self, inbound: &str) -> Result<Option<Resource>, PathError> {
+    pub fn take_source(&self, inbound: &str) -> Result<Option<ResourceLock>, PathError> {
         self.take(&format!("inbound.{inbound}.lock"))
     }
 }

@@ -4,18 +4,18 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::sys::dir;
-use crate::sys::error::At;
+use crate::sys::error::AtPath;
 use crate::sys::lock;
 use crate::sys::trust;
 
 use crate::spool::error::SpoolError;
-use crate::spool::{Place, Spool};
+use crate::spool::{Spool, SpoolDirectory};
 
 impl Spool {
     /// What such a file holds; the default where there is none.
     pub(super) fn state_file<T: DeserializeOwned + Default>(&self, name: &str) -> Result<T, SpoolError> {
         use std::io::Read;
-        let dir = self.dir(Place::Transports)?;
+        let dir = self.dir(SpoolDirectory::Transports)?;
         let mut file = match dir.open_file(name) {
             Err(error) if error.is_not_found() => return Ok(T::default()),
             file => file?,
@@ -37,7 +37,7 @@ impl Spool {
     where
         T: Serialize + DeserializeOwned + Default + Clone + PartialEq,
     {
-        let dir = self.dir(Place::Transports)?;
+        let dir = self.dir(SpoolDirectory::Transports)?;
         let guard = dir.open_or_create("lock")?;
         lock::exclusive(&guard).at("lock", dir.path_of("lock"))?;
         let before: T = self.state_file(name)?;

@@ -4,13 +4,13 @@
 use std::collections::HashSet;
 
 use crate::mail::envelope::id::QueueId;
-use crate::sys::error::{At, PathError};
+use crate::sys::error::{AtPath, PathError};
 use crate::sys::lock;
 use crate::values::time::Timestamp;
 
-use crate::spool::listing::Entry;
+use crate::spool::listing::DirectoryEntry;
 use crate::spool::names::names;
-use crate::spool::{Place, Spool, State};
+use crate::spool::{QueueState, Spool, SpoolDirectory};
 
 /// How old a draft must be before it is taken for dead: a day and a half, as in Maildir. Its writer's lock must be
 /// gone as well.
@@ -24,7 +24,7 @@ const INTERVAL: u64 = 3600;
 
 /// What a sweep removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Swept {
+pub struct SweepResult {
     /// Drafts.
     pub drafts: usize,
     /// Finished messages.
@@ -35,8 +35,8 @@ pub struct Swept {
 
 impl Spool {
     /// Sweeps if the last sweep was an hour ago or more, whoever did it.
-    pub fn sweep_if_due(&self, now: Timestamp) -> Result<Option<Swept>, PathError> {
-        let dir = self.dir(Place::Transports)?;
+    pub fn sweep_if_due(&self, now: Timestamp) -> Result<Option<SweepResult>, PathError> {
+        let dir = self.dir(SpoolDirectory::Transports)?;
         let last = match dir.open_file("swept") {
             Ok(file) => std::io::read_to_string(file).ok().and_then(|text| text.trim().parse::<u64>().ok()),
             Err(error) if error.is_not_found() => None,
@@ -53,17 +53,17 @@ impl Spool {
     }
 
     /// Removes what nobody needs any more.
-    pub fn sweep(&self, now: Timestamp) -> Result<Swept, PathError> {
+    pub fn sweep(&self, now: Timestamp) -> Result<SweepResult, PathError> {
         let finished = self.sweep_finished(now)?;
         self.sweep_work(now)?;
-        Ok(Swept { drafts: self.sweep_drafts(now)?, finished, logs: self.sweep_logs(now)? })
+        Ok(SweepResult { drafts: self.sweep_drafts(now)?, finished, logs: self.sweep_logs(now)? })
     }
 
     fn sweep_drafts(&self, now: Timestamp) -> Result<usize, PathError> {
-        Ok(self.sweep_drafts_in(Place::Tmp, now)? + self.sweep_drafts_in(Place::ReceivedTmp, now)?)
+        Ok(self.sweep_drafts_in(SpoolDirectory::Tmp, now)? + self.sweep_drafts_in(SpoolDirectory::ReceivedTmp, now)?)
     }
 
-    fn sweep_drafts_in(&self, place: Place, now: Timestamp) -> Result<usize, PathError> {
+    fn sweep_drafts_in(&self, place: SpoolDirectory, now: Timestamp) -> Result<usize, PathError> {
         let tmp = self.dir(place)?;
         let mut swept = 0;
         for name in names(tmp.path())? {
@@ -89,9 +89,9 @@ impl Spool {
     fn sweep_finished(&self, now: Timestamp) -> Result<usize, PathError> {
         let mut swept = 0;
         let mut gone = Vec::new();
-        for state in [State::Sent, State::Failed] {
+        for state in [QueueState::Sent, QueueState::Failed] {
             for entry in self.entries(state)? {
-                let Entry::Message(name) = entry? else { continue };
+                let DirectoryEntry::Message(name) = entry? else { continue };
                 if name.due.is_some_and(|due| due <= now) {
                     self.messages(state)?.remove_if_there(&name.to_string())?;
                     swept += 1;
@@ -101,8 +101,8 @@ impl Spool {
         }
         if !gone.is_empty() {
             // A log must never go before its message: without it, the message would be as new.
-            self.messages(State::Sent)?.sync()?;
-            self.messages(State::Failed)?.sync()?;
+            self.messages(QueueState::Sent)?.sync()?;
+            self.messages(QueueState::Failed)?.sync()?;
         }
         gone.iter().try_for_each(|id| self.remove_log(id))?;
         Ok(swept)
@@ -111,12 +111,12 @@ impl Spool {
     fn sweep_logs(&self, now: Timestamp) -> Result<usize, PathError> {
         let old = |id: &QueueId| now.seconds().saturating_sub(id.seconds()) >= ORPHAN_LOG;
         let mut orphans: HashSet<QueueId> = self.logs()?.into_iter().filter(old).collect();
-        for state in State::ALL.into_iter().chain([State::Received]) {
+        for state in QueueState::ALL.into_iter().chain([QueueState::Received]) {
             if orphans.is_empty() {
                 return Ok(0);
             }
             for entry in self.entries(state)? {
-                if let Entry::Message(name) = entry? {
+                if let DirectoryEntry::Message(name) = entry? {
                     orphans.remove(&name.id);
                 }
             }

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::mail::envelope::id::QueueId;
-use crate::sys::error::{At, PathError};
+use crate::sys::error::{AtPath, PathError};
 use crate::values::time::Timestamp;
 
-use crate::spool::{Place, Spool};
+use crate::spool::{Spool, SpoolDirectory};
 
 /// How old a directory must be before it is taken for left over; no hand-off takes so long.
 const DEAD: u64 = 36 * 3600;
@@ -33,7 +33,7 @@ impl Spool {
     /// A directory for handing a message to a transport, for the recipient at this place and maybe others. Only for
     /// whoever has claimed the message: what a run that died left there is removed.
     pub fn work(&self, id: &QueueId, transport: &str, place: usize) -> Result<WorkDir, PathError> {
-        let dir = self.dir(Place::Work)?;
+        let dir = self.dir(SpoolDirectory::Work)?;
         let name = format!("{id}.{transport}.{place}");
         let path = dir.path_of(&name);
         match std::fs::remove_dir_all(&path) {
@@ -48,7 +48,7 @@ impl Spool {
 
     /// Removes directories that no run can be using any more.
     pub(super) fn sweep_work(&self, now: Timestamp) -> Result<(), PathError> {
-        let dir = self.dir(Place::Work)?;
+        let dir = self.dir(SpoolDirectory::Work)?;
         for name in crate::spool::names::names(dir.path())? {
             let Some(name) = name.to_str() else { continue };
             let id = name.rsplitn(3, '.').nth(2).and_then(|id| QueueId::parse(id).ok());

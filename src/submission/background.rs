@@ -6,14 +6,14 @@ use std::os::fd::AsFd;
 
 use crate::output::print;
 use crate::session::Session;
-use crate::settings::Source;
-use crate::sys::process::Program;
+use crate::settings::SettingsSource;
+use crate::sys::process::ProgramStart;
 
 /// Starts a flush that outlives us. Should it not start, another will come.
 pub fn flush_in_background(session: &Session) {
     let spool = session.settings.spool.to_string_lossy().into_owned();
     let mut words = vec!["/proc/self/exe".to_owned(), "--spool".to_owned(), spool, "-q".to_owned()];
-    if let Source::File(path) = &session.settings.source {
+    if let SettingsSource::File(path) = &session.settings.source {
         words.extend(["--config".to_owned(), path.to_string_lossy().into_owned()]);
     }
     words.push("flush".to_owned());
@@ -23,7 +23,7 @@ pub fn flush_in_background(session: &Session) {
         let env = kept.iter().filter_map(|name| Some(format!("{name}={}", std::env::var(name).ok()?)));
         let env: Vec<CString> = env.map(CString::new).collect::<Result<_, _>>()?;
         let null = File::options().read(true).write(true).open("/dev/null")?;
-        Program { argv: &argv, env: &env, fds: &[null.as_fd(), null.as_fd(), null.as_fd()] }.start()?;
+        ProgramStart { argv: &argv, env: &env, fds: &[null.as_fd(), null.as_fd(), null.as_fd()] }.start()?;
         Ok(())
     };
     if let Err(error) = start() {

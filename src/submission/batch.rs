@@ -6,36 +6,36 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::exit::{Exit, refuse};
+use crate::exit::{ExitStatus, refuse};
 use crate::mail::envelope::Envelope;
-use crate::mail::message::mbox::{Piece, Position, Unpacker};
-use crate::spool::draft::Placed;
+use crate::mail::message::mbox::{LinePosition, MboxPiece, MboxReader};
+use crate::spool::draft::UnsyncedMessage;
 use crate::sys::signals::Signals;
 
-use crate::submission::compose::Composer;
-use crate::submission::input::{Input, Stdin};
+use crate::submission::compose::MessageComposer;
+use crate::submission::input::{MessageInput, StandardInput};
 
 /// Messages made durable together.
 const GROUP: usize = 128;
 
 /// Tells the caller of a message that is queued durably: its envelope, and its size in bytes.
-pub type Told<'t> = dyn FnMut(&Envelope, u64) -> Result<()> + 't;
+pub type AcceptedCallback<'t> = dyn FnMut(&Envelope, u64) -> Result<()> + 't;
 
 /// Messages that are in their places and not safe yet.
-struct Group<'c, 'a> {
-    composer: &'c Composer<'a>,
-    told: &'c mut Told<'c>,
-    placed: Vec<Placed<'a>>,
+struct CommitGroup<'c, 'a> {
+    composer: &'c MessageComposer<'a>,
+    told: &'c mut AcceptedCallback<'c>,
+    placed: Vec<UnsyncedMessage<'a>>,
     envelopes: Vec<(Envelope, u64)>,
     accepted: usize,
 }
 
-impl<'c, 'a> Group<'c, 'a> {
-    fn new(composer: &'c Composer<'a>, told: &'c mut Told<'c>) -> Group<'c, 'a> {
-        Group { composer, told, placed: Vec::new(), envelopes: Vec::new(), accepted: 0 }
+impl<'c, 'a> CommitGroup<'c, 'a> {
+    fn new(composer: &'c MessageComposer<'a>, told: &'c mut AcceptedCallback<'c>) -> CommitGroup<'c, 'a> {
+        CommitGroup { composer, told, placed: Vec::new(), envelopes: Vec::new(), accepted: 0 }
     }
 
-    fn add(&mut self, input: &mut dyn Input) -> Result<()> {
+    fn add(&mut self, input: &mut dyn MessageInput) -> Result<()> {
         let (draft, envelope) = self.composer.take_in(input)?;
         let size = draft.size();
         self.placed.push(self.composer.place(draft, &envelope)?);
@@ -46,7 +46,7 @@ impl<'c, 'a> Group<'c, 'a> {
     fn commit(&mut self) -> Result<()> {
         // Both leave first: what a failed commit has thrown away must never be told.
         let told = std::mem::take(&mut self.envelopes);
-        Placed::commit(std::mem::take(&mut self.placed))?;
+        UnsyncedMessage::commit(std::mem::take(&mut self.placed))?;
         for (envelope, size) in told {
             (self.told)(&envelope, size)?;
             self.accepted += 1;
@@ -55,33 +55,37 @@ impl<'c, 'a> Group<'c, 'a> {
     }
 
     /// Ends the call: what was read whole before any trouble is queued all the same.
-    fn finish(mut self, read: Result<()>) -> Result<Exit> {
+    fn finish(mut self, read: Result<()>) -> Result<ExitStatus> {
         let committed = self.commit();
         let accepted = self.accepted;
         let about = || format!("after {accepted} messages that were queued");
         read.with_context(about)?;
         committed.with_context(about)?;
         if accepted == 0 {
-            return refuse(Exit::Data, "there is no message in it; nothing was queued");
+            return refuse(ExitStatus::Data, "there is no message in it; nothing was queued");
         }
-        Ok(Exit::Ok)
+        Ok(ExitStatus::Ok)
     }
 }
 
 /// Takes in every message of an mbox on standard input.
-pub fn mbox<'c>(composer: &'c Composer<'_>, signals: &Signals, told: &'c mut Told<'c>) -> Result<Exit> {
-    let mut reader = Mbox {
-        input: Stdin::new(signals),
-        unpacker: Unpacker::default(),
+pub fn mbox<'c>(
+    composer: &'c MessageComposer<'_>,
+    signals: &Signals,
+    told: &'c mut AcceptedCallback<'c>,
+) -> Result<ExitStatus> {
+    let mut reader = MboxInput {
+        input: StandardInput::new(signals),
+        unpacker: MboxReader::default(),
         buffer: Vec::new(),
         taken: 0,
-        position: Position::LineStart,
+        position: LinePosition::LineStart,
         pending: Vec::new(),
         given: 0,
         ended: false,
         begun: false,
     };
-    let mut group = Group::new(composer, told);
+    let mut group = CommitGroup::new(composer, told);
     let read = (|| {
         while reader.find_next()? {
             group.add(&mut reader)?;
@@ -92,14 +96,19 @@ pub fn mbox<'c>(composer: &'c Composer<'_>, signals: &Signals, told: &'c mut Tol
 }
 
 /// Takes in every message of a Maildir, in the order of their names. The files stay as they are.
-pub fn maildir<'c>(composer: &'c Composer<'_>, signals: &Signals, path: &Path, told: &'c mut Told<'c>) -> Result<Exit> {
+pub fn maildir<'c>(
+    composer: &'c MessageComposer<'_>,
+    signals: &Signals,
+    path: &Path,
+    told: &'c mut AcceptedCallback<'c>,
+) -> Result<ExitStatus> {
     let mut files: Vec<PathBuf> = Vec::new();
     for part in ["new", "cur"] {
         let dir = path.join(part);
         let entries = std::fs::read_dir(&dir).with_context(|| format!("cannot list {}", dir.display()));
         let entries = match entries {
             Ok(entries) => entries,
-            Err(error) => return refuse(Exit::Data, format!("{} is no Maildir: {error:#}", path.display())),
+            Err(error) => return refuse(ExitStatus::Data, format!("{} is no Maildir: {error:#}", path.display())),
         };
         for entry in entries {
             let entry = entry.with_context(|| format!("cannot list {}", dir.display()))?;
@@ -109,11 +118,11 @@ pub fn maildir<'c>(composer: &'c Composer<'_>, signals: &Signals, path: &Path, t
         }
     }
     files.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
-    let mut group = Group::new(composer, told);
+    let mut group = CommitGroup::new(composer, told);
     let read = (|| {
         for path in &files {
             if let Some(signal) = signals.stop_requested() {
-                return refuse(Exit::Signal(signal), "interrupted");
+                return refuse(ExitStatus::Signal(signal), "interrupted");
             }
             let mut file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
             group.add(&mut file).with_context(|| format!("message {}", path.display()))?;
@@ -124,13 +133,13 @@ pub fn maildir<'c>(composer: &'c Composer<'_>, signals: &Signals, path: &Path, t
 }
 
 /// One message of an mbox after the other, each as an input that ends where the message does.
-struct Mbox<'s> {
-    input: Stdin<'s>,
-    unpacker: Unpacker,
+struct MboxInput<'s> {
+    input: StandardInput<'s>,
+    unpacker: MboxReader,
     /// What was read, of which so much was taken apart.
     buffer: Vec<u8>,
     taken: usize,
-    position: Position,
+    position: LinePosition,
     /// Bytes of the message, of which so many were given out.
     pending: Vec<u8>,
     given: usize,
@@ -141,7 +150,7 @@ struct Mbox<'s> {
 /// Longest line taken as a whole.
 const LINE: usize = 64 << 10;
 
-impl Mbox<'_> {
+impl MboxInput<'_> {
     /// Goes to the beginning of the next message; `false` when there is none.
     fn find_next(&mut self) -> Result<bool> {
         while !self.begun {
@@ -174,21 +183,23 @@ impl Mbox<'_> {
         let piece = &self.buffer[self.taken..end];
         self.taken = end;
         let position = self.position;
-        self.position = if piece.ends_with(b"\n") { Position::LineStart } else { Position::Within };
+        self.position = if piece.ends_with(b"\n") { LinePosition::LineStart } else { LinePosition::Within };
         match self.unpacker.take(piece, position) {
-            Piece::Begin => self.begun = true,
-            Piece::Bytes(before, bytes) => {
+            MboxPiece::Begin => self.begun = true,
+            MboxPiece::Bytes(before, bytes) => {
                 self.pending.extend_from_slice(before);
                 self.pending.extend_from_slice(bytes);
             }
-            Piece::Nothing => {}
-            Piece::NoMbox => return refuse(Exit::Data, "standard input is no mbox: it does not begin with `From `"),
+            MboxPiece::Nothing => {}
+            MboxPiece::NoMbox => {
+                return refuse(ExitStatus::Data, "standard input is no mbox: it does not begin with `From `");
+            }
         }
         Ok(true)
     }
 }
 
-impl Input for Mbox<'_> {
+impl MessageInput for MboxInput<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         while self.given == self.pending.len() && !self.begun {
             self.pending.clear();

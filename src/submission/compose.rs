@@ -2,33 +2,33 @@
 
 use anyhow::Result;
 
-use crate::exit::{Exit, Refusal, refuse};
+use crate::exit::{ExitStatus, Refusal, refuse};
 use crate::mail::address::list;
 use crate::mail::address::{Address, Sender};
-use crate::mail::envelope::id::{Mint, QueueId};
+use crate::mail::envelope::id::{IdGenerator, QueueId};
 use crate::mail::envelope::recipient::Recipient;
 use crate::mail::envelope::{Envelope, without_duplicates};
-use crate::mail::message::completion::{self, Additions, Sendmail};
-use crate::mail::message::header::{Field, Header, Supply};
+use crate::mail::message::completion::{self, HeaderAdditions, SendmailFields};
+use crate::mail::message::header::{Header, HeaderField, InputSupply};
 use crate::session::Session;
 use crate::spool::Spool;
 use crate::spool::draft::Draft;
 use crate::submission::loops;
-use crate::submission::resolve::Resolver;
+use crate::submission::resolve::AddressResolver;
 use crate::sys;
 use crate::values::printable;
 
-use crate::spool::draft::Placed;
-use crate::submission::input::{self, Head, Input};
+use crate::spool::draft::UnsyncedMessage;
+use crate::submission::input::{self, MessageHead, MessageInput};
 use crate::submission::limits::{check_size, copy_rest};
-use crate::submission::options::{Begin, Completion, HeaderUse, SubmissionOptions};
+use crate::submission::options::{HeaderCompletion, HeaderUse, InitialState, SubmissionOptions};
 
 /// Why a message without recipients is refused.
 pub const NO_RECIPIENT: &str = "no recipient; nothing was queued";
 
 /// Makes messages of inputs.
 #[derive(Debug)]
-pub struct Composer<'a> {
+pub struct MessageComposer<'a> {
     /// What was configured.
     pub session: &'a Session,
     /// What was asked.
@@ -36,22 +36,22 @@ pub struct Composer<'a> {
     /// Where messages go.
     pub spool: &'a Spool,
     /// Where their ids come from.
-    pub mint: &'a Mint,
+    pub mint: &'a IdGenerator,
 }
 
-impl<'a> Composer<'a> {
+impl<'a> MessageComposer<'a> {
     /// Reads one message to its end into a draft, which is not placed yet.
-    pub fn take_in(&self, input: &mut dyn Input) -> Result<(Draft<'a>, Envelope)> {
+    pub fn take_in(&self, input: &mut dyn MessageInput) -> Result<(Draft<'a>, Envelope)> {
         let looks =
-            if self.options.completion == Completion::None { self.options.header } else { HeaderUse::Recipients };
+            if self.options.completion == HeaderCompletion::None { self.options.header } else { HeaderUse::Recipients };
         let head = input::head(input, looks)?;
         // Others send a header without a text, if that is what they are given.
         if head.bytes.is_empty()
-            && !matches!(self.options.completion, Completion::Sendmail(_) | Completion::Smtp { .. })
+            && !matches!(self.options.completion, HeaderCompletion::Sendmail(_) | HeaderCompletion::Smtp { .. })
         {
-            return refuse(Exit::Data, "the message is empty; nothing was queued");
+            return refuse(ExitStatus::Data, "the message is empty; nothing was queued");
         }
-        let header = Header::scan(&head.bytes, Supply::End);
+        let header = Header::scan(&head.bytes, InputSupply::End);
         loops::check_received(header.as_ref())?;
         let (envelope, completed) = self.envelope(&head)?;
         let mut draft = Draft::begin(self.spool, &envelope)?;
@@ -66,39 +66,39 @@ impl<'a> Composer<'a> {
         draft.write(body)?;
         let limit = self.session.settings.queue.message_limit;
         match head.supply {
-            Supply::End => check_size(draft.size(), limit)?,
-            Supply::More => copy_rest(input, &mut draft, limit)?,
+            InputSupply::End => check_size(draft.size(), limit)?,
+            InputSupply::More => copy_rest(input, &mut draft, limit)?,
         }
         Ok((draft, envelope))
     }
 
     /// Renames a complete draft to where the message begins; it is not synced yet.
-    pub fn place(&self, draft: Draft<'a>, envelope: &Envelope) -> Result<Placed<'a>> {
-        let due = envelope.wakes(self.session.now()).filter(|_| self.options.begin == Begin::Queued);
+    pub fn place(&self, draft: Draft<'a>, envelope: &Envelope) -> Result<UnsyncedMessage<'a>> {
+        let due = envelope.wakes(self.session.now()).filter(|_| self.options.begin == InitialState::Queued);
         Ok(draft.place(self.options.begin.state(), due)?)
     }
 
     /// The envelope of a message that begins so, and its header if that is changed.
-    fn envelope(&self, head: &Head) -> Result<(Envelope, Option<Vec<u8>>)> {
+    fn envelope(&self, head: &MessageHead) -> Result<(Envelope, Option<Vec<u8>>)> {
         let options = self.options;
         let now = self.session.clock.now();
         let id = self.mint.next(now);
         let mut recipients = options.recipients.clone();
         let mut header_sender = None;
-        let header = Header::scan(&head.bytes, Supply::End);
+        let header = Header::scan(&head.bytes, InputSupply::End);
         if let Some(header) = header.as_ref().filter(|_| options.header == HeaderUse::Recipients) {
             recipients.extend(header_recipients(head)?);
-            header_sender = sender_of(header).filter(|_| options.completion == Completion::Submission);
+            header_sender = sender_of(header).filter(|_| options.completion == HeaderCompletion::Submission);
         }
         let mut recipients = without_duplicates(recipients.into_iter().map(Recipient::from).collect());
         if recipients.is_empty() {
-            return refuse(Exit::Data, NO_RECIPIENT);
+            return refuse(ExitStatus::Data, NO_RECIPIENT);
         }
         for request in &options.requests {
             let key = request.address.key();
             let Some(recipient) = recipients.iter_mut().find(|recipient| recipient.address.key() == key) else {
                 return refuse(
-                    Exit::Data,
+                    ExitStatus::Data,
                     format!("{} is not among the recipients; nothing was queued", request.address),
                 );
             };
@@ -111,7 +111,7 @@ impl<'a> Composer<'a> {
                 None => self.local_sender()?,
             },
         };
-        let mut resolver = Resolver::new(&self.session.settings);
+        let mut resolver = AddressResolver::new(&self.session.settings);
         let recipients = without_duplicates(resolver.recipients(recipients)?);
         let sender = resolver.sender(sender);
         let envelope = Envelope {
@@ -136,16 +136,16 @@ impl<'a> Composer<'a> {
         let settings = &self.session.settings;
         let date = envelope.arrival.rfc5322();
         let sendmail = match &self.options.completion {
-            Completion::None => return None,
-            Completion::Submission => None,
-            Completion::Sendmail(name) => {
+            HeaderCompletion::None => return None,
+            HeaderCompletion::Submission => None,
+            HeaderCompletion::Sendmail(name) => {
                 let name = name.clone().or_else(sys::full_name).unwrap_or_default();
-                let resolver = Resolver::new(settings);
+                let resolver = AddressResolver::new(settings);
                 let rewrite = |address: String| {
                     let new = resolver.sender(Sender::parse(&address).ok()?);
                     (new.as_str() != address).then(|| (address, new.as_str().to_owned()))
                 };
-                Some(Sendmail {
+                Some(SendmailFields {
                     received: format!(
                         "by {} (mspool, from userid {})\n\tid {}; {date}",
                         settings.hostname,
@@ -156,7 +156,7 @@ impl<'a> Composer<'a> {
                     rewritten: completion::authors(header).into_iter().filter_map(rewrite).collect(),
                 })
             }
-            Completion::Smtp { from, with } => Some(Sendmail {
+            HeaderCompletion::Smtp { from, with } => Some(SendmailFields {
                 received: format!(
                     "{from}\n\tby {} (mspool) with {with}\n\tid {}; {date}",
                     settings.hostname, envelope.id
@@ -165,7 +165,7 @@ impl<'a> Composer<'a> {
                 rewritten: Vec::new(),
             }),
         };
-        let additions = Additions { date, message_id: self.message_id(&envelope.id), sendmail };
+        let additions = HeaderAdditions { date, message_id: self.message_id(&envelope.id), sendmail };
         Some(completion::completed(header, &additions))
     }
 
@@ -199,7 +199,7 @@ impl<'a> Composer<'a> {
         Sender::parse(&text).or_else(|error| {
             let text = printable::line(&text);
             refuse(
-                Exit::Config,
+                ExitStatus::Config,
                 format!("the sender {text:?} {error}; give one with -f, or `sender` in the configuration"),
             )
         })
@@ -207,13 +207,13 @@ impl<'a> Composer<'a> {
 }
 
 /// The recipients that a header names.
-pub fn header_recipients(head: &Head) -> Result<Vec<Address>> {
-    let Some(header) = Header::scan(&head.bytes, Supply::End) else { return Ok(Vec::new()) };
+pub fn header_recipients(head: &MessageHead) -> Result<Vec<Address>> {
+    let Some(header) = Header::scan(&head.bytes, InputSupply::End) else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for field in header.recipient_fields() {
         let bad = |what: String| {
             let text: String = printable::line(&field.value()).chars().take(80).collect();
-            Refusal::new(Exit::Data, format!("the field {:?} {what}: {text}; nothing was queued", name(field)))
+            Refusal::new(ExitStatus::Data, format!("the field {:?} {what}: {text}; nothing was queued", name(field)))
         };
         for text in list::parse(&field.value()).map_err(|error| bad(error.to_string()))? {
             let address = Address::new(crate::mail::address::AddressType::smtp(), &text);
@@ -223,7 +223,7 @@ pub fn header_recipients(head: &Head) -> Result<Vec<Address>> {
     Ok(found)
 }
 
-fn name(field: &Field<'_>) -> String {
+fn name(field: &HeaderField<'_>) -> String {
     String::from_utf8_lossy(field.raw().split(|byte| *byte == b':').next().unwrap_or_default()).trim().to_owned()
 }
 

@@ -6,8 +6,8 @@ use std::os::fd::AsFd;
 
 use anyhow::{Context, Result};
 
-use crate::exit::{Exit, refuse};
-use crate::mail::message::header::{Header, LONGEST, Supply};
+use crate::exit::{ExitStatus, refuse};
+use crate::mail::message::header::{Header, InputSupply, LONGEST};
 use crate::sys::dir;
 use crate::sys::ready;
 use crate::sys::signals::Signals;
@@ -15,31 +15,31 @@ use crate::sys::signals::Signals;
 use crate::submission::options::HeaderUse;
 
 /// Somewhere messages come from.
-pub trait Input {
+pub trait MessageInput {
     /// Reads some bytes; zero is the end.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize>;
 }
 
 /// Standard input. A request to stop ends the reading, however long the next byte would take.
 #[derive(Debug)]
-pub struct Stdin<'a> {
+pub struct StandardInput<'a> {
     signals: &'a Signals,
 }
 
-impl<'a> Stdin<'a> {
+impl<'a> StandardInput<'a> {
     /// Nothing is read ahead.
-    pub fn new(signals: &'a Signals) -> Stdin<'a> {
-        Stdin { signals }
+    pub fn new(signals: &'a Signals) -> StandardInput<'a> {
+        StandardInput { signals }
     }
 }
 
-impl Input for Stdin<'_> {
+impl MessageInput for StandardInput<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let stdin = io::stdin();
         loop {
             let ready = ready::readable(&[stdin.as_fd(), self.signals.stop_fd()], None);
             if let Some(signal) = self.signals.stop_requested() {
-                return refuse(Exit::Signal(signal), "interrupted while reading; nothing was queued");
+                return refuse(ExitStatus::Signal(signal), "interrupted while reading; nothing was queued");
             }
             ready.context("cannot wait for standard input")?;
             match dir::read_next(stdin.as_fd(), buffer) {
@@ -50,7 +50,7 @@ impl Input for Stdin<'_> {
     }
 }
 
-impl Input for File {
+impl MessageInput for File {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         Ok(Read::read(self, buffer)?)
     }
@@ -62,32 +62,32 @@ const FIRST: usize = 64 << 10;
 /// Reads the beginning of a message: its header, where that is used, and most small messages as a whole. Shorter than
 /// a piece means that there is no more.
 #[derive(Debug)]
-pub struct Head {
+pub struct MessageHead {
     /// The bytes.
     pub bytes: Vec<u8>,
     /// Whether more may follow.
-    pub supply: Supply,
+    pub supply: InputSupply,
 }
 
 /// Reads as much of the beginning as is needed.
-pub fn head(input: &mut dyn Input, header: HeaderUse) -> Result<Head> {
+pub fn head(input: &mut dyn MessageInput, header: HeaderUse) -> Result<MessageHead> {
     let mut bytes = vec![0; FIRST];
     let mut filled = 0;
     loop {
         if filled == bytes.len() {
-            let enough = header == HeaderUse::None || Header::scan(&bytes, Supply::More).is_some();
+            let enough = header == HeaderUse::None || Header::scan(&bytes, InputSupply::More).is_some();
             if enough {
-                return Ok(Head { bytes, supply: Supply::More });
+                return Ok(MessageHead { bytes, supply: InputSupply::More });
             }
             if bytes.len() >= LONGEST {
-                return refuse(Exit::Data, "the header does not end within 1 MiB; nothing was queued");
+                return refuse(ExitStatus::Data, "the header does not end within 1 MiB; nothing was queued");
             }
             bytes.resize(bytes.len() * 2, 0);
         }
         let count = input.read(&mut bytes[filled..])?;
         if count == 0 {
             bytes.truncate(filled);
-            return Ok(Head { bytes, supply: Supply::End });
+            return Ok(MessageHead { bytes, supply: InputSupply::End });
         }
         filled += count;
     }

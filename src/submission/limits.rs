@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 
-use crate::exit::{Exit, refuse};
+use crate::exit::{ExitStatus, refuse};
 use crate::session::Session;
 use crate::spool::Spool;
 use crate::spool::draft::Draft;
-use crate::submission::input::Input;
+use crate::submission::input::MessageInput;
 
 /// Free inodes below which no mail is taken.
 const INODE_RESERVE: u64 = 1000;
@@ -17,7 +17,7 @@ pub fn check_room(session: &Session, spool: &Spool) -> Result<()> {
     let reserve = session.settings.queue.reserve;
     if room.bytes < reserve {
         return refuse(
-            Exit::TryAgain,
+            ExitStatus::TryAgain,
             format!(
                 "too little space: {} bytes are free on the spool's filesystem, and {reserve} must stay free; nothing was queued",
                 room.bytes
@@ -26,7 +26,7 @@ pub fn check_room(session: &Session, spool: &Spool) -> Result<()> {
     }
     match room.inodes {
         Some(inodes) if inodes < INODE_RESERVE => refuse(
-            Exit::TryAgain,
+            ExitStatus::TryAgain,
             format!("too few inodes: {inodes} are free on the spool's filesystem; nothing was queued"),
         ),
         _ => Ok(()),
@@ -34,7 +34,7 @@ pub fn check_room(session: &Session, spool: &Spool) -> Result<()> {
 }
 
 /// Copies what is left of an input into a draft, within the limit.
-pub fn copy_rest(input: &mut dyn Input, draft: &mut Draft<'_>, limit: u64) -> Result<()> {
+pub fn copy_rest(input: &mut dyn MessageInput, draft: &mut Draft<'_>, limit: u64) -> Result<()> {
     let mut buffer = vec![0; 256 << 10];
     loop {
         check_size(draft.size(), limit)?;
@@ -50,7 +50,7 @@ pub fn copy_rest(input: &mut dyn Input, draft: &mut Draft<'_>, limit: u64) -> Re
 pub fn check_size(size: u64, limit: u64) -> Result<()> {
     if size > limit {
         return refuse(
-            Exit::Data,
+            ExitStatus::Data,
             format!("the message is larger than message_limit, {limit} bytes; nothing was queued"),
         );
     }

@@ -2,9 +2,9 @@
 
 use crate::mail::address::{Address, Sender};
 use crate::mail::envelope::recipient::Recipient;
-use crate::mail::envelope::request::{BodyType, EnvelopeId, Notify, Ret};
+use crate::mail::envelope::request::{BodyType, EnvelopeId, NotifyOn, ReturnContent};
 use crate::mail::envelope::{AfterSent, Priority};
-use crate::spool::State;
+use crate::spool::QueueState;
 use crate::values::time::Timestamp;
 
 /// What the sender of a message asks for.
@@ -19,7 +19,7 @@ pub struct SubmissionOptions {
     /// Whether the header names recipients too.
     pub header: HeaderUse,
     /// What is put into the header.
-    pub completion: Completion,
+    pub completion: HeaderCompletion,
     /// How many bits the caller says its bytes have.
     pub body: Option<BodyType>,
     /// Not to be attempted before.
@@ -27,13 +27,13 @@ pub struct SubmissionOptions {
     /// Of no use after.
     pub deliver_by: Option<Timestamp>,
     /// On what reports are wanted.
-    pub notify: Option<Notify>,
+    pub notify: Option<NotifyOn>,
     /// What is asked for single recipients.
     pub requests: Vec<Recipient>,
     /// Whom readers are asked to tell that they have read it.
     pub mdn_to: Option<Sender>,
     /// How much of the message a report carries.
-    pub ret: Option<Ret>,
+    pub ret: Option<ReturnContent>,
     /// The sender's name for the message.
     pub envid: Option<EnvelopeId>,
     /// Whose turn it is among messages that are due.
@@ -41,14 +41,14 @@ pub struct SubmissionOptions {
     /// What becomes of the message afterwards.
     pub after_sent: AfterSent,
     /// Where the message begins.
-    pub begin: Begin,
+    pub begin: InitialState,
     /// The only transport to be used.
     pub transport: Option<String>,
 }
 
 impl SubmissionOptions {
     /// For these recipients, and nothing asked beyond that.
-    pub fn new(sender: Option<Sender>, recipients: Vec<Address>, completion: Completion) -> SubmissionOptions {
+    pub fn new(sender: Option<Sender>, recipients: Vec<Address>, completion: HeaderCompletion) -> SubmissionOptions {
         SubmissionOptions {
             sender,
             report_to: None,
@@ -65,7 +65,7 @@ impl SubmissionOptions {
             envid: None,
             priority: Priority::Normal,
             after_sent: AfterSent::Default,
-            begin: Begin::Queued,
+            begin: InitialState::Queued,
             transport: None,
         }
     }
@@ -82,7 +82,7 @@ pub enum HeaderUse {
 
 /// What is put into the header of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Completion {
+pub enum HeaderCompletion {
     /// Nothing.
     None,
     /// What a submission agent completes: `Date` and `Message-ID`; and `Bcc` goes.
@@ -100,19 +100,19 @@ pub enum Completion {
 
 /// Where a message begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Begin {
+pub enum InitialState {
     /// In the queue.
     Queued,
     /// Set aside, until it is released.
     Held,
 }
 
-impl Begin {
+impl InitialState {
     /// The state that the message begins in.
-    pub fn state(self) -> State {
+    pub fn state(self) -> QueueState {
         match self {
-            Begin::Queued => State::New,
-            Begin::Held => State::Hold,
+            InitialState::Queued => QueueState::New,
+            InitialState::Held => QueueState::Hold,
         }
     }
 }

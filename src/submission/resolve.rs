@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::mail::address::alias::{self, Aliases, Target};
+use crate::mail::address::alias::{self, AliasTable, AliasTarget};
 use crate::mail::address::{Address, AddressType, Sender};
 use crate::mail::envelope::recipient::Recipient;
 use crate::mail::envelope::request::OriginalRecipient;
@@ -15,7 +15,7 @@ use crate::sys::dir::facts_of;
 use crate::sys::trust;
 use crate::values::printable;
 
-use crate::exit::{Exit, refuse};
+use crate::exit::{ExitStatus, refuse};
 use crate::settings::Settings;
 
 /// Longest file of aliases or of a list, in bytes.
@@ -29,16 +29,16 @@ const MOST_STEPS: usize = 100_000;
 
 /// Resolves addresses; alias files are read when the first address needs them.
 #[derive(Debug)]
-pub struct Resolver<'a> {
+pub struct AddressResolver<'a> {
     settings: &'a Settings,
-    aliases: Option<Aliases>,
+    aliases: Option<AliasTable>,
     steps: usize,
 }
 
-impl<'a> Resolver<'a> {
+impl<'a> AddressResolver<'a> {
     /// Nothing is read yet.
-    pub fn new(settings: &'a Settings) -> Resolver<'a> {
-        Resolver { settings, aliases: None, steps: 0 }
+    pub fn new(settings: &'a Settings) -> AddressResolver<'a> {
+        AddressResolver { settings, aliases: None, steps: 0 }
     }
 
     /// Everybody whom these recipients stand for.
@@ -79,7 +79,7 @@ impl<'a> Resolver<'a> {
     fn expand(&mut self, address: &Address, path: &mut Vec<(String, String)>) -> Result<Vec<Address>> {
         self.steps += 1;
         if self.steps > MOST_STEPS {
-            return refuse(Exit::Config, format!("the aliases behind {address} have no end"));
+            return refuse(ExitStatus::Config, format!("the aliases behind {address} have no end"));
         }
         let rewritten = self.settings.addresses.recipients.apply(address);
         let address = match rewritten.and_then(|text| Address::parse(&text).ok()) {
@@ -95,7 +95,7 @@ impl<'a> Resolver<'a> {
             return Ok(Vec::new());
         }
         let local = address.text().split('@').next().unwrap_or_default().to_owned();
-        let Some(targets) = self.aliases()?.get(&local).map(<[Target]>::to_vec) else {
+        let Some(targets) = self.aliases()?.get(&local).map(<[AliasTarget]>::to_vec) else {
             return Ok(vec![self.qualified(address)]);
         };
         path.push(key);
@@ -110,37 +110,39 @@ impl<'a> Resolver<'a> {
     fn follow(
         &mut self,
         name: &str,
-        target: &Target,
+        target: &AliasTarget,
         path: &mut Vec<(String, String)>,
         depth: usize,
         found: &mut Vec<Address>,
     ) -> Result<()> {
         if depth > DEEPEST {
-            return refuse(Exit::Config, format!("the alias {name} stands for a list that holds itself"));
+            return refuse(ExitStatus::Config, format!("the alias {name} stands for a list that holds itself"));
         }
-        if !matches!(target, Target::Address(_)) && !self.settings.addresses.allowed.contains(&target.to_string()) {
+        if !matches!(target, AliasTarget::Address(_)) && !self.settings.addresses.allowed.contains(&target.to_string())
+        {
             let shown = printable::line(&target.to_string());
             return refuse(
-                Exit::Config,
+                ExitStatus::Config,
                 format!("the alias {name} stands for {shown}, which `allow` of [aliases] does not name"),
             );
         }
         let typed = |kind: &str, text: &str| {
             let address = AddressType::parse(kind).and_then(|kind| Address::new(kind, text));
-            address
-                .or_else(|error| refuse(Exit::Config, format!("the alias {name}: {} {error}", printable::line(text))))
+            address.or_else(|error| {
+                refuse(ExitStatus::Config, format!("the alias {name}: {} {error}", printable::line(text)))
+            })
         };
         match target {
-            Target::Address(text) => {
+            AliasTarget::Address(text) => {
                 let address = typed("SMTP", text)?;
                 found.extend(self.expand(&address, path)?);
             }
-            Target::Pipe(command) => found.push(typed("PIPE", command)?),
-            Target::File(file) => found.push(typed("FILE", file)?),
-            Target::Include(file) => {
+            AliasTarget::Pipe(command) => found.push(typed("PIPE", command)?),
+            AliasTarget::File(file) => found.push(typed("FILE", file)?),
+            AliasTarget::Include(file) => {
                 for line in read(Path::new(file))?.lines().filter(|line| !line.trim_start().starts_with('#')) {
                     let targets = alias::targets(line);
-                    let targets = targets.or_else(|what| refuse(Exit::Config, format!("{file}: {what}")))?;
+                    let targets = targets.or_else(|what| refuse(ExitStatus::Config, format!("{file}: {what}")))?;
                     for target in targets {
                         self.follow(name, &target, path, depth + 1, found)?;
                     }
@@ -172,12 +174,12 @@ impl<'a> Resolver<'a> {
         self.aliases().map(|_| ())
     }
 
-    fn aliases(&mut self) -> Result<&Aliases> {
+    fn aliases(&mut self) -> Result<&AliasTable> {
         if self.aliases.is_none() {
-            let mut aliases = Aliases::default();
+            let mut aliases = AliasTable::default();
             for path in &self.settings.addresses.aliases {
                 if let Err(error) = aliases.read(&read(path)?) {
-                    return refuse(Exit::Config, format!("{}:{}: {}", path.display(), error.line, error.what));
+                    return refuse(ExitStatus::Config, format!("{}:{}: {}", path.display(), error.line, error.what));
                 }
             }
             self.aliases = Some(aliases);

@@ -2,12 +2,12 @@
 
 use anyhow::Result;
 
-use crate::submission::input::Input;
+use crate::submission::input::MessageInput;
 
 /// An input that ends at a line of a single dot.
 pub struct UntilDot<'i> {
-    inner: &'i mut dyn Input,
-    place: Place,
+    inner: &'i mut dyn MessageInput,
+    place: DotPosition,
     /// What was read and not yet given: it may be the end.
     held: Vec<u8>,
     /// What is to be given, and did not fit.
@@ -15,7 +15,7 @@ pub struct UntilDot<'i> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum DotPosition {
     LineStart,
     Dot,
     DotCr,
@@ -25,12 +25,12 @@ enum Place {
 
 impl<'i> UntilDot<'i> {
     /// Nothing is read ahead.
-    pub fn new(inner: &'i mut dyn Input) -> UntilDot<'i> {
-        UntilDot { inner, place: Place::LineStart, held: Vec::new(), ready: Vec::new() }
+    pub fn new(inner: &'i mut dyn MessageInput) -> UntilDot<'i> {
+        UntilDot { inner, place: DotPosition::LineStart, held: Vec::new(), ready: Vec::new() }
     }
 }
 
-impl Input for UntilDot<'_> {
+impl MessageInput for UntilDot<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         loop {
             if !self.ready.is_empty() || buffer.is_empty() {
@@ -39,27 +39,27 @@ impl Input for UntilDot<'_> {
                 self.ready.drain(..count);
                 return Ok(count);
             }
-            if self.place == Place::Ended {
+            if self.place == DotPosition::Ended {
                 return Ok(0);
             }
             let mut piece = vec![0; buffer.len()];
             let count = self.inner.read(&mut piece)?;
             if count == 0 {
                 // A dot at the very end is the end too, with or without a line end behind it.
-                self.place = Place::Ended;
+                self.place = DotPosition::Ended;
             }
             for byte in &piece[..count] {
                 self.place = match (self.place, byte) {
-                    (Place::LineStart, b'.') => Place::Dot,
-                    (Place::Dot | Place::DotCr, b'\n') => Place::Ended,
-                    (Place::Dot, b'\r') => Place::DotCr,
-                    (_, b'\n') => Place::LineStart,
-                    _ => Place::InLine,
+                    (DotPosition::LineStart, b'.') => DotPosition::Dot,
+                    (DotPosition::Dot | DotPosition::DotCr, b'\n') => DotPosition::Ended,
+                    (DotPosition::Dot, b'\r') => DotPosition::DotCr,
+                    (_, b'\n') => DotPosition::LineStart,
+                    _ => DotPosition::InLine,
                 };
                 self.held.push(*byte);
                 match self.place {
-                    Place::Ended => break,
-                    Place::Dot | Place::DotCr => {}
+                    DotPosition::Ended => break,
+                    DotPosition::Dot | DotPosition::DotCr => {}
                     _ => self.ready.append(&mut self.held),
                 }
             }
@@ -75,7 +75,7 @@ mod tests {
 
     struct Pieces(Vec<Vec<u8>>);
 
-    impl Input for Pieces {
+    impl MessageInput for Pieces {
         fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
             if self.0.is_empty() {
                 return Ok(0);

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use crate::sys::error::{At, PathError};
+use crate::sys::error::{AtPath, PathError};
 
 /// A directory held open, with the path it was opened by for use in messages.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct Dir {
 
 /// What `fstat` says of a file, as far as the spool cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub struct FileStat {
     /// Device and inode: the file's identity.
     pub device: u64,
     /// See `device`.
@@ -43,17 +43,17 @@ pub struct Facts {
     pub modified: i64,
 }
 
-impl Facts {
+impl FileStat {
     /// True when both describe the same file.
-    pub fn same_file(&self, other: &Facts) -> bool {
+    pub fn same_file(&self, other: &FileStat) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
 }
 
-impl From<fs::Stat> for Facts {
-    fn from(stat: fs::Stat) -> Facts {
+impl From<fs::Stat> for FileStat {
+    fn from(stat: fs::Stat) -> FileStat {
         let kind = FileType::from_raw_mode(stat.st_mode);
-        Facts {
+        FileStat {
             device: stat.st_dev,
             inode: stat.st_ino,
             size: stat.st_size.max(0) as u64,
@@ -150,7 +150,7 @@ impl Dir {
     }
 
     /// What is at a name: `None` when nothing is. A symbolic link is described itself.
-    pub fn look(&self, name: &str) -> Result<Option<Facts>, PathError> {
+    pub fn look(&self, name: &str) -> Result<Option<FileStat>, PathError> {
         match fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat.into())),
             Err(Errno::NOENT) => Ok(None),
@@ -159,7 +159,7 @@ impl Dir {
     }
 
     /// What the directory itself is.
-    pub fn facts(&self) -> Result<Facts, PathError> {
+    pub fn facts(&self) -> Result<FileStat, PathError> {
         Ok(fs::fstat(&self.fd).at("look at", &self.path)?.into())
     }
 
@@ -216,7 +216,7 @@ impl Dir {
 }
 
 /// What an open file is.
-pub fn facts_of(file: &File, path: &Path) -> Result<Facts, PathError> {
+pub fn facts_of(file: &File, path: &Path) -> Result<FileStat, PathError> {
     Ok(fs::fstat(file).at("look at", path)?.into())
 }
 

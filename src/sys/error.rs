@@ -52,12 +52,12 @@ pub fn plain(error: &io::Error) -> String {
 }
 
 /// Puts the operation and the path onto a failed system call.
-pub trait At<T> {
+pub trait AtPath<T> {
     /// Turns the error into a [`PathError`].
     fn at(self, doing: &'static str, path: impl AsRef<Path>) -> Result<T, PathError>;
 }
 
-impl<T, E: Into<io::Error>> At<T> for Result<T, E> {
+impl<T, E: Into<io::Error>> AtPath<T> for Result<T, E> {
     fn at(self, doing: &'static str, path: impl AsRef<Path>) -> Result<T, PathError> {
         self.map_err(|source| PathError::new(doing, path, source))
     }

@@ -12,7 +12,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 
 /// What a new program gets: nothing but this, for all our own descriptors are close-on-exec.
 #[derive(Debug)]
-pub struct Program<'a> {
+pub struct ProgramStart<'a> {
     /// Its arguments; the first is the program, looked for in our `PATH` when it has no slash.
     pub argv: &'a [CString],
     /// Its whole environment, `NAME=value` each.
@@ -23,14 +23,14 @@ pub struct Program<'a> {
 
 /// A running program, leader of a process group of its own.
 #[derive(Debug)]
-pub struct Child {
+pub struct ChildProcess {
     pid: Pid,
     fd: OwnedFd,
 }
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum ChildEnd {
     /// It exited with this status.
     Exited(i32),
     /// This signal killed it.
@@ -46,12 +46,12 @@ pub fn keep_descriptors() {
     unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, CLOSE_ON_EXEC) };
 }
 
-impl Program<'_> {
+impl ProgramStart<'_> {
     /// Starts the program in a new process group, with no signal blocked, and none of the usual ones ignored.
-    pub fn start(&self) -> io::Result<Child> {
+    pub fn start(&self) -> io::Result<ChildProcess> {
         let pid = self.spawn()?;
         match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(fd) => Ok(Child { pid, fd }),
+            Ok(fd) => Ok(ChildProcess { pid, fd }),
             Err(error) => {
                 // Without a descriptor to wait on it could run for ever: better not at all.
                 let _ = rustix::process::kill_process_group(pid, Signal::KILL);
@@ -67,11 +67,11 @@ impl Program<'_> {
         };
         let (argv, env) = (pointers(self.argv), pointers(self.env));
         let Some(program) = self.argv.first() else { return Err(io::ErrorKind::InvalidInput.into()) };
-        let mut actions = Actions::new()?;
+        let mut actions = SpawnActions::new()?;
         for (target, fd) in self.fds.iter().enumerate() {
             actions.dup2(fd.as_raw_fd(), target as i32)?;
         }
-        let attributes = Attributes::new()?;
+        let attributes = SpawnAttributes::new()?;
         let mut pid = 0;
         // SAFETY: every pointer is to a live, initialised object of the type that posix_spawnp(3) asks for, and both
         // lists end in a null pointer.
@@ -82,7 +82,7 @@ impl Program<'_> {
     }
 }
 
-impl Child {
+impl ChildProcess {
     /// A descriptor that becomes readable when the program has ended.
     pub fn fd(&self) -> &OwnedFd {
         &self.fd
@@ -99,15 +99,15 @@ impl Child {
     }
 
     /// Waits for the end and takes the status.
-    pub fn reap(self) -> io::Result<End> {
+    pub fn reap(self) -> io::Result<ChildEnd> {
         loop {
             match rustix::process::waitpid(Some(self.pid), WaitOptions::empty()) {
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
                 Ok(None) => {}
                 Ok(Some((_, status))) => {
-                    let signal = status.terminating_signal().map(End::Signalled);
-                    let exit = status.exit_status().map(End::Exited);
+                    let signal = status.terminating_signal().map(ChildEnd::Signalled);
+                    let exit = status.exit_status().map(ChildEnd::Exited);
                     return signal.or(exit).ok_or_else(|| io::ErrorKind::Other.into());
                 }
             }
@@ -121,15 +121,15 @@ pub fn is_shortage(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|number| now.contains(&number))
 }
 
-struct Actions(libc::posix_spawn_file_actions_t);
+struct SpawnActions(libc::posix_spawn_file_actions_t);
 
-impl Actions {
-    fn new() -> io::Result<Actions> {
+impl SpawnActions {
+    fn new() -> io::Result<SpawnActions> {
         let mut raw = MaybeUninit::uninit();
         // SAFETY: the call initialises what it is given, or fails.
         check(unsafe { libc::posix_spawn_file_actions_init(raw.as_mut_ptr()) })?;
         // SAFETY: initialised just now.
-        Ok(Actions(unsafe { raw.assume_init() }))
+        Ok(SpawnActions(unsafe { raw.assume_init() }))
     }
 
     fn dup2(&mut self, from: i32, to: i32) -> io::Result<()> {
@@ -138,7 +138,7 @@ impl Actions {
     }
 }
 
-impl Drop for Actions {
+impl Drop for SpawnActions {
     fn drop(&mut self) {
         // SAFETY: initialised in `new`, destroyed once.
         unsafe { libc::posix_spawn_file_actions_destroy(&mut self.0) };
@@ -158,10 +158,10 @@ const RESET: [libc::c_int; 9] = [
     libc::SIGCHLD,
 ];
 
-struct Attributes(libc::posix_spawnattr_t);
+struct SpawnAttributes(libc::posix_spawnattr_t);
 
-impl Attributes {
-    fn new() -> io::Result<Attributes> {
+impl SpawnAttributes {
+    fn new() -> io::Result<SpawnAttributes> {
         let mut raw = MaybeUninit::uninit();
         let mut some = MaybeUninit::uninit();
         let mut none = MaybeUninit::uninit();
@@ -169,7 +169,7 @@ impl Attributes {
         // SAFETY: each object is initialised by the first call that is given it, and only then read.
         unsafe {
             check(libc::posix_spawnattr_init(raw.as_mut_ptr()))?;
-            let mut attributes = Attributes(raw.assume_init());
+            let mut attributes = SpawnAttributes(raw.assume_init());
             libc::sigemptyset(some.as_mut_ptr());
             for signal in RESET {
                 libc::sigaddset(some.as_mut_ptr(), signal);
@@ -184,7 +184,7 @@ impl Attributes {
     }
 }
 
-impl Drop for Attributes {
+impl Drop for SpawnAttributes {
     fn drop(&mut self) {
         // SAFETY: initialised in `new`, destroyed once.
         unsafe { libc::posix_spawnattr_destroy(&mut self.0) };

@@ -44,12 +44,12 @@ pub fn read_now(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<Option<usize>> {
 
 /// A bell that any thread, or a signal handler, can ring and one loop listens to.
 #[derive(Debug)]
-pub struct Bell(OwnedFd);
+pub struct WakeupEvent(OwnedFd);
 
-impl Bell {
+impl WakeupEvent {
     /// A silent bell.
-    pub fn new() -> io::Result<Bell> {
-        Ok(Bell(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+    pub fn new() -> io::Result<WakeupEvent> {
+        Ok(WakeupEvent(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
     }
 
     /// Rings; a bell that is already ringing stays as it is.

@@ -8,11 +8,11 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
-use crate::sys::ready::Bell;
+use crate::sys::ready::WakeupEvent;
 
 /// What a hang-up of the terminal or SIGHUP means to the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hangup {
+pub enum HangupMeaning {
     /// The same as SIGTERM.
     Stops,
     /// Read the configuration again.
@@ -21,36 +21,36 @@ pub enum Hangup {
 
 /// The signals that this process was sent since it began to listen.
 #[derive(Clone, Debug)]
-pub struct Signals(Arc<Inner>);
+pub struct Signals(Arc<SignalState>);
 
 #[derive(Debug)]
-struct Inner {
+struct SignalState {
     first_stop: AtomicI32,
     stops: AtomicUsize,
     reload: AtomicBool,
-    stop: Bell,
-    abort: Bell,
-    reloading: Bell,
+    stop: WakeupEvent,
+    abort: WakeupEvent,
+    reloading: WakeupEvent,
 }
 
 impl Signals {
     /// Listens to SIGTERM, SIGINT and SIGHUP. A SIGHUP that is ignored, as under nohup(1), stays ignored.
-    pub fn listen(hangup: Hangup) -> io::Result<Signals> {
-        let inner = Arc::new(Inner {
+    pub fn listen(hangup: HangupMeaning) -> io::Result<Signals> {
+        let inner = Arc::new(SignalState {
             first_stop: AtomicI32::new(0),
             stops: AtomicUsize::new(0),
             reload: AtomicBool::new(false),
-            stop: Bell::new()?,
-            abort: Bell::new()?,
-            reloading: Bell::new()?,
+            stop: WakeupEvent::new()?,
+            abort: WakeupEvent::new()?,
+            reloading: WakeupEvent::new()?,
         });
         for signal in [libc::SIGTERM, libc::SIGINT] {
             on(signal, &inner, move |inner| inner.stop(signal))?;
         }
         if !is_ignored(libc::SIGHUP) {
             match hangup {
-                Hangup::Stops => on(libc::SIGHUP, &inner, |inner| inner.stop(libc::SIGHUP))?,
-                Hangup::Reloads => on(libc::SIGHUP, &inner, Inner::reload)?,
+                HangupMeaning::Stops => on(libc::SIGHUP, &inner, |inner| inner.stop(libc::SIGHUP))?,
+                HangupMeaning::Reloads => on(libc::SIGHUP, &inner, SignalState::reload)?,
             }
         }
         // A parent may have left SIGCHLD ignored, and then children could not be waited for.
@@ -99,7 +99,7 @@ impl Signals {
     }
 }
 
-impl Inner {
+impl SignalState {
     fn stop(&self, signal: i32) {
         if self.stops.fetch_add(1, Ordering::SeqCst) == 0 {
             self.first_stop.store(signal, Ordering::SeqCst);
@@ -115,7 +115,7 @@ impl Inner {
     }
 }
 
-fn on(signal: i32, inner: &Arc<Inner>, act: impl Fn(&Inner) + Send + Sync + 'static) -> io::Result<()> {
+fn on(signal: i32, inner: &Arc<SignalState>, act: impl Fn(&SignalState) + Send + Sync + 'static) -> io::Result<()> {
     let inner = Arc::clone(inner);
     // SAFETY: the action touches atomics and writes a byte to a pipe, both allowed in a signal handler.
     unsafe { signal_hook::low_level::register(signal, move || act(&inner)) }?;

@@ -3,11 +3,11 @@
 use rustix::fs;
 
 use crate::sys::dir::Dir;
-use crate::sys::error::{At, PathError};
+use crate::sys::error::{AtPath, PathError};
 
 /// Free room for an ordinary user.
 #[derive(Clone, Copy, Debug)]
-pub struct Room {
+pub struct FreeSpace {
     /// Free bytes.
     pub bytes: u64,
     /// Free inodes; `None` on filesystems that make them as needed.
@@ -15,8 +15,8 @@ pub struct Room {
 }
 
 /// Asks the filesystem that a directory is on.
-pub fn room(dir: &Dir) -> Result<Room, PathError> {
+pub fn room(dir: &Dir) -> Result<FreeSpace, PathError> {
     let stat = fs::fstatvfs(dir.fd()).at("ask the free space of", dir.path())?;
     let inodes = if stat.f_files == 0 { None } else { Some(stat.f_favail) };
-    Ok(Room { bytes: stat.f_bavail.saturating_mul(stat.f_frsize), inodes })
+    Ok(FreeSpace { bytes: stat.f_bavail.saturating_mul(stat.f_frsize), inodes })
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{self, AtFlags, CWD};
 use rustix::process;
 
-use crate::sys::dir::Facts;
-use crate::sys::error::{At, PathError};
+use crate::sys::dir::FileStat;
+use crate::sys::error::{AtPath, PathError};
 
 /// A file or directory that somebody else could have changed.
 #[derive(Debug)]
@@ -15,12 +15,12 @@ pub struct Distrust {
     /// What it is about.
     pub path: PathBuf,
     /// What is wrong with it.
-    pub reason: Reason,
+    pub reason: DistrustReason,
 }
 
 /// Why something is not trusted.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum DistrustReason {
     /// It belongs to this user, neither to us nor to root.
     Owner(u32),
     /// Group or world may write; the permission bits.
@@ -33,16 +33,16 @@ impl fmt::Display for Distrust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
         match self.reason {
-            Reason::Owner(owner) => write!(
+            DistrustReason::Owner(owner) => write!(
                 f,
                 "{path} belongs to user {owner}, not to user {}; run as its owner, or: chown {} {path}",
                 user(),
                 user()
             ),
-            Reason::Writable(mode) => {
+            DistrustReason::Writable(mode) => {
                 write!(f, "{path} can be written by others (mode {mode:04o}); to close it: chmod go-w {path}")
             }
-            Reason::OpenParent(mode) => write!(
+            DistrustReason::OpenParent(mode) => write!(
                 f,
                 "{path} can be replaced by anybody (mode {mode:04o}, no sticky bit); to close it: chmod o-w {path}"
             ),
@@ -63,22 +63,22 @@ pub fn is_privileged_by_file() -> bool {
 }
 
 /// A directory or file of our own: it must be ours, and writable by nobody else.
-pub fn ours(path: &Path, facts: &Facts) -> Result<(), Distrust> {
+pub fn ours(path: &Path, facts: &FileStat) -> Result<(), Distrust> {
     judge(path, facts, &[user()])
 }
 
 /// A file that steers us, such as a configuration: ours or root's, and writable by nobody else.
-pub fn ours_or_roots(path: &Path, facts: &Facts) -> Result<(), Distrust> {
+pub fn ours_or_roots(path: &Path, facts: &FileStat) -> Result<(), Distrust> {
     judge(path, facts, &[user(), 0])
 }
 
-fn judge(path: &Path, facts: &Facts, owners: &[u32]) -> Result<(), Distrust> {
+fn judge(path: &Path, facts: &FileStat, owners: &[u32]) -> Result<(), Distrust> {
     let distrust = |reason| Err(Distrust { path: path.to_owned(), reason });
     if !owners.contains(&facts.owner) {
-        return distrust(Reason::Owner(facts.owner));
+        return distrust(DistrustReason::Owner(facts.owner));
     }
     if facts.mode & 0o022 != 0 {
-        return distrust(Reason::Writable(facts.mode));
+        return distrust(DistrustReason::Writable(facts.mode));
     }
     Ok(())
 }
@@ -90,7 +90,11 @@ pub fn parent_is_closed(path: &Path) -> Result<Result<(), Distrust>, PathError> 
         Some(_) => Path::new("."),
         None => return Ok(Ok(())),
     };
-    let facts: Facts = fs::statat(CWD, parent, AtFlags::empty()).at("look at", parent)?.into();
+    let facts: FileStat = fs::statat(CWD, parent, AtFlags::empty()).at("look at", parent)?.into();
     let open = facts.mode & 0o002 != 0 && facts.mode & 0o1000 == 0;
-    Ok(if open { Err(Distrust { path: parent.to_owned(), reason: Reason::OpenParent(facts.mode) }) } else { Ok(()) })
+    Ok(if open {
+        Err(Distrust { path: parent.to_owned(), reason: DistrustReason::OpenParent(facts.mode) })
+    } else {
+        Ok(())
+    })
 }

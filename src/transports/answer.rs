@@ -6,13 +6,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::mail::address::{Address, split_type};
-use crate::mail::status::{Class, Status};
+use crate::mail::status::{Status, StatusClass};
 use crate::values::printable;
 use crate::values::time;
 
 /// How a command came to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum ProgramEnding {
     /// With this exit status.
     Exited(i32),
     /// By this signal.
@@ -29,7 +29,7 @@ pub enum Ending {
 
 /// What a recipient's part of the answer is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ResultKind {
     /// The transport has taken responsibility.
     Taken,
     /// It never will.
@@ -48,9 +48,9 @@ pub enum Verdict {
 
 /// One recipient's outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct TransportResult {
     /// What it means.
-    pub verdict: Verdict,
+    pub verdict: ResultKind,
     /// The status code, given or derived.
     pub status: Status,
     /// What the transport said, safe to print.
@@ -59,18 +59,18 @@ pub struct Outcome {
     pub parts: Vec<String>,
 }
 
-impl Outcome {
+impl TransportResult {
     /// An outcome of the message as a whole.
-    pub fn new(verdict: Verdict, status: Status, text: impl Into<String>) -> Outcome {
-        Outcome { verdict, status, text: text.into(), parts: Vec::new() }
+    pub fn new(verdict: ResultKind, status: Status, text: impl Into<String>) -> TransportResult {
+        TransportResult { verdict, status, text: text.into(), parts: Vec::new() }
     }
 }
 
 /// A command's whole answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct HandOffResult {
     /// One outcome for each recipient that was handed over, in that order.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<TransportResult>,
     /// Why the transport does not work, when it does not.
     pub broken: Option<String>,
     /// The next system's name for the message.
@@ -81,7 +81,7 @@ pub struct Answer {
 #[derive(Clone, Debug)]
 pub struct Remains<'a> {
     /// How it ended.
-    pub ending: Ending,
+    pub ending: ProgramEnding,
     /// Its standard output.
     pub stdout: &'a [u8],
     /// Its standard error.
@@ -89,12 +89,12 @@ pub struct Remains<'a> {
     /// Its result lines, for transports that write them.
     pub lines: &'a [u8],
     /// Whether these are all.
-    pub completeness: Completeness,
+    pub completeness: LinesCompleteness,
 }
 
 /// Whether all result lines are at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Completeness {
+pub enum LinesCompleteness {
     /// They are.
     Whole,
     /// There were more than are kept.
@@ -103,27 +103,27 @@ pub enum Completeness {
 
 impl Remains<'_> {
     /// Reads the answer for these recipients.
-    pub fn interpret(&self, recipients: &[&Address]) -> Answer {
-        let lines = Lines::read(self.lines, recipients);
+    pub fn interpret(&self, recipients: &[&Address]) -> HandOffResult {
+        let lines = ResultLines::read(self.lines, recipients);
         let base = match self.completeness {
-            Completeness::Whole => self.base(lines.retry_after),
+            LinesCompleteness::Whole => self.base(lines.retry_after),
             // Whoever has no line may have had one among those that were lost.
-            Completeness::Cut => Outcome::new(
-                Verdict::Later(lines.retry_after),
+            LinesCompleteness::Cut => TransportResult::new(
+                ResultKind::Later(lines.retry_after),
                 Status::LOCAL_TROUBLE,
                 "more result lines than are kept, outcome unknown",
             ),
         };
-        let broken = matches!(base.verdict, Verdict::Broken).then(|| base.text.clone());
+        let broken = matches!(base.verdict, ResultKind::Broken).then(|| base.text.clone());
         let each = lines.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| base.clone()));
-        Answer { outcomes: each.collect(), broken, remote_id: lines.remote_id }
+        HandOffResult { outcomes: each.collect(), broken, remote_id: lines.remote_id }
     }
 
     /// The outcome of every recipient without a line of its own.
-    fn base(&self, retry_after: Option<u64>) -> Outcome {
+    fn base(&self, retry_after: Option<u64>) -> TransportResult {
         let said = [self.stdout, self.stderr].map(|bytes| printable::output(bytes, printable::LONGEST_TEXT));
         let code = match &self.ending {
-            Ending::Exited(code) => *code,
+            ProgramEnding::Exited(code) => *code,
             ending => return without_exit(ending, retry_after),
         };
         let lead = said.iter().find_map(|text| Status::lead(text));
@@ -131,73 +131,73 @@ impl Remains<'_> {
         let (verdict, status, explanation) = by_exit(code, retry_after);
         // A status in the output decides over the exit code, but success now cannot be more than a result to come.
         if let Some((status, rest)) = lead
-            && !(code == 81 && status.class() == Class::Success)
+            && !(code == 81 && status.class() == StatusClass::Success)
         {
-            return Outcome::new(by_status(status, retry_after), status, rest);
+            return TransportResult::new(by_status(status, retry_after), status, rest);
         }
         let text = if text.is_empty() { explanation } else { text };
-        Outcome::new(verdict, status, text)
+        TransportResult::new(verdict, status, text)
     }
 }
 
-fn without_exit(ending: &Ending, retry_after: Option<u64>) -> Outcome {
+fn without_exit(ending: &ProgramEnding, retry_after: Option<u64>) -> TransportResult {
     let (verdict, status, text) = match ending {
-        Ending::Exited(_) => (Verdict::Later(retry_after), Status::TEMPORARY, String::new()),
-        Ending::Signalled(signal) => {
-            (Verdict::Later(retry_after), Status::LOCAL_TROUBLE, format!("killed by signal {signal}"))
+        ProgramEnding::Exited(_) => (ResultKind::Later(retry_after), Status::TEMPORARY, String::new()),
+        ProgramEnding::Signalled(signal) => {
+            (ResultKind::Later(retry_after), Status::LOCAL_TROUBLE, format!("killed by signal {signal}"))
         }
-        Ending::TimedOut(limit) => {
+        ProgramEnding::TimedOut(limit) => {
             let text = format!("killed after {}, outcome unknown", time::span(*limit));
-            (Verdict::Later(retry_after), Status::LOCAL_TROUBLE, text)
+            (ResultKind::Later(retry_after), Status::LOCAL_TROUBLE, text)
         }
-        Ending::Interrupted => (Verdict::Busy, Status::NOT_NOW, "interrupted, outcome unknown".to_owned()),
-        Ending::NotStarted(reason) => (Verdict::Broken, Status::BROKEN, printable::line(reason)),
-        Ending::NoResources(reason) => (Verdict::Busy, Status::LOCAL_TROUBLE, printable::line(reason)),
+        ProgramEnding::Interrupted => (ResultKind::Busy, Status::NOT_NOW, "interrupted, outcome unknown".to_owned()),
+        ProgramEnding::NotStarted(reason) => (ResultKind::Broken, Status::BROKEN, printable::line(reason)),
+        ProgramEnding::NoResources(reason) => (ResultKind::Busy, Status::LOCAL_TROUBLE, printable::line(reason)),
     };
-    Outcome::new(verdict, status, text)
+    TransportResult::new(verdict, status, text)
 }
 
 /// sysexits(3) as mail programs use them, and the answers of our own from 80 on.
-fn by_exit(code: i32, retry_after: Option<u64>) -> (Verdict, Status, String) {
-    let later = Verdict::Later(retry_after);
+fn by_exit(code: i32, retry_after: Option<u64>) -> (ResultKind, Status, String) {
+    let later = ResultKind::Later(retry_after);
     let (verdict, status, text) = match code {
-        0 => (Verdict::Taken, Status::DONE, ""),
-        64 => (Verdict::Failed, Status::BAD_USAGE, "usage error"),
-        65 => (Verdict::Failed, Status::BAD_MESSAGE, "message refused"),
-        67 => (Verdict::Failed, Status::NO_MAILBOX, "no such user"),
+        0 => (ResultKind::Taken, Status::DONE, ""),
+        64 => (ResultKind::Failed, Status::BAD_USAGE, "usage error"),
+        65 => (ResultKind::Failed, Status::BAD_MESSAGE, "message refused"),
+        67 => (ResultKind::Failed, Status::NO_MAILBOX, "no such user"),
         68 => (later, Status::NO_HOST, "host unknown"),
         69 => (later, Status::LOCAL_TROUBLE, "service unavailable"),
-        70 => (Verdict::Broken, Status::BROKEN, "internal error of the transport"),
+        70 => (ResultKind::Broken, Status::BROKEN, "internal error of the transport"),
         75 => (later, Status::TEMPORARY, "temporary failure"),
-        77 => (Verdict::Failed, Status::REFUSED, "permission denied"),
-        78 => (Verdict::Broken, Status::BROKEN, "configuration error of the transport"),
-        80 => (Verdict::NotMine, Status::NO_ROUTE, "not for this transport"),
-        81 => (Verdict::Async, Status::DONE, "result comes later"),
-        82 => (Verdict::Busy, Status::NOT_NOW, "busy"),
+        77 => (ResultKind::Failed, Status::REFUSED, "permission denied"),
+        78 => (ResultKind::Broken, Status::BROKEN, "configuration error of the transport"),
+        80 => (ResultKind::NotMine, Status::NO_ROUTE, "not for this transport"),
+        81 => (ResultKind::Async, Status::DONE, "result comes later"),
+        82 => (ResultKind::Busy, Status::NOT_NOW, "busy"),
         _ => return (later, Status::LOCAL_TROUBLE, format!("unknown exit status {code}")),
     };
     (verdict, status, if code == 0 { String::new() } else { format!("{text} (exit status {code})") })
 }
 
-fn by_status(status: Status, retry_after: Option<u64>) -> Verdict {
+fn by_status(status: Status, retry_after: Option<u64>) -> ResultKind {
     match status.class() {
-        Class::Success => Verdict::Taken,
-        Class::Temporary => Verdict::Later(retry_after),
-        Class::Permanent => Verdict::Failed,
+        StatusClass::Success => ResultKind::Taken,
+        StatusClass::Temporary => ResultKind::Later(retry_after),
+        StatusClass::Permanent => ResultKind::Failed,
     }
 }
 
 /// What the lines on descriptor 3 say.
-struct Lines {
-    outcomes: Vec<Option<Outcome>>,
+struct ResultLines {
+    outcomes: Vec<Option<TransportResult>>,
     retry_after: Option<u64>,
     remote_id: Option<String>,
 }
 
-impl Lines {
-    fn read(bytes: &[u8], recipients: &[&Address]) -> Lines {
+impl ResultLines {
+    fn read(bytes: &[u8], recipients: &[&Address]) -> ResultLines {
         let known = by_key(recipients);
-        let mut read = Lines { outcomes: vec![None; recipients.len()], retry_after: None, remote_id: None };
+        let mut read = ResultLines { outcomes: vec![None; recipients.len()], retry_after: None, remote_id: None };
         let text = String::from_utf8_lossy(bytes);
         let lines: Vec<(&str, &str)> = text.lines().filter_map(|line| line.trim_end().split_once(' ')).collect();
         for (word, rest) in &lines {
@@ -214,12 +214,12 @@ impl Lines {
                     let Some((status, text)) = Status::lead(rest) else { continue };
                     let verdict = by_status(status, read.retry_after);
                     let text = printable::output(text.as_bytes(), printable::LONGEST_TEXT);
-                    read.outcomes[index] = Some(Outcome::new(verdict, status, text));
+                    read.outcomes[index] = Some(TransportResult::new(verdict, status, text));
                 }
                 "notme" => {
                     let Some((index, _)) = recipient(rest, &known) else { continue };
                     let (verdict, status, text) = by_exit(80, None);
-                    read.outcomes[index] = Some(Outcome::new(verdict, status, text));
+                    read.outcomes[index] = Some(TransportResult::new(verdict, status, text));
                 }
                 _ => {}
             }
@@ -262,68 +262,72 @@ mod tests {
 
     use super::*;
 
-    fn answer(ending: Ending, stdout: &str, stderr: &str, lines: &str, recipients: &[&str]) -> Answer {
+    fn answer(ending: ProgramEnding, stdout: &str, stderr: &str, lines: &str, recipients: &[&str]) -> HandOffResult {
         let addresses: Vec<Address> = recipients.iter().map(|text| Address::parse(text).unwrap()).collect();
         let (stdout, stderr, lines) = (stdout.as_bytes(), stderr.as_bytes(), lines.as_bytes());
-        let remains = Remains { ending, stdout, stderr, lines, completeness: Completeness::Whole };
+        let remains = Remains { ending, stdout, stderr, lines, completeness: LinesCompleteness::Whole };
         remains.interpret(&addresses.iter().collect::<Vec<_>>())
     }
 
-    fn exit(code: i32) -> (Verdict, String) {
-        let answer = answer(Ending::Exited(code), "", "", "", &["a@x"]);
+    fn exit(code: i32) -> (ResultKind, String) {
+        let answer = answer(ProgramEnding::Exited(code), "", "", "", &["a@x"]);
         (answer.outcomes[0].verdict.clone(), answer.outcomes[0].status.to_string())
     }
 
     #[test]
     fn the_exit_table() {
-        assert_eq!(exit(0), (Verdict::Taken, "2.0.0".into()));
-        assert_eq!(exit(64), (Verdict::Failed, "5.5.4".into()));
-        assert_eq!(exit(65), (Verdict::Failed, "5.6.0".into()));
-        assert_eq!(exit(67), (Verdict::Failed, "5.1.1".into()));
-        assert_eq!(exit(77), (Verdict::Failed, "5.7.1".into()));
+        assert_eq!(exit(0), (ResultKind::Taken, "2.0.0".into()));
+        assert_eq!(exit(64), (ResultKind::Failed, "5.5.4".into()));
+        assert_eq!(exit(65), (ResultKind::Failed, "5.6.0".into()));
+        assert_eq!(exit(67), (ResultKind::Failed, "5.1.1".into()));
+        assert_eq!(exit(77), (ResultKind::Failed, "5.7.1".into()));
         for code in [1, 2, 68, 69, 75, 76, 83, 99, 126, 127, 255] {
-            assert_eq!(exit(code).0, Verdict::Later(None), "{code}");
+            assert_eq!(exit(code).0, ResultKind::Later(None), "{code}");
         }
-        assert_eq!(exit(70).0, Verdict::Broken);
-        assert_eq!(exit(78).0, Verdict::Broken);
-        assert_eq!(exit(80), (Verdict::NotMine, "5.4.4".into()));
-        assert_eq!(exit(81).0, Verdict::Async);
-        assert_eq!(exit(82).0, Verdict::Busy);
+        assert_eq!(exit(70).0, ResultKind::Broken);
+        assert_eq!(exit(78).0, ResultKind::Broken);
+        assert_eq!(exit(80), (ResultKind::NotMine, "5.4.4".into()));
+        assert_eq!(exit(81).0, ResultKind::Async);
+        assert_eq!(exit(82).0, ResultKind::Busy);
     }
 
     #[test]
     fn a_leading_status_decides_over_the_exit_code() {
         let said = |code, out: &str, err: &str| {
-            let answer = answer(Ending::Exited(code), out, err, "", &["a@x"]);
+            let answer = answer(ProgramEnding::Exited(code), out, err, "", &["a@x"]);
             let outcome = answer.outcomes[0].clone();
             (outcome.verdict, outcome.status.to_string(), outcome.text)
         };
-        assert_eq!(said(75, "5.2.2 mailbox full\n", ""), (Verdict::Failed, "5.2.2".into(), "mailbox full".into()));
-        assert_eq!(said(67, "", "4.2.1 away\n"), (Verdict::Later(None), "4.2.1".into(), "away".into()));
-        assert_eq!(said(1, "2.0.0 queued", ""), (Verdict::Taken, "2.0.0".into(), "queued".into()));
-        assert_eq!(said(67, "version 5.1.1", ""), (Verdict::Failed, "5.1.1".into(), "version 5.1.1".into()));
-        assert_eq!(said(81, "2.0.0 soon", "").0, Verdict::Async);
-        assert_eq!(said(0, "3.1.1 odd", "").0, Verdict::Taken);
+        assert_eq!(said(75, "5.2.2 mailbox full\n", ""), (ResultKind::Failed, "5.2.2".into(), "mailbox full".into()));
+        assert_eq!(said(67, "", "4.2.1 away\n"), (ResultKind::Later(None), "4.2.1".into(), "away".into()));
+        assert_eq!(said(1, "2.0.0 queued", ""), (ResultKind::Taken, "2.0.0".into(), "queued".into()));
+        assert_eq!(said(67, "version 5.1.1", ""), (ResultKind::Failed, "5.1.1".into(), "version 5.1.1".into()));
+        assert_eq!(said(81, "2.0.0 soon", "").0, ResultKind::Async);
+        assert_eq!(said(0, "3.1.1 odd", "").0, ResultKind::Taken);
     }
 
     #[test]
     fn no_exit_status_leaves_the_mail_owed() {
         let verdict = |ending| answer(ending, "5.1.1 gone", "", "", &["a@x"]).outcomes[0].verdict.clone();
-        assert_eq!(verdict(Ending::Signalled(9)), Verdict::Later(None));
-        assert_eq!(verdict(Ending::TimedOut(Duration::from_secs(600))), Verdict::Later(None));
-        assert_eq!(verdict(Ending::Interrupted), Verdict::Busy);
-        assert_eq!(verdict(Ending::NotStarted("no such file".into())), Verdict::Broken);
-        assert_eq!(verdict(Ending::NoResources("too many".into())), Verdict::Busy);
+        assert_eq!(verdict(ProgramEnding::Signalled(9)), ResultKind::Later(None));
+        assert_eq!(verdict(ProgramEnding::TimedOut(Duration::from_secs(600))), ResultKind::Later(None));
+        assert_eq!(verdict(ProgramEnding::Interrupted), ResultKind::Busy);
+        assert_eq!(verdict(ProgramEnding::NotStarted("no such file".into())), ResultKind::Broken);
+        assert_eq!(verdict(ProgramEnding::NoResources("too many".into())), ResultKind::Busy);
     }
 
     #[test]
     fn result_lines_speak_for_their_recipients() {
         let lines = "rcpt a@x 2.1.5 fine\nrcpt b@x 5.1.1 no such user\nnotme c@x\nretry-after 90\nref 4F2A\n\
                      rcpt stranger@x 5.0.0 who\nrcpt d@x nonsense\nrcpt \"e e\"@x 4.2.2 full\n";
-        let answer = answer(Ending::Exited(75), "", "", lines, &["a@x", "b@x", "c@x", "d@x", "\"e e\"@x", "FAX:1"]);
-        let verdicts: Vec<Verdict> = answer.outcomes.iter().map(|outcome| outcome.verdict.clone()).collect();
-        let later = Verdict::Later(Some(90));
-        assert_eq!(verdicts, [Verdict::Taken, Verdict::Failed, Verdict::NotMine, later.clone(), later.clone(), later]);
+        let answer =
+            answer(ProgramEnding::Exited(75), "", "", lines, &["a@x", "b@x", "c@x", "d@x", "\"e e\"@x", "FAX:1"]);
+        let verdicts: Vec<ResultKind> = answer.outcomes.iter().map(|outcome| outcome.verdict.clone()).collect();
+        let later = ResultKind::Later(Some(90));
+        assert_eq!(
+            verdicts,
+            [ResultKind::Taken, ResultKind::Failed, ResultKind::NotMine, later.clone(), later.clone(), later]
+        );
         assert_eq!(answer.outcomes[1].text, "no such user");
         assert_eq!(answer.remote_id.as_deref(), Some("4F2A"));
     }
@@ -331,29 +335,30 @@ mod tests {
     #[test]
     fn a_line_is_for_the_same_mailbox_however_its_domain_is_written() {
         let lines = "rcpt bob@example.com 5.1.1 who\nrcpt 4930 5.1.1 what\n";
-        let answer = answer(Ending::Exited(0), "", "", lines, &["bob@Example.COM", "FAX:4930", "Bob@example.com"]);
-        let verdicts: Vec<Verdict> = answer.outcomes.iter().map(|outcome| outcome.verdict.clone()).collect();
-        assert_eq!(verdicts, [Verdict::Failed, Verdict::Failed, Verdict::Taken]);
+        let answer =
+            answer(ProgramEnding::Exited(0), "", "", lines, &["bob@Example.COM", "FAX:4930", "Bob@example.com"]);
+        let verdicts: Vec<ResultKind> = answer.outcomes.iter().map(|outcome| outcome.verdict.clone()).collect();
+        assert_eq!(verdicts, [ResultKind::Failed, ResultKind::Failed, ResultKind::Taken]);
     }
 
     #[test]
     fn lines_that_were_lost_settle_nobody() {
         let address = Address::parse("a@x").unwrap();
         let remains = Remains {
-            ending: Ending::Exited(0),
+            ending: ProgramEnding::Exited(0),
             stdout: b"",
             stderr: b"",
             lines: b"",
-            completeness: Completeness::Cut,
+            completeness: LinesCompleteness::Cut,
         };
-        assert_eq!(remains.interpret(&[&address]).outcomes[0].verdict, Verdict::Later(None));
+        assert_eq!(remains.interpret(&[&address]).outcomes[0].verdict, ResultKind::Later(None));
     }
 
     #[test]
     fn a_broken_transport_keeps_the_results_it_gave() {
-        let answer = answer(Ending::Exited(70), "", "boom", "rcpt a@x 2.0.0 ok\n", &["a@x", "b@x"]);
-        assert_eq!(answer.outcomes[0].verdict, Verdict::Taken);
-        assert_eq!(answer.outcomes[1].verdict, Verdict::Broken);
+        let answer = answer(ProgramEnding::Exited(70), "", "boom", "rcpt a@x 2.0.0 ok\n", &["a@x", "b@x"]);
+        assert_eq!(answer.outcomes[0].verdict, ResultKind::Taken);
+        assert_eq!(answer.outcomes[1].verdict, ResultKind::Broken);
         assert_eq!(answer.broken.as_deref(), Some("boom"));
     }
 
@@ -370,7 +375,7 @@ mod tests {
             code: i32, out: Vec<u8>, err: Vec<u8>, lines: Vec<u8>, count in 1usize..5,
         ) {
             let addresses: Vec<Address> = (0..count).map(|n| Address::parse(&format!("r{n}@x")).unwrap()).collect();
-            let (ending, completeness) = (Ending::Exited(code), Completeness::Whole);
+            let (ending, completeness) = (ProgramEnding::Exited(code), LinesCompleteness::Whole);
             let remains = Remains { ending, stdout: &out, stderr: &err, lines: &lines, completeness };
             let answer = remains.interpret(&addresses.iter().collect::<Vec<_>>());
             prop_assert_eq!(answer.outcomes.len(), count);

@@ -6,18 +6,18 @@
 
 use std::fmt;
 
-use crate::transports::placeholder::{self, Purpose, Value};
-use crate::values::shell::{Reader, is_inert};
+use crate::transports::placeholder::{self, Placeholder, TemplatePurpose};
+use crate::values::shell::{ShellReader, is_inert};
 
 /// A command line to be filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template {
-    args: Vec<Arg>,
+pub struct CommandTemplate {
+    args: Vec<TemplateArgument>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Arg {
-    parts: Vec<Part>,
+struct TemplateArgument {
+    parts: Vec<TemplatePart>,
     /// True behind a `--`, where nothing is an option any more.
     guarded: bool,
     /// True where a shell may read the argument as a program, or as a part of one.
@@ -25,14 +25,14 @@ struct Arg {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum TemplatePart {
     Text(String),
-    Value(Value),
+    Value(Placeholder),
 }
 
 /// How many recipients one run of a command takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Batch {
+pub enum RecipientBatch {
     /// All that there are.
     All,
     /// One.
@@ -41,7 +41,7 @@ pub enum Batch {
 
 /// Why a command line cannot be used.
 #[derive(Debug, PartialEq, Eq)]
-pub enum BadTemplate {
+pub enum TemplateError {
     /// There is no program in it.
     Empty,
     /// A NUL in an argument.
@@ -54,27 +54,27 @@ pub enum BadTemplate {
     InShell,
 }
 
-impl fmt::Display for BadTemplate {
+impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BadTemplate::Empty => f.write_str("names no program"),
-            BadTemplate::Nul => f.write_str("has an argument with a NUL in it"),
-            BadTemplate::Recipients => {
+            TemplateError::Empty => f.write_str("names no program"),
+            TemplateError::Nul => f.write_str("has an argument with a NUL in it"),
+            TemplateError::Recipients => {
                 f.write_str("must have {recipients} as an argument of its own, and not together with {recipient}")
             }
-            BadTemplate::InShell => f.write_str(
+            TemplateError::InShell => f.write_str(
                 "has a placeholder in a text that a shell may run; use the variables MSPOOL_… of its environment there",
             ),
-            BadTemplate::Misspelt(text, meant) => write!(f, "has {{{text}}}; did you mean {{{meant}}}?"),
+            TemplateError::Misspelt(text, meant) => write!(f, "has {{{text}}}; did you mean {{{meant}}}?"),
         }
     }
 }
 
-impl std::error::Error for BadTemplate {}
+impl std::error::Error for TemplateError {}
 
 /// What a command line is filled in with.
 #[derive(Clone, Copy, Debug)]
-pub struct Values<'a> {
+pub struct DeliveryValues<'a> {
     /// The envelope sender, empty for the null sender.
     pub sender: &'a str,
     /// The recipients of this run, without their types.
@@ -91,64 +91,75 @@ pub struct Values<'a> {
     pub body: &'a str,
 }
 
-impl Template {
+impl CommandTemplate {
     /// Reads a command line. Braces around anything that is not a placeholder stay as they are. In a delivery, text
     /// that a shell may run is filled in with harmless addresses only; elsewhere it is refused here.
-    pub fn parse(args: &[String], purpose: Purpose) -> Result<Template, BadTemplate> {
-        args.first().filter(|program| !program.is_empty()).ok_or(BadTemplate::Empty)?;
-        let mut template = Template { args: Vec::new() };
-        let mut reader = Reader::Program;
+    pub fn parse(args: &[String], purpose: TemplatePurpose) -> Result<CommandTemplate, TemplateError> {
+        args.first().filter(|program| !program.is_empty()).ok_or(TemplateError::Empty)?;
+        let mut template = CommandTemplate { args: Vec::new() };
+        let mut reader = ShellReader::Program;
         for (index, text) in args.iter().enumerate() {
             if text.contains('\0') {
-                return Err(BadTemplate::Nul);
+                return Err(TemplateError::Nul);
             }
             let guarded = index > 0 && args[1..index].iter().any(|arg| arg == "--");
             let parts = parts(text, purpose)?;
-            let for_shell = matches!(reader, Reader::Script | Reader::Remote);
+            let for_shell = matches!(reader, ShellReader::Script | ShellReader::Remote);
             let shell_text = for_shell || looks_like_program(&parts, purpose);
-            if shell_text && purpose != Purpose::Delivery && parts.iter().any(|part| matches!(part, Part::Value(_))) {
-                return Err(BadTemplate::InShell);
+            if shell_text
+                && purpose != TemplatePurpose::Delivery
+                && parts.iter().any(|part| matches!(part, TemplatePart::Value(_)))
+            {
+                return Err(TemplateError::InShell);
             }
             reader = reader.after(text);
-            template.args.push(Arg { parts, guarded, shell_text });
+            template.args.push(TemplateArgument { parts, guarded, shell_text });
         }
-        let alone = |arg: &Arg| arg.parts == [Part::Value(Value::Recipients)];
-        let whole = template.args.iter().any(|arg| arg.has(Value::Recipients));
-        let split = template.args.iter().any(|arg| arg.has(Value::Recipients) && !alone(arg));
-        if split || (whole && template.batch() == Batch::One) {
-            return Err(BadTemplate::Recipients);
+        let alone = |arg: &TemplateArgument| arg.parts == [TemplatePart::Value(Placeholder::Recipients)];
+        let whole = template.args.iter().any(|arg| arg.has(Placeholder::Recipients));
+        let split = template.args.iter().any(|arg| arg.has(Placeholder::Recipients) && !alone(arg));
+        if split || (whole && template.batch() == RecipientBatch::One) {
+            return Err(TemplateError::Recipients);
         }
         Ok(template)
     }
 
     /// How many recipients one run takes.
-    pub fn batch(&self) -> Batch {
-        if self.args.iter().any(|arg| arg.has(Value::Recipient)) { Batch::One } else { Batch::All }
+    pub fn batch(&self) -> RecipientBatch {
+        if self.args.iter().any(|arg| arg.has(Placeholder::Recipient)) {
+            RecipientBatch::One
+        } else {
+            RecipientBatch::All
+        }
     }
 
     /// The program's name or path.
     pub fn program(&self) -> String {
-        self.args[0].parts.iter().map(|part| if let Part::Text(text) = part { text.as_str() } else { "" }).collect()
+        self.args[0]
+            .parts
+            .iter()
+            .map(|part| if let TemplatePart::Text(text) = part { text.as_str() } else { "" })
+            .collect()
     }
 
     /// True when this recipient's address may stand in the command line.
     pub fn takes_recipient(&self, address: &str) -> bool {
-        self.takes(address, &[Value::Recipient, Value::Recipients])
+        self.takes(address, &[Placeholder::Recipient, Placeholder::Recipients])
     }
 
     /// True when this sender's address may stand in the command line.
     pub fn takes_sender(&self, address: &str) -> bool {
-        self.takes(address, &[Value::Sender])
+        self.takes(address, &[Placeholder::Sender])
     }
 
     /// True when the sender's name for the message may stand in the command line.
     pub fn takes_envid(&self, envid: &str) -> bool {
-        self.takes(envid, &[Value::Envid])
+        self.takes(envid, &[Placeholder::Envid])
     }
 
-    fn takes(&self, address: &str, values: &[Value]) -> bool {
+    fn takes(&self, address: &str, values: &[Placeholder]) -> bool {
         self.args.iter().filter(|arg| values.iter().any(|value| arg.has(*value))).all(|arg| {
-            let first = matches!(&arg.parts[0], Part::Value(value) if values.contains(value));
+            let first = matches!(&arg.parts[0], TemplatePart::Value(value) if values.contains(value));
             let option = first && !arg.guarded && address.starts_with('-');
             let program = arg.shell_text && (address.starts_with('-') || !address.bytes().all(is_inert));
             !option && !program
@@ -157,48 +168,50 @@ impl Template {
 
     /// The arguments with these words put in. A word that would begin an argument with `-` where options may stand gets
     /// a blank before it: it is shown, not obeyed.
-    pub fn fill_words(&self, words: &[(Value, &str)]) -> Vec<String> {
-        let word = |value: &Value| words.iter().find(|(known, _)| known == value).map_or("", |(_, word)| word);
-        let fill = |arg: &Arg| {
+    pub fn fill_words(&self, words: &[(Placeholder, &str)]) -> Vec<String> {
+        let word = |value: &Placeholder| words.iter().find(|(known, _)| known == value).map_or("", |(_, word)| word);
+        let fill = |arg: &TemplateArgument| {
             let text: String = arg
                 .parts
                 .iter()
                 .map(|part| match part {
-                    Part::Text(fixed) => fixed.as_str(),
-                    Part::Value(value) => word(value),
+                    TemplatePart::Text(fixed) => fixed.as_str(),
+                    TemplatePart::Value(value) => word(value),
                 })
                 .collect();
-            let foreign = matches!(arg.parts.first(), Some(Part::Value(_)));
+            let foreign = matches!(arg.parts.first(), Some(TemplatePart::Value(_)));
             if foreign && !arg.guarded && text.starts_with('-') { format!(" {text}") } else { text }
         };
         self.args.iter().map(fill).collect()
     }
 
     /// True when a word for this placeholder would be taken for an option somewhere.
-    pub fn takes_for_option(&self, value: Value, word: &str) -> bool {
+    pub fn takes_for_option(&self, value: Placeholder, word: &str) -> bool {
         !self.takes(word, &[value])
     }
 
     /// The arguments with everything put in. Empty values leave empty arguments, so that positions never shift.
-    pub fn fill(&self, values: &Values<'_>) -> Vec<String> {
+    pub fn fill(&self, values: &DeliveryValues<'_>) -> Vec<String> {
         let mut out = Vec::with_capacity(self.args.len() + values.recipients.len());
         for arg in &self.args {
-            if arg.has(Value::Recipients) {
+            if arg.has(Placeholder::Recipients) {
                 out.extend(values.recipients.iter().map(|recipient| (*recipient).to_owned()));
                 continue;
             }
             let mut text = String::new();
             for part in &arg.parts {
                 match part {
-                    Part::Text(fixed) => text.push_str(fixed),
-                    Part::Value(Value::Sender) => text.push_str(values.sender),
-                    Part::Value(Value::Recipient) => text.push_str(values.recipients.first().unwrap_or(&"")),
-                    Part::Value(Value::Id) => text.push_str(values.id),
-                    Part::Value(Value::Envid) => text.push_str(values.envid),
-                    Part::Value(Value::Transport) => text.push_str(values.transport),
-                    Part::Value(Value::Body) => text.push_str(values.body),
-                    Part::Value(Value::Attempt) => text.push_str(&values.attempt.to_string()),
-                    Part::Value(_) => {}
+                    TemplatePart::Text(fixed) => text.push_str(fixed),
+                    TemplatePart::Value(Placeholder::Sender) => text.push_str(values.sender),
+                    TemplatePart::Value(Placeholder::Recipient) => {
+                        text.push_str(values.recipients.first().unwrap_or(&""))
+                    }
+                    TemplatePart::Value(Placeholder::Id) => text.push_str(values.id),
+                    TemplatePart::Value(Placeholder::Envid) => text.push_str(values.envid),
+                    TemplatePart::Value(Placeholder::Transport) => text.push_str(values.transport),
+                    TemplatePart::Value(Placeholder::Body) => text.push_str(values.body),
+                    TemplatePart::Value(Placeholder::Attempt) => text.push_str(&values.attempt.to_string()),
+                    TemplatePart::Value(_) => {}
                 }
             }
             out.push(text);
@@ -207,13 +220,13 @@ impl Template {
     }
 }
 
-impl Arg {
-    fn has(&self, value: Value) -> bool {
-        self.parts.contains(&Part::Value(value))
+impl TemplateArgument {
+    fn has(&self, value: Placeholder) -> bool {
+        self.parts.contains(&TemplatePart::Value(value))
     }
 }
 
-fn parts(text: &str, purpose: Purpose) -> Result<Vec<Part>, BadTemplate> {
+fn parts(text: &str, purpose: TemplatePurpose) -> Result<Vec<TemplatePart>, TemplateError> {
     let mut parts = Vec::new();
     let mut fixed = String::new();
     let mut rest = text;
@@ -224,13 +237,13 @@ fn parts(text: &str, purpose: Purpose) -> Result<Vec<Part>, BadTemplate> {
         match word.map(|word| placeholder::find(word, purpose)) {
             Some(Ok(value)) => {
                 if !fixed.is_empty() {
-                    parts.push(Part::Text(std::mem::take(&mut fixed)));
+                    parts.push(TemplatePart::Text(std::mem::take(&mut fixed)));
                 }
-                parts.push(Part::Value(value));
+                parts.push(TemplatePart::Value(value));
                 rest = &from[word.unwrap_or_default().len() + 2..];
             }
             Some(Err(Some(meant))) => {
-                return Err(BadTemplate::Misspelt(word.unwrap_or_default().to_owned(), meant));
+                return Err(TemplateError::Misspelt(word.unwrap_or_default().to_owned(), meant));
             }
             Some(Err(None)) | None => {
                 fixed.push('{');
@@ -240,17 +253,17 @@ fn parts(text: &str, purpose: Purpose) -> Result<Vec<Part>, BadTemplate> {
     }
     fixed.push_str(rest);
     if !fixed.is_empty() || parts.is_empty() {
-        parts.push(Part::Text(fixed));
+        parts.push(TemplatePart::Text(fixed));
     }
     Ok(parts)
 }
 
 /// True when the fixed text around a placeholder has what only a program for a shell has. A notice is a sentence, and
 /// has blanks.
-fn looks_like_program(parts: &[Part], purpose: Purpose) -> bool {
-    let mixed = parts.iter().any(|part| matches!(part, Part::Value(_)));
-    let blanks: &[char] = if purpose == Purpose::Delivery { &[' ', '\t', '\n'] } else { &['\n'] };
-    let strange = |part: &Part| matches!(part, Part::Text(text) if text.contains(blanks) || text.contains([';', '|', '&', '`', '$']));
+fn looks_like_program(parts: &[TemplatePart], purpose: TemplatePurpose) -> bool {
+    let mixed = parts.iter().any(|part| matches!(part, TemplatePart::Value(_)));
+    let blanks: &[char] = if purpose == TemplatePurpose::Delivery { &[' ', '\t', '\n'] } else { &['\n'] };
+    let strange = |part: &TemplatePart| matches!(part, TemplatePart::Text(text) if text.contains(blanks) || text.contains([';', '|', '&', '`', '$']));
     mixed && parts.iter().any(strange)
 }
 
@@ -260,12 +273,13 @@ mod tests {
 
     use super::*;
 
-    fn template(args: &[&str]) -> Result<Template, BadTemplate> {
-        Template::parse(&args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>(), Purpose::Delivery)
+    fn template(args: &[&str]) -> Result<CommandTemplate, TemplateError> {
+        CommandTemplate::parse(&args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>(), TemplatePurpose::Delivery)
     }
 
     fn fill(args: &[&str], sender: &str, recipients: &[&str]) -> Vec<String> {
-        let values = Values { sender, recipients, id: "ID", envid: "ENV", transport: "relay", attempt: 3, body: "" };
+        let values =
+            DeliveryValues { sender, recipients, id: "ID", envid: "ENV", transport: "relay", attempt: 3, body: "" };
         template(args).unwrap().fill(&values)
     }
 
@@ -284,14 +298,17 @@ mod tests {
     #[test]
     fn strangers_words_are_neither_options_nor_programs() {
         let notice = |args: &[&str]| {
-            Template::parse(&args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>(), Purpose::Notice)
+            CommandTemplate::parse(
+                &args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>(),
+                TemplatePurpose::Notice,
+            )
         };
-        let words = [(Value::Subject, "-rf /"), (Value::From, "joe")];
+        let words = [(Placeholder::Subject, "-rf /"), (Placeholder::From, "joe")];
         let filled = notice(&["n", "{subject}", "New: {subject}", "{from}", "--", "{subject}"]).unwrap();
         assert_eq!(filled.fill_words(&words), ["n", " -rf /", "New: -rf /", "joe", "--", "-rf /"]);
-        assert_eq!(notice(&["sh", "-c", "echo {subject}"]), Err(BadTemplate::InShell));
-        assert_eq!(notice(&["xterm", "-e", "echo {subject}; read"]), Err(BadTemplate::InShell));
-        assert_eq!(notice(&["n", "{subjet}"]), Err(BadTemplate::Misspelt("subjet".into(), "subject")));
+        assert_eq!(notice(&["sh", "-c", "echo {subject}"]), Err(TemplateError::InShell));
+        assert_eq!(notice(&["xterm", "-e", "echo {subject}; read"]), Err(TemplateError::InShell));
+        assert_eq!(notice(&["n", "{subjet}"]), Err(TemplateError::Misspelt("subjet".into(), "subject")));
         assert!(notice(&["sh", "-c", "echo \"$MSPOOL_SUBJECT\""]).is_ok());
     }
 
@@ -311,12 +328,12 @@ mod tests {
 
     #[test]
     fn a_misspelt_placeholder_is_an_error() {
-        assert_eq!(template(&["m", "{recipent}"]), Err(BadTemplate::Misspelt("recipent".into(), "recipient")));
-        assert_eq!(template(&["m", "{senders}"]), Err(BadTemplate::Misspelt("senders".into(), "sender")));
-        assert_eq!(template(&["m", "x{recipients}"]), Err(BadTemplate::Recipients));
-        assert_eq!(template(&["m", "{recipients}", "{recipient}"]), Err(BadTemplate::Recipients));
-        assert_eq!(template(&[]), Err(BadTemplate::Empty));
-        assert_eq!(template(&["m\0"]), Err(BadTemplate::Nul));
+        assert_eq!(template(&["m", "{recipent}"]), Err(TemplateError::Misspelt("recipent".into(), "recipient")));
+        assert_eq!(template(&["m", "{senders}"]), Err(TemplateError::Misspelt("senders".into(), "sender")));
+        assert_eq!(template(&["m", "x{recipients}"]), Err(TemplateError::Recipients));
+        assert_eq!(template(&["m", "{recipients}", "{recipient}"]), Err(TemplateError::Recipients));
+        assert_eq!(template(&[]), Err(TemplateError::Empty));
+        assert_eq!(template(&["m\0"]), Err(TemplateError::Nul));
     }
 
     #[test]
@@ -372,8 +389,8 @@ mod tests {
             args in proptest::collection::vec("[a-z{} ]{0,12}", 1..5), sender in "\\PC{0,20}", count in 0usize..5,
         ) {
             let recipients = vec!["r@x"; count];
-            if let Ok(template) = Template::parse(&args, Purpose::Delivery) && !args.contains(&"{recipients}".to_owned()) {
-                let values = Values { sender: &sender, recipients: &recipients, id: "", envid: "", transport: "", attempt: 1, body: "" };
+            if let Ok(template) = CommandTemplate::parse(&args, TemplatePurpose::Delivery) && !args.contains(&"{recipients}".to_owned()) {
+                let values = DeliveryValues { sender: &sender, recipients: &recipients, id: "", envid: "", transport: "", attempt: 1, body: "" };
                 prop_assert_eq!(template.fill(&values).len(), args.len());
             }
         }

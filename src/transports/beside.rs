@@ -3,32 +3,38 @@
 use std::path::Path;
 
 use crate::sys::signals::Signals;
-use crate::transports::answer::Ending;
+use crate::transports::answer::ProgramEnding;
 use crate::transports::environment;
-use crate::transports::placeholder::Value;
-use crate::transports::program::{Finished, Results, Run};
+use crate::transports::placeholder::Placeholder;
+use crate::transports::program::{FinishedProgram, ProgramRun, ResultChannel};
 use crate::transports::transport::Transport;
 
 impl Transport {
     /// Undoes what preprocessing did elsewhere; `Err` is what went wrong.
     pub fn undo(&self, id: &str, spool: &Path, signals: &Signals) -> Result<(), String> {
         let Some(undo) = &self.undo else { return Ok(()) };
-        let argv = undo.fill_words(&[(Value::Id, id), (Value::Transport, &self.name)]);
+        let argv = undo.fill_words(&[(Placeholder::Id, id), (Placeholder::Transport, &self.name)]);
         let mut env = environment::configured(&self.env);
         env.push(("MSPOOL_ID".to_owned(), id.to_owned()));
         env.push(("MSPOOL_TRANSPORT".to_owned(), self.name.clone()));
         env.push(("MSPOOL_SPOOL".to_owned(), spool.to_string_lossy().into_owned()));
-        let run = Run { argv, env: &env, input: None, results: Results::Exit, timeout: self.timeout };
+        let run = ProgramRun { argv, env: &env, input: None, results: ResultChannel::Exit, timeout: self.timeout };
         let finished = run.finish(signals, &mut |_| {});
-        if finished.ending == Ending::Exited(0) { Ok(()) } else { Err(finished.trouble()) }
+        if finished.ending == ProgramEnding::Exited(0) { Ok(()) } else { Err(finished.trouble()) }
     }
 
     /// Runs one of the commands around deliveries: probe, connect, disconnect.
-    pub fn run_beside(&self, argv: &[String], spool: &Path, signals: &Signals) -> Finished {
+    pub fn run_beside(&self, argv: &[String], spool: &Path, signals: &Signals) -> FinishedProgram {
         let mut env = environment::configured(&self.env);
         env.push(("MSPOOL_TRANSPORT".to_owned(), self.name.clone()));
         env.push(("MSPOOL_SPOOL".to_owned(), spool.to_string_lossy().into_owned()));
-        let run = Run { argv: argv.to_vec(), env: &env, input: None, results: Results::Exit, timeout: self.timeout };
+        let run = ProgramRun {
+            argv: argv.to_vec(),
+            env: &env,
+            input: None,
+            results: ResultChannel::Exit,
+            timeout: self.timeout,
+        };
         run.finish(signals, &mut |_| {})
     }
 }

@@ -3,12 +3,12 @@
 use crate::mail::address::Address;
 use crate::mail::status::Status;
 use crate::sys::signals::Signals;
-use crate::transports::answer::{Answer, Outcome, Remains};
-use crate::transports::argv::{Template, Values};
+use crate::transports::answer::{HandOffResult, Remains, TransportResult};
+use crate::transports::argv::{CommandTemplate, DeliveryValues};
 
 use crate::transports::environment;
 use crate::transports::hand_off::{HandOff, refused};
-use crate::transports::program::{Finished, Results, Run};
+use crate::transports::program::{FinishedProgram, ProgramRun, ResultChannel};
 use crate::transports::transport::Transport;
 
 /// Recipients in one run at most, so that their addresses fit into an argument list.
@@ -19,25 +19,25 @@ pub const MOST_ADDRESS_BYTES: usize = 100_000;
 
 pub(super) fn deliver(
     transport: &Transport,
-    template: &Template,
-    results: Results,
+    template: &CommandTemplate,
+    results: ResultChannel,
     hand_off: &HandOff<'_>,
     signals: &Signals,
     heard: &mut dyn FnMut(&str),
-) -> Answer {
+) -> HandOffResult {
     let sender_fits = template.takes_sender(hand_off.sender.as_str());
     let envid_fits = template.takes_envid(hand_off.envid);
     let fits = |address: &Address| sender_fits && envid_fits && template.takes_recipient(address.text());
     let taken: Vec<&Address> = hand_off.recipients.iter().map(|(_, address)| *address).filter(|a| fits(a)).collect();
     let mut answer = if taken.is_empty() {
-        Answer { outcomes: Vec::new(), broken: None, remote_id: None }
+        HandOffResult { outcomes: Vec::new(), broken: None, remote_id: None }
     } else {
         let finished = run(transport, template, results, hand_off, &taken, signals, heard);
-        let Finished { ending, stdout, stderr, lines, completeness } = finished;
+        let FinishedProgram { ending, stdout, stderr, lines, completeness } = finished;
         Remains { ending, stdout: &stdout, stderr: &stderr, lines: &lines, completeness }.interpret(&taken)
     };
     let mut given = std::mem::take(&mut answer.outcomes).into_iter();
-    let outcome = |(_, address): &(usize, &Address)| -> Outcome {
+    let outcome = |(_, address): &(usize, &Address)| -> TransportResult {
         if fits(address)
             && let Some(outcome) = given.next()
         {
@@ -59,15 +59,15 @@ pub(super) fn deliver(
 
 fn run(
     transport: &Transport,
-    template: &Template,
-    results: Results,
+    template: &CommandTemplate,
+    results: ResultChannel,
     hand_off: &HandOff<'_>,
     taken: &[&Address],
     signals: &Signals,
     heard: &mut dyn FnMut(&str),
-) -> Finished {
+) -> FinishedProgram {
     let recipients: Vec<&str> = taken.iter().map(|address| address.text()).collect();
-    let values = Values {
+    let values = DeliveryValues {
         sender: hand_off.sender.as_str(),
         recipients: &recipients,
         id: hand_off.id,
@@ -77,7 +77,7 @@ fn run(
         body: hand_off.body,
     };
     let env = environment::of_hand_off(transport, hand_off, &recipients);
-    let run = Run {
+    let run = ProgramRun {
         argv: template.fill(&values),
         env: &env,
         input: Some(hand_off.input),

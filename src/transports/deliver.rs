@@ -1,12 +1,12 @@
 //! The one dispatch from a transport to the way in which it delivers.
 
 use crate::sys::signals::Signals;
-use crate::transports::answer::Answer;
+use crate::transports::answer::HandOffResult;
 use crate::transports::command;
 use crate::transports::filters;
 use crate::transports::hand_off::HandOff;
 use crate::transports::maildir;
-use crate::transports::transport::{Action, Transport};
+use crate::transports::transport::{DeliveryMethod, Transport};
 
 /// Hands a message to a transport, through its filters where it has any. Returns one outcome for each recipient, in
 /// order. `on_line` gets the result lines as they come.
@@ -15,12 +15,12 @@ pub fn deliver(
     hand_off: &HandOff<'_>,
     signals: &Signals,
     on_line: &mut dyn FnMut(&str),
-) -> Answer {
+) -> HandOffResult {
     let mut unfiltered = |hand_off: &HandOff<'_>| match &transport.action {
-        Action::Command { template, results } => {
+        DeliveryMethod::Command { template, results } => {
             command::deliver(transport, template, *results, hand_off, signals, on_line)
         }
-        Action::Maildir(path) => maildir::deliver(path, hand_off),
+        DeliveryMethod::Maildir(path) => maildir::deliver(path, hand_off),
     };
     match hand_off.work {
         Some(work) => filters::deliver(transport, hand_off, work, signals, &mut unfiltered),

@@ -10,32 +10,32 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use crate::mail::address::Address;
-use crate::mail::status::{Class, Status};
+use crate::mail::status::{Status, StatusClass};
 use crate::sys::dir::{self, Dir};
 use crate::sys::error::PathError;
 use crate::sys::signals::Signals;
-use crate::transports::answer::{Answer, Ending, Outcome, Verdict};
-use crate::transports::argv::{Template, Values};
+use crate::transports::answer::{HandOffResult, ProgramEnding, ResultKind, TransportResult};
+use crate::transports::argv::{CommandTemplate, DeliveryValues};
 use crate::values::printable;
 
 use crate::transports::environment;
 use crate::transports::hand_off::{HandOff, refused};
-use crate::transports::program::{Results, Run};
+use crate::transports::program::{ProgramRun, ResultChannel};
 use crate::transports::transport::Transport;
 
 /// Longest list of recipients that a filter may write, in bytes.
 const LONGEST_LIST: u64 = 16 << 20;
 
 /// A message on its way through the filters.
-struct Part {
+struct FilteredPart {
     /// Empty while it is the only one.
     name: String,
-    file: Source,
+    file: PartContent,
     /// Whom it is for: positions in the hand-off.
     recipients: Vec<usize>,
 }
 
-enum Source {
+enum PartContent {
     /// The message as it was submitted.
     Original,
     /// A file that a filter made.
@@ -43,17 +43,17 @@ enum Source {
 }
 
 /// Why the message cannot be handed over now.
-struct Trouble(Verdict, Status, String);
+struct FilterFailure(ResultKind, Status, String);
 
-impl From<io::Error> for Trouble {
-    fn from(error: io::Error) -> Trouble {
-        Trouble(Verdict::Later(None), Status::LOCAL_TROUBLE, format!("preprocessing: {error}"))
+impl From<io::Error> for FilterFailure {
+    fn from(error: io::Error) -> FilterFailure {
+        FilterFailure(ResultKind::Later(None), Status::LOCAL_TROUBLE, format!("preprocessing: {error}"))
     }
 }
 
-impl From<PathError> for Trouble {
-    fn from(error: PathError) -> Trouble {
-        Trouble(Verdict::Later(None), Status::LOCAL_TROUBLE, format!("preprocessing: {error}"))
+impl From<PathError> for FilterFailure {
+    fn from(error: PathError) -> FilterFailure {
+        FilterFailure(ResultKind::Later(None), Status::LOCAL_TROUBLE, format!("preprocessing: {error}"))
     }
 }
 
@@ -64,23 +64,24 @@ pub(super) fn deliver(
     hand_off: &HandOff<'_>,
     work: &Path,
     signals: &Signals,
-    hand_over: &mut dyn FnMut(&HandOff<'_>) -> Answer,
-) -> Answer {
+    hand_over: &mut dyn FnMut(&HandOff<'_>) -> HandOffResult,
+) -> HandOffResult {
     let all = hand_off.recipients.len();
-    let mut outcomes: Vec<Option<Outcome>> = vec![None; all];
+    let mut outcomes: Vec<Option<TransportResult>> = vec![None; all];
     let made = process(transport, hand_off, work, signals, &mut outcomes);
     let parts = match made {
         Ok(parts) => parts,
-        Err(Trouble(verdict, status, text)) => {
-            let broken = (verdict == Verdict::Broken).then(|| text.clone());
-            let outcome = Outcome::new(verdict, status, text);
+        Err(FilterFailure(verdict, status, text)) => {
+            let broken = (verdict == ResultKind::Broken).then(|| text.clone());
+            let outcome = TransportResult::new(verdict, status, text);
             let outcomes = outcomes.into_iter().map(|known| known.unwrap_or_else(|| outcome.clone())).collect();
-            return Answer { outcomes, broken, remote_id: None };
+            return HandOffResult { outcomes, broken, remote_id: None };
         }
     };
     let mut broken = None;
     let mut remote_id = None;
-    let has = |part: &Part, index: usize| hand_off.parts.iter().any(|(of, name)| *of == index && *name == part.name);
+    let has =
+        |part: &FilteredPart, index: usize| hand_off.parts.iter().any(|(of, name)| *of == index && *name == part.name);
     for part in &parts {
         let open: Vec<usize> = part.recipients.iter().copied().filter(|index| !has(part, *index)).collect();
         if open.is_empty() {
@@ -99,32 +100,33 @@ pub(super) fn deliver(
     // Last: what was said just now tells more.
     for part in &parts {
         for index in part.recipients.iter().filter(|index| has(part, **index)) {
-            let had = Outcome::new(Verdict::Taken, Status::DONE, "delivered before");
+            let had = TransportResult::new(ResultKind::Taken, Status::DONE, "delivered before");
             merge(&mut outcomes[*index], part, had);
         }
     }
-    let unmade = || Outcome::new(Verdict::Later(None), Status::LOCAL_TROUBLE, "preprocessing made no message for it");
+    let unmade =
+        || TransportResult::new(ResultKind::Later(None), Status::LOCAL_TROUBLE, "preprocessing made no message for it");
     let outcomes = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unmade)).collect();
-    Answer { outcomes, broken, remote_id }
+    HandOffResult { outcomes, broken, remote_id }
 }
 
 /// How much an outcome of one part decides for the whole: what failed before what is owed, that before what is waited
 /// for, and that before what is there.
-fn weight(verdict: &Verdict) -> u8 {
+fn weight(verdict: &ResultKind) -> u8 {
     match verdict {
-        Verdict::Failed => 6,
-        Verdict::Broken => 5,
-        Verdict::Busy => 4,
-        Verdict::Later(_) => 3,
-        Verdict::NotMine => 2,
-        Verdict::Async => 1,
-        Verdict::Taken => 0,
+        ResultKind::Failed => 6,
+        ResultKind::Broken => 5,
+        ResultKind::Busy => 4,
+        ResultKind::Later(_) => 3,
+        ResultKind::NotMine => 2,
+        ResultKind::Async => 1,
+        ResultKind::Taken => 0,
     }
 }
 
 /// Takes the outcome of one part in. A part that is waited for is not handed over again either.
-fn merge(known: &mut Option<Outcome>, part: &Part, outcome: Outcome) {
-    let taken = matches!(outcome.verdict, Verdict::Taken | Verdict::Async) && !part.name.is_empty();
+fn merge(known: &mut Option<TransportResult>, part: &FilteredPart, outcome: TransportResult) {
+    let taken = matches!(outcome.verdict, ResultKind::Taken | ResultKind::Async) && !part.name.is_empty();
     let mut parts: Vec<String> = known.iter().flat_map(|known| known.parts.clone()).collect();
     if taken {
         parts.push(part.name.clone());
@@ -138,11 +140,11 @@ fn merge(known: &mut Option<Outcome>, part: &Part, outcome: Outcome) {
     }
 }
 
-impl Part {
+impl FilteredPart {
     fn input<'a>(&'a self, hand_off: &HandOff<'a>) -> (BorrowedFd<'a>, u64) {
         match &self.file {
-            Source::Original => (hand_off.input, hand_off.body_at),
-            Source::Made(file) => (file.as_fd(), 0),
+            PartContent::Original => (hand_off.input, hand_off.body_at),
+            PartContent::Made(file) => (file.as_fd(), 0),
         }
     }
 }
@@ -152,16 +154,16 @@ fn process(
     hand_off: &HandOff<'_>,
     work: &Path,
     signals: &Signals,
-    outcomes: &mut [Option<Outcome>],
-) -> Result<Vec<Part>, Trouble> {
+    outcomes: &mut [Option<TransportResult>],
+) -> Result<Vec<FilteredPart>, FilterFailure> {
     let everybody = (0..hand_off.recipients.len()).collect();
-    let mut parts = vec![Part { name: String::new(), file: Source::Original, recipients: everybody }];
+    let mut parts = vec![FilteredPart { name: String::new(), file: PartContent::Original, recipients: everybody }];
     for (step, filter) in transport.preprocess.iter().enumerate() {
         let mut next = Vec::new();
         for (index, part) in parts.into_iter().enumerate() {
             let dir = Dir::make(&work.join(format!("{step}.{index}")))?;
             dir.make_in("out")?;
-            let stage = Stage { transport, filter, hand_off, dir, signals };
+            let stage = FilterStage { transport, filter, hand_off, dir, signals };
             next.extend(stage.run(part, outcomes)?);
         }
         parts = next;
@@ -170,16 +172,20 @@ fn process(
 }
 
 /// One filter on one message.
-struct Stage<'a> {
+struct FilterStage<'a> {
     transport: &'a Transport,
-    filter: &'a Template,
+    filter: &'a CommandTemplate,
     hand_off: &'a HandOff<'a>,
     dir: Dir,
     signals: &'a Signals,
 }
 
-impl Stage<'_> {
-    fn run(&self, mut part: Part, outcomes: &mut [Option<Outcome>]) -> Result<Vec<Part>, Trouble> {
+impl FilterStage<'_> {
+    fn run(
+        &self,
+        mut part: FilteredPart,
+        outcomes: &mut [Option<TransportResult>],
+    ) -> Result<Vec<FilteredPart>, FilterFailure> {
         let message_fits =
             self.filter.takes_sender(self.hand_off.sender.as_str()) && self.filter.takes_envid(self.hand_off.envid);
         part.recipients.retain(|index| {
@@ -207,16 +213,16 @@ impl Stage<'_> {
             };
         }
         match printed {
-            Some(file) => Ok(vec![Part { name: part.name, file: Source::Made(file), recipients: left }]),
+            Some(file) => Ok(vec![FilteredPart { name: part.name, file: PartContent::Made(file), recipients: left }]),
             None => Err(self.later("printed nothing")),
         }
     }
 
     /// Runs the filter; what it printed, if anything, as a file that stands at its first byte.
-    fn filter(&self, part: &Part) -> Result<Option<File>, Trouble> {
+    fn filter(&self, part: &FilteredPart) -> Result<Option<File>, FilterFailure> {
         let hand_off = self.hand_off;
         let recipients: Vec<&str> = part.recipients.iter().map(|index| hand_off.recipients[*index].1.text()).collect();
-        let values = Values {
+        let values = DeliveryValues {
             sender: hand_off.sender.as_str(),
             recipients: &recipients,
             id: hand_off.id,
@@ -230,11 +236,11 @@ impl Stage<'_> {
         let (input, body_at) = part.input(hand_off);
         dir::seek(input, body_at)?;
         let mut output = self.dir.create_new("message")?;
-        let run = Run {
+        let run = ProgramRun {
             argv: self.filter.fill(&values),
             env: &env,
             input: Some(input),
-            results: Results::Exit,
+            results: ResultChannel::Exit,
             timeout: self.transport.timeout,
         };
         let mut room = hand_off.limit;
@@ -245,13 +251,13 @@ impl Stage<'_> {
         // The filter may have read only a part of what all of them read.
         dir::seek(input, body_at)?;
         match finished.ending {
-            Ending::Exited(0) => {}
-            Ending::Interrupted => {
-                return Err(Trouble(Verdict::Busy, Status::NOT_NOW, "interrupted".to_owned()));
+            ProgramEnding::Exited(0) => {}
+            ProgramEnding::Interrupted => {
+                return Err(FilterFailure(ResultKind::Busy, Status::NOT_NOW, "interrupted".to_owned()));
             }
-            Ending::NotStarted(_) | Ending::Exited(70 | 78) => {
+            ProgramEnding::NotStarted(_) | ProgramEnding::Exited(70 | 78) => {
                 let text = format!("preprocess {}", finished.trouble());
-                return Err(Trouble(Verdict::Broken, Status::BROKEN, text));
+                return Err(FilterFailure(ResultKind::Broken, Status::BROKEN, text));
             }
             _ => return Err(self.later(&finished.trouble())),
         }
@@ -261,7 +267,11 @@ impl Stage<'_> {
     }
 
     /// Reads `undeliverable`: an address a line, and what a report says about it.
-    fn undeliverable(&self, part: &Part, outcomes: &mut [Option<Outcome>]) -> Result<Vec<usize>, Trouble> {
+    fn undeliverable(
+        &self,
+        part: &FilteredPart,
+        outcomes: &mut [Option<TransportResult>],
+    ) -> Result<Vec<usize>, FilterFailure> {
         let mut gone = Vec::new();
         for line in self.list(&self.dir, "undeliverable")?.unwrap_or_default().lines() {
             let (address, rest) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
@@ -270,16 +280,16 @@ impl Stage<'_> {
             }
             let index = self.find(part, address)?;
             let (status, text) = Status::lead(rest).unwrap_or((Status::BAD_MESSAGE, rest));
-            let status = if status.class() == Class::Permanent { status } else { Status::BAD_MESSAGE };
+            let status = if status.class() == StatusClass::Permanent { status } else { Status::BAD_MESSAGE };
             let text = printable::output(text.as_bytes(), 500);
-            outcomes[index] = Some(Outcome::new(Verdict::Failed, status, text));
+            outcomes[index] = Some(TransportResult::new(ResultKind::Failed, status, text));
             gone.push(index);
         }
         Ok(gone)
     }
 
     /// The messages in `out`, by name.
-    fn made(&self, part: &Part, left: &[usize]) -> Result<Vec<Part>, Trouble> {
+    fn made(&self, part: &FilteredPart, left: &[usize]) -> Result<Vec<FilteredPart>, FilterFailure> {
         let out = self.dir.open_in("out")?;
         let mut stems: Vec<String> = Vec::new();
         for entry in std::fs::read_dir(out.path())? {
@@ -309,13 +319,13 @@ impl Stage<'_> {
                 }
             };
             let name = if part.name.is_empty() { stem } else { format!("{}/{stem}", part.name) };
-            made.push(Part { name, file: Source::Made(file), recipients });
+            made.push(FilteredPart { name, file: PartContent::Made(file), recipients });
         }
         Ok(made)
     }
 
     /// Whom a filter means. It may not bring in anybody else.
-    fn find(&self, part: &Part, text: &str) -> Result<usize, Trouble> {
+    fn find(&self, part: &FilteredPart, text: &str) -> Result<usize, FilterFailure> {
         let key = Address::parse(text).ok().map(|address| address.key());
         let is = |index: &&usize| {
             let address = self.hand_off.recipients[**index].1;
@@ -328,7 +338,7 @@ impl Stage<'_> {
         })
     }
 
-    fn list(&self, dir: &Dir, name: &str) -> Result<Option<String>, Trouble> {
+    fn list(&self, dir: &Dir, name: &str) -> Result<Option<String>, FilterFailure> {
         let file = match dir.open_file(name) {
             Err(error) if error.is_not_found() => return Ok(None),
             file => file?,
@@ -338,8 +348,8 @@ impl Stage<'_> {
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    fn later(&self, what: &str) -> Trouble {
+    fn later(&self, what: &str) -> FilterFailure {
         let text = format!("preprocess {} {what}", self.filter.program());
-        Trouble(Verdict::Later(None), Status::LOCAL_TROUBLE, text)
+        FilterFailure(ResultKind::Later(None), Status::LOCAL_TROUBLE, text)
     }
 }

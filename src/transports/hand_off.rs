@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::mail::address::{Address, Sender};
 use crate::mail::status::Status;
-use crate::transports::answer::{Outcome, Verdict};
+use crate::transports::answer::{ResultKind, TransportResult};
 
 /// One message for some recipients, on its way into a transport.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct HandOff<'a> {
     /// Where in that file the message begins.
     pub body_at: u64,
     /// Whether an earlier attempt may have succeeded without anybody noticing.
-    pub before: Before,
+    pub before: EarlierAttempt,
     /// Which of the messages made by preprocessing this is; empty for the only one.
     pub part: &'a str,
     /// Which messages made by preprocessing some recipients have already, by position in `recipients`.
@@ -42,7 +42,7 @@ pub struct HandOff<'a> {
 
 /// What is known of earlier attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Before {
+pub enum EarlierAttempt {
     /// None can have succeeded.
     NotDelivered,
     /// One ended unseen.
@@ -50,6 +50,6 @@ pub enum Before {
 }
 
 /// The answer for recipients that were not even tried.
-pub(super) fn refused(status: Status, text: &str) -> Outcome {
-    Outcome::new(Verdict::Failed, status, text)
+pub(super) fn refused(status: Status, text: &str) -> TransportResult {
+    TransportResult::new(ResultKind::Failed, status, text)
 }

@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use crate::mail::message::folder::Folder;
 use crate::sys::signals::Signals;
-use crate::transports::answer::Ending;
-use crate::transports::argv::Template;
-use crate::transports::placeholder::Value;
+use crate::transports::answer::ProgramEnding;
+use crate::transports::argv::CommandTemplate;
+use crate::transports::placeholder::Placeholder;
 
 use crate::transports::environment;
-use crate::transports::program::{Results, Run};
+use crate::transports::program::{ProgramRun, ResultChannel};
 
 /// A configured hook.
 #[derive(Clone, Debug)]
 pub struct Hook {
     /// Its command line.
-    pub command: Template,
+    pub command: CommandTemplate,
     /// When it is killed.
     pub timeout: Duration,
     /// Put into its environment.
@@ -26,7 +26,7 @@ pub struct Hook {
 
 /// What a hook wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum HookVerdict {
     /// The next hook is asked.
     GoOn,
     /// No further hook is asked.
@@ -41,9 +41,9 @@ pub enum Wish {
 
 /// A hook's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct HookAnswer {
     /// What it wants.
-    pub wish: Wish,
+    pub wish: HookVerdict,
     /// Where it wants the message, if it says so.
     pub folder: Option<Folder>,
 }
@@ -64,34 +64,34 @@ impl Hook {
     pub fn ask(
         &self,
         input: BorrowedFd<'_>,
-        words: &[(Value, &str)],
+        words: &[(Placeholder, &str)],
         own: &[(&str, String)],
         signals: &Signals,
-    ) -> Answer {
+    ) -> HookAnswer {
         let mut env = environment::configured(&self.env);
         env.extend(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-        let run = Run {
+        let run = ProgramRun {
             argv: self.command.fill_words(words),
             env: &env,
             input: Some(input),
-            results: Results::Exit,
+            results: ResultChannel::Exit,
             timeout: self.timeout,
         };
         let finished = run.finish(signals, &mut |_| {});
         let wish = match finished.ending {
-            Ending::Exited(0) => Wish::GoOn,
-            Ending::Exited(STOP) => Wish::Stop,
-            Ending::Exited(DROP) => Wish::Drop,
-            Ending::Interrupted => Wish::Interrupted,
-            Ending::NotStarted(_) | Ending::NoResources(_) => Wish::Broken(finished.trouble()),
-            _ => Wish::Broken(format!("{} {}", self.program(), finished.trouble())),
+            ProgramEnding::Exited(0) => HookVerdict::GoOn,
+            ProgramEnding::Exited(STOP) => HookVerdict::Stop,
+            ProgramEnding::Exited(DROP) => HookVerdict::Drop,
+            ProgramEnding::Interrupted => HookVerdict::Interrupted,
+            ProgramEnding::NotStarted(_) | ProgramEnding::NoResources(_) => HookVerdict::Broken(finished.trouble()),
+            _ => HookVerdict::Broken(format!("{} {}", self.program(), finished.trouble())),
         };
-        if !matches!(wish, Wish::GoOn | Wish::Stop) {
-            return Answer { wish, folder: None };
+        if !matches!(wish, HookVerdict::GoOn | HookVerdict::Stop) {
+            return HookAnswer { wish, folder: None };
         }
         match folder(&finished.stdout) {
-            Ok(folder) => Answer { wish, folder },
-            Err(text) => Answer { wish: Wish::Broken(format!("{}: {text}", self.program())), folder: None },
+            Ok(folder) => HookAnswer { wish, folder },
+            Err(text) => HookAnswer { wish: HookVerdict::Broken(format!("{}: {text}", self.program())), folder: None },
         }
     }
 }

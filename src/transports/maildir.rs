@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use crate::mail::address::Address;
 use crate::mail::message::folder::Folder;
-use crate::mail::message::header::{Header, LONGEST, Supply};
+use crate::mail::message::header::{Header, InputSupply, LONGEST};
 use crate::mail::status::Status;
 use crate::sys::dir::{self, Dir};
-use crate::sys::error::{At, PathError};
-use crate::transports::answer::{Answer, Outcome, Verdict};
+use crate::sys::error::{AtPath, PathError};
+use crate::transports::answer::{HandOffResult, ResultKind, TransportResult};
 use crate::values::digest::Fingerprint;
 
-use crate::transports::hand_off::{Before, HandOff, refused};
+use crate::transports::hand_off::{EarlierAttempt, HandOff, refused};
 
 /// A Maildir with its three directories open.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl Maildir {
 
 /// Files one copy for each recipient, with `Return-Path` and `Delivered-To` before the message as it was submitted
 /// (RFC 5321 section 4.4; qmail's fields).
-pub(super) fn deliver(path: &Path, hand_off: &HandOff<'_>) -> Answer {
+pub(super) fn deliver(path: &Path, hand_off: &HandOff<'_>) -> HandOffResult {
     let opened = Maildir::open(path).and_then(|maildir| {
         let head = beginning(hand_off.input, hand_off.body_at).at("read", path)?;
         Ok((maildir, head))
@@ -100,22 +100,22 @@ pub(super) fn deliver(path: &Path, hand_off: &HandOff<'_>) -> Answer {
         Ok(opened) => opened,
         Err(error) => {
             let text = error.to_string();
-            let outcome = Outcome::new(Verdict::Broken, Status::BROKEN, text.clone());
+            let outcome = TransportResult::new(ResultKind::Broken, Status::BROKEN, text.clone());
             let outcomes = vec![outcome; hand_off.recipients.len()];
-            return Answer { outcomes, broken: Some(text), remote_id: None };
+            return HandOffResult { outcomes, broken: Some(text), remote_id: None };
         }
     };
-    let header = Header::scan(&head, Supply::End);
-    let one = |(place, address): &(usize, &Address)| -> Outcome {
+    let header = Header::scan(&head, InputSupply::End);
+    let one = |(place, address): &(usize, &Address)| -> TransportResult {
         if header.as_ref().is_some_and(|header| was_here(header, address)) {
             return refused(Status::LOOP, "mail loop: the message has a Delivered-To of this address already");
         }
         match file_for(&maildir, hand_off, *place, address, header.as_ref().map_or("\n", Header::line_end)) {
-            Ok(()) => Outcome::new(Verdict::Taken, Status::DONE, ""),
-            Err(error) => Outcome::new(Verdict::Later(None), Status::LOCAL_TROUBLE, error.to_string()),
+            Ok(()) => TransportResult::new(ResultKind::Taken, Status::DONE, ""),
+            Err(error) => TransportResult::new(ResultKind::Later(None), Status::LOCAL_TROUBLE, error.to_string()),
         }
     };
-    Answer { outcomes: hand_off.recipients.iter().map(one).collect(), broken: None, remote_id: None }
+    HandOffResult { outcomes: hand_off.recipients.iter().map(one).collect(), broken: None, remote_id: None }
 }
 
 fn was_here(header: &Header<'_>, address: &Address) -> bool {
@@ -130,7 +130,7 @@ fn file_for(
     line_end: &str,
 ) -> Result<(), PathError> {
     let name = file_name(hand_off.id, place, hand_off.part);
-    if hand_off.before == Before::MaybeDelivered && maildir.has(&name)? {
+    if hand_off.before == EarlierAttempt::MaybeDelivered && maildir.has(&name)? {
         return Ok(());
     }
     let sender = hand_off.sender.as_str();
@@ -191,7 +191,7 @@ fn beginning(input: BorrowedFd<'_>, at: u64) -> io::Result<Vec<u8>> {
             break;
         }
         bytes.extend_from_slice(&buffer[..count]);
-        if Header::scan(&bytes, Supply::More).is_some() {
+        if Header::scan(&bytes, InputSupply::More).is_some() {
             break;
         }
     }

@@ -4,18 +4,18 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::sys::signals::Signals;
-use crate::transports::answer::Ending;
-use crate::transports::argv::Template;
-use crate::transports::placeholder::Value;
+use crate::transports::answer::ProgramEnding;
+use crate::transports::argv::CommandTemplate;
+use crate::transports::placeholder::Placeholder;
 
 use crate::transports::environment;
-use crate::transports::program::{Results, Run};
+use crate::transports::program::{ProgramRun, ResultChannel};
 
 /// A configured command that is run for new mail.
 #[derive(Clone, Debug)]
-pub struct Notice {
+pub struct NotifyCommand {
     /// Its command line.
-    pub command: Template,
+    pub command: CommandTemplate,
     /// The message classes that it is run for, as a prefix; empty for all.
     pub class: String,
     /// When it is killed.
@@ -26,7 +26,7 @@ pub struct Notice {
 
 /// A message that was filed, in words that are safe for any terminal.
 #[derive(Clone, Debug)]
-pub struct News<'a> {
+pub struct NewMailValues<'a> {
     /// Its queue id.
     pub id: &'a str,
     /// Where it was filed.
@@ -41,9 +41,9 @@ pub struct News<'a> {
     pub subject: &'a str,
 }
 
-impl Notice {
+impl NotifyCommand {
     /// Runs the command; `Err` is what went wrong.
-    pub fn tell(&self, news: &News<'_>, spool: &Path, signals: &Signals) -> Result<(), String> {
+    pub fn tell(&self, news: &NewMailValues<'_>, spool: &Path, signals: &Signals) -> Result<(), String> {
         let mut env = environment::configured(&self.env);
         let own = [
             ("MSPOOL_ID", news.id),
@@ -56,16 +56,16 @@ impl Notice {
         env.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
         env.push(("MSPOOL_SPOOL".to_owned(), spool.to_string_lossy().into_owned()));
         let words = [
-            (Value::Id, news.id),
-            (Value::Path, news.path),
-            (Value::Folder, news.folder),
-            (Value::Class, news.class),
-            (Value::From, news.from),
-            (Value::Subject, news.subject),
+            (Placeholder::Id, news.id),
+            (Placeholder::Path, news.path),
+            (Placeholder::Folder, news.folder),
+            (Placeholder::Class, news.class),
+            (Placeholder::From, news.from),
+            (Placeholder::Subject, news.subject),
         ];
         let argv = self.command.fill_words(&words);
-        let run = Run { argv, env: &env, input: None, results: Results::Exit, timeout: self.timeout };
+        let run = ProgramRun { argv, env: &env, input: None, results: ResultChannel::Exit, timeout: self.timeout };
         let finished = run.finish(signals, &mut |_| {});
-        if finished.ending == Ending::Exited(0) { Ok(()) } else { Err(finished.trouble()) }
+        if finished.ending == ProgramEnding::Exited(0) { Ok(()) } else { Err(finished.trouble()) }
     }
 }

@@ -4,7 +4,7 @@ use crate::values::spelling::distance;
 
 /// What a command line is for, and with it the placeholders that may stand in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub enum TemplatePurpose {
     /// Handing a message to a transport, and what goes before and after that.
     Delivery,
     /// Undoing what a filter did elsewhere.
@@ -17,13 +17,13 @@ pub enum Purpose {
     Notice,
 }
 
-impl Purpose {
-    fn values(self) -> &'static [(&'static str, Value)] {
-        use Value::{
+impl TemplatePurpose {
+    fn values(self) -> &'static [(&'static str, Placeholder)] {
+        use Placeholder::{
             Attempt, Body, Class, Envid, Folder, From, Id, Path, Recipient, Recipients, Ref, Sender, Subject, Transport,
         };
         match self {
-            Purpose::Delivery => &[
+            TemplatePurpose::Delivery => &[
                 ("sender", Sender),
                 ("recipient", Recipient),
                 ("recipients", Recipients),
@@ -33,10 +33,10 @@ impl Purpose {
                 ("attempt", Attempt),
                 ("body", Body),
             ],
-            Purpose::Undo => &[("id", Id), ("transport", Transport)],
-            Purpose::Acknowledgement => &[("ref", Ref), ("id", Id)],
-            Purpose::Hook => &[("id", Id), ("class", Class), ("folder", Folder)],
-            Purpose::Notice => &[
+            TemplatePurpose::Undo => &[("id", Id), ("transport", Transport)],
+            TemplatePurpose::Acknowledgement => &[("ref", Ref), ("id", Id)],
+            TemplatePurpose::Hook => &[("id", Id), ("class", Class), ("folder", Folder)],
+            TemplatePurpose::Notice => &[
                 ("id", Id),
                 ("class", Class),
                 ("folder", Folder),
@@ -50,7 +50,7 @@ impl Purpose {
 
 /// What a placeholder stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Value {
+pub enum Placeholder {
     /// The envelope sender.
     Sender,
     /// The one recipient of this run.
@@ -82,7 +82,7 @@ pub enum Value {
 }
 
 /// The placeholder of that name, or the one it was probably meant to be.
-pub fn find(word: &str, purpose: Purpose) -> Result<Value, Option<&'static str>> {
+pub fn find(word: &str, purpose: TemplatePurpose) -> Result<Placeholder, Option<&'static str>> {
     let known = purpose.values();
     if let Some((_, value)) = known.iter().find(|(name, _)| *name == word) {
         return Ok(*value);

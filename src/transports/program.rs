@@ -7,10 +7,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use crate::sys::error::plain;
-use crate::sys::process::{Child, End, Program, is_shortage};
+use crate::sys::process::{ChildEnd, ChildProcess, ProgramStart, is_shortage};
 use crate::sys::ready;
 use crate::sys::signals::Signals;
-use crate::transports::answer::{Completeness, Ending};
+use crate::transports::answer::{LinesCompleteness, ProgramEnding};
 use crate::values::printable;
 use crate::values::time::span;
 
@@ -25,7 +25,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// What to run.
 #[derive(Debug)]
-pub struct Run<'a> {
+pub struct ProgramRun<'a> {
     /// The arguments; the first is the program.
     pub argv: Vec<String>,
     /// Its environment, names and values.
@@ -33,14 +33,14 @@ pub struct Run<'a> {
     /// Its standard input; `None` is an empty one.
     pub input: Option<BorrowedFd<'a>>,
     /// Whether descriptor 3 is there for result lines.
-    pub results: Results,
+    pub results: ResultChannel,
     /// When it is killed.
     pub timeout: Duration,
 }
 
 /// Where a program says what became of its recipients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Results {
+pub enum ResultChannel {
     /// In its exit status.
     Exit,
     /// In lines on descriptor 3.
@@ -49,9 +49,9 @@ pub enum Results {
 
 /// What a program left behind.
 #[derive(Debug)]
-pub struct Finished {
+pub struct FinishedProgram {
     /// How it ended.
-    pub ending: Ending,
+    pub ending: ProgramEnding,
     /// The beginning of its standard output.
     pub stdout: Vec<u8>,
     /// The beginning of its standard error.
@@ -59,36 +59,36 @@ pub struct Finished {
     /// Its result lines, but for those that only tell how far it is.
     pub lines: Vec<u8>,
     /// Whether it wrote more of them than are kept.
-    pub completeness: Completeness,
+    pub completeness: LinesCompleteness,
 }
 
 /// Takes what a program prints, as it comes; an error ends the program.
 pub type Sink<'s> = dyn FnMut(&[u8]) -> io::Result<()> + 's;
 
-impl Finished {
+impl FinishedProgram {
     /// What went wrong, in words; what the program said is part of them.
     pub fn trouble(&self) -> String {
         let texts = [&self.stderr, &self.stdout].map(|bytes| printable::output(bytes, 200));
         let text = texts.into_iter().find(|text| !text.is_empty()).map_or(String::new(), |text| format!(": {text}"));
         match &self.ending {
-            Ending::Exited(code) => format!("ended with exit status {code}{text}"),
-            Ending::Signalled(signal) => format!("was killed by signal {signal}{text}"),
-            Ending::TimedOut(limit) => format!("took longer than {}", span(*limit)),
-            Ending::Interrupted => "was interrupted".to_owned(),
-            Ending::NotStarted(reason) | Ending::NoResources(reason) => reason.clone(),
+            ProgramEnding::Exited(code) => format!("ended with exit status {code}{text}"),
+            ProgramEnding::Signalled(signal) => format!("was killed by signal {signal}{text}"),
+            ProgramEnding::TimedOut(limit) => format!("took longer than {}", span(*limit)),
+            ProgramEnding::Interrupted => "was interrupted".to_owned(),
+            ProgramEnding::NotStarted(reason) | ProgramEnding::NoResources(reason) => reason.clone(),
         }
     }
 }
 
 /// A stream that is being caught.
-struct Stream {
+struct CapturedStream {
     fd: Option<OwnedFd>,
     bytes: Vec<u8>,
     kept: usize,
     dropped: bool,
 }
 
-impl Stream {
+impl CapturedStream {
     /// Takes what is there; closes the stream at its end. Where there is a sink, that gets it all.
     fn drain(&mut self, sink: &mut Option<&mut Sink<'_>>) -> io::Result<()> {
         let mut buffer = [0; 8192];
@@ -112,42 +112,46 @@ impl Stream {
     }
 }
 
-impl Run<'_> {
+impl ProgramRun<'_> {
     /// Runs the program to its end. `heard` is given every complete result line as it comes.
-    pub fn finish(&self, signals: &Signals, heard: &mut dyn FnMut(&str)) -> Finished {
+    pub fn finish(&self, signals: &Signals, heard: &mut dyn FnMut(&str)) -> FinishedProgram {
         self.run(signals, heard, None)
     }
 
     /// Runs the program to its end, with all of its standard output going into a sink.
-    pub fn finish_into(&self, signals: &Signals, sink: &mut Sink<'_>) -> Finished {
+    pub fn finish_into(&self, signals: &Signals, sink: &mut Sink<'_>) -> FinishedProgram {
         self.run(signals, &mut |_| {}, Some(sink))
     }
 
-    fn run(&self, signals: &Signals, heard: &mut dyn FnMut(&str), sink: Option<&mut Sink<'_>>) -> Finished {
+    fn run(&self, signals: &Signals, heard: &mut dyn FnMut(&str), sink: Option<&mut Sink<'_>>) -> FinishedProgram {
         let (child, mut streams) = match self.start() {
             Ok(started) => started,
             Err(error) => {
                 let program = self.argv.first().map_or("", String::as_str);
                 let reason = format!("{program} cannot be started: {}", plain(&error));
-                let ending = if is_shortage(&error) { Ending::NoResources(reason) } else { Ending::NotStarted(reason) };
-                return Finished {
+                let ending = if is_shortage(&error) {
+                    ProgramEnding::NoResources(reason)
+                } else {
+                    ProgramEnding::NotStarted(reason)
+                };
+                return FinishedProgram {
                     ending,
                     stdout: Vec::new(),
                     stderr: Vec::new(),
                     lines: Vec::new(),
-                    completeness: Completeness::Whole,
+                    completeness: LinesCompleteness::Whole,
                 };
             }
         };
         let ending = self.watch_over(child, &mut streams, signals, heard, sink);
         let cut = streams.get(2).is_some_and(|lines| lines.dropped);
-        let completeness = if cut { Completeness::Cut } else { Completeness::Whole };
+        let completeness = if cut { LinesCompleteness::Cut } else { LinesCompleteness::Whole };
         let mut bytes = streams.into_iter().map(|stream| stream.bytes);
         let mut next = || bytes.next().unwrap_or_default();
-        Finished { ending, stdout: next(), stderr: next(), lines: next(), completeness }
+        FinishedProgram { ending, stdout: next(), stderr: next(), lines: next(), completeness }
     }
 
-    fn start(&self) -> io::Result<(Child, Vec<Stream>)> {
+    fn start(&self) -> io::Result<(ChildProcess, Vec<CapturedStream>)> {
         let strings = |texts: &mut dyn Iterator<Item = String>| -> io::Result<Vec<CString>> {
             texts.map(|text| CString::new(text).map_err(io::Error::from)).collect()
         };
@@ -161,17 +165,17 @@ impl Run<'_> {
                 empty.as_fd()
             }
         };
-        let count = if self.results == Results::Lines { 3 } else { 2 };
+        let count = if self.results == ResultChannel::Lines { 3 } else { 2 };
         let mut fds = vec![input];
         let mut streams = Vec::with_capacity(count);
         let mut ends = Vec::with_capacity(count);
         for kept in [KEPT, KEPT, KEPT_LINES].into_iter().take(count) {
             let (read, write) = ready::pipe()?;
-            streams.push(Stream { fd: Some(read), bytes: Vec::new(), kept, dropped: false });
+            streams.push(CapturedStream { fd: Some(read), bytes: Vec::new(), kept, dropped: false });
             ends.push(write);
         }
         fds.extend(ends.iter().map(AsFd::as_fd));
-        let child = Program { argv: &argv, env: &env, fds: &fds }.start()?;
+        let child = ProgramStart { argv: &argv, env: &env, fds: &fds }.start()?;
         Ok((child, streams))
     }
 
@@ -179,12 +183,12 @@ impl Run<'_> {
     /// program left behind may keep the pipes open; it is not waited for.
     fn watch_over(
         &self,
-        child: Child,
-        streams: &mut [Stream],
+        child: ChildProcess,
+        streams: &mut [CapturedStream],
         signals: &Signals,
         heard: &mut dyn FnMut(&str),
         mut sink: Option<&mut Sink<'_>>,
-    ) -> Ending {
+    ) -> ProgramEnding {
         let end = Instant::now() + self.timeout;
         let mut said = 0;
         loop {
@@ -197,7 +201,7 @@ impl Run<'_> {
             for (index, _) in open.iter().zip(&ready[2..]).filter(|(_, ready)| **ready) {
                 if let Err(error) = drain(streams, *index, &mut sink) {
                     stop(child);
-                    return Ending::NoResources(format!("its output could not be kept: {}", plain(&error)));
+                    return ProgramEnding::NoResources(format!("its output could not be kept: {}", plain(&error)));
                 }
             }
             if let Some(lines) = streams.get_mut(2) {
@@ -213,7 +217,7 @@ impl Run<'_> {
             }
             if ended && sink.is_some() && streams[0].fd.is_some() {
                 stop(child);
-                return if aborted { Ending::Interrupted } else { Ending::TimedOut(self.timeout) };
+                return if aborted { ProgramEnding::Interrupted } else { ProgramEnding::TimedOut(self.timeout) };
             }
             if ended {
                 let drained = (0..streams.len()).try_for_each(|index| drain(streams, index, &mut sink));
@@ -221,30 +225,30 @@ impl Run<'_> {
                     tell(&mut lines.bytes, said, heard);
                 }
                 return match child.reap() {
-                    _ if drained.is_err() => Ending::NoResources("its output could not be kept".to_owned()),
-                    Ok(End::Exited(code)) => Ending::Exited(code),
-                    Ok(End::Signalled(signal)) => Ending::Signalled(signal),
-                    Err(error) => Ending::NoResources(format!("its end was missed: {}", plain(&error))),
+                    _ if drained.is_err() => ProgramEnding::NoResources("its output could not be kept".to_owned()),
+                    Ok(ChildEnd::Exited(code)) => ProgramEnding::Exited(code),
+                    Ok(ChildEnd::Signalled(signal)) => ProgramEnding::Signalled(signal),
+                    Err(error) => ProgramEnding::NoResources(format!("its end was missed: {}", plain(&error))),
                 };
             }
             if aborted || left.is_zero() {
                 stop(child);
                 let _ = (0..streams.len()).try_for_each(|index| drain(streams, index, &mut sink));
-                return if aborted { Ending::Interrupted } else { Ending::TimedOut(self.timeout) };
+                return if aborted { ProgramEnding::Interrupted } else { ProgramEnding::TimedOut(self.timeout) };
             }
         }
     }
 }
 
 /// Standard output goes to the sink where there is one; the other streams are kept.
-fn drain(streams: &mut [Stream], index: usize, sink: &mut Option<&mut Sink<'_>>) -> io::Result<()> {
+fn drain(streams: &mut [CapturedStream], index: usize, sink: &mut Option<&mut Sink<'_>>) -> io::Result<()> {
     let mut none = None;
     streams[index].drain(if index == 0 { sink } else { &mut none })
 }
 
 /// Asks the whole group to stop, and kills what is left of it after a while: a child that ignores the request must
 /// not live on behind a parent that did not.
-fn stop(child: Child) {
+fn stop(child: ChildProcess) {
     child.ask_to_stop();
     let _ = ready::readable(&[child.fd().as_fd()], Some(GRACE));
     child.kill();

@@ -4,25 +4,25 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::sys::signals::Signals;
-use crate::transports::answer::Ending;
-use crate::transports::argv::Template;
-use crate::transports::placeholder::Value;
+use crate::transports::answer::ProgramEnding;
+use crate::transports::argv::CommandTemplate;
+use crate::transports::placeholder::Placeholder;
 use crate::values::printable;
 
 use crate::transports::environment;
-use crate::transports::program::{Results, Run, Sink};
+use crate::transports::program::{ProgramRun, ResultChannel, Sink};
 
 /// A configured source of mail.
 #[derive(Clone, Debug)]
-pub struct Inbound {
+pub struct MailSource {
     /// Its name: lower-case letters, digits, `-` and `_`.
     pub name: String,
     /// Prints one message a run.
     pub fetch: Vec<String>,
     /// Told of each message that is safe here; `None` where fetching alone takes it away.
-    pub ack: Option<Template>,
+    pub ack: Option<CommandTemplate>,
     /// Whether it keeps what it gave.
-    pub keeping: Keeping,
+    pub keeping: SourceKeeping,
     /// How often it is asked.
     pub every: Duration,
     /// When a run of its commands is killed.
@@ -35,7 +35,7 @@ pub struct Inbound {
 
 /// Whether a source keeps what it gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keeping {
+pub enum SourceKeeping {
     /// It need not: what it gave is here.
     No,
     /// It does, and is told what it gave.
@@ -44,7 +44,7 @@ pub enum Keeping {
 
 /// What came of one run of the fetch command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fetched {
+pub enum FetchResult {
     /// A message, and the source's name for it.
     Message(Option<String>),
     /// Nothing is left.
@@ -58,32 +58,37 @@ pub enum Fetched {
 /// Longest reference taken, in bytes.
 const LONGEST_REF: usize = 500;
 
-impl Inbound {
+impl MailSource {
     /// Runs the fetch command; what it prints goes into the sink. Without a message nothing of that counts.
     /// `seen` is a file with the names of what it gave before, for a source that keeps it.
-    pub fn fetch(&self, spool: &Path, seen: Option<&Path>, signals: &Signals, sink: &mut Sink<'_>) -> Fetched {
+    pub fn fetch(&self, spool: &Path, seen: Option<&Path>, signals: &Signals, sink: &mut Sink<'_>) -> FetchResult {
         let mut bytes = 0;
         let own = seen.map(|path| ("MSPOOL_SEEN", path.to_string_lossy().into_owned()));
         let env = self.environment(spool, own.as_slice());
-        let run =
-            Run { argv: self.fetch.clone(), env: &env, input: None, results: Results::Lines, timeout: self.timeout };
+        let run = ProgramRun {
+            argv: self.fetch.clone(),
+            env: &env,
+            input: None,
+            results: ResultChannel::Lines,
+            timeout: self.timeout,
+        };
         let finished = run.finish_into(signals, &mut |piece| {
             bytes += piece.len();
             sink(piece)
         });
         match finished.ending {
-            Ending::Exited(0) if bytes == 0 => Fetched::Nothing,
-            Ending::Exited(0) => Fetched::Message(reference(&finished.lines)),
-            Ending::Exited(1) => Fetched::Nothing,
-            Ending::Interrupted => Fetched::Interrupted,
-            _ => Fetched::Failed(finished.trouble()),
+            ProgramEnding::Exited(0) if bytes == 0 => FetchResult::Nothing,
+            ProgramEnding::Exited(0) => FetchResult::Message(reference(&finished.lines)),
+            ProgramEnding::Exited(1) => FetchResult::Nothing,
+            ProgramEnding::Interrupted => FetchResult::Interrupted,
+            _ => FetchResult::Failed(finished.trouble()),
         }
     }
 
     /// Tells the source that a message is safe here.
     pub fn acknowledge(&self, reference: &str, id: &str, spool: &Path, signals: &Signals) -> Result<(), String> {
         let Some(template) = &self.ack else { return Ok(()) };
-        if template.takes_for_option(Value::Ref, reference) {
+        if template.takes_for_option(Placeholder::Ref, reference) {
             return Err(format!(
                 "{:?} could be taken for an option; put \"--\" before {{ref}}",
                 printable::line(reference)
@@ -91,10 +96,10 @@ impl Inbound {
         }
         let own = [("MSPOOL_REF", reference.to_owned()), ("MSPOOL_ID", id.to_owned())];
         let env = self.environment(spool, &own);
-        let argv = template.fill_words(&[(Value::Ref, reference), (Value::Id, id)]);
-        let run = Run { argv, env: &env, input: None, results: Results::Exit, timeout: self.timeout };
+        let argv = template.fill_words(&[(Placeholder::Ref, reference), (Placeholder::Id, id)]);
+        let run = ProgramRun { argv, env: &env, input: None, results: ResultChannel::Exit, timeout: self.timeout };
         let finished = run.finish(signals, &mut |_| {});
-        if finished.ending == Ending::Exited(0) { Ok(()) } else { Err(finished.trouble()) }
+        if finished.ending == ProgramEnding::Exited(0) { Ok(()) } else { Err(finished.trouble()) }
     }
 
     fn environment(&self, spool: &Path, own: &[(&str, String)]) -> Vec<(String, String)> {

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::mail::address::route::Claims;
+use crate::mail::address::route::AcceptedAddresses;
 use crate::mail::history::record::RecipientState;
-use crate::transports::argv::{Batch, Template};
-use crate::transports::program::Results;
+use crate::transports::argv::{CommandTemplate, RecipientBatch};
+use crate::transports::program::ResultChannel;
 
 /// A configured transport.
 #[derive(Clone, Debug)]
@@ -14,15 +14,15 @@ pub struct Transport {
     /// Its name: lower-case letters, digits, `-` and `_`.
     pub name: String,
     /// What it takes.
-    pub claims: Claims,
+    pub claims: AcceptedAddresses,
     /// How it delivers.
-    pub action: Action,
+    pub action: DeliveryMethod,
     /// When a run of its command is killed.
     pub timeout: Duration,
     /// Hand-offs at once, in one run of the spooler.
     pub parallel: usize,
     /// What its success means.
-    pub success: Success,
+    pub success: SuccessMeaning,
     /// A command that says whether it can be used now.
     pub probe: Option<Vec<String>>,
     /// What it needs for itself while it works.
@@ -36,22 +36,22 @@ pub struct Transport {
     /// How long a result that comes later is waited for.
     pub async_timeout: Duration,
     /// Filters that make what it is given, in order.
-    pub preprocess: Vec<Template>,
+    pub preprocess: Vec<CommandTemplate>,
     /// Run once the message is finished, to undo what the filters did elsewhere.
-    pub undo: Option<Template>,
+    pub undo: Option<CommandTemplate>,
     /// Changes with its configuration.
     pub fingerprint: String,
 }
 
 /// How a transport delivers.
 #[derive(Clone, Debug)]
-pub enum Action {
+pub enum DeliveryMethod {
     /// By running a command.
     Command {
         /// The command line.
-        template: Template,
+        template: CommandTemplate,
         /// Where it says what became of the recipients.
-        results: Results,
+        results: ResultChannel,
     },
     /// By filing in this Maildir.
     Maildir(PathBuf),
@@ -59,7 +59,7 @@ pub enum Action {
 
 /// What taking responsibility means for the recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Success {
+pub enum SuccessMeaning {
     /// It has the message.
     Delivered,
     /// Another system takes it further.
@@ -68,34 +68,34 @@ pub enum Success {
 
 impl Transport {
     /// How many recipients one hand-off takes.
-    pub fn batch(&self) -> Batch {
-        if self.preprocess.iter().any(|filter| filter.batch() == Batch::One) {
-            return Batch::One;
+    pub fn batch(&self) -> RecipientBatch {
+        if self.preprocess.iter().any(|filter| filter.batch() == RecipientBatch::One) {
+            return RecipientBatch::One;
         }
         match &self.action {
-            Action::Command { template, .. } => template.batch(),
-            Action::Maildir(_) => Batch::All,
+            DeliveryMethod::Command { template, .. } => template.batch(),
+            DeliveryMethod::Maildir(_) => RecipientBatch::All,
         }
     }
 
     /// True when it reaches beyond this machine, as far as we can know: any command may.
     pub fn is_remote(&self) -> bool {
-        matches!(self.action, Action::Command { .. })
+        matches!(self.action, DeliveryMethod::Command { .. })
     }
 
     /// The word for how it delivers.
     pub fn kind(&self) -> &'static str {
         match self.action {
-            Action::Command { .. } => "command",
-            Action::Maildir(_) => "maildir",
+            DeliveryMethod::Command { .. } => "command",
+            DeliveryMethod::Maildir(_) => "maildir",
         }
     }
 
     /// What a recipient is after success.
     pub fn success_state(&self) -> RecipientState {
         match self.success {
-            Success::Delivered => RecipientState::Delivered,
-            Success::Relayed => RecipientState::Relayed,
+            SuccessMeaning::Delivered => RecipientState::Delivered,
+            SuccessMeaning::Relayed => RecipientState::Relayed,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A back-off that grows by a factor up to a ceiling (RFC 5321 section 4.5.4.1 asks for patience, not for a table).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Schedule {
+pub struct RetrySchedule {
     /// The wait after the first attempt.
     pub first: Duration,
     /// How much longer each wait is than the one before; at least 1.
@@ -15,13 +15,13 @@ pub struct Schedule {
     pub jitter: f64,
 }
 
-impl Default for Schedule {
-    fn default() -> Schedule {
-        Schedule { first: Duration::from_secs(300), factor: 2.0, max: Duration::from_secs(4 * 3600), jitter: 0.2 }
+impl Default for RetrySchedule {
+    fn default() -> RetrySchedule {
+        RetrySchedule { first: Duration::from_secs(300), factor: 2.0, max: Duration::from_secs(4 * 3600), jitter: 0.2 }
     }
 }
 
-impl Schedule {
+impl RetrySchedule {
     /// The wait after so many charged attempts, at least one. `random` is any number; the same one gives the same wait.
     pub fn wait(&self, attempts: u32, random: u64) -> Duration {
         let growth = self.factor.powi(attempts.clamp(1, 1000) as i32 - 1);
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_ceiling() {
-        let schedule = Schedule { jitter: 0.0, ..Schedule::default() };
+        let schedule = RetrySchedule { jitter: 0.0, ..RetrySchedule::default() };
         let minutes = |attempts| schedule.wait(attempts, 0).as_secs() / 60;
         assert_eq!([1, 2, 3, 6, 7, 99].map(minutes), [5, 10, 20, 160, 240, 240]);
         assert_eq!(minutes(0), 5);
@@ -54,8 +54,8 @@ mod tests {
             attempts: u32, random: u64,
         ) {
             let (first, max) = (Duration::from_secs(first), Duration::from_secs(max));
-            let schedule = Schedule { first, factor, max, jitter };
-            let plain = Schedule { jitter: 0.0, ..schedule }.wait(attempts, random).as_secs_f64();
+            let schedule = RetrySchedule { first, factor, max, jitter };
+            let plain = RetrySchedule { jitter: 0.0, ..schedule }.wait(attempts, random).as_secs_f64();
             let wait = schedule.wait(attempts, random).as_secs_f64();
             prop_assert!(wait >= (plain * (1.0 - jitter)).floor() - 1.0, "{wait} {plain}");
             prop_assert!(wait <= (plain * (1.0 + jitter)).ceil() + 1.0, "{wait} {plain}");
@@ -64,7 +64,7 @@ mod tests {
 
         #[test]
         fn without_jitter_a_wait_is_never_shorter_than_the_one_before(attempts in 1u32..2000) {
-            let schedule = Schedule { jitter: 0.0, ..Schedule::default() };
+            let schedule = RetrySchedule { jitter: 0.0, ..RetrySchedule::default() };
             prop_assert!(schedule.wait(attempts, 0) <= schedule.wait(attempts + 1, 0));
         }
     }

@@ -2,7 +2,7 @@
 
 /// Who reads the next argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reader {
+pub enum ShellReader {
     /// A program that takes it as it is.
     Program,
     /// A shell, in its options.
@@ -15,20 +15,22 @@ pub enum Reader {
     Remote,
 }
 
-impl Reader {
+impl ShellReader {
     /// Who reads what comes behind this argument. A shell may itself be an argument, of env(1) or timeout(1).
-    pub fn after(self, text: &str) -> Reader {
+    pub fn after(self, text: &str) -> ShellReader {
         let name = text.rsplit('/').next().unwrap_or(text);
         let option = text.starts_with(['-', '+']);
         match self {
-            Reader::Remote | Reader::Arguments => self,
-            Reader::Shell if text.starts_with('-') && !text.starts_with("--") && text.contains('c') => Reader::Script,
-            Reader::Shell | Reader::Script if option => self,
-            Reader::Script => Reader::Arguments,
-            _ if ["ssh", "rsh", "su", "runuser"].contains(&name) => Reader::Remote,
-            _ if SHELLS.contains(&name) => Reader::Shell,
-            Reader::Shell => Reader::Arguments,
-            Reader::Program => Reader::Program,
+            ShellReader::Remote | ShellReader::Arguments => self,
+            ShellReader::Shell if text.starts_with('-') && !text.starts_with("--") && text.contains('c') => {
+                ShellReader::Script
+            }
+            ShellReader::Shell | ShellReader::Script if option => self,
+            ShellReader::Script => ShellReader::Arguments,
+            _ if ["ssh", "rsh", "su", "runuser"].contains(&name) => ShellReader::Remote,
+            _ if SHELLS.contains(&name) => ShellReader::Shell,
+            ShellReader::Shell => ShellReader::Arguments,
+            ShellReader::Program => ShellReader::Program,
         }
     }
 }

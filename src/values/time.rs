@@ -15,9 +15,9 @@ const LAST: u64 = 253_402_207_200;
 
 /// A text that is no time.
 #[derive(Debug, PartialEq, Eq)]
-pub struct NotATime(String);
+pub struct TimeError(String);
 
-impl fmt::Display for NotATime {
+impl fmt::Display for TimeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -27,7 +27,7 @@ impl fmt::Display for NotATime {
     }
 }
 
-impl std::error::Error for NotATime {}
+impl std::error::Error for TimeError {}
 
 impl Timestamp {
     /// From seconds since the epoch, cut near the end of the year 9999.
@@ -51,8 +51,8 @@ impl Timestamp {
     }
 
     /// Reads RFC 3339, an RFC 5322 date, or a span counted from `now`.
-    pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, NotATime> {
-        let bad = || NotATime(text.chars().take(60).collect());
+    pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, TimeError> {
+        let bad = || TimeError(text.chars().take(60).collect());
         let parsed = text
             .parse::<jiff::Timestamp>()
             .ok()
@@ -86,11 +86,11 @@ impl From<Duration> for Timestamp {
 }
 
 impl TryFrom<String> for Timestamp {
-    type Error = NotATime;
+    type Error = TimeError;
 
-    fn try_from(text: String) -> Result<Timestamp, NotATime> {
+    fn try_from(text: String) -> Result<Timestamp, TimeError> {
         let time = text.parse::<jiff::Timestamp>().ok().and_then(|time| u64::try_from(time.as_second()).ok());
-        time.map(Timestamp::from_seconds).ok_or(NotATime(text))
+        time.map(Timestamp::from_seconds).ok_or(TimeError(text))
     }
 }
 

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use mspool::mail::report::bounce::{Action, Heard, Kind, Original, Understood, understand};
+use mspool::mail::report::bounce::{
+    IncomingReport, IncomingReportKind, ReportedAction, ReportedRecipient, ReturnedOriginal, understand,
+};
 use serde_json::Value;
 
 /// Python's own parser: the groups of the first delivery status part that is not inside a returned message, and the
@@ -109,7 +111,7 @@ fn corpus(folder: &str) -> Vec<PathBuf> {
 }
 
 /// The bounces, by file name.
-fn bounces() -> BTreeMap<String, (PathBuf, Understood)> {
+fn bounces() -> BTreeMap<String, (PathBuf, IncomingReport)> {
     let files = corpus("bounces").into_iter().filter(|path| path.extension().is_some_and(|end| end == "eml"));
     let read = |path: PathBuf| {
         let understood = understand(&fs::read(&path).unwrap());
@@ -119,7 +121,7 @@ fn bounces() -> BTreeMap<String, (PathBuf, Understood)> {
 }
 
 /// What a Python program prints about these files; `None` when it cannot run here.
-fn python(script: &str, files: &BTreeMap<String, (PathBuf, Understood)>) -> Option<BTreeMap<String, Value>> {
+fn python(script: &str, files: &BTreeMap<String, (PathBuf, IncomingReport)>) -> Option<BTreeMap<String, Value>> {
     let paths = files.values().map(|(path, _)| path);
     let out = Command::new("python3").arg("-c").arg(script).args(paths).stderr(Stdio::null()).output();
     let out = out.ok().filter(|out| out.status.success())?;
@@ -137,10 +139,14 @@ fn no_mail_is_too_odd() {
         let bytes = fs::read(&path).unwrap();
         for end in [bytes.len(), bytes.len() / 2, bytes.len() / 3] {
             let understood = understand(&bytes[..end]);
-            if let Original::Header(range) | Original::Full(range) = understood.original {
+            if let ReturnedOriginal::Header(range) | ReturnedOriginal::Full(range) = understood.original {
                 assert!(range.start < range.end && range.end <= end, "{}", path.display());
             }
-            assert!(understood.kind != Kind::None || understood.recipients.is_empty(), "{}", path.display());
+            assert!(
+                understood.kind != IncomingReportKind::None || understood.recipients.is_empty(),
+                "{}",
+                path.display()
+            );
         }
     }
 }
@@ -156,7 +162,7 @@ fn delivery_reports_are_read_as_python_reads_them() {
     for (name, theirs) in python.iter().filter(|(_, theirs)| theirs["kind"] == "dsn") {
         let understood = &files[name].1;
         reports += 1;
-        assert_eq!(understood.kind, Kind::Dsn, "{name}");
+        assert_eq!(understood.kind, IncomingReportKind::Dsn, "{name}");
         assert_eq!(understood.message_id.as_deref().unwrap_or_default(), theirs["id"], "{name}");
         let groups = theirs["groups"].as_array().unwrap();
         if legal(name).is_some() && groups.len() != understood.recipients.len() {
@@ -173,7 +179,7 @@ fn delivery_reports_are_read_as_python_reads_them() {
         }
     }
     for (name, _) in python.iter().filter(|(_, theirs)| theirs["kind"] == "complaint") {
-        assert_eq!(files[name].1.kind, Kind::None, "{name}");
+        assert_eq!(files[name].1.kind, IncomingReportKind::None, "{name}");
     }
     eprintln!("{reports} delivery reports");
 }
@@ -186,7 +192,8 @@ fn most_text_bounces_are_recognised() {
         return;
     };
     let texts = python.iter().filter(|(_, theirs)| theirs["kind"] == "text").map(|(name, _)| (name, &files[name].1));
-    let (known, unknown): (Vec<_>, Vec<_>) = texts.partition(|(_, understood)| understood.kind != Kind::None);
+    let (known, unknown): (Vec<_>, Vec<_>) =
+        texts.partition(|(_, understood)| understood.kind != IncomingReportKind::None);
     let status = known.iter().filter(|(_, read)| read.recipients.iter().all(|heard| heard.status.is_some())).count();
     let message_id = known.iter().filter(|(_, read)| read.message_id.is_some()).count();
     eprintln!("{} texts recognised, {status} with a status, {message_id} with a Message-ID", known.len());
@@ -195,14 +202,14 @@ fn most_text_bounces_are_recognised() {
     for (name, understood) in known {
         assert!(!understood.recipients.is_empty(), "{name}");
         for heard in &understood.recipients {
-            assert!(matches!(heard.action, Action::Failed | Action::Delayed), "{name}: {heard:?}");
+            assert!(matches!(heard.action, ReportedAction::Failed | ReportedAction::Delayed), "{name}: {heard:?}");
         }
     }
     // Vacation notices, complaints without their own part, a list's refusal, a bounce that somebody forwards.
     for plain in
         ["rfc3834-01.eml", "rfc3834-02.eml", "arf-22.eml", "arf-26.eml", "lhost-fml-02.eml", "lhost-sendmail-14.eml"]
     {
-        assert!(files.get(plain).is_none_or(|(_, understood)| understood.kind == Kind::None), "{plain}");
+        assert!(files.get(plain).is_none_or(|(_, understood)| understood.kind == IncomingReportKind::None), "{plain}");
     }
 }
 
@@ -218,7 +225,7 @@ fn flufl_bounce_finds_the_same_addresses() {
         let understood = &files[name].1;
         let theirs: [BTreeSet<String>; 2] = serde_json::from_value(theirs.clone()).unwrap();
         // It prefers the original recipient to the final one.
-        let original = |heard: &Heard| heard.original.clone().unwrap_or_else(|| heard.address.clone());
+        let original = |heard: &ReportedRecipient| heard.original.clone().unwrap_or_else(|| heard.address.clone());
         if [sets(understood, |heard| heard.address.clone()), sets(understood, original)].contains(&theirs) {
             same += 1;
         } else if theirs.iter().all(BTreeSet::is_empty) {
@@ -232,8 +239,8 @@ fn flufl_bounce_finds_the_same_addresses() {
 }
 
 /// The delayed and the failed addresses in small letters.
-fn sets(understood: &Understood, address: impl Fn(&Heard) -> String) -> [BTreeSet<String>; 2] {
-    [Action::Delayed, Action::Failed].map(|action| {
+fn sets(understood: &IncomingReport, address: impl Fn(&ReportedRecipient) -> String) -> [BTreeSet<String>; 2] {
+    [ReportedAction::Delayed, ReportedAction::Failed].map(|action| {
         let heard = understood.recipients.iter().filter(|heard| heard.action == action);
         heard.map(|heard| address(heard).to_lowercase()).collect()
     })

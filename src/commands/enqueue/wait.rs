@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::delivery::context::Engine;
-use crate::exit::Exit;
+use crate::delivery::context::DeliveryContext;
+use crate::exit::ExitStatus;
 use crate::inbox::attempt::attempt_and_file;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::history::record::RecipientState;
 use crate::output::print;
-use crate::session::Reach;
-use crate::spool::State;
+use crate::session::Network;
+use crate::spool::QueueState;
 use crate::sys::ready;
 
 /// How often the queue is looked at while others may be at work on the message.
@@ -19,23 +19,28 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// Attempts the message when it is due, and waits in between. Success is 0; a recipient that failed for good makes it
 /// 69; a time that ran out, or a message on hold, 75. In all cases but the first what is owed stays queued.
-pub fn outcome(engine: &Engine<'_>, id: &QueueId, limit: Option<Duration>, reach: Reach) -> Result<Exit> {
+pub fn outcome(
+    engine: &DeliveryContext<'_>,
+    id: &QueueId,
+    limit: Option<Duration>,
+    reach: Network,
+) -> Result<ExitStatus> {
     let end = limit.map(|limit| Instant::now() + limit);
     let mut rest = None;
     loop {
         let now = engine.now();
         match engine.spool.find(id)? {
-            None | Some((State::Sent | State::Received, _)) => return Ok(Exit::Ok),
-            Some((State::Failed, _)) => return Ok(Exit::Unavailable),
-            Some((State::Corrupt, name)) => {
+            None | Some((QueueState::Sent | QueueState::Received, _)) => return Ok(ExitStatus::Ok),
+            Some((QueueState::Failed, _)) => return Ok(ExitStatus::Unavailable),
+            Some((QueueState::Corrupt, name)) => {
                 print::problem(&format!("{} cannot be read any more; it lies in corrupt", name.id));
-                return Ok(Exit::Io);
+                return Ok(ExitStatus::Io);
             }
-            Some((State::Hold, name)) => {
+            Some((QueueState::Hold, name)) => {
                 print::problem(&format!("{} is on hold", name.id));
-                return Ok(Exit::TryAgain);
+                return Ok(ExitStatus::TryAgain);
             }
-            Some((State::New | State::Cur, name)) => {
+            Some((QueueState::New | QueueState::Cur, name)) => {
                 let is_due = name.due.is_none_or(|due| due <= now);
                 // What came back without a charge is left alone for a second, not for none.
                 let rested = rest.is_none_or(|since: Instant| since.elapsed() >= Duration::from_secs(1));
@@ -45,7 +50,7 @@ pub fn outcome(engine: &Engine<'_>, id: &QueueId, limit: Option<Duration>, reach
                         print::problem(
                             "no transport is configured for it; `mspool init` makes a configuration to start from",
                         );
-                        return Ok(Exit::Config);
+                        return Ok(ExitStatus::Config);
                     }
                     rest = Some(Instant::now());
                     // Look at once where it is now: the attempt may have settled it.
@@ -55,18 +60,18 @@ pub fn outcome(engine: &Engine<'_>, id: &QueueId, limit: Option<Duration>, reach
         }
         if let Some(signal) = engine.signals.stop_requested() {
             print::problem("interrupted; the message stays queued");
-            return Ok(Exit::Signal(signal));
+            return Ok(ExitStatus::Signal(signal));
         }
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero()) {
             print::problem(&format!("{id} is still owed to {}", owed(engine, id)?));
-            return Ok(Exit::TryAgain);
+            return Ok(ExitStatus::TryAgain);
         }
         ready::readable(&[engine.signals.stop_fd()], Some(left.map_or(LOOK, |left| left.min(LOOK))))?;
     }
 }
 
-fn owed(engine: &Engine<'_>, id: &QueueId) -> Result<String> {
+fn owed(engine: &DeliveryContext<'_>, id: &QueueId) -> Result<String> {
     let Some((state, name)) = engine.spool.find(id)? else { return Ok("nobody".to_owned()) };
     let Ok(message) = engine.spool.read(state, &name) else { return Ok("its recipients".to_owned()) };
     let history = engine.spool.history(&message.envelope)?;

@@ -3,24 +3,24 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::exit::{Exit, over_all};
+use crate::exit::{ExitStatus, over_all};
 use crate::mail::history::History;
 use crate::mail::history::record::RecipientState;
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
-use crate::spool::queue_file::{QueueFile, Unusable};
-use crate::spool::{Spool, State};
+use crate::spool::queue_file::{QueueFile, UnusableFile};
+use crate::spool::{QueueState, Spool};
 use crate::sys::locks_held::LocksHeld;
 use crate::values::time::Timestamp;
 
 use crate::commands::flush::FlushOptions;
-use crate::delivery::plan::{Patience, Plan, plan};
-use crate::delivery::selection::Force;
-use crate::delivery::transport_queue::{self, Ready};
+use crate::delivery::plan::{BackoffRule, RecipientPlan, plan};
+use crate::delivery::selection::ForceLevel;
+use crate::delivery::transport_queue::{self, Readiness};
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct DryRunLine<'a> {
     id: &'a str,
     address: &'a str,
     r#type: &'a str,
@@ -30,35 +30,35 @@ struct Line<'a> {
 }
 
 /// Explains what [`crate::commands::flush::run`] would do with these options.
-pub fn run(session: &Session, options: &FlushOptions) -> Result<Exit> {
+pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
     let spool = session.spool()?;
     let held = LocksHeld::now();
     let only = options.transport.as_ref().map(|name| session.settings.known_transport(name)).transpose()?;
-    let mut ends = vec![Exit::Ok];
+    let mut ends = vec![ExitStatus::Ok];
     for text in &options.ids {
         let id = session.id(text)?;
-        if !matches!(spool.find(&id)?, Some((State::New | State::Cur | State::Hold, _))) {
+        if !matches!(spool.find(&id)?, Some((QueueState::New | QueueState::Cur | QueueState::Hold, _))) {
             print::problem(&format!("{id} is not queued"));
-            ends.push(Exit::NoInput);
+            ends.push(ExitStatus::NoInput);
         }
     }
     let mut out = print::output();
     let mut left = options.limit.unwrap_or(usize::MAX);
-    for state in [State::New, State::Cur, State::Hold] {
+    for state in [QueueState::New, QueueState::Cur, QueueState::Hold] {
         for name in spool.sorted(state)? {
             if !options.ids.is_empty() && !options.ids.iter().any(|id| id == name.id.as_str()) {
                 continue;
             }
             let message = match spool.read(state, &name) {
                 Ok(message) => message,
-                Err(Unusable::Gone) => continue,
+                Err(UnusableFile::Gone) => continue,
                 Err(trouble) => {
                     print::problem(&format!("{}: {trouble:?}", spool.path_of_message(state, &name).display()));
                     continue;
                 }
             };
             let history = spool.history(&message.envelope)?;
-            let explainer = Explainer { session, spool: &spool, options, only, active: message.is_active(&held) };
+            let explainer = DryRunExplainer { session, spool: &spool, options, only, active: message.is_active(&held) };
             let mut acts = false;
             for (place, recipient) in message.envelope.recipients.iter().enumerate() {
                 let address = &recipient.address;
@@ -70,7 +70,7 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<Exit> {
                 };
                 acts |= action == "attempt" || action == "fail";
                 let transport = transport.map(|lane| session.settings.transports[lane].name.as_str());
-                let line = Line {
+                let line = DryRunLine {
                     id: name.id.as_str(),
                     address: address.text(),
                     r#type: address.kind().as_str(),
@@ -89,10 +89,10 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<Exit> {
             left = left.saturating_sub(usize::from(acts));
         }
     }
-    Ok(if options.ids.len() == 1 { *ends.last().unwrap_or(&Exit::Ok) } else { over_all(&ends) })
+    Ok(if options.ids.len() == 1 { *ends.last().unwrap_or(&ExitStatus::Ok) } else { over_all(&ends) })
 }
 
-struct Explainer<'a> {
+struct DryRunExplainer<'a> {
     session: &'a Session,
     spool: &'a Spool,
     options: &'a FlushOptions,
@@ -102,7 +102,7 @@ struct Explainer<'a> {
 
 type Explanation = (&'static str, Option<usize>, String);
 
-impl Explainer<'_> {
+impl DryRunExplainer<'_> {
     fn recipient(
         &self,
         message: &QueueFile,
@@ -117,7 +117,7 @@ impl Explainer<'_> {
             return Ok(None);
         }
         let keep = |reason: String| Ok(Some(("keep", None, reason)));
-        if message.state == State::Hold {
+        if message.state == QueueState::Hold {
             return keep("on hold".to_owned());
         }
         if self.active {
@@ -127,25 +127,25 @@ impl Explainer<'_> {
             let time = envelope.not_before.unwrap_or(now);
             return keep(format!("not before {time}"));
         }
-        let named = !self.options.ids.is_empty() || self.options.force != Force::No;
-        let patience = if named { Patience::None } else { Patience::Waits };
+        let named = !self.options.ids.is_empty() || self.options.force != ForceLevel::No;
+        let patience = if named { BackoffRule::None } else { BackoffRule::Waits };
         Ok(Some(match plan(&self.session.settings, envelope, history, place, now, patience) {
-            Plan::Rest if progress.state == RecipientState::Async => {
+            RecipientPlan::Rest if progress.state == RecipientState::Async => {
                 let until = progress.next.map_or(String::new(), |next| format!(" until {next}"));
                 ("keep", None, format!("handed over; its result is waited for{until}"))
             }
-            Plan::Rest => {
+            RecipientPlan::Rest => {
                 let next = progress.next.unwrap_or(now);
                 ("keep", None, format!("attempt {} failed; next attempt {next}", progress.attempts))
             }
-            Plan::Expire(_, text) | Plan::NoRoute(text) => ("fail", None, text),
-            Plan::Unconfigured => ("keep", None, "no transport is configured for it".to_owned()),
-            Plan::AsyncOver => ("attempt", None, "the result that was promised has not come".to_owned()),
-            Plan::Give(lane) if self.only.is_some_and(|only| only != lane) => {
+            RecipientPlan::Expire(_, text) | RecipientPlan::NoRoute(text) => ("fail", None, text),
+            RecipientPlan::Unconfigured => ("keep", None, "no transport is configured for it".to_owned()),
+            RecipientPlan::AsyncOver => ("attempt", None, "the result that was promised has not come".to_owned()),
+            RecipientPlan::Give(lane) if self.only.is_some_and(|only| only != lane) => {
                 ("keep", Some(lane), "for another transport than the one named".to_owned())
             }
-            Plan::Give(_) if left == 0 => ("keep", None, "beyond the limit".to_owned()),
-            Plan::Give(lane) => self.give(lane, progress.attempts, now)?,
+            RecipientPlan::Give(_) if left == 0 => ("keep", None, "beyond the limit".to_owned()),
+            RecipientPlan::Give(lane) => self.give(lane, progress.attempts, now)?,
         }))
     }
 
@@ -154,12 +154,14 @@ impl Explainer<'_> {
         let gate = self.spool.gate(&transport.name)?;
         let attempt = attempts + 1;
         Ok(match transport_queue::known(transport, &gate, self.session.reach, self.options.force, now) {
-            Ready::No(reason) => ("keep", Some(lane), format!("the transport is {reason}")),
-            Ready::OneTrial => {
+            Readiness::No(reason) => ("keep", Some(lane), format!("the transport is {reason}")),
+            Readiness::OneTrial => {
                 ("attempt", Some(lane), format!("attempt {attempt}, as a trial of a transport that was broken"))
             }
-            Ready::Unprepared => ("attempt", Some(lane), format!("attempt {attempt}, once the transport is prepared")),
-            Ready::Yes | Ready::Preparing => ("attempt", Some(lane), format!("attempt {attempt}")),
+            Readiness::Unprepared => {
+                ("attempt", Some(lane), format!("attempt {attempt}, once the transport is prepared"))
+            }
+            Readiness::Yes | Readiness::Preparing => ("attempt", Some(lane), format!("attempt {attempt}")),
         })
     }
 }

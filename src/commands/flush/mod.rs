@@ -8,26 +8,26 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::mail::address::pattern::Pattern;
+use crate::mail::address::pattern::AddressPattern;
 use crate::mail::envelope::id::QueueId;
-use crate::spool::gate::Pause;
-use crate::spool::listing::{Due, Entry};
-use crate::spool::runner::Runner;
-use crate::spool::{Spool, State};
-use crate::sys::signals::{Hangup, Signals};
-use crate::transports::source::Inbound;
+use crate::spool::gate::TransportPause;
+use crate::spool::listing::{DirectoryEntry, DueMessages};
+use crate::spool::runner::RunnerKind;
+use crate::spool::{QueueState, Spool};
+use crate::sys::signals::{HangupMeaning, Signals};
+use crate::transports::source::MailSource;
 use crate::values::time::Timestamp;
 
-use crate::delivery::context::Engine;
-use crate::delivery::remaining::Rest;
+use crate::delivery::context::DeliveryContext;
+use crate::delivery::remaining::RemainingMail;
 use crate::delivery::run;
-use crate::delivery::selection::{Force, Orders};
-use crate::exit::{Exit, over_all, refuse};
+use crate::delivery::selection::{ForceLevel, Selection};
+use crate::exit::{ExitStatus, over_all, refuse};
 use crate::inbox::fetch;
 use crate::inbox::pending;
-use crate::output::console::{Bar, Voices};
+use crate::output::console::{Console, ProgressBarUse};
 use crate::output::mode::{OutputFormat, Verbosity};
-use crate::output::observer::Tally;
+use crate::output::observer::RunTally;
 use crate::output::print;
 use crate::session::Session;
 
@@ -39,26 +39,26 @@ pub struct FlushOptions {
     /// Only mail for this transport.
     pub transport: Option<String>,
     /// Only these recipients.
-    pub to: Option<Pattern>,
+    pub to: Option<AddressPattern>,
     /// What does not count.
-    pub force: Force,
+    pub force: ForceLevel,
     /// Hand-offs at once, all transports together.
     pub jobs: Option<usize>,
     /// Messages at most.
     pub limit: Option<usize>,
     /// What mail that is still owed means for the exit code.
-    pub owed: Owed,
+    pub owed: OwedMeaning,
     /// Whether a bar shows how far it is.
-    pub bar: Bar,
+    pub bar: ProgressBarUse,
     /// In what form results are printed.
     pub form: OutputFormat,
     /// Which way mail goes.
-    pub direction: Direction,
+    pub direction: FlushDirection,
 }
 
 /// Which way mail goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
+pub enum FlushDirection {
     /// Out: what is queued is sent.
     Out,
     /// In: the inbound transports are asked.
@@ -69,7 +69,7 @@ pub enum Direction {
 
 /// What mail that is still owed means for the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owed {
+pub enum OwedMeaning {
     /// Nothing: that is what a spooler is for.
     IsFine,
     /// Try again (75).
@@ -77,26 +77,26 @@ pub enum Owed {
 }
 
 /// Attempts what is due.
-pub fn run(session: &Session, options: &FlushOptions) -> Result<Exit> {
+pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
     let spool = session.spool()?;
     spool.verify()?;
     let sources = sources(session, options)?;
     let orders = orders(session, options)?;
-    let signals = Signals::listen(Hangup::Stops)?;
-    let presence = spool.announce(Runner::Flush)?;
+    let signals = Signals::listen(HangupMeaning::Stops)?;
+    let presence = spool.announce(RunnerKind::Flush)?;
     if let Err(error) = spool.sweep_if_due(session.now()) {
         // Mail goes out all the same.
         print::problem(&format!("what is no longer needed could not be removed: {error}"));
     }
     let (due, ends) = match options.direction {
-        Direction::In => (Due::default(), Vec::new()),
-        Direction::Out | Direction::Both => select(session, &spool, options)?,
+        FlushDirection::In => (DueMessages::default(), Vec::new()),
+        FlushDirection::Out | FlushDirection::Both => select(session, &spool, options)?,
     };
-    let voices = Voices::new(session.voice, options.form, options.bar, due.len());
-    let engine = Engine::new(session, &spool, &signals, &voices);
+    let voices = Console::new(session.voice, options.form, options.bar, due.len());
+    let engine = DeliveryContext::new(session, &spool, &signals, &voices);
     let tally = match orders {
         Some(orders) => run::run(&engine, &due, &orders, &HashSet::new())?,
-        None => Tally::default(),
+        None => RunTally::default(),
     };
     let polled = fetch::all(session, &engine, &sources, options.limit)?;
     if signals.stop_requested().is_none() && !pending::watch_runs(&spool)? {
@@ -105,18 +105,18 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<Exit> {
     drop(voices);
     drop(presence);
     if options.form == OutputFormat::Json {
-        let rest = Rest::count(&spool, session.now())?;
-        print::json(&mut print::output(), &serde_json::json!({ "summary": Summary::of(&tally, &rest) }))?;
+        let rest = RemainingMail::count(&spool, session.now())?;
+        print::json(&mut print::output(), &serde_json::json!({ "summary": FlushSummary::of(&tally, &rest) }))?;
     }
     if let Some(signal) = signals.stop_requested() {
         print::problem(&format!("stopped by signal {signal}; what was not attempted stays queued"));
-        return Ok(Exit::Signal(signal));
+        return Ok(ExitStatus::Signal(signal));
     }
     if tally.errors > 0 {
-        return Ok(Exit::Io);
+        return Ok(ExitStatus::Io);
     }
     if tally.unconfigured > 0 {
-        return refuse(Exit::Config, session.settings.why_unconfigured());
+        return refuse(ExitStatus::Config, session.settings.why_unconfigured());
     }
     if tally.skipped > 0 && session.voice == Verbosity::Verbose && options.form == OutputFormat::Text {
         print::note(&format!(
@@ -124,67 +124,67 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<Exit> {
             tally.skipped
         ));
     }
-    if polled != Exit::Ok || (options.owed == Owed::IsFailure && still_queued(&spool)?) {
-        return Ok(Exit::TryAgain);
+    if polled != ExitStatus::Ok || (options.owed == OwedMeaning::IsFailure && still_queued(&spool)?) {
+        return Ok(ExitStatus::TryAgain);
     }
     if options.ids.is_empty() {
-        return Ok(Exit::Ok);
+        return Ok(ExitStatus::Ok);
     }
     for id in &tally.busy {
         print::problem(&format!("{id}: in progress: somebody is at work on it"));
     }
     let end = |(id, end): End| {
-        if id.is_some_and(|id| tally.busy.contains(&id)) { Exit::TryAgain } else { end }
+        if id.is_some_and(|id| tally.busy.contains(&id)) { ExitStatus::TryAgain } else { end }
     };
     Ok(over_all(&ends.into_iter().map(end).collect::<Vec<_>>()))
 }
 
 /// The inbound transports that are asked.
-fn sources<'s>(session: &'s Session, options: &FlushOptions) -> Result<Vec<&'s Inbound>> {
+fn sources<'s>(session: &'s Session, options: &FlushOptions) -> Result<Vec<&'s MailSource>> {
     match (options.direction, &options.transport) {
-        (Direction::Out, _) => Ok(Vec::new()),
-        (Direction::In, None) => fetch::chosen(session, &[]),
-        (Direction::In, Some(name)) => fetch::chosen(session, std::slice::from_ref(name)),
+        (FlushDirection::Out, _) => Ok(Vec::new()),
+        (FlushDirection::In, None) => fetch::chosen(session, &[]),
+        (FlushDirection::In, Some(name)) => fetch::chosen(session, std::slice::from_ref(name)),
         // Whatever goes one way only is passed over in the other.
-        (Direction::Both, name) => {
-            let wanted = |inbound: &&Inbound| name.as_ref().is_none_or(|name| inbound.name == *name);
+        (FlushDirection::Both, name) => {
+            let wanted = |inbound: &&MailSource| name.as_ref().is_none_or(|name| inbound.name == *name);
             Ok(session.settings.inbound.iter().filter(wanted).collect())
         }
     }
 }
 
 /// What is to be sent; `None` when nothing is.
-fn orders(session: &Session, options: &FlushOptions) -> Result<Option<Orders>> {
+fn orders(session: &Session, options: &FlushOptions) -> Result<Option<Selection>> {
     let only_inbound = |name: &String| session.settings.inbound.iter().any(|inbound| inbound.name == *name);
     match (options.direction, &options.transport) {
-        (Direction::In, _) => return Ok(None),
-        (Direction::Both, Some(name)) if session.settings.transport(name).is_none() && only_inbound(name) => {
+        (FlushDirection::In, _) => return Ok(None),
+        (FlushDirection::Both, Some(name)) if session.settings.transport(name).is_none() && only_inbound(name) => {
             return Ok(None);
         }
         _ => {}
     }
-    let mut orders = Orders {
+    let mut orders = Selection {
         to: options.to.clone(),
         force: options.force,
         reach: session.reach,
         jobs: options.jobs,
         limit: options.limit,
-        ..Orders::all()
+        ..Selection::all()
     };
     if let Some(name) = &options.transport {
         orders.transport = Some(session.settings.known_transport(name)?);
     }
-    if !options.ids.is_empty() && options.force == Force::No {
-        orders.force = Force::Backoff;
+    if !options.ids.is_empty() && options.force == ForceLevel::No {
+        orders.force = ForceLevel::Backoff;
     }
     Ok(Some(orders))
 }
 
 /// What came of an id that was named; none for a text that is no id.
-type End = (Option<QueueId>, Exit);
+type End = (Option<QueueId>, ExitStatus);
 
 /// What the run is about: what is due, or the messages that were named. One end for each id that was.
-fn select(session: &Session, spool: &Spool, options: &FlushOptions) -> Result<(Due, Vec<End>)> {
+fn select(session: &Session, spool: &Spool, options: &FlushOptions) -> Result<(DueMessages, Vec<End>)> {
     if !options.ids.is_empty() {
         let mut chosen = Vec::new();
         let mut ends = Vec::new();
@@ -195,33 +195,34 @@ fn select(session: &Session, spool: &Spool, options: &FlushOptions) -> Result<(D
                 Err(error) if options.ids.len() == 1 => return Err(error),
                 Err(error) => {
                     print::problem(&format!("{error:#}"));
-                    ends.push((None, Exit::Data));
+                    ends.push((None, ExitStatus::Data));
                     continue;
                 }
             };
             let end = match spool.find(&id)? {
-                Some((state @ (State::New | State::Cur), name)) => {
+                Some((state @ (QueueState::New | QueueState::Cur), name)) => {
                     chosen.push((state, name));
-                    Exit::Ok
+                    ExitStatus::Ok
                 }
-                Some((State::Hold, _)) => {
+                Some((QueueState::Hold, _)) => {
                     print::problem(&format!("{id} is on hold; `mspool release {id}` lets it go on"));
-                    Exit::TryAgain
+                    ExitStatus::TryAgain
                 }
                 Some((state, _)) => {
                     print::problem(&format!("{id} is not queued any more: {}", state.word()));
-                    Exit::NoInput
+                    ExitStatus::NoInput
                 }
                 None => {
                     print::problem(&format!("{id} is not in the spool"));
-                    Exit::NoInput
+                    ExitStatus::NoInput
                 }
             };
             ends.push((Some(id), end));
         }
-        return Ok((Due::of(chosen), ends));
+        return Ok((DueMessages::of(chosen), ends));
     }
-    let now = if options.force == Force::BackoffAndBreaker { Timestamp::from_seconds(u64::MAX) } else { session.now() };
+    let now =
+        if options.force == ForceLevel::BackoffAndBreaker { Timestamp::from_seconds(u64::MAX) } else { session.now() };
     let due = spool.look_for_due(now, |state, name| {
         if session.voice > Verbosity::Quiet {
             let path = spool.path_of_state(state).join(name);
@@ -232,9 +233,9 @@ fn select(session: &Session, spool: &Spool, options: &FlushOptions) -> Result<(D
 }
 
 fn still_queued(spool: &Spool) -> Result<bool> {
-    for state in [State::New, State::Cur] {
+    for state in [QueueState::New, QueueState::Cur] {
         for entry in spool.entries(state)? {
-            if matches!(entry?, Entry::Message(_)) {
+            if matches!(entry?, DirectoryEntry::Message(_)) {
                 return Ok(true);
             }
         }
@@ -243,7 +244,7 @@ fn still_queued(spool: &Spool) -> Result<bool> {
 }
 
 #[derive(Serialize)]
-struct Summary {
+struct FlushSummary {
     delivered: usize,
     relayed: usize,
     deferred: usize,
@@ -253,9 +254,9 @@ struct Summary {
     next_attempt: Option<Timestamp>,
 }
 
-impl Summary {
-    fn of(tally: &Tally, rest: &Rest) -> Summary {
-        Summary {
+impl FlushSummary {
+    fn of(tally: &RunTally, rest: &RemainingMail) -> FlushSummary {
+        FlushSummary {
             delivered: tally.delivered,
             relayed: tally.relayed,
             deferred: tally.deferred,
@@ -268,20 +269,20 @@ impl Summary {
 }
 
 /// Lets no more mail go to a transport, for a while or until [`resume`].
-pub fn pause(session: &Session, name: &str, span: Option<Duration>, reason: &str) -> Result<Exit> {
+pub fn pause(session: &Session, name: &str, span: Option<Duration>, reason: &str) -> Result<ExitStatus> {
     session.settings.known_transport(name)?;
     let now = session.now();
-    let pause = Pause { since: now, until: span.map(|span| now.after(span)), reason: reason.to_owned() };
+    let pause = TransportPause { since: now, until: span.map(|span| now.after(span)), reason: reason.to_owned() };
     session.spool()?.change_gate(name, |gate| gate.pause = Some(pause))?;
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
 /// Lets mail go to a transport again: ends its pause and closes its breaker.
-pub fn resume(session: &Session, name: &str) -> Result<Exit> {
+pub fn resume(session: &Session, name: &str) -> Result<ExitStatus> {
     session.settings.known_transport(name)?;
     session.spool()?.change_gate(name, |gate| {
         gate.pause = None;
         gate.breaker = None;
     })?;
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }

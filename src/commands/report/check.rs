@@ -6,24 +6,24 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::delivery::transport_control::Keeper;
-use crate::exit::Exit;
+use crate::delivery::transport_control::TransportControl;
+use crate::exit::ExitStatus;
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
-use crate::settings::Source;
-use crate::spool::listing::Entry;
-use crate::spool::queue_file::Unusable;
-use crate::spool::{Spool, State};
-use crate::submission::resolve::Resolver;
+use crate::settings::SettingsSource;
+use crate::spool::listing::DirectoryEntry;
+use crate::spool::queue_file::UnusableFile;
+use crate::spool::{QueueState, Spool};
+use crate::submission::resolve::AddressResolver;
 use crate::sys::error::plain;
-use crate::sys::signals::{Hangup, Signals};
-use crate::transports::argv::Template;
-use crate::transports::transport::{Action, Transport};
+use crate::sys::signals::{HangupMeaning, Signals};
+use crate::transports::argv::CommandTemplate;
+use crate::transports::transport::{DeliveryMethod, Transport};
 
 /// Whether the transports are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Probing {
+pub enum ProbeUse {
     /// Only what is on this machine is looked at.
     No,
     /// Every probe command is run.
@@ -32,39 +32,41 @@ pub enum Probing {
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
-struct Finding {
+struct CheckFinding {
     check: &'static str,
     ok: bool,
     text: String,
     path: Option<PathBuf>,
     #[serde(skip)]
-    exit: Exit,
+    exit: ExitStatus,
 }
 
-struct Findings(Vec<Finding>);
+struct CheckFindings(Vec<CheckFinding>);
 
-impl Findings {
+impl CheckFindings {
     fn good(&mut self, check: &'static str, text: impl Into<String>, path: Option<&Path>) {
-        self.add(check, Exit::Ok, text, path);
+        self.add(check, ExitStatus::Ok, text, path);
     }
 
-    fn add(&mut self, check: &'static str, exit: Exit, text: impl Into<String>, path: Option<&Path>) {
+    fn add(&mut self, check: &'static str, exit: ExitStatus, text: impl Into<String>, path: Option<&Path>) {
         let path = path.map(Path::to_owned);
-        self.0.push(Finding { check, ok: exit == Exit::Ok, text: text.into(), path, exit });
+        self.0.push(CheckFinding { check, ok: exit == ExitStatus::Ok, text: text.into(), path, exit });
     }
 }
 
 /// Prints what was found. 78 when something is configured wrongly, 75 when something does not work now.
-pub fn run(session: &Session, probing: Probing, form: OutputFormat) -> Result<Exit> {
-    let mut findings = Findings(Vec::new());
+pub fn run(session: &Session, probing: ProbeUse, form: OutputFormat) -> Result<ExitStatus> {
+    let mut findings = CheckFindings(Vec::new());
     match &session.settings.source {
-        Source::File(path) => findings.good("configuration", "read", Some(path)),
-        Source::BuiltIn(path) => findings.good("configuration", "built in; a file would be read from here", Some(path)),
+        SettingsSource::File(path) => findings.good("configuration", "read", Some(path)),
+        SettingsSource::BuiltIn(path) => {
+            findings.good("configuration", "built in; a file would be read from here", Some(path))
+        }
     }
     let spool = session.spool()?;
     match spool.verify() {
         Ok(()) => findings.good("spool", "ours alone, on one filesystem, version 1", Some(spool.path())),
-        Err(error) => findings.add("spool", Exit::Config, error.to_string(), Some(spool.path())),
+        Err(error) => findings.add("spool", ExitStatus::Config, error.to_string(), Some(spool.path())),
     }
     room(session, &spool, &mut findings)?;
     messages(session, &spool, &mut findings)?;
@@ -72,13 +74,13 @@ pub fn run(session: &Session, probing: Probing, form: OutputFormat) -> Result<Ex
         of_transport(session, &spool, transport, &mut findings)?;
     }
     if !session.settings.addresses.aliases.is_empty() {
-        match Resolver::new(&session.settings).check() {
+        match AddressResolver::new(&session.settings).check() {
             Ok(()) => findings.good("aliases", "read", None),
-            Err(error) => findings.add("aliases", Exit::Config, format!("{error:#}"), None),
+            Err(error) => findings.add("aliases", ExitStatus::Config, format!("{error:#}"), None),
         }
     }
     inbound_side(session, &spool, &mut findings)?;
-    if probing == Probing::Yes {
+    if probing == ProbeUse::Yes {
         probes(session, &spool, &mut findings)?;
     }
     let mut out = print::output();
@@ -94,51 +96,51 @@ pub fn run(session: &Session, probing: Probing, form: OutputFormat) -> Result<Ex
     }
     out.flush()?;
     let has = |exit| findings.0.iter().any(|finding| finding.exit == exit);
-    Ok(if has(Exit::Config) {
-        Exit::Config
-    } else if has(Exit::TryAgain) {
-        Exit::TryAgain
+    Ok(if has(ExitStatus::Config) {
+        ExitStatus::Config
+    } else if has(ExitStatus::TryAgain) {
+        ExitStatus::TryAgain
     } else {
-        Exit::Ok
+        ExitStatus::Ok
     })
 }
 
-fn room(session: &Session, spool: &Spool, findings: &mut Findings) -> Result<()> {
+fn room(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Result<()> {
     let room = spool.room()?;
     let reserve = session.settings.queue.reserve;
     let text = format!("{} bytes free, {reserve} reserved", room.bytes);
-    let exit = if room.bytes < reserve { Exit::TryAgain } else { Exit::Ok };
+    let exit = if room.bytes < reserve { ExitStatus::TryAgain } else { ExitStatus::Ok };
     findings.add("space", exit, text, Some(spool.path()));
     if let Some(inodes) = room.inodes {
-        let exit = if inodes < 1000 { Exit::TryAgain } else { Exit::Ok };
+        let exit = if inodes < 1000 { ExitStatus::TryAgain } else { ExitStatus::Ok };
         findings.add("inodes", exit, format!("{inodes} free"), Some(spool.path()));
     }
     Ok(())
 }
 
 /// Every queue file must be readable, and every log.
-fn messages(session: &Session, spool: &Spool, findings: &mut Findings) -> Result<()> {
+fn messages(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Result<()> {
     let mut count = 0;
     let mut bad = 0;
     let now = session.now();
-    for state in State::ALL {
+    for state in QueueState::ALL {
         for entry in spool.entries(state)? {
             let name = match entry? {
-                Entry::Message(name) => name,
-                Entry::Stray(name) => {
+                DirectoryEntry::Message(name) => name,
+                DirectoryEntry::Stray(name) => {
                     bad += 1;
                     let path = spool.path_of_state(state).join(name);
-                    findings.add("messages", Exit::Config, "not a message; nobody touches it", Some(&path));
+                    findings.add("messages", ExitStatus::Config, "not a message; nobody touches it", Some(&path));
                     continue;
                 }
             };
             count += 1;
             let path = spool.path_of_message(state, &name);
             let trouble = match spool.read(state, &name) {
-                Err(Unusable::Gone) => None,
-                Err(Unusable::Stray(reason)) => Some(reason.to_owned()),
-                Err(Unusable::Corrupt(reason)) => Some(reason),
-                Err(Unusable::Path(error)) => Some(error.to_string()),
+                Err(UnusableFile::Gone) => None,
+                Err(UnusableFile::Stray(reason)) => Some(reason.to_owned()),
+                Err(UnusableFile::Corrupt(reason)) => Some(reason),
+                Err(UnusableFile::Path(error)) => Some(error.to_string()),
                 Ok(message) => {
                     let history = spool.history(&message.envelope)?;
                     if history.unreadable > 0 {
@@ -152,7 +154,7 @@ fn messages(session: &Session, spool: &Spool, findings: &mut Findings) -> Result
             };
             if let Some(text) = trouble {
                 bad += 1;
-                findings.add("messages", Exit::Config, text, Some(&path));
+                findings.add("messages", ExitStatus::Config, text, Some(&path));
             }
         }
     }
@@ -163,42 +165,42 @@ fn messages(session: &Session, spool: &Spool, findings: &mut Findings) -> Result
 }
 
 /// Whether mail can be put there: into a Maildir, or where one can be made.
-fn of_maildir(path: &Path) -> (Exit, &'static str) {
+fn of_maildir(path: &Path) -> (ExitStatus, &'static str) {
     let is_empty = || std::fs::read_dir(path).is_ok_and(|mut dir| dir.next().is_none());
     match path.symlink_metadata() {
-        Err(_) => (Exit::Ok, "Maildir, made when it is first needed"),
-        Ok(_) if path.join("new").is_dir() || is_empty() => (Exit::Ok, "Maildir"),
-        Ok(_) => (Exit::Config, "there is something else than a Maildir"),
+        Err(_) => (ExitStatus::Ok, "Maildir, made when it is first needed"),
+        Ok(_) if path.join("new").is_dir() || is_empty() => (ExitStatus::Ok, "Maildir"),
+        Ok(_) => (ExitStatus::Config, "there is something else than a Maildir"),
     }
 }
 
-fn of_transport(session: &Session, spool: &Spool, transport: &Transport, findings: &mut Findings) -> Result<()> {
+fn of_transport(session: &Session, spool: &Spool, transport: &Transport, findings: &mut CheckFindings) -> Result<()> {
     let name = &transport.name;
     match &transport.action {
-        Action::Command { template, .. } => {
+        DeliveryMethod::Command { template, .. } => {
             let program = template.program();
             match find_program(&program) {
                 Ok(path) => findings.good("transport", format!("{name}: command found"), Some(&path)),
-                Err(text) => findings.add("transport", Exit::Config, format!("{name}: {program}: {text}"), None),
+                Err(text) => findings.add("transport", ExitStatus::Config, format!("{name}: {program}: {text}"), None),
             }
         }
-        Action::Maildir(path) => {
+        DeliveryMethod::Maildir(path) => {
             let (exit, text) = of_maildir(path);
             findings.add("transport", exit, format!("{name}: {text}"), Some(path));
         }
     }
     let beside = [&transport.probe, &transport.connect, &transport.disconnect].into_iter().flatten();
-    let filters = transport.preprocess.iter().chain(&transport.undo).map(Template::program);
+    let filters = transport.preprocess.iter().chain(&transport.undo).map(CommandTemplate::program);
     for program in beside.map(|argv| argv[0].clone()).chain(filters) {
         if let Err(text) = find_program(&program) {
-            findings.add("transport", Exit::Config, format!("{name}: {program}: {text}"), None);
+            findings.add("transport", ExitStatus::Config, format!("{name}: {program}: {text}"), None);
         }
     }
     let gate = spool.gate(name)?;
     if let Some(breaker) = gate.breaker.as_ref().filter(|breaker| breaker.config == transport.fingerprint) {
         findings.add(
             "transport",
-            Exit::TryAgain,
+            ExitStatus::TryAgain,
             format!("{name}: broken since {}: {}", breaker.since, breaker.text),
             None,
         );
@@ -210,14 +212,14 @@ fn of_transport(session: &Session, spool: &Spool, transport: &Transport, finding
 }
 
 /// The programs for received mail, and where it is filed.
-fn inbound_side(session: &Session, spool: &Spool, findings: &mut Findings) -> Result<()> {
+fn inbound_side(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Result<()> {
     let settings = &session.settings;
     let mut programs = Vec::new();
     for inbound in &settings.inbound {
-        let ack = inbound.ack.iter().map(Template::program);
+        let ack = inbound.ack.iter().map(CommandTemplate::program);
         programs.extend(inbound.fetch.first().cloned().into_iter().chain(ack).map(|program| ("inbound", program)));
         if let Some(text) = spool.source(&inbound.name)?.trouble {
-            findings.add("inbound", Exit::TryAgain, format!("{}: {text}", inbound.name), None);
+            findings.add("inbound", ExitStatus::TryAgain, format!("{}: {text}", inbound.name), None);
         }
     }
     let hooks = settings.inbound_hooks.iter().chain(&settings.outbound_hooks);
@@ -226,7 +228,7 @@ fn inbound_side(session: &Session, spool: &Spool, findings: &mut Findings) -> Re
     for (check, program) in programs {
         match find_program(&program) {
             Ok(path) => findings.good(check, "command found", Some(&path)),
-            Err(text) => findings.add(check, Exit::Config, format!("{program}: {text}"), None),
+            Err(text) => findings.add(check, ExitStatus::Config, format!("{program}: {text}"), None),
         }
     }
     for (check, path) in [("store", Some(&settings.store)), ("sent", settings.queue.sent.as_ref())] {
@@ -235,17 +237,18 @@ fn inbound_side(session: &Session, spool: &Spool, findings: &mut Findings) -> Re
             findings.add(check, exit, text, Some(path));
         }
     }
-    let waiting = spool.sorted(State::Received)?.len();
+    let waiting = spool.sorted(QueueState::Received)?.len();
     if waiting > 0 {
-        let path = spool.path_of_state(State::Received);
+        let path = spool.path_of_state(QueueState::Received);
         findings.good("store", format!("{waiting} messages wait to be filed"), Some(&path));
     }
     Ok(())
 }
 
-fn probes(session: &Session, spool: &Spool, findings: &mut Findings) -> Result<()> {
-    let signals = Signals::listen(Hangup::Stops)?;
-    let keeper = Keeper { spool, schedule: session.settings.queue.retry, signals: &signals, now: session.now() };
+fn probes(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Result<()> {
+    let signals = Signals::listen(HangupMeaning::Stops)?;
+    let keeper =
+        TransportControl { spool, schedule: session.settings.queue.retry, signals: &signals, now: session.now() };
     for transport in &session.settings.transports {
         let name = &transport.name;
         let Some(argv) = &transport.probe else {
@@ -254,7 +257,7 @@ fn probes(session: &Session, spool: &Spool, findings: &mut Findings) -> Result<(
         };
         match keeper.probe(transport, argv)? {
             Ok(()) => findings.good("probe", format!("{name}: answers"), None),
-            Err(reason) => findings.add("probe", Exit::TryAgain, format!("{name}: {reason}"), None),
+            Err(reason) => findings.add("probe", ExitStatus::TryAgain, format!("{name}: {reason}"), None),
         }
     }
     Ok(())

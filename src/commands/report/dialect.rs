@@ -5,19 +5,19 @@ use std::io::Write;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::exit::Exit;
+use crate::exit::ExitStatus;
 use crate::mail::history::record::RecipientState;
 use crate::output::print;
 use crate::session::Session;
-use crate::spool::State;
+use crate::spool::QueueState;
 use crate::sys::locks_held::LocksHeld;
 use crate::values::time::Timestamp;
 
-use crate::commands::report::view::{RecipientView, View, view};
+use crate::commands::report::view::{MessageView, RecipientView, view};
 
 /// Whose list it looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
+pub enum QueueDialect {
     /// `mailq` of Postfix.
     Postfix,
     /// `postqueue -j`.
@@ -31,13 +31,13 @@ pub enum Dialect {
 }
 
 /// Prints what is queued and held, oldest first.
-pub fn run(session: &Session, dialect: Dialect) -> Result<Exit> {
+pub fn run(session: &Session, dialect: QueueDialect) -> Result<ExitStatus> {
     let spool = session.spool()?;
     let held = LocksHeld::now();
     let mut out = print::output();
-    let mut list = List { dialect, now: session.now(), messages: 0, untried: 0, bytes: 0 };
+    let mut list = DialectList { dialect, now: session.now(), messages: 0, untried: 0, bytes: 0 };
     let mut listed = Vec::new();
-    for state in [State::New, State::Cur, State::Hold] {
+    for state in [QueueState::New, QueueState::Cur, QueueState::Hold] {
         listed.extend(spool.sorted(state)?.into_iter().map(|name| (state, name)));
     }
     listed.sort_by(|(_, a), (_, b)| a.id.cmp(&b.id));
@@ -48,11 +48,11 @@ pub fn run(session: &Session, dialect: Dialect) -> Result<Exit> {
     }
     list.end(&mut out)?;
     out.flush()?;
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
-struct List {
-    dialect: Dialect,
+struct DialectList {
+    dialect: QueueDialect,
     now: Timestamp,
     messages: u64,
     untried: u64,
@@ -81,21 +81,21 @@ fn is_owed(recipient: &RecipientView) -> bool {
     matches!(recipient.state, RecipientState::Owed | RecipientState::Async)
 }
 
-impl List {
-    fn message(&mut self, out: &mut impl Write, view: &View) -> Result<()> {
+impl DialectList {
+    fn message(&mut self, out: &mut impl Write, view: &MessageView) -> Result<()> {
         self.messages += 1;
         self.untried += u64::from(view.state == "new");
         self.bytes += view.size;
         match self.dialect {
-            Dialect::Postfix => self.postfix(out, view),
-            Dialect::PostfixJson => postfix_json(out, view),
-            Dialect::Exim => self.exim(out, view),
-            Dialect::Nullmailer => nullmailer(out, view),
-            Dialect::QmailQstat => Ok(()),
+            QueueDialect::Postfix => self.postfix(out, view),
+            QueueDialect::PostfixJson => postfix_json(out, view),
+            QueueDialect::Exim => self.exim(out, view),
+            QueueDialect::Nullmailer => nullmailer(out, view),
+            QueueDialect::QmailQstat => Ok(()),
         }
     }
 
-    fn postfix(&self, out: &mut impl Write, view: &View) -> Result<()> {
+    fn postfix(&self, out: &mut impl Write, view: &MessageView) -> Result<()> {
         if self.messages == 1 {
             print::line(out, "-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------")?;
         }
@@ -119,7 +119,7 @@ impl List {
         Ok(writeln!(out)?)
     }
 
-    fn exim(&self, out: &mut impl Write, view: &View) -> Result<()> {
+    fn exim(&self, out: &mut impl Write, view: &MessageView) -> Result<()> {
         let minutes = self.now.since(view.arrival).as_secs() / 60;
         let age = match minutes {
             0..100 => format!("{minutes}m"),
@@ -143,22 +143,22 @@ impl List {
 
     fn end(&self, out: &mut impl Write) -> Result<()> {
         match self.dialect {
-            Dialect::Postfix if self.messages == 0 => print::line(out, "Mail queue is empty"),
-            Dialect::Postfix => {
+            QueueDialect::Postfix if self.messages == 0 => print::line(out, "Mail queue is empty"),
+            QueueDialect::Postfix => {
                 let plural = if self.messages == 1 { "" } else { "s" };
                 let kilobytes = self.bytes.div_ceil(1024);
                 print::line(out, &format!("-- {kilobytes} Kbytes in {} Request{plural}.", self.messages))
             }
-            Dialect::QmailQstat => {
+            QueueDialect::QmailQstat => {
                 print::line(out, &format!("messages in queue: {}", self.messages))?;
                 print::line(out, &format!("messages in queue but not yet preprocessed: {}", self.untried))
             }
-            Dialect::PostfixJson | Dialect::Exim | Dialect::Nullmailer => Ok(()),
+            QueueDialect::PostfixJson | QueueDialect::Exim | QueueDialect::Nullmailer => Ok(()),
         }
     }
 }
 
-fn postfix_json(out: &mut impl Write, view: &View) -> Result<()> {
+fn postfix_json(out: &mut impl Write, view: &MessageView) -> Result<()> {
     let queue_name = match view.state {
         _ if view.active => "active",
         "new" => "incoming",
@@ -184,7 +184,7 @@ fn postfix_json(out: &mut impl Write, view: &View) -> Result<()> {
     )
 }
 
-fn nullmailer(out: &mut impl Write, view: &View) -> Result<()> {
+fn nullmailer(out: &mut impl Write, view: &MessageView) -> Result<()> {
     let time = view.arrival.to_string().replace('T', " ").replace('Z', "");
     print::line(out, &format!("{time} {} bytes from <{}>", view.size, view.sender))?;
     for recipient in view.recipients.iter().filter(|recipient| is_owed(recipient)) {

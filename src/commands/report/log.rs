@@ -5,9 +5,9 @@ use std::io::Write;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::exit::{Exit, over_all};
+use crate::exit::{ExitStatus, over_all};
 use crate::mail::envelope::id::QueueId;
-use crate::mail::history::record::Record;
+use crate::mail::history::record::LogRecord;
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
@@ -18,18 +18,18 @@ use crate::commands::report::one::of_record;
 use crate::commands::report::view::view;
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct LogLine<'a> {
     id: &'a QueueId,
     #[serde(flatten)]
-    record: &'a Record,
+    record: &'a LogRecord,
     /// The recipients in words; in the record they are places in the envelope.
     addresses: Vec<String>,
 }
 
 /// Prints the log of these messages, or of all, from a time on.
-pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], form: OutputFormat) -> Result<Exit> {
+pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], form: OutputFormat) -> Result<ExitStatus> {
     let spool = session.spool()?;
-    let mut missing = Exit::Ok;
+    let mut missing = ExitStatus::Ok;
     let several = ids.len() > 1;
     let ids = if ids.is_empty() {
         spool.logs()?
@@ -38,15 +38,15 @@ pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], form: Ou
         for id in &ids {
             if spool.find(id)?.is_none() && spool.read_log(id)?.is_empty() {
                 print::problem(&format!("{id} is not in the spool"));
-                missing = Exit::NoInput;
+                missing = ExitStatus::NoInput;
             }
         }
         ids
     };
-    let mut records: Vec<(Record, usize)> = Vec::new();
+    let mut records: Vec<(LogRecord, usize)> = Vec::new();
     for (index, id) in ids.iter().enumerate() {
         let log = spool.read_log(id)?;
-        let lines = log.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Record>(line).ok());
+        let lines = log.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<LogRecord>(line).ok());
         records
             .extend(lines.filter(|record| since.is_none_or(|since| record.at >= since)).map(|record| (record, index)));
     }
@@ -64,7 +64,7 @@ pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], form: Ou
         match form {
             OutputFormat::Json => {
                 let addresses = recipients.iter().map(|recipient| recipient.shown()).collect();
-                print::json(&mut out, &Line { id, record, addresses })?;
+                print::json(&mut out, &LogLine { id, record, addresses })?;
             }
             OutputFormat::Text => {
                 for text in of_record(id, record, &recipients) {
@@ -74,5 +74,5 @@ pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], form: Ou
         }
     }
     out.flush()?;
-    Ok(if several { over_all(&[missing, Exit::Ok]) } else { missing })
+    Ok(if several { over_all(&[missing, ExitStatus::Ok]) } else { missing })
 }

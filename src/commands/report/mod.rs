@@ -15,7 +15,7 @@ pub mod view;
 
 /// Which report is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum ReportSubject {
     /// What is not finished, and what failed.
     Queue,
     /// These messages, with everything that is known of them.
@@ -34,7 +34,7 @@ pub enum Subject {
     /// Counts by state, domain and age.
     Stats,
     /// Whether everything is as it should be.
-    Check(check::Probing),
+    Check(check::ProbeUse),
     /// What becomes of these addresses.
     Rewrite(Vec<crate::mail::address::Address>),
     /// What these messages say about others.
@@ -43,21 +43,21 @@ pub enum Subject {
 
 use anyhow::Result;
 
-use crate::exit::Exit;
+use crate::exit::ExitStatus;
 use crate::output::mode::OutputFormat;
 use crate::session::Session;
 
 /// Prints a report.
-pub fn run(session: &Session, subject: &Subject, form: OutputFormat) -> Result<Exit> {
+pub fn run(session: &Session, subject: &ReportSubject, form: OutputFormat) -> Result<ExitStatus> {
     match subject {
-        Subject::Queue => queue::run(session, form),
-        Subject::Messages(ids) => one::run(session, ids, form),
-        Subject::Status => status::run(session, form),
-        Subject::Types => types::run(session, form),
-        Subject::Log { since, ids } => log::run(session, *since, ids, form),
-        Subject::Stats => stats::run(session, form),
-        Subject::Check(probing) => check::run(session, *probing, form),
-        Subject::Rewrite(addresses) => rewrite::run(session, addresses, form),
-        Subject::Parse(files) => parse::run(session, files),
+        ReportSubject::Queue => queue::run(session, form),
+        ReportSubject::Messages(ids) => one::run(session, ids, form),
+        ReportSubject::Status => status::run(session, form),
+        ReportSubject::Types => types::run(session, form),
+        ReportSubject::Log { since, ids } => log::run(session, *since, ids, form),
+        ReportSubject::Stats => stats::run(session, form),
+        ReportSubject::Check(probing) => check::run(session, *probing, form),
+        ReportSubject::Rewrite(addresses) => rewrite::run(session, addresses, form),
+        ReportSubject::Parse(files) => parse::run(session, files),
     }
 }

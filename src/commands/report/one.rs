@@ -4,18 +4,18 @@ use std::io::Write;
 
 use anyhow::Result;
 
-use crate::exit::{Exit, over_all};
+use crate::exit::{ExitStatus, over_all};
 use crate::mail::envelope::id::QueueId;
-use crate::mail::history::record::{Event, Record, ReportKind};
+use crate::mail::history::record::{LogEvent, LogRecord, ReportKind};
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
 use crate::sys::locks_held::LocksHeld;
 
-use crate::commands::report::view::{RecipientView, View, view};
+use crate::commands::report::view::{MessageView, RecipientView, view};
 
 /// Prints these messages; goes on after one that is not there.
-pub fn run(session: &Session, ids: &[String], form: OutputFormat) -> Result<Exit> {
+pub fn run(session: &Session, ids: &[String], form: OutputFormat) -> Result<ExitStatus> {
     let spool = session.spool()?;
     let held = LocksHeld::now();
     let mut out = print::output();
@@ -25,7 +25,7 @@ pub fn run(session: &Session, ids: &[String], form: OutputFormat) -> Result<Exit
             Ok(id) => id,
             Err(error) => {
                 print::problem(&format!("{error:#}"));
-                ends.push(Exit::Data);
+                ends.push(ExitStatus::Data);
                 continue;
             }
         };
@@ -42,11 +42,11 @@ pub fn run(session: &Session, ids: &[String], form: OutputFormat) -> Result<Exit
             Some(view) => {
                 let log = spool.read_log(&id)?;
                 print(&mut out, &view, &log, form)?;
-                ends.push(Exit::Ok);
+                ends.push(ExitStatus::Ok);
             }
             None => {
                 print::problem(&format!("{id} is not in the spool"));
-                ends.push(Exit::NoInput);
+                ends.push(ExitStatus::NoInput);
             }
         }
     }
@@ -54,7 +54,7 @@ pub fn run(session: &Session, ids: &[String], form: OutputFormat) -> Result<Exit
     Ok(over_all(&ends))
 }
 
-fn print(out: &mut impl Write, view: &View, log: &[u8], form: OutputFormat) -> Result<()> {
+fn print(out: &mut impl Write, view: &MessageView, log: &[u8], form: OutputFormat) -> Result<()> {
     if form == OutputFormat::Json {
         return print::json(out, view);
     }
@@ -84,7 +84,7 @@ fn print(out: &mut impl Write, view: &View, log: &[u8], form: OutputFormat) -> R
         print::line(out, &format!("  {}", of_recipient(recipient)))?;
     }
     for line in log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        if let Ok(record) = serde_json::from_slice::<Record>(line) {
+        if let Ok(record) = serde_json::from_slice::<LogRecord>(line) {
             for text in of_record(&view.id, &record, &view.recipients) {
                 print::line(out, &format!("  {}  {text}", record.at))?;
             }
@@ -122,17 +122,17 @@ fn of_recipient(recipient: &RecipientView) -> String {
 }
 
 /// What a record says, one line for each thing that happened.
-pub fn of_record(id: &QueueId, record: &Record, recipients: &[RecipientView]) -> Vec<String> {
+pub fn of_record(id: &QueueId, record: &LogRecord, recipients: &[RecipientView]) -> Vec<String> {
     let names = |places: &[usize]| -> String {
         let name =
             |place: &usize| recipients.get(*place).map_or(format!("recipient {place} of {id}"), RecipientView::shown);
         places.iter().map(name).collect::<Vec<_>>().join(", ")
     };
     match &record.event {
-        Event::Attempt { transport, attempt, recipients } => {
+        LogEvent::Attempt { transport, attempt, recipients } => {
             vec![format!("attempt {attempt} via {transport}: {}", names(recipients))]
         }
-        Event::Result { transport, results } => results
+        LogEvent::Result { transport, results } => results
             .iter()
             .map(|decision| {
                 let via = transport.as_ref().map_or(String::new(), |name| format!(" via {name}"));
@@ -146,10 +146,10 @@ pub fn of_record(id: &QueueId, record: &Record, recipients: &[RecipientView]) ->
                 )
             })
             .collect(),
-        Event::Held => vec!["held".to_owned()],
-        Event::Released => vec!["released".to_owned()],
-        Event::Reporting { .. } => Vec::new(),
-        Event::Reported { kind, recipients, report, text } => {
+        LogEvent::Held => vec!["held".to_owned()],
+        LogEvent::Released => vec!["released".to_owned()],
+        LogEvent::Reporting { .. } => Vec::new(),
+        LogEvent::Reported { kind, recipients, report, text } => {
             let what = match kind {
                 ReportKind::Success => "success",
                 ReportKind::Delay => "delay",
@@ -160,17 +160,17 @@ pub fn of_record(id: &QueueId, record: &Record, recipients: &[RecipientView]) ->
                 None => format!("no report of {what}: {}: {text}", names(recipients)),
             }]
         }
-        Event::Heard { recipients, action, status, text, report, .. } => {
+        LogEvent::Heard { recipients, action, status, text, report, .. } => {
             let status = status.map_or(String::new(), |status| format!(" {status}"));
             let text = if text.is_empty() { String::new() } else { format!(" {text}") };
             vec![format!("{action}, as {report} says: {}:{status}{text}", names(recipients))]
         }
-        Event::Asked { .. } => Vec::new(),
-        Event::Resent { id, .. } => vec![format!("sent again as {id}")],
-        Event::Filed { folder, class } if folder.is_empty() => vec![format!("filed in the inbox, class {class}")],
-        Event::Filed { folder, class } => vec![format!("filed in {folder}, class {class}")],
-        Event::Acknowledged => vec!["acknowledged to its source".to_owned()],
-        Event::Dropped { hook } => vec![format!("dropped by the hook {hook}")],
-        Event::Trouble { text } => vec![text.clone()],
+        LogEvent::Asked { .. } => Vec::new(),
+        LogEvent::Resent { id, .. } => vec![format!("sent again as {id}")],
+        LogEvent::Filed { folder, class } if folder.is_empty() => vec![format!("filed in the inbox, class {class}")],
+        LogEvent::Filed { folder, class } => vec![format!("filed in {folder}, class {class}")],
+        LogEvent::Acknowledged => vec!["acknowledged to its source".to_owned()],
+        LogEvent::Dropped { hook } => vec![format!("dropped by the hook {hook}")],
+        LogEvent::Trouble { text } => vec![text.clone()],
     }
 }

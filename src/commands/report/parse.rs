@@ -6,16 +6,16 @@ use std::io::{self, Read, Write};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::exit::{Exit, refuse};
+use crate::exit::{ExitStatus, refuse};
 use crate::inbox::classify::class_of;
-use crate::mail::report::bounce::{self, Heard};
+use crate::mail::report::bounce::{self, ReportedRecipient};
 use crate::mail::status::Status;
 use crate::output::print;
 use crate::session::Session;
 use crate::values::printable;
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct ParsedReport<'a> {
     kind: &'static str,
     class: String,
     folder: String,
@@ -23,11 +23,11 @@ struct Line<'a> {
     envelope_id: Option<&'a str>,
     message_id: Option<&'a str>,
     original: &'static str,
-    recipients: Vec<Recipient<'a>>,
+    recipients: Vec<ParsedRecipient<'a>>,
 }
 
 #[derive(Serialize)]
-struct Recipient<'a> {
+struct ParsedRecipient<'a> {
     address: &'a str,
     original_recipient: Option<&'a str>,
     action: &'static str,
@@ -36,9 +36,9 @@ struct Recipient<'a> {
     remote_mta: Option<&'a str>,
 }
 
-impl<'a> Recipient<'a> {
-    fn of(heard: &'a Heard) -> Recipient<'a> {
-        Recipient {
+impl<'a> ParsedRecipient<'a> {
+    fn of(heard: &'a ReportedRecipient) -> ParsedRecipient<'a> {
+        ParsedRecipient {
             address: &heard.address,
             original_recipient: heard.original.as_deref(),
             action: heard.action.word(),
@@ -50,14 +50,14 @@ impl<'a> Recipient<'a> {
 }
 
 /// Prints one object for each file; `-` is standard input.
-pub fn run(session: &Session, files: &[String]) -> Result<Exit> {
+pub fn run(session: &Session, files: &[String]) -> Result<ExitStatus> {
     let mut out = print::output();
     for file in files {
         let bytes = read(file, session.settings.queue.message_limit.saturating_mul(2))?;
         let understood = bounce::understand(&bytes);
         let class = class_of(&understood);
         let (folder, rule) = session.settings.folders.of(&class);
-        let line = Line {
+        let line = ParsedReport {
             kind: understood.kind.word(),
             class,
             folder: folder.as_str().to_owned(),
@@ -65,12 +65,12 @@ pub fn run(session: &Session, files: &[String]) -> Result<Exit> {
             envelope_id: understood.envelope_id.as_deref(),
             message_id: understood.message_id.as_deref(),
             original: understood.original.word(),
-            recipients: understood.recipients.iter().map(Recipient::of).collect(),
+            recipients: understood.recipients.iter().map(ParsedRecipient::of).collect(),
         };
         print::json(&mut out, &line)?;
     }
     out.flush()?;
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
 fn read(file: &str, limit: u64) -> Result<Vec<u8>> {
@@ -81,7 +81,7 @@ fn read(file: &str, limit: u64) -> Result<Vec<u8>> {
     }
     match File::open(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            refuse(Exit::NoInput, format!("{} is not there", printable::line(file)))
+            refuse(ExitStatus::NoInput, format!("{} is not there", printable::line(file)))
         }
         opened => {
             let about = || format!("cannot read {}", printable::line(file));

@@ -5,30 +5,31 @@ use std::io::Write;
 use anyhow::Result;
 use bytesize::ByteSize;
 
-use crate::exit::Exit;
+use crate::exit::ExitStatus;
 use crate::mail::envelope::file_name::FileName;
 use crate::mail::history::record::RecipientState;
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
-use crate::spool::State;
+use crate::spool::QueueState;
 use crate::sys::locks_held::LocksHeld;
 use crate::sys::terminal_columns;
 use crate::values::printable;
 use crate::values::time::{self, Timestamp};
 
-use crate::commands::report::view::{RecipientView, View, view};
+use crate::commands::report::view::{MessageView, RecipientView, view};
 
 /// What the report lists: all that is not finished, and all that failed.
-const LISTED: [State; 5] = [State::New, State::Cur, State::Hold, State::Corrupt, State::Failed];
+const LISTED: [QueueState; 5] =
+    [QueueState::New, QueueState::Cur, QueueState::Hold, QueueState::Corrupt, QueueState::Failed];
 
 /// Messages after which what was printed is shown, however many follow.
 const FIRST_PAGE: usize = 40;
 
 /// Prints the queue, oldest message first.
-pub fn run(session: &Session, form: OutputFormat) -> Result<Exit> {
+pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
     let spool = session.spool()?;
-    let mut listed: Vec<(State, FileName)> = Vec::new();
+    let mut listed: Vec<(QueueState, FileName)> = Vec::new();
     for state in LISTED {
         listed.extend(spool.sorted(state)?.into_iter().map(|name| (state, name)));
     }
@@ -36,11 +37,11 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<Exit> {
     listed.sort_by(|(_, a), (_, b)| (a.id.micros(), &a.id).cmp(&(b.id.micros(), &b.id)));
     let held = LocksHeld::now();
     let mut out = print::output();
-    let mut table = Table::new(session.now());
+    let mut table = QueueTable::new(session.now());
     for (number, (state, name)) in listed.iter().enumerate() {
         let Some(view) = view(&spool, &session.settings, &held, *state, name)? else { continue };
         // A message that was taken out by the operator has not failed.
-        if *state == State::Failed
+        if *state == QueueState::Failed
             && !view.recipients.iter().any(|one| one.state == RecipientState::Failed)
             && view.text.is_none()
         {
@@ -56,16 +57,16 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<Exit> {
     }
     if form == OutputFormat::Text {
         table.end(&mut out)?;
-        let received = spool.sorted(State::Received)?.len();
+        let received = spool.sorted(QueueState::Received)?.len();
         if received > 0 {
             print::line(&mut out, &format!("Received and not filed yet: {received}"))?;
         }
     }
     out.flush()?;
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
-struct Table {
+struct QueueTable {
     now: Timestamp,
     columns: usize,
     rows: usize,
@@ -76,9 +77,9 @@ struct Table {
 /// Columns when the output is no terminal: whatever there is, it is not cut.
 const NO_LIMIT: usize = 100_000;
 
-impl Table {
-    fn new(now: Timestamp) -> Table {
-        Table {
+impl QueueTable {
+    fn new(now: Timestamp) -> QueueTable {
+        QueueTable {
             now,
             columns: terminal_columns(std::io::stdout()).unwrap_or(NO_LIMIT),
             rows: 0,
@@ -87,7 +88,7 @@ impl Table {
         }
     }
 
-    fn row(&mut self, out: &mut impl Write, view: &View) -> Result<()> {
+    fn row(&mut self, out: &mut impl Write, view: &MessageView) -> Result<()> {
         let id = view.id.as_str();
         if self.rows == 0 {
             let width = printable::width(id);
@@ -127,7 +128,7 @@ impl Table {
         }
     }
 
-    fn next(&self, view: &View) -> String {
+    fn next(&self, view: &MessageView) -> String {
         match view.next_attempt {
             Some(next) if next > self.now => format!("in {}", time::span(next.since(self.now))),
             Some(_) => "now".to_owned(),

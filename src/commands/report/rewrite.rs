@@ -5,33 +5,33 @@ use std::io::Write;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::exit::Exit;
+use crate::exit::ExitStatus;
 use crate::mail::address::{Address, Sender};
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
-use crate::submission::resolve::Resolver;
+use crate::submission::resolve::AddressResolver;
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct RewriteLine<'a> {
     address: String,
-    recipients: Vec<Resolved<'a>>,
+    recipients: Vec<ResolvedAddress<'a>>,
     sender: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Resolved<'a> {
+struct ResolvedAddress<'a> {
     address: String,
     transports: Vec<&'a str>,
 }
 
 /// Prints what each address becomes as a recipient, who takes it, and what it becomes as a sender.
-pub fn run(session: &Session, addresses: &[Address], form: OutputFormat) -> Result<Exit> {
-    let mut resolver = Resolver::new(&session.settings);
+pub fn run(session: &Session, addresses: &[Address], form: OutputFormat) -> Result<ExitStatus> {
+    let mut resolver = AddressResolver::new(&session.settings);
     let mut out = print::output();
     for address in addresses {
         let found = resolver.recipients(vec![address.clone().into()])?;
-        let recipients = found.iter().map(|recipient| Resolved {
+        let recipients = found.iter().map(|recipient| ResolvedAddress {
             address: recipient.address.to_string(),
             transports: session
                 .settings
@@ -41,7 +41,7 @@ pub fn run(session: &Session, addresses: &[Address], form: OutputFormat) -> Resu
                 .collect(),
         });
         let sender = address.is_smtp().then(|| Sender::parse(address.text()).ok()).flatten();
-        let line = Line {
+        let line = RewriteLine {
             address: address.to_string(),
             recipients: recipients.collect(),
             sender: sender.map(|sender| resolver.sender(sender).as_str().to_owned()),
@@ -65,5 +65,5 @@ pub fn run(session: &Session, addresses: &[Address], form: OutputFormat) -> Resu
         }
     }
     out.flush()?;
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }

@@ -6,14 +6,14 @@ use std::io::Write;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::exit::Exit;
+use crate::exit::ExitStatus;
 use crate::mail::history::record::RecipientState;
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
-use crate::spool::listing::Entry;
-use crate::spool::queue_file::Unusable;
-use crate::spool::{Spool, State};
+use crate::spool::listing::DirectoryEntry;
+use crate::spool::queue_file::UnusableFile;
+use crate::spool::{QueueState, Spool};
 use crate::values::printable;
 use crate::values::time::Timestamp;
 
@@ -21,7 +21,7 @@ use crate::values::time::Timestamp;
 const AGES: [u64; 9] = [5, 10, 20, 40, 80, 160, 320, 640, 1280];
 
 #[derive(Default, Serialize)]
-struct ByState {
+struct StateCounts {
     messages: usize,
     bytes: u64,
 }
@@ -53,7 +53,7 @@ fn label(class: usize) -> String {
 struct StateLine<'a> {
     state: &'a str,
     #[serde(flatten)]
-    count: &'a ByState,
+    count: &'a StateCounts,
 }
 
 #[derive(Serialize)]
@@ -64,12 +64,12 @@ struct DomainLine<'a> {
 }
 
 /// Prints the counts.
-pub fn run(session: &Session, form: OutputFormat) -> Result<Exit> {
+pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
     let spool = session.spool()?;
     let now = session.now();
     let mut states = Vec::new();
     let mut domains: BTreeMap<String, ByAge> = BTreeMap::new();
-    for state in State::ALL {
+    for state in QueueState::ALL {
         states.push((state, count(&spool, state, now, &mut domains)?));
     }
     let mut out = print::output();
@@ -81,7 +81,7 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<Exit> {
             print::json(&mut out, &DomainLine { domain, total: ages.total(), ages: ages.named() })?;
         }
         out.flush()?;
-        return Ok(Exit::Ok);
+        return Ok(ExitStatus::Ok);
     }
     for (state, count) in &states {
         print::line(
@@ -105,7 +105,7 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<Exit> {
         }
     }
     out.flush()?;
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
 fn row(out: &mut impl Write, name: &str, ages: &ByAge) -> Result<()> {
@@ -114,13 +114,18 @@ fn row(out: &mut impl Write, name: &str, ages: &ByAge) -> Result<()> {
     print::line(out, &format!("{name}{:>7}{}", ages.total(), cells.concat()))
 }
 
-fn count(spool: &Spool, state: State, now: Timestamp, domains: &mut BTreeMap<String, ByAge>) -> Result<ByState> {
-    let mut by_state = ByState::default();
+fn count(
+    spool: &Spool,
+    state: QueueState,
+    now: Timestamp,
+    domains: &mut BTreeMap<String, ByAge>,
+) -> Result<StateCounts> {
+    let mut by_state = StateCounts::default();
     for entry in spool.entries(state)? {
-        let Entry::Message(name) = entry? else { continue };
+        let DirectoryEntry::Message(name) = entry? else { continue };
         let message = match spool.read(state, &name) {
             Ok(message) => message,
-            Err(Unusable::Gone) => continue,
+            Err(UnusableFile::Gone) => continue,
             Err(_) => {
                 by_state.messages += 1;
                 continue;
@@ -128,7 +133,7 @@ fn count(spool: &Spool, state: State, now: Timestamp, domains: &mut BTreeMap<Str
         };
         by_state.messages += 1;
         by_state.bytes += message.envelope.size;
-        if !matches!(state, State::New | State::Cur | State::Hold) {
+        if !matches!(state, QueueState::New | QueueState::Cur | QueueState::Hold) {
             continue;
         }
         let recipients = &message.envelope.recipients;

@@ -5,25 +5,25 @@ use std::io::Write;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::delivery::plan::{Patience, Plan, plan};
+use crate::delivery::plan::{BackoffRule, RecipientPlan, plan};
 use crate::delivery::transport_queue::paused;
-use crate::exit::Exit;
-use crate::mail::address::route::Types;
+use crate::exit::ExitStatus;
+use crate::mail::address::route::AcceptedTypes;
 use crate::output::mode::OutputFormat;
 use crate::output::print;
-use crate::session::Reach;
+use crate::session::Network;
 use crate::session::Session;
-use crate::spool::gate::{Breaker, Gate};
-use crate::spool::listing::Entry;
-use crate::spool::{Spool, State};
+use crate::spool::gate::{CircuitBreaker, TransportState};
+use crate::spool::listing::DirectoryEntry;
+use crate::spool::{QueueState, Spool};
 use crate::sys::locks_held::LocksHeld;
-use crate::transports::source::Inbound;
+use crate::transports::source::MailSource;
 use crate::transports::transport::Transport;
 use crate::values::printable;
 use crate::values::time::Timestamp;
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct TransportRow<'a> {
     transport: &'a str,
     kind: &'static str,
     state: &'static str,
@@ -34,7 +34,7 @@ struct Row<'a> {
     owed: usize,
     active: usize,
     next_attempt: Option<Timestamp>,
-    breaker: Option<&'a Breaker>,
+    breaker: Option<&'a CircuitBreaker>,
 }
 
 #[derive(Serialize)]
@@ -61,12 +61,13 @@ impl Load {
 }
 
 /// Prints the state of every transport, and of the runner.
-pub fn run(session: &Session, form: OutputFormat) -> Result<Exit> {
+pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
     let spool = session.spool()?;
     let held = LocksHeld::now();
     let transports = &session.settings.transports;
     let gates = transports.iter().map(|transport| spool.gate(&transport.name)).collect::<Result<Vec<_>, _>>()?;
-    let breakers: Vec<Option<&Breaker>> = transports.iter().zip(&gates).map(|(of, gate)| breaker(of, gate)).collect();
+    let breakers: Vec<Option<&CircuitBreaker>> =
+        transports.iter().zip(&gates).map(|(of, gate)| breaker(of, gate)).collect();
     let (loads, all) = loads(session, &spool, &held, &breakers)?;
     let mut out = print::output();
     if form == OutputFormat::Text {
@@ -76,13 +77,14 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<Exit> {
     }
     for ((transport, load), gate) in transports.iter().zip(&loads).zip(&gates) {
         let (state, text) = state(session, transport, gate);
-        let row = Row {
+        let row = TransportRow {
             transport: &transport.name,
             kind: transport.kind(),
             state,
             text,
             types: types(transport),
-            outbound: transport.claims.types != Types::Only(Vec::new()) || !transport.claims.patterns.is_empty(),
+            outbound: transport.claims.types != AcceptedTypes::Only(Vec::new())
+                || !transport.claims.patterns.is_empty(),
             inbound: session.settings.inbound.iter().any(|inbound| inbound.name == transport.name),
             owed: load.owed,
             active: load.active,
@@ -95,7 +97,7 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<Exit> {
         inbound_row(session, &spool, inbound)?.print(&mut out, form)?;
     }
     let runner = spool.runner(&held)?.map_or("none", |runner| runner.word());
-    let received = spool.sorted(State::Received)?.len();
+    let received = spool.sorted(QueueState::Received)?.len();
     let row = RunnerRow { runner, owed: all.owed, next_attempt: all.next, received };
     match form {
         OutputFormat::Json => print::json(&mut out, &row)?,
@@ -112,10 +114,10 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<Exit> {
         }
     }
     out.flush()?;
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
-impl Row<'_> {
+impl TransportRow<'_> {
     fn print(&self, out: &mut impl Write, form: OutputFormat) -> Result<()> {
         if form == OutputFormat::Json {
             return print::json(out, self);
@@ -128,16 +130,16 @@ impl Row<'_> {
 }
 
 /// A source of mail: what came of asking it last.
-fn inbound_row<'s>(session: &Session, spool: &Spool, inbound: &'s Inbound) -> Result<Row<'s>> {
+fn inbound_row<'s>(session: &Session, spool: &Spool, inbound: &'s MailSource) -> Result<TransportRow<'s>> {
     let known = spool.source(&inbound.name)?;
     let next = known.polled.map(|polled| polled.after(inbound.every));
     let (state, text) = match (&known.polled, &known.trouble) {
-        _ if session.reach == Reach::Offline => ("offline", "offline, as asked".to_owned()),
+        _ if session.reach == Network::Offline => ("offline", "offline, as asked".to_owned()),
         (Some(at), Some(trouble)) => ("failure", format!("asked at {at}: {trouble}")),
         (Some(at), None) => ("available", format!("asked at {at}")),
         (None, _) => ("available", "not asked yet".to_owned()),
     };
-    Ok(Row {
+    Ok(TransportRow {
         transport: &inbound.name,
         kind: "inbound",
         state,
@@ -154,17 +156,17 @@ fn inbound_row<'s>(session: &Session, spool: &Spool, inbound: &'s Inbound) -> Re
 
 fn types(transport: &Transport) -> Vec<&str> {
     match &transport.claims.types {
-        Types::Any => vec!["*"],
-        Types::Only(types) => types.iter().map(|kind| kind.as_str()).collect(),
+        AcceptedTypes::Any => vec!["*"],
+        AcceptedTypes::Only(types) => types.iter().map(|kind| kind.as_str()).collect(),
     }
 }
 
 /// A transport's state in one word and one sentence.
-fn state(session: &Session, transport: &Transport, gate: &Gate) -> (&'static str, String) {
+fn state(session: &Session, transport: &Transport, gate: &TransportState) -> (&'static str, String) {
     if let Some(text) = paused(gate, session.now()) {
         return ("paused", text);
     }
-    if session.reach == Reach::Offline && transport.is_remote() {
+    if session.reach == Network::Offline && transport.is_remote() {
         return ("offline", "offline, as asked".to_owned());
     }
     if let Some(breaker) = breaker(transport, gate) {
@@ -179,7 +181,7 @@ fn state(session: &Session, transport: &Transport, gate: &Gate) -> (&'static str
 }
 
 /// The breaker that holds for this configuration of the transport.
-fn breaker<'g>(transport: &Transport, gate: &'g Gate) -> Option<&'g Breaker> {
+fn breaker<'g>(transport: &Transport, gate: &'g TransportState) -> Option<&'g CircuitBreaker> {
     gate.breaker.as_ref().filter(|breaker| breaker.config == transport.fingerprint)
 }
 
@@ -188,22 +190,22 @@ fn loads(
     session: &Session,
     spool: &Spool,
     held: &LocksHeld,
-    breakers: &[Option<&Breaker>],
+    breakers: &[Option<&CircuitBreaker>],
 ) -> Result<(Vec<Load>, Load)> {
     let settings = &session.settings;
     let mut loads = vec![Load::default(); settings.transports.len()];
     let mut all = Load::default();
-    for state in [State::New, State::Cur] {
+    for state in [QueueState::New, QueueState::Cur] {
         for entry in spool.entries(state)? {
-            let Entry::Message(name) = entry? else { continue };
+            let DirectoryEntry::Message(name) = entry? else { continue };
             let Ok(message) = spool.read(state, &name) else { continue };
             let history = spool.history(&message.envelope)?;
             let next = name.due.unwrap_or(message.envelope.arrival);
             let active = message.is_active(held);
             for place in history.owed() {
                 all.owed += 1;
-                let plan = plan(settings, &message.envelope, &history, place, session.now(), Patience::None);
-                let Plan::Give(lane) = plan else {
+                let plan = plan(settings, &message.envelope, &history, place, session.now(), BackoffRule::None);
+                let RecipientPlan::Give(lane) = plan else {
                     all.add_next(next);
                     continue;
                 };

@@ -6,36 +6,36 @@ use std::io::Write;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::exit::Exit;
-use crate::mail::address::route::Types;
+use crate::exit::ExitStatus;
+use crate::mail::address::route::AcceptedTypes;
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct TypeLine<'a> {
     r#type: &'a str,
     transports: &'a [&'a str],
 }
 
 /// Prints each type with its transports, in the order of asking. `*` is for every type.
-pub fn run(session: &Session, form: OutputFormat) -> Result<Exit> {
+pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
     let mut by_type: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for transport in &session.settings.transports {
-        if let Types::Only(types) = &transport.claims.types {
+        if let AcceptedTypes::Only(types) = &transport.claims.types {
             for kind in types {
                 by_type.entry(kind.as_str()).or_default();
             }
         }
     }
-    if session.settings.transports.iter().any(|transport| transport.claims.types == Types::Any) {
+    if session.settings.transports.iter().any(|transport| transport.claims.types == AcceptedTypes::Any) {
         by_type.insert("*", Vec::new());
     }
     for transport in &session.settings.transports {
         for (kind, takers) in &mut by_type {
             let takes = match &transport.claims.types {
-                Types::Any => true,
-                Types::Only(types) => types.iter().any(|other| other.as_str() == *kind),
+                AcceptedTypes::Any => true,
+                AcceptedTypes::Only(types) => types.iter().any(|other| other.as_str() == *kind),
             };
             if takes {
                 takers.push(&transport.name);
@@ -45,10 +45,10 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<Exit> {
     let mut out = print::output();
     for (kind, transports) in &by_type {
         match form {
-            OutputFormat::Json => print::json(&mut out, &Line { r#type: kind, transports })?,
+            OutputFormat::Json => print::json(&mut out, &TypeLine { r#type: kind, transports })?,
             OutputFormat::Text => print::line(&mut out, &format!("{kind:<10}{}", transports.join(", ")))?,
         }
     }
     out.flush()?;
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }

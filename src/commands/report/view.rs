@@ -9,15 +9,15 @@ use crate::mail::history::record::RecipientState;
 use crate::mail::message::mime;
 use crate::mail::status::Status;
 use crate::settings::Settings;
-use crate::spool::queue_file::Unusable;
-use crate::spool::{Spool, State};
+use crate::spool::queue_file::UnusableFile;
+use crate::spool::{QueueState, Spool};
 use crate::sys::error::PathError;
 use crate::sys::locks_held::LocksHeld;
 use crate::values::time::Timestamp;
 
 /// A message with all its recipients; member names are a promise.
 #[derive(Clone, Debug, Serialize)]
-pub struct View {
+pub struct MessageView {
     /// The queue id.
     pub id: QueueId,
     /// The directory it lies in.
@@ -89,45 +89,47 @@ pub fn view(
     spool: &Spool,
     settings: &Settings,
     held: &LocksHeld,
-    state: State,
+    state: QueueState,
     name: &FileName,
-) -> Result<Option<View>, PathError> {
+) -> Result<Option<MessageView>, PathError> {
     let message = match spool.read(state, name) {
         Ok(message) => message,
-        Err(Unusable::Gone) => return Ok(None),
-        Err(Unusable::Path(error)) => return Err(error),
-        Err(Unusable::Stray(reason)) => return Ok(Some(unreadable(state, name, reason.to_owned()))),
-        Err(Unusable::Corrupt(reason)) => return Ok(Some(unreadable(state, name, reason))),
+        Err(UnusableFile::Gone) => return Ok(None),
+        Err(UnusableFile::Path(error)) => return Err(error),
+        Err(UnusableFile::Stray(reason)) => return Ok(Some(unreadable(state, name, reason.to_owned()))),
+        Err(UnusableFile::Corrupt(reason)) => return Ok(Some(unreadable(state, name, reason))),
     };
     let envelope = &message.envelope;
     let history = spool.history(envelope)?;
-    let finished = matches!(state, State::Sent | State::Failed | State::Corrupt);
-    let waiting = matches!(state, State::New | State::Cur);
+    let finished = matches!(state, QueueState::Sent | QueueState::Failed | QueueState::Corrupt);
+    let waiting = matches!(state, QueueState::New | QueueState::Cur);
     let active = message.is_active(held);
     let subject = mime::subject(message.head());
-    let recipient =
-        |(Recipient { address, expanded_from, .. }, progress): (&Recipient, &crate::mail::history::Progress)| {
-            RecipientView {
-                r#type: address.kind().to_string(),
-                address: address.text().to_owned(),
-                expanded_from: expanded_from.clone(),
-                // The directory is the stronger fact: a message in `sent` has reached everybody, whatever its log lost.
-                state: if state == State::Sent && !progress.state.is_settled() {
-                    RecipientState::Delivered
-                } else {
-                    progress.state
-                },
-                status: progress.status,
-                text: progress.text.clone(),
-                transport: progress.transport.clone(),
-                remote_id: progress.remote_id.clone(),
-                attempts: progress.attempts,
-                last_attempt: progress.last_attempt,
-                next_attempt: progress.next.filter(|_| waiting && !progress.state.is_settled()),
-                maybe_delivered: progress.outcome_unknown && !finished && !active,
-            }
-        };
-    Ok(Some(View {
+    let recipient = |(Recipient { address, expanded_from, .. }, progress): (
+        &Recipient,
+        &crate::mail::history::RecipientProgress,
+    )| {
+        RecipientView {
+            r#type: address.kind().to_string(),
+            address: address.text().to_owned(),
+            expanded_from: expanded_from.clone(),
+            // The directory is the stronger fact: a message in `sent` has reached everybody, whatever its log lost.
+            state: if state == QueueState::Sent && !progress.state.is_settled() {
+                RecipientState::Delivered
+            } else {
+                progress.state
+            },
+            status: progress.status,
+            text: progress.text.clone(),
+            transport: progress.transport.clone(),
+            remote_id: progress.remote_id.clone(),
+            attempts: progress.attempts,
+            last_attempt: progress.last_attempt,
+            next_attempt: progress.next.filter(|_| waiting && !progress.state.is_settled()),
+            maybe_delivered: progress.outcome_unknown && !finished && !active,
+        }
+    };
+    Ok(Some(MessageView {
         id: envelope.id.clone(),
         state: state.word(),
         sender: envelope.sender.as_str().to_owned(),
@@ -145,8 +147,8 @@ pub fn view(
     }))
 }
 
-fn unreadable(state: State, name: &FileName, reason: String) -> View {
-    View {
+fn unreadable(state: QueueState, name: &FileName, reason: String) -> MessageView {
+    MessageView {
         id: name.id.clone(),
         state: state.word(),
         sender: String::new(),

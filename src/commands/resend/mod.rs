@@ -14,13 +14,13 @@ use crate::mail::address::{Address, Sender};
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::Recipient;
 use crate::mail::envelope::{Envelope, without_duplicates};
-use crate::mail::history::record::{Event, Record};
-use crate::spool::draft::{Draft, Placed};
-use crate::spool::{Spool, State};
-use crate::sys::signals::{Hangup, Signals};
+use crate::mail::history::record::{LogEvent, LogRecord};
+use crate::spool::draft::{Draft, UnsyncedMessage};
+use crate::spool::{QueueState, Spool};
+use crate::sys::signals::{HangupMeaning, Signals};
 
-use crate::commands::resend::original::{Again, Bytes, Failed, OriginalFinder};
-use crate::exit::{Exit, over_all, refuse};
+use crate::commands::resend::original::{OriginalBytes, OriginalFinder, OriginalMessage, UnreachedRecipient};
+use crate::exit::{ExitStatus, over_all, refuse};
 use crate::output::mode::{OutputFormat, Verbosity};
 use crate::output::print;
 use crate::session::Session;
@@ -40,16 +40,16 @@ pub struct ResendOptions {
     /// The envelope sender, if not the one of the first time.
     pub sender: Option<Sender>,
     /// What having done it before means.
-    pub before: Before,
+    pub before: ResentBefore,
     /// Whether anything is really sent.
-    pub rehearsal: crate::session::Rehearsal,
+    pub rehearsal: crate::session::DryRun,
     /// In what form results are printed.
     pub form: OutputFormat,
 }
 
 /// What having sent a message again before means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Before {
+pub enum ResentBefore {
     /// It is not done twice.
     Refuse,
     /// It is done again.
@@ -57,32 +57,32 @@ pub enum Before {
 }
 
 /// Sends each of them again; goes on after one that cannot be.
-pub fn run(session: &Session, options: &ResendOptions) -> Result<Exit> {
+pub fn run(session: &Session, options: &ResendOptions) -> Result<ExitStatus> {
     let spool = session.spool()?;
-    if options.rehearsal == crate::session::Rehearsal::No {
+    if options.rehearsal == crate::session::DryRun::No {
         check_room(session, &spool)?;
     }
-    let signals = Signals::listen(Hangup::Stops)?;
+    let signals = Signals::listen(HangupMeaning::Stops)?;
     // One at a time: what one has done, the next must see.
     let Some(_turn) = spool.take_resend()? else {
-        return refuse(Exit::TryAgain, "another run is sending messages again; try again");
+        return refuse(ExitStatus::TryAgain, "another run is sending messages again; try again");
     };
     let mut ends = Vec::new();
     for subject in &options.subjects {
-        let resend = Resend { session, options, spool: &spool, signals: &signals };
+        let resend = MessageResender { session, options, spool: &spool, signals: &signals };
         match resend.one(subject) {
-            Ok(()) => ends.push(Exit::Ok),
+            Ok(()) => ends.push(ExitStatus::Ok),
             Err(error) if options.subjects.len() == 1 => return Err(error),
             Err(error) => {
                 print::problem(&format!("{subject}: {error:#}"));
-                ends.push(Exit::Data);
+                ends.push(ExitStatus::Data);
             }
         }
     }
     Ok(over_all(&ends))
 }
 
-struct Resend<'a> {
+struct MessageResender<'a> {
     session: &'a Session,
     options: &'a ResendOptions,
     spool: &'a Spool,
@@ -90,21 +90,21 @@ struct Resend<'a> {
 }
 
 /// Whom a message goes to now.
-struct Chosen {
+struct ChosenRecipients {
     /// The addresses of the first time that the new ones stand for.
     instead_of: HashSet<String>,
     recipients: Vec<Recipient>,
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct ResendLine<'a> {
     id: Option<&'a QueueId>,
     resend_of: Option<&'a QueueId>,
     sender: &'a str,
     recipients: Vec<&'a Address>,
 }
 
-impl Resend<'_> {
+impl MessageResender<'_> {
     fn one(&self, subject: &str) -> Result<()> {
         let finder =
             OriginalFinder { session: self.session, spool: self.spool, signals: self.signals, add: &self.options.add };
@@ -112,13 +112,13 @@ impl Resend<'_> {
             Ok(id) if !Path::new(subject).exists() => finder.of_id(&id)?,
             _ => finder.of_report(subject)?,
         };
-        let Chosen { instead_of, recipients } = self.choose(&again)?;
+        let ChosenRecipients { instead_of, recipients } = self.choose(&again)?;
         let now = self.session.clock.now();
         let sender = self.options.sender.clone().unwrap_or_else(|| again.sender.clone());
         let fresh = Envelope::new(self.session.mint.next(now), now.into(), sender, recipients);
         let envelope = match &again.bytes {
             // What its sender asked for then holds now.
-            Bytes::Claimed(claim) => {
+            OriginalBytes::Claimed(claim) => {
                 let first = &claim.message().envelope;
                 Envelope {
                     transport: first.transport.clone(),
@@ -130,23 +130,25 @@ impl Resend<'_> {
                     ..fresh
                 }
             }
-            Bytes::Read { .. } => fresh,
+            OriginalBytes::Read { .. } => fresh,
         };
-        if self.options.rehearsal == crate::session::Rehearsal::Yes {
+        if self.options.rehearsal == crate::session::DryRun::Yes {
             return self.tell(&envelope, None);
         }
         let mut draft = Draft::begin(self.spool, &envelope)?;
         match &again.bytes {
-            Bytes::Claimed(claim) => claim.message().each_piece(&mut |piece| anyhow::Ok(draft.write(piece)?))?,
-            Bytes::Read { bytes, .. } => draft.write(bytes)?,
+            OriginalBytes::Claimed(claim) => {
+                claim.message().each_piece(&mut |piece| anyhow::Ok(draft.write(piece)?))?
+            }
+            OriginalBytes::Read { bytes, .. } => draft.write(bytes)?,
         }
         // The note comes first. A run that dies between the two leaves one of a message that never was, and whoever asks
         // for it again is told so; the other way round it would go out twice and nobody could know.
         match &again.bytes {
-            Bytes::Claimed(claim) => self.note(&claim.message().envelope, &envelope.id, &instead_of)?,
-            Bytes::Read { name, .. } => self.spool.remember_resent(name, &instead_of, self.session.now())?,
+            OriginalBytes::Claimed(claim) => self.note(&claim.message().envelope, &envelope.id, &instead_of)?,
+            OriginalBytes::Read { name, .. } => self.spool.remember_resent(name, &instead_of, self.session.now())?,
         }
-        Placed::commit(vec![draft.place(State::New, None)?])?;
+        UnsyncedMessage::commit(vec![draft.place(QueueState::New, None)?])?;
         self.tell(&envelope, Some(&envelope.id))
     }
 
@@ -155,35 +157,36 @@ impl Resend<'_> {
         let both = of.recipients.iter().enumerate();
         let places = both.filter(|(_, recipient)| instead_of.contains(&recipient.address.to_string()));
         let recipients = places.map(|(place, _)| place).collect();
-        let event = Event::Resent { id: new.clone(), recipients };
-        Ok(self.spool.append_durably(&of.id, &Record { at: self.session.now(), event })?)
+        let event = LogEvent::Resent { id: new.clone(), recipients };
+        Ok(self.spool.append_durably(&of.id, &LogRecord { at: self.session.now(), event })?)
     }
 
     /// The new envelope's recipients. Nobody's mail is sent again twice unless that is asked for.
-    fn choose(&self, again: &Again<'_>) -> Result<Chosen> {
+    fn choose(&self, again: &OriginalMessage<'_>) -> Result<ChosenRecipients> {
         let options = self.options;
         let keys: HashSet<_> = again.failed.iter().map(|failed| failed.recipient.address.key()).collect();
         let named = options.only.iter().chain(options.replace.iter().map(|(old, _)| old));
         if let Some(stranger) = named.into_iter().find(|address| !keys.contains(&address.key())) {
-            return refuse(Exit::Data, format!("{stranger} is not among those whom the message did not reach"));
+            return refuse(ExitStatus::Data, format!("{stranger} is not among those whom the message did not reach"));
         }
         let only: HashSet<_> = options.only.iter().map(Address::key).collect();
-        let wanted = |failed: &&Failed| only.is_empty() || only.contains(&failed.recipient.address.key());
-        let is_due = |failed: &&Failed| options.before == Before::Again || failed.done.is_none();
-        let (due, done): (Vec<&Failed>, Vec<&Failed>) = again.failed.iter().filter(wanted).partition(is_due);
+        let wanted = |failed: &&UnreachedRecipient| only.is_empty() || only.contains(&failed.recipient.address.key());
+        let is_due = |failed: &&UnreachedRecipient| options.before == ResentBefore::Again || failed.done.is_none();
+        let (due, done): (Vec<&UnreachedRecipient>, Vec<&UnreachedRecipient>) =
+            again.failed.iter().filter(wanted).partition(is_due);
         let done = done.last().and_then(|failed| failed.done.as_ref()).or(again.before.as_ref());
-        if let (true, Before::Refuse, Some(done)) = (due.is_empty(), options.before, done) {
-            return refuse(Exit::Data, format!("{done}; --again does it once more"));
+        if let (true, ResentBefore::Refuse, Some(done)) = (due.is_empty(), options.before, done) {
+            return refuse(ExitStatus::Data, format!("{done}; --again does it once more"));
         }
-        let mut chosen = Chosen { instead_of: HashSet::new(), recipients: Vec::new() };
-        for Failed { recipient, .. } in due {
+        let mut chosen = ChosenRecipients { instead_of: HashSet::new(), recipients: Vec::new() };
+        for UnreachedRecipient { recipient, .. } in due {
             chosen.instead_of.insert(recipient.address.to_string());
             let new = options.replace.iter().find(|(old, _)| old.key() == recipient.address.key());
             chosen.recipients.push(new.map_or_else(|| recipient.clone(), |(_, new)| Recipient::from(new.clone())));
         }
         chosen.recipients.extend(options.add.iter().cloned().map(Recipient::from));
         chosen.recipients = without_duplicates(chosen.recipients);
-        if chosen.recipients.is_empty() { refuse(Exit::Data, "nobody is left to send it to") } else { Ok(chosen) }
+        if chosen.recipients.is_empty() { refuse(ExitStatus::Data, "nobody is left to send it to") } else { Ok(chosen) }
     }
 
     fn tell(&self, envelope: &Envelope, id: Option<&QueueId>) -> Result<()> {
@@ -192,7 +195,12 @@ impl Resend<'_> {
         match (self.options.form, id) {
             (OutputFormat::Json, _) => print::json(
                 &mut out,
-                &Line { id, resend_of: envelope.resend_of.as_ref(), sender: envelope.sender.as_str(), recipients },
+                &ResendLine {
+                    id,
+                    resend_of: envelope.resend_of.as_ref(),
+                    sender: envelope.sender.as_str(),
+                    recipients,
+                },
             )?,
             (OutputFormat::Text, None) => {
                 for recipient in recipients {

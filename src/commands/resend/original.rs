@@ -5,8 +5,8 @@ use std::fs::File;
 
 use anyhow::{Context, Result};
 
-use crate::exit::{Exit, refuse};
-use crate::inbox::correlate::{self, Index, Places};
+use crate::exit::{ExitStatus, refuse};
+use crate::inbox::correlate::{self, RecipientNames, SentMailIndex};
 use crate::mail::address::list;
 use crate::mail::address::{Address, AddressType, Sender};
 use crate::mail::envelope::Envelope;
@@ -14,33 +14,33 @@ use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::Recipient;
 use crate::mail::history::History;
 use crate::mail::history::record::RecipientState;
-use crate::mail::message::header::{Field, Header, LONGEST, Supply};
-use crate::mail::report::bounce::{self, Action, Heard, Original};
+use crate::mail::message::header::{Header, HeaderField, InputSupply, LONGEST};
+use crate::mail::report::bounce::{self, ReportedAction, ReportedRecipient, ReturnedOriginal};
 use crate::session::Session;
-use crate::spool::claim::{Claim, Taken};
-use crate::spool::{Spool, State};
-use crate::submission::input::{Input, Stdin};
+use crate::spool::claim::{Claim, ClaimOutcome};
+use crate::spool::{QueueState, Spool};
+use crate::submission::input::{MessageInput, StandardInput};
 use crate::submission::limits::check_size;
 use crate::sys::signals::Signals;
 use crate::values::digest::Fingerprint;
 
 /// A message to be sent again.
-pub struct Again<'c> {
+pub struct OriginalMessage<'c> {
     pub sender: Sender,
-    pub failed: Vec<Failed>,
+    pub failed: Vec<UnreachedRecipient>,
     /// The last time that it was sent again, whoever it was for.
     pub before: Option<String>,
-    pub bytes: Bytes<'c>,
+    pub bytes: OriginalBytes<'c>,
 }
 
 /// Somebody whom it did not reach.
-pub struct Failed {
+pub struct UnreachedRecipient {
     pub recipient: Recipient,
     /// That it was sent again for them already, in words.
     pub done: Option<String>,
 }
 
-pub enum Bytes<'c> {
+pub enum OriginalBytes<'c> {
     /// Of a message in this spool: its log remembers that it was sent again.
     Claimed(Box<Claim<'c>>),
     /// Of one that never was here, and what it is remembered by.
@@ -61,16 +61,18 @@ pub struct OriginalFinder<'a> {
 
 impl<'a> OriginalFinder<'a> {
     /// A message of this spool that did not reach everybody.
-    pub fn of_id(&self, id: &QueueId) -> Result<Again<'a>> {
+    pub fn of_id(&self, id: &QueueId) -> Result<OriginalMessage<'a>> {
         let claim = match self.spool.find(id)? {
-            None => return refuse(Exit::NoInput, format!("{id} is not in the spool")),
-            Some((state, name)) if state != State::Corrupt => match self.spool.claim(state, &name)? {
-                Taken::Claimed(claim) => claim,
-                Taken::SetAside(reason) => return refuse(Exit::Data, format!("{id} was moved to corrupt: {reason}")),
-                _ => return refuse(Exit::TryAgain, format!("{id}: in progress: somebody is at work on it")),
+            None => return refuse(ExitStatus::NoInput, format!("{id} is not in the spool")),
+            Some((state, name)) if state != QueueState::Corrupt => match self.spool.claim(state, &name)? {
+                ClaimOutcome::Claimed(claim) => claim,
+                ClaimOutcome::SetAside(reason) => {
+                    return refuse(ExitStatus::Data, format!("{id} was moved to corrupt: {reason}"));
+                }
+                _ => return refuse(ExitStatus::TryAgain, format!("{id}: in progress: somebody is at work on it")),
             },
             Some((state, _)) => {
-                return refuse(Exit::Data, format!("{id} cannot be sent again: it is {}", state.word()));
+                return refuse(ExitStatus::Data, format!("{id} cannot be sent again: it is {}", state.word()));
             }
         };
         let envelope = &claim.message().envelope;
@@ -81,17 +83,22 @@ impl<'a> OriginalFinder<'a> {
         if failed.is_empty() && self.add.is_empty() {
             let what =
                 if history.is_settled() { "has reached everybody" } else { "is queued, and has failed for nobody" };
-            return refuse(Exit::Data, format!("{id} {what}; give whom it is for with --add"));
+            return refuse(ExitStatus::Data, format!("{id} {what}; give whom it is for with --add"));
         }
-        Ok(Again { sender: envelope.sender.clone(), failed, before, bytes: Bytes::Claimed(claim) })
+        Ok(OriginalMessage { sender: envelope.sender.clone(), failed, before, bytes: OriginalBytes::Claimed(claim) })
     }
 
     /// The recipients at the places that `is_lost` tells, each with what was done for it.
-    fn lost(&self, envelope: &Envelope, history: &History, is_lost: impl Fn(usize) -> bool) -> Result<Vec<Failed>> {
+    fn lost(
+        &self,
+        envelope: &Envelope,
+        history: &History,
+        is_lost: impl Fn(usize) -> bool,
+    ) -> Result<Vec<UnreachedRecipient>> {
         let both = envelope.recipients.iter().zip(&history.recipients).enumerate();
         let lost = both.filter(|(place, _)| is_lost(*place)).map(|(_, (recipient, progress))| {
             let done = progress.resent.as_ref().map(|id| self.sent_as(id)).transpose()?;
-            Ok(Failed { recipient: recipient.clone(), done })
+            Ok(UnreachedRecipient { recipient: recipient.clone(), done })
         });
         lost.collect()
     }
@@ -108,17 +115,18 @@ impl<'a> OriginalFinder<'a> {
     }
 
     /// What a report says did not arrive, and the message that it returns; or that message in this spool.
-    pub fn of_report(&self, subject: &str) -> Result<Again<'a>> {
+    pub fn of_report(&self, subject: &str) -> Result<OriginalMessage<'a>> {
         let bytes = self.read(subject)?;
         let report = bounce::understand(&bytes);
-        if report.kind != bounce::Kind::Dsn && report.kind != bounce::Kind::Text {
-            return refuse(Exit::Data, format!("{} is no report of a failed delivery", shown(subject)));
+        if report.kind != bounce::IncomingReportKind::Dsn && report.kind != bounce::IncomingReportKind::Text {
+            return refuse(ExitStatus::Data, format!("{} is no report of a failed delivery", shown(subject)));
         }
-        let heard: Vec<&Heard> = report.recipients.iter().filter(|heard| heard.action == Action::Failed).collect();
+        let heard: Vec<&ReportedRecipient> =
+            report.recipients.iter().filter(|heard| heard.action == ReportedAction::Failed).collect();
         if heard.is_empty() && self.add.is_empty() {
-            return refuse(Exit::Data, format!("{} names nobody who did not get the message", shown(subject)));
+            return refuse(ExitStatus::Data, format!("{} names nobody who did not get the message", shown(subject)));
         }
-        if let Some((state, name)) = correlate::find(self.spool, &mut Index::default(), &report)? {
+        if let Some((state, name)) = correlate::find(self.spool, &mut SentMailIndex::default(), &report)? {
             return self.of_known(state, name.id.clone(), &heard);
         }
         if let Some(id) = report.envelope_id.as_deref().and_then(|text| QueueId::parse(text).ok())
@@ -126,20 +134,20 @@ impl<'a> OriginalFinder<'a> {
         {
             // It says that it is about ours and does not fit: its copy may be anything.
             return refuse(
-                Exit::Data,
+                ExitStatus::Data,
                 format!("{} is on {id}, and does not fit it; mspool resend {id} needs no report", shown(subject)),
             );
         }
-        let Original::Full(range) = &report.original else {
+        let ReturnedOriginal::Full(range) = &report.original else {
             return refuse(
-                Exit::Data,
+                ExitStatus::Data,
                 format!("{} does not return the whole message, and the message is not in this spool", shown(subject)),
             );
         };
         let original = bytes.get(range.clone()).unwrap_or_default().to_vec();
         if has_no_body(&original) {
             return refuse(
-                Exit::Data,
+                ExitStatus::Data,
                 format!(
                     "{} returns only the header of the message, and the message is not in this spool",
                     shown(subject)
@@ -156,21 +164,24 @@ impl<'a> OriginalFinder<'a> {
         let failed = heard.into_iter().filter_map(|heard| Some(Recipient::from(who(heard)?)));
         let failed = failed.map(|recipient| {
             let is_done = done.contains(&recipient.address.to_string());
-            Failed { recipient, done: is_done.then(|| format!("the message <{name}> was sent again already")) }
+            UnreachedRecipient {
+                recipient,
+                done: is_done.then(|| format!("the message <{name}> was sent again already")),
+            }
         });
         let failed = failed.collect();
         let before = (!done.is_empty()).then(|| format!("the message <{name}> was sent again already"));
         let sender = self.sender_of(&bytes);
-        Ok(Again { sender, failed, before, bytes: Bytes::Read { bytes: original, name } })
+        Ok(OriginalMessage { sender, failed, before, bytes: OriginalBytes::Read { bytes: original, name } })
     }
 
     /// The message that a report is about is here: that is better than any copy.
-    fn of_known(&self, state: State, id: QueueId, heard: &[&Heard]) -> Result<Again<'a>> {
+    fn of_known(&self, state: QueueState, id: QueueId, heard: &[&ReportedRecipient]) -> Result<OriginalMessage<'a>> {
         let Some((_, name)) = self.spool.find(&id)?.filter(|(found, _)| *found == state) else {
-            return refuse(Exit::TryAgain, format!("{id} is just being moved; try again"));
+            return refuse(ExitStatus::TryAgain, format!("{id} is just being moved; try again"));
         };
-        let Taken::Claimed(claim) = self.spool.claim(state, &name)? else {
-            return refuse(Exit::TryAgain, format!("{id}: in progress: somebody is at work on it"));
+        let ClaimOutcome::Claimed(claim) = self.spool.claim(state, &name)? else {
+            return refuse(ExitStatus::TryAgain, format!("{id}: in progress: somebody is at work on it"));
         };
         let envelope = &claim.message().envelope;
         let history = self.spool.history(envelope)?;
@@ -178,38 +189,42 @@ impl<'a> OriginalFinder<'a> {
         let lost = |state: RecipientState| {
             !matches!(state, RecipientState::Owed | RecipientState::Async | RecipientState::Read)
         };
-        let places = Places::of(envelope);
+        let places = RecipientNames::of(envelope);
         let named: HashSet<usize> = heard.iter().filter_map(|heard| places.find(heard)).collect();
         let is_lost = |place: usize| named.contains(&place) && lost(history.recipients[place].state);
         let failed = self.lost(envelope, &history, is_lost)?;
         let before = self.before(&history)?;
         if failed.is_empty() && self.add.is_empty() {
             return refuse(
-                Exit::Data,
+                ExitStatus::Data,
                 format!("the report is on {id}, and those it names are still tried there, or have read it"),
             );
         }
         let sender = envelope.sender.clone();
-        Ok(Again { sender, failed, before, bytes: Bytes::Claimed(claim) })
+        Ok(OriginalMessage { sender, failed, before, bytes: OriginalBytes::Claimed(claim) })
     }
 
     /// Reports go to the sender: who else should be the sender now.
     fn sender_of(&self, report: &[u8]) -> Sender {
         let head = report.get(..LONGEST).unwrap_or(report);
-        let to = Header::scan(head, Supply::End).and_then(|header| header.all("To").next().map(Field::value));
+        let to =
+            Header::scan(head, InputSupply::End).and_then(|header| header.all("To").next().map(HeaderField::value));
         let first = to.and_then(|to| list::parse(&to).ok()?.into_iter().next());
         first.and_then(|address| Sender::parse(&address).ok()).unwrap_or_default()
     }
 
     fn read(&self, subject: &str) -> Result<Vec<u8>> {
         let limit = self.session.settings.queue.message_limit.saturating_mul(2);
-        let mut input: Box<dyn Input> = if subject == "-" {
-            Box::new(Stdin::new(self.signals))
+        let mut input: Box<dyn MessageInput> = if subject == "-" {
+            Box::new(StandardInput::new(self.signals))
         } else {
             match File::open(subject) {
                 Ok(file) => Box::new(file),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    return refuse(Exit::NoInput, format!("{} is neither a queue id here nor a file", shown(subject)));
+                    return refuse(
+                        ExitStatus::NoInput,
+                        format!("{} is neither a queue id here nor a file", shown(subject)),
+                    );
                 }
                 Err(error) => return Err(error).with_context(|| format!("cannot open {}", shown(subject))),
             }
@@ -228,7 +243,7 @@ impl<'a> OriginalFinder<'a> {
 
 /// Whom a report on a message that is not here means: who it failed for, and not the list it was sent to first; but the
 /// address that the sender wrote when the other one means something on that host only.
-fn who(heard: &Heard) -> Option<Address> {
+fn who(heard: &ReportedRecipient) -> Option<Address> {
     let parse = |text: &str| Address::new(AddressType::smtp(), text).or_else(|_| Address::parse(text)).ok();
     let last = parse(&heard.address).filter(|address| !address.is_smtp() || address.domain().is_some());
     last.or_else(|| parse(heard.original.as_deref()?)).or_else(|| parse(&heard.address))
@@ -237,7 +252,7 @@ fn who(heard: &Heard) -> Option<Address> {
 /// Some systems return a header alone and call it the message.
 fn has_no_body(original: &[u8]) -> bool {
     let head = original.get(..LONGEST).unwrap_or(original);
-    Header::scan(head, Supply::End)
+    Header::scan(head, InputSupply::End)
         .is_none_or(|header| original[header.len.min(original.len())..].trim_ascii().is_empty())
 }
 

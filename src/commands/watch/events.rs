@@ -8,22 +8,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::delivery::remaining::Rest;
+use crate::delivery::remaining::RemainingMail;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::history::record::RecipientState;
 use crate::mail::status::Status;
 use crate::output::console::sentence;
 use crate::output::mode::{OutputFormat, Verbosity};
-use crate::output::observer::{Handled, NewMail, Observer};
+use crate::output::observer::{NewMail, RecipientEvent, RunObserver};
 use crate::output::print;
-use crate::spool::listing::Entry;
-use crate::spool::{Spool, State};
+use crate::spool::listing::DirectoryEntry;
+use crate::spool::{QueueState, Spool};
 use crate::sys::clock::Clock;
 use crate::values::time::Timestamp;
 
 /// The kinds of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum WatchEvent {
     /// A message is looked at for the first time.
     Queued,
     /// A recipient has a message.
@@ -42,53 +42,53 @@ pub enum Event {
     Shutdown,
 }
 
-impl Event {
+impl WatchEvent {
     /// All kinds.
-    pub const ALL: [Event; 8] = [
-        Event::Queued,
-        Event::Sent,
-        Event::Deferred,
-        Event::Failed,
-        Event::NewMail,
-        Event::Status,
-        Event::Error,
-        Event::Shutdown,
+    pub const ALL: [WatchEvent; 8] = [
+        WatchEvent::Queued,
+        WatchEvent::Sent,
+        WatchEvent::Deferred,
+        WatchEvent::Failed,
+        WatchEvent::NewMail,
+        WatchEvent::Status,
+        WatchEvent::Error,
+        WatchEvent::Shutdown,
     ];
 
     /// The word for it.
     pub fn word(self) -> &'static str {
         match self {
-            Event::Queued => "queued",
-            Event::Sent => "sent",
-            Event::Deferred => "deferred",
-            Event::Failed => "failed",
-            Event::NewMail => "newmail",
-            Event::Status => "status",
-            Event::Error => "error",
-            Event::Shutdown => "shutdown",
+            WatchEvent::Queued => "queued",
+            WatchEvent::Sent => "sent",
+            WatchEvent::Deferred => "deferred",
+            WatchEvent::Failed => "failed",
+            WatchEvent::NewMail => "newmail",
+            WatchEvent::Status => "status",
+            WatchEvent::Error => "error",
+            WatchEvent::Shutdown => "shutdown",
         }
     }
 }
 
 /// Prints events, from any thread.
 #[derive(Debug)]
-pub struct Events {
+pub struct EventPrinter {
     voice: Verbosity,
     form: OutputFormat,
     clock: Clock,
     /// The events that are printed; empty for all.
-    wanted: Vec<Event>,
-    seen: Mutex<Seen>,
+    wanted: Vec<WatchEvent>,
+    seen: Mutex<SeenByWatch>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct SeenByWatch {
     queued: HashSet<QueueId>,
     strays: HashSet<PathBuf>,
 }
 
 #[derive(Default, Serialize)]
-struct Line<'a> {
+struct EventLine<'a> {
     event: &'static str,
     at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,7 +110,7 @@ struct Line<'a> {
 }
 
 #[derive(Serialize)]
-struct Shutdown {
+struct ShutdownLine {
     event: &'static str,
     at: Timestamp,
     reason: String,
@@ -121,22 +121,22 @@ struct Shutdown {
     next_attempt: Option<Timestamp>,
 }
 
-impl Events {
+impl EventPrinter {
     /// Nothing seen yet.
-    pub fn new(voice: Verbosity, form: OutputFormat, clock: Clock, wanted: Vec<Event>) -> Events {
-        Events { voice, form, clock, wanted, seen: Mutex::default() }
+    pub fn new(voice: Verbosity, form: OutputFormat, clock: Clock, wanted: Vec<WatchEvent>) -> EventPrinter {
+        EventPrinter { voice, form, clock, wanted, seen: Mutex::default() }
     }
 
     fn now(&self) -> Timestamp {
         self.clock.now().into()
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn seen(&self) -> MutexGuard<'_, SeenByWatch> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whoever reads this may be gone; delivering goes on.
-    fn print(&self, event: Event, line: &impl Serialize, words: &str) {
+    fn print(&self, event: WatchEvent, line: &impl Serialize, words: &str) {
         if !self.wanted.is_empty() && !self.wanted.contains(&event) {
             return;
         }
@@ -149,8 +149,8 @@ impl Events {
         let _ = printed.and_then(|()| Ok(out.flush()?));
     }
 
-    fn recipient(&self, event: Event, handled: &Handled) {
-        let line = Line {
+    fn recipient(&self, event: WatchEvent, handled: &RecipientEvent) {
+        let line = EventLine {
             event: event.word(),
             at: self.now(),
             id: Some(handled.id.as_str()),
@@ -167,7 +167,11 @@ impl Events {
 
     /// Something about the run itself.
     pub fn status(&self, text: &str) {
-        self.print(Event::Status, &Line { event: "status", at: self.now(), text: Some(text), ..Line::default() }, text);
+        self.print(
+            WatchEvent::Status,
+            &EventLine { event: "status", at: self.now(), text: Some(text), ..EventLine::default() },
+            text,
+        );
     }
 
     /// A file that is no message; told once.
@@ -184,9 +188,9 @@ impl Events {
             return Ok(());
         }
         let mut still = HashSet::new();
-        for state in State::WAITING {
+        for state in QueueState::WAITING {
             for entry in spool.entries(state)? {
-                if let Entry::Message(name) = entry?
+                if let DirectoryEntry::Message(name) = entry?
                     && seen.queued.contains(&name.id)
                 {
                     still.insert(name.id);
@@ -198,13 +202,13 @@ impl Events {
     }
 
     /// The last line: why it ends, and what is left.
-    pub fn shutdown(&self, signal: i32, complete: bool, rest: &Rest, inbound: usize) {
+    pub fn shutdown(&self, signal: i32, complete: bool, rest: &RemainingMail, inbound: usize) {
         let reason = format!("signal {signal}");
         let next = rest.next.map_or(String::new(), |next| format!(", next attempt {next}"));
         let how = if complete { "" } else { "; hand-offs were cut short" };
         let words =
             format!("shutdown: {reason}; {} messages queued, {} recipients owed{next}{how}", rest.messages, rest.owed);
-        let line = Shutdown {
+        let line = ShutdownLine {
             event: "shutdown",
             at: self.now(),
             reason,
@@ -214,17 +218,17 @@ impl Events {
             queued: rest.messages,
             next_attempt: rest.next,
         };
-        self.print(Event::Shutdown, &line, &words);
+        self.print(WatchEvent::Shutdown, &line, &words);
     }
 }
 
-impl Observer for Events {
-    fn handled(&self, handled: &Handled) {
+impl RunObserver for EventPrinter {
+    fn handled(&self, handled: &RecipientEvent) {
         let event = match handled.state {
-            RecipientState::Delivered | RecipientState::Relayed => Event::Sent,
-            RecipientState::Failed => Event::Failed,
-            RecipientState::Owed | RecipientState::Async => Event::Deferred,
-            RecipientState::Cancelled | RecipientState::Read => Event::Status,
+            RecipientState::Delivered | RecipientState::Relayed => WatchEvent::Sent,
+            RecipientState::Failed => WatchEvent::Failed,
+            RecipientState::Owed | RecipientState::Async => WatchEvent::Deferred,
+            RecipientState::Cancelled | RecipientState::Read => WatchEvent::Status,
         };
         self.recipient(event, handled);
     }
@@ -232,8 +236,8 @@ impl Observer for Events {
     fn problem(&self, text: &str) {
         if self.form == OutputFormat::Json {
             self.print(
-                Event::Error,
-                &Line { event: "error", at: self.now(), text: Some(text), ..Line::default() },
+                WatchEvent::Error,
+                &EventLine { event: "error", at: self.now(), text: Some(text), ..EventLine::default() },
                 text,
             );
         }
@@ -248,24 +252,29 @@ impl Observer for Events {
             #[serde(flatten)]
             news: &'a NewMail,
         }
-        self.print(Event::NewMail, &Line { event: "newmail", at: self.now(), news }, &news.sentence());
+        self.print(WatchEvent::NewMail, &Line { event: "newmail", at: self.now(), news }, &news.sentence());
     }
 
     fn dropped(&self, id: &QueueId, hook: &str) {
         let text = format!("dropped by the hook {hook}");
-        let line =
-            Line { event: "status", at: self.now(), id: Some(id.as_str()), text: Some(&text), ..Line::default() };
-        self.print(Event::Status, &line, &format!("{id}: {text}"));
+        let line = EventLine {
+            event: "status",
+            at: self.now(),
+            id: Some(id.as_str()),
+            text: Some(&text),
+            ..EventLine::default()
+        };
+        self.print(WatchEvent::Status, &line, &format!("{id}: {text}"));
     }
 
-    fn heard(&self, handled: &Handled) {
-        self.recipient(Event::Status, handled);
+    fn heard(&self, handled: &RecipientEvent) {
+        self.recipient(WatchEvent::Status, handled);
     }
 
     fn picked_up(&self, id: &QueueId) {
         if self.seen().queued.insert(id.clone()) {
-            let line = Line { event: "queued", at: self.now(), id: Some(id.as_str()), ..Line::default() };
-            self.print(Event::Queued, &line, &format!("{id}: queued"));
+            let line = EventLine { event: "queued", at: self.now(), id: Some(id.as_str()), ..EventLine::default() };
+            self.print(WatchEvent::Queued, &line, &format!("{id}: queued"));
         }
     }
 }

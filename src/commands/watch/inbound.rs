@@ -6,28 +6,34 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::delivery::context::Engine;
+use crate::delivery::context::DeliveryContext;
 use crate::inbox::fetch;
 use crate::inbox::pending;
-use crate::output::observer::Observer;
-use crate::session::Reach;
+use crate::output::observer::RunObserver;
+use crate::session::Network;
 use crate::session::Session;
 use crate::spool::Spool;
 use crate::sys::ready;
 use crate::sys::signals::Signals;
 use crate::values::time::Timestamp;
 
-use crate::commands::watch::events::Events;
-use crate::commands::watch::wakeup::Arrivals;
+use crate::commands::watch::events::EventPrinter;
+use crate::commands::watch::wakeup::ArrivalWatcher;
 
 /// How long it waits at most before it looks again, whatever it was told.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Files what is received, until we are told to stop. `session` is looked at anew each time, for the configuration may
 /// have been read anew.
-pub fn file(session: &Mutex<Session>, spool: &Spool, signals: &Signals, events: &Events, arrivals: &mut Arrivals) {
+pub fn file(
+    session: &Mutex<Session>,
+    spool: &Spool,
+    signals: &Signals,
+    events: &EventPrinter,
+    arrivals: &mut ArrivalWatcher,
+) {
     until_stopped(session, signals, events, &mut |session| {
-        pending::file_all(&Engine::new(session, spool, signals, events))?;
+        pending::file_all(&DeliveryContext::new(session, spool, signals, events))?;
         // Should waiting fail, the next look comes at once, and then the one after it.
         let _ = ready::readable(&[signals.stop_fd(), arrivals.fd()], Some(LOOK_AGAIN));
         arrivals.silence();
@@ -36,14 +42,14 @@ pub fn file(session: &Mutex<Session>, spool: &Spool, signals: &Signals, events: 
 }
 
 /// Asks the sources on time, until we are told to stop: in another thread, for a source may take its time.
-pub fn poll(session: &Mutex<Session>, spool: &Spool, signals: &Signals, events: &Events) {
+pub fn poll(session: &Mutex<Session>, spool: &Spool, signals: &Signals, events: &EventPrinter) {
     until_stopped(session, signals, events, &mut |session| ask(session, spool, signals, events));
 }
 
 fn until_stopped(
     session: &Mutex<Session>,
     signals: &Signals,
-    events: &Events,
+    events: &EventPrinter,
     pass: &mut dyn FnMut(&Session) -> Result<Duration>,
 ) {
     while signals.stop_requested().is_none() {
@@ -59,10 +65,10 @@ fn until_stopped(
 }
 
 /// Asks every source whose time has come; says how long to wait for the next.
-fn ask(session: &Session, spool: &Spool, signals: &Signals, events: &Events) -> Result<Duration> {
-    let engine = Engine::new(session, spool, signals, events);
+fn ask(session: &Session, spool: &Spool, signals: &Signals, events: &EventPrinter) -> Result<Duration> {
+    let engine = DeliveryContext::new(session, spool, signals, events);
     let mut wait = LOOK_AGAIN;
-    if session.reach == Reach::Offline {
+    if session.reach == Network::Offline {
         return Ok(wait);
     }
     for inbound in &session.settings.inbound {
@@ -80,8 +86,8 @@ fn ask(session: &Session, spool: &Spool, signals: &Signals, events: &Events) -> 
         let next = last.map_or(Timestamp::default(), |polled| polled.after(inbound.every));
         if next <= now && signals.stop_requested().is_none() {
             let polled = fetch::one(session, &engine, inbound, None);
-            let polled = polled.unwrap_or_else(|error| fetch::Polled::Failed(format!("{error:#}")));
-            if let fetch::Polled::Failed(text) = polled
+            let polled = polled.unwrap_or_else(|error| fetch::PollResult::Failed(format!("{error:#}")));
+            if let fetch::PollResult::Failed(text) = polled
                 && state.trouble.as_ref() != Some(&text)
             {
                 // Told once, not every few minutes for as long as a source is away.

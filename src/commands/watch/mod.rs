@@ -14,24 +14,24 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::mail::envelope::id::QueueId;
-use crate::spool::gate::{Gate, Pause};
-use crate::spool::runner::Runner;
-use crate::spool::{Spool, State};
-use crate::sys::signals::{Hangup, Signals};
+use crate::spool::gate::{TransportPause, TransportState};
+use crate::spool::runner::RunnerKind;
+use crate::spool::{QueueState, Spool};
+use crate::sys::signals::{HangupMeaning, Signals};
 use crate::values::time::Timestamp;
 
-use crate::commands::watch::events::{Event, Events};
-use crate::commands::watch::wakeup::{Arrivals, Reason, Wakeup};
-use crate::delivery::context::Engine;
-use crate::delivery::remaining::Rest;
+use crate::commands::watch::events::{EventPrinter, WatchEvent};
+use crate::commands::watch::wakeup::{ArrivalWatcher, WakeReason, WakeupWaiter};
+use crate::delivery::context::DeliveryContext;
+use crate::delivery::remaining::RemainingMail;
 use crate::delivery::run;
-use crate::delivery::selection::Orders;
-use crate::exit::Exit;
+use crate::delivery::selection::Selection;
+use crate::exit::ExitStatus;
 use crate::inbox::pending;
 use crate::output::mode::OutputFormat;
-use crate::output::observer::Observer;
+use crate::output::observer::RunObserver;
 use crate::session::Session;
-use crate::settings::{Settings, Source};
+use crate::settings::{Settings, SettingsSource};
 
 /// What `watch` is asked to do.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub struct WatchOptions {
     /// In what form events are printed.
     pub form: OutputFormat,
     /// The events that are printed; empty for all.
-    pub events: Vec<Event>,
+    pub events: Vec<WatchEvent>,
 }
 
 /// How long it waits at most before it looks again, whatever it was told.
@@ -51,13 +51,13 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_millis(50);
 
 /// Delivers until told to stop. `reload` reads the configuration anew.
-pub fn run(session: &Session, options: &WatchOptions, reload: &dyn Fn() -> Result<Settings>) -> Result<Exit> {
+pub fn run(session: &Session, options: &WatchOptions, reload: &dyn Fn() -> Result<Settings>) -> Result<ExitStatus> {
     let spool = session.spool()?;
     spool.verify()?;
-    let signals = Signals::listen(Hangup::Reloads)?;
-    let presence = spool.announce(Runner::Watch)?;
-    let events = Events::new(session.voice, options.form, session.clock.clone(), options.events.clone());
-    let mut arrivals = Arrivals::new(&spool)?;
+    let signals = Signals::listen(HangupMeaning::Reloads)?;
+    let presence = spool.announce(RunnerKind::Watch)?;
+    let events = EventPrinter::new(session.voice, options.form, session.clock.clone(), options.events.clone());
+    let mut arrivals = ArrivalWatcher::new(&spool)?;
     // What both threads go by; the outbound one reads the configuration anew.
     let shared = Mutex::new(session.clone());
     std::thread::scope(|scope| {
@@ -77,15 +77,15 @@ pub fn run(session: &Session, options: &WatchOptions, reload: &dyn Fn() -> Resul
         let whole = filing.join().is_ok() & polling.join().is_ok();
         // Whoever saw us at work has left what he received to us: it is filed once nobody can see us any more.
         drop(presence);
-        if let Err(error) = pending::file_all(&Engine::new(session, spool, signals, events)) {
+        if let Err(error) = pending::file_all(&DeliveryContext::new(session, spool, signals, events)) {
             events.problem(&format!("{error:#}"));
         }
         outbound?;
-        let rest = Rest::count(spool, session.now())?;
+        let rest = RemainingMail::count(spool, session.now())?;
         let complete = whole && !signals.abort_requested();
-        let received = spool.sorted(State::Received)?.len();
+        let received = spool.sorted(QueueState::Received)?.len();
         events.shutdown(signals.stop_requested().unwrap_or(0), complete, &rest, received);
-        Ok(if complete { Exit::Ok } else { Exit::Signal(signals.stop_requested().unwrap_or(0)) })
+        Ok(if complete { ExitStatus::Ok } else { ExitStatus::Signal(signals.stop_requested().unwrap_or(0)) })
     })
 }
 
@@ -106,21 +106,21 @@ fn outbound(
     shared: &Mutex<Session>,
     spool: &Spool,
     signals: &Signals,
-    events: &Events,
+    events: &EventPrinter,
 ) -> Result<()> {
     let mut session = session.clone();
-    let mut wakeup = Wakeup::new(spool, config_file(&session.settings.source).as_deref(), events)?;
-    let mut watch = Watch {
+    let mut wakeup = WakeupWaiter::new(spool, config_file(&session.settings.source).as_deref(), events)?;
+    let mut watch = WatchLoop {
         parked: HashSet::new(),
         gates: Vec::new(),
         last: Timestamp::default(),
         soon: SOON,
         told_unconfigured: false,
     };
-    let mut reason = Reason::Timer;
+    let mut reason = WakeReason::Timer;
     loop {
         let asked = signals.take_reload();
-        if asked || reason == Reason::Reload {
+        if asked || reason == WakeReason::Reload {
             watch.reload(&mut session, spool, events, reload);
             *shared.lock().unwrap_or_else(PoisonError::into_inner) = session.clone();
             wakeup.follow_config(config_file(&session.settings.source).as_deref());
@@ -140,33 +140,33 @@ fn outbound(
     }
 }
 
-fn config_file(source: &Source) -> Option<std::path::PathBuf> {
+fn config_file(source: &SettingsSource) -> Option<std::path::PathBuf> {
     match source {
-        Source::File(path) | Source::BuiltIn(path) => Some(path.clone()),
+        SettingsSource::File(path) | SettingsSource::BuiltIn(path) => Some(path.clone()),
     }
 }
 
-struct Watch {
+struct WatchLoop {
     /// Messages that are due and wait for something else than time: looked at again on the timer, or when a
     /// transport's state has changed.
     parked: HashSet<QueueId>,
     /// Which transports were paused or broken at the last pass, and when that was.
-    gates: Vec<(Option<Pause>, bool)>,
+    gates: Vec<(Option<TransportPause>, bool)>,
     last: Timestamp,
     soon: Duration,
     told_unconfigured: bool,
 }
 
-impl Watch {
+impl WatchLoop {
     /// One pass over what is due; says how long to wait for the next.
     fn pass(
         &mut self,
         session: &Session,
         spool: &Spool,
         signals: &Signals,
-        events: &Events,
+        events: &EventPrinter,
         options: &WatchOptions,
-        reason: Reason,
+        reason: WakeReason,
     ) -> Result<Duration> {
         let now = session.now();
         let mut gates = Vec::new();
@@ -175,8 +175,8 @@ impl Watch {
         }
         // What probes note is no news: each pass may note something, and none may cause the next.
         let news: Vec<_> = gates.iter().map(|gate| (gate.pause.clone(), gate.breaker.is_some())).collect();
-        let opens = |gate: &Gate| ends(gate).is_some_and(|end| end > self.last && end <= now);
-        if reason == Reason::Timer || news != self.gates || gates.iter().any(opens) {
+        let opens = |gate: &TransportState| ends(gate).is_some_and(|end| end > self.last && end <= now);
+        if reason == WakeReason::Timer || news != self.gates || gates.iter().any(opens) {
             self.parked.clear();
         }
         (self.gates, self.last) = (news, now);
@@ -185,8 +185,8 @@ impl Watch {
         }
         let due = spool.look_for_due(now, |state, name| events.stray(&spool.path_of_state(state).join(name)))?;
         events.forget_gone(spool, due.len() + due.later())?;
-        let engine = Engine::new(session, spool, signals, events);
-        let orders = Orders { reach: session.reach, jobs: options.jobs, ..Orders::all() };
+        let engine = DeliveryContext::new(session, spool, signals, events);
+        let orders = Selection { reach: session.reach, jobs: options.jobs, ..Selection::all() };
         let tally = run::run(&engine, &due, &orders, &self.parked)?;
         if tally.unconfigured > 0 && !std::mem::replace(&mut self.told_unconfigured, true) {
             events.problem(&session.settings.why_unconfigured());
@@ -209,7 +209,13 @@ impl Watch {
         Ok(wait.min(soon))
     }
 
-    fn reload(&mut self, session: &mut Session, spool: &Spool, events: &Events, reload: &dyn Fn() -> Result<Settings>) {
+    fn reload(
+        &mut self,
+        session: &mut Session,
+        spool: &Spool,
+        events: &EventPrinter,
+        reload: &dyn Fn() -> Result<Settings>,
+    ) {
         match reload() {
             Ok(settings) if settings.spool != session.settings.spool => {
                 events.problem(&format!(
@@ -231,7 +237,7 @@ impl Watch {
 }
 
 /// When a closed gate opens by itself.
-fn ends(gate: &Gate) -> Option<Timestamp> {
+fn ends(gate: &TransportState) -> Option<Timestamp> {
     let pause = gate.pause.as_ref().and_then(|pause| pause.until);
     let breaker = gate.breaker.as_ref().map(|breaker| breaker.until);
     [pause, breaker].into_iter().flatten().min()

@@ -10,16 +10,16 @@ use anyhow::Result;
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use crate::output::observer::Observer;
-use crate::spool::{Spool, State};
-use crate::sys::ready::{self, Bell};
+use crate::output::observer::RunObserver;
+use crate::spool::{QueueState, Spool};
+use crate::sys::ready::{self, WakeupEvent};
 use crate::sys::signals::Signals;
 
-use crate::commands::watch::events::Events;
+use crate::commands::watch::events::EventPrinter;
 
 /// Why a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum WakeReason {
     /// Time passed.
     Timer,
     /// Something happened in the spool.
@@ -29,23 +29,23 @@ pub enum Reason {
 }
 
 /// Waits for something to do.
-pub struct Wakeup {
-    bell: Arc<Bell>,
+pub struct WakeupWaiter {
+    bell: Arc<WakeupEvent>,
     lost: Arc<AtomicBool>,
     spool: Option<RecommendedWatcher>,
-    config_bell: Arc<Bell>,
+    config_bell: Arc<WakeupEvent>,
     config: Option<RecommendedWatcher>,
     followed: Option<PathBuf>,
 }
 
-impl Wakeup {
+impl WakeupWaiter {
     /// Listens to the spool and to the file that the configuration is in.
-    pub fn new(spool: &Spool, config: Option<&Path>, events: &Events) -> Result<Wakeup> {
-        let mut wakeup = Wakeup {
-            bell: Arc::new(Bell::new()?),
+    pub fn new(spool: &Spool, config: Option<&Path>, events: &EventPrinter) -> Result<WakeupWaiter> {
+        let mut wakeup = WakeupWaiter {
+            bell: Arc::new(WakeupEvent::new()?),
             lost: Arc::new(AtomicBool::new(false)),
             spool: None,
-            config_bell: Arc::new(Bell::new()?),
+            config_bell: Arc::new(WakeupEvent::new()?),
             config: None,
             followed: None,
         };
@@ -55,7 +55,7 @@ impl Wakeup {
     }
 
     /// Without notifications the timer does alone what it does anyway.
-    fn listen(&mut self, spool: &Spool, events: &Events) {
+    fn listen(&mut self, spool: &Spool, events: &EventPrinter) {
         let (bell, lost) = (Arc::clone(&self.bell), Arc::clone(&self.lost));
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             if is_lost(&event) {
@@ -66,7 +66,7 @@ impl Wakeup {
             }
         });
         let listening = watcher.and_then(|mut watcher| {
-            for state in State::WAITING {
+            for state in QueueState::WAITING {
                 watcher.watch(&spool.path_of_state(state), RecursiveMode::NonRecursive)?;
             }
             watcher.watch(&spool.path_of_gates(), RecursiveMode::NonRecursive)?;
@@ -105,7 +105,13 @@ impl Wakeup {
     }
 
     /// Waits for at most so long.
-    pub fn wait(&mut self, signals: &Signals, time: Duration, spool: &Spool, events: &Events) -> Result<Reason> {
+    pub fn wait(
+        &mut self,
+        signals: &Signals,
+        time: Duration,
+        spool: &Spool,
+        events: &EventPrinter,
+    ) -> Result<WakeReason> {
         if self.lost.swap(false, Ordering::SeqCst) || self.spool.is_none() {
             self.listen(spool, events);
         }
@@ -116,28 +122,28 @@ impl Wakeup {
             while ready::readable(&[self.config_bell.fd().as_fd()], Some(Duration::from_millis(50)))?[0] {
                 self.config_bell.silence();
             }
-            return Ok(Reason::Reload);
+            return Ok(WakeReason::Reload);
         }
         if ready[3] {
             self.bell.silence();
-            return Ok(Reason::Spool);
+            return Ok(WakeReason::Spool);
         }
-        Ok(Reason::Timer)
+        Ok(WakeReason::Timer)
     }
 }
 
 /// Hears of received mail.
-pub struct Arrivals {
-    bell: Arc<Bell>,
+pub struct ArrivalWatcher {
+    bell: Arc<WakeupEvent>,
     /// Listens for as long as it lives; without it the timer does alone what it does anyway.
     #[expect(dead_code, reason = "dropping it would end the listening")]
     watcher: Option<RecommendedWatcher>,
 }
 
-impl Arrivals {
+impl ArrivalWatcher {
     /// Listens to where received mail lies.
-    pub fn new(spool: &Spool) -> Result<Arrivals> {
-        let bell = Arc::new(Bell::new()?);
+    pub fn new(spool: &Spool) -> Result<ArrivalWatcher> {
+        let bell = Arc::new(WakeupEvent::new()?);
         let ringer = Arc::clone(&bell);
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             if event.as_ref().map_or(true, |event| event.need_rescan() || is_written(event)) {
@@ -145,10 +151,10 @@ impl Arrivals {
             }
         });
         let watcher = watcher.ok().and_then(|mut watcher| {
-            watcher.watch(&spool.path_of_state(State::Received), RecursiveMode::NonRecursive).ok()?;
+            watcher.watch(&spool.path_of_state(QueueState::Received), RecursiveMode::NonRecursive).ok()?;
             Some(watcher)
         });
-        Ok(Arrivals { bell, watcher })
+        Ok(ArrivalWatcher { bell, watcher })
     }
 
     /// Readable when something came.

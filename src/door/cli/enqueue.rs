@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{ArgAction, ValueEnum};
 
-use crate::commands::enqueue::{self, Effort, EnqueueOptions, From};
-use crate::exit::{Exit, Refusal, refuse};
+use crate::commands::enqueue::{self, EnqueueEffort, EnqueueOptions, MessageSource};
+use crate::exit::{ExitStatus, Refusal, refuse};
 use crate::mail::address::{Address, Sender};
 use crate::mail::envelope::recipient::Recipient;
-use crate::mail::envelope::request::{EnvelopeId, Notify, OriginalRecipient, Ret};
+use crate::mail::envelope::request::{EnvelopeId, NotifyOn, OriginalRecipient, ReturnContent};
 use crate::mail::envelope::{AfterSent, Priority};
-use crate::session::Rehearsal;
+use crate::session::DryRun;
 use crate::session::Session;
-use crate::submission::options::{Begin, Completion, HeaderUse, SubmissionOptions};
+use crate::submission::options::{HeaderCompletion, HeaderUse, InitialState, SubmissionOptions};
 use crate::values::printable;
 use crate::values::time::{CENTURY, Timestamp, parse_span};
 
@@ -119,20 +119,22 @@ enum PriorityArg {
 }
 
 /// Checks the arguments and runs the verb.
-pub fn run(args: Args, session: &Session) -> Result<Exit> {
+pub fn run(args: Args, session: &Session) -> Result<ExitStatus> {
     enqueue::run(session, &args.options(session)?)
 }
 
 impl Args {
     fn options(self, session: &Session) -> Result<EnqueueOptions> {
         if let Some(span) = self.recipients.first().filter(|text| self.wait.as_deref() == Some("") && is_span(text)) {
-            return refuse(Exit::Usage, format!("--wait takes its time behind a =; did you mean --wait={span}?"));
+            return refuse(ExitStatus::Usage, format!("--wait takes its time behind a =; did you mean --wait={span}?"));
         }
         let now = session.now();
         let after_sent = match &self.sent {
             Some(folder) => {
                 let path = std::path::absolute(folder)?;
-                let Some(text) = path.to_str() else { return refuse(Exit::Usage, "--sent: the path is not UTF-8") };
+                let Some(text) = path.to_str() else {
+                    return refuse(ExitStatus::Usage, "--sent: the path is not UTF-8");
+                };
                 AfterSent::Sent(text.to_owned())
             }
             None if self.keep => AfterSent::Keep,
@@ -146,14 +148,18 @@ impl Args {
                 report_to: self.report_to.as_deref().map(|text| sender("--report-to", text)).transpose()?,
                 recipients: recipients.map(|text| recipient(text)).collect::<Result<_>>()?,
                 header: if self.header { HeaderUse::Recipients } else { HeaderUse::None },
-                completion: if self.header { Completion::Submission } else { Completion::None },
+                completion: if self.header { HeaderCompletion::Submission } else { HeaderCompletion::None },
                 body: None,
                 not_before: match &self.delay {
                     Some(text) => Some(now.after(usage("--delay", text, parse_span(text))?)),
                     None => time("--not-before", self.not_before.as_deref(), now)?,
                 },
                 deliver_by: time("--deliver-by", self.deliver_by.as_deref(), now)?,
-                notify: self.notify.as_deref().map(|text| usage("--notify", text, Notify::parse(text))).transpose()?,
+                notify: self
+                    .notify
+                    .as_deref()
+                    .map(|text| usage("--notify", text, NotifyOn::parse(text)))
+                    .transpose()?,
                 requests: requests(&self.rcpt_notify, &self.orcpt)?,
                 mdn_to: self
                     .mdn_to
@@ -162,8 +168,8 @@ impl Args {
                     .transpose()?
                     .filter(|to| !to.is_null()),
                 ret: self.ret.map(|ret| match ret {
-                    RetArg::Full => Ret::Full,
-                    RetArg::Hdrs => Ret::Hdrs,
+                    RetArg::Full => ReturnContent::Full,
+                    RetArg::Hdrs => ReturnContent::Hdrs,
                 }),
                 envid: self.envid.as_deref().map(|text| usage("--envid", text, EnvelopeId::parse(text))).transpose()?,
                 priority: match self.priority {
@@ -172,21 +178,21 @@ impl Args {
                     Some(PriorityArg::Normal) | None => Priority::Normal,
                 },
                 after_sent,
-                begin: if self.hold { Begin::Held } else { Begin::Queued },
+                begin: if self.hold { InitialState::Held } else { InitialState::Queued },
                 transport: self.transport,
             },
             effort: match (&self.wait, self.now) {
-                (Some(text), _) if text.is_empty() => Effort::Outcome(None),
-                (Some(text), _) => Effort::Outcome(Some(span_or_seconds(text)?)),
-                (None, true) => Effort::Attempt,
-                (None, false) => Effort::Queue,
+                (Some(text), _) if text.is_empty() => EnqueueEffort::Outcome(None),
+                (Some(text), _) => EnqueueEffort::Outcome(Some(span_or_seconds(text)?)),
+                (None, true) => EnqueueEffort::Attempt,
+                (None, false) => EnqueueEffort::Queue,
             },
             from: match self.maildir {
-                Some(path) => From::Maildir(path),
-                None if self.mbox => From::Mbox,
-                None => From::Stdin,
+                Some(path) => MessageSource::Maildir(path),
+                None if self.mbox => MessageSource::Mbox,
+                None => MessageSource::Stdin,
             },
-            rehearsal: if self.dry_run { Rehearsal::Yes } else { Rehearsal::No },
+            rehearsal: if self.dry_run { DryRun::Yes } else { DryRun::No },
             form: crate::door::cli::verbs::form(self.json),
         })
     }
@@ -206,15 +212,15 @@ fn requests(notify: &[String], orcpt: &[String]) -> Result<Vec<Recipient>> {
     for text in notify {
         // The last sign: a local part may hold one.
         let Some((address, when)) = text.rsplit_once('=') else {
-            return refuse(Exit::Usage, "--rcpt-notify wants ADDR=WHEN");
+            return refuse(ExitStatus::Usage, "--rcpt-notify wants ADDR=WHEN");
         };
-        let when = usage("--rcpt-notify", when, Notify::parse(when))?;
+        let when = usage("--rcpt-notify", when, NotifyOn::parse(when))?;
         add(recipient(address)?, &|recipient| recipient.notify = Some(when));
     }
     for text in orcpt {
         let split = text.find(';').and_then(|end| text[..end].rfind('='));
         let Some((address, original)) = split.map(|at| (&text[..at], &text[at + 1..])) else {
-            return refuse(Exit::Usage, "--orcpt wants ADDR=TYPE;ADDR");
+            return refuse(ExitStatus::Usage, "--orcpt wants ADDR=TYPE;ADDR");
         };
         let original = usage("--orcpt", original, OriginalRecipient::parse(original))?;
         add(recipient(address)?, &|recipient| recipient.orcpt = Some(original.clone()));
@@ -230,9 +236,9 @@ fn sender(what: &str, text: &str) -> Result<Sender> {
     Sender::parse(text).map_err(|error| bad_address(what, text, error))
 }
 
-pub(super) fn bad_address(what: &str, text: &str, error: crate::mail::address::BadAddress) -> anyhow::Error {
+pub(super) fn bad_address(what: &str, text: &str, error: crate::mail::address::AddressError) -> anyhow::Error {
     let shown: String = printable::line(text).chars().take(60).collect();
-    Refusal::new(Exit::Data, format!("{what} {shown:?} {error}; nothing was queued")).into()
+    Refusal::new(ExitStatus::Data, format!("{what} {shown:?} {error}; nothing was queued")).into()
 }
 
 fn time(key: &str, text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>> {
@@ -242,7 +248,7 @@ fn time(key: &str, text: Option<&str>, now: Timestamp) -> Result<Option<Timestam
 fn usage<T, E: std::fmt::Display>(key: &str, text: &str, parsed: Result<T, E>) -> Result<T> {
     parsed.or_else(|error| {
         let shown: String = printable::line(text).chars().take(60).collect();
-        refuse(Exit::Usage, format!("{key} {shown:?}: {error}"))
+        refuse(ExitStatus::Usage, format!("{key} {shown:?}: {error}"))
     })
 }
 

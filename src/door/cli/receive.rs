@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::commands::receive::{self, ReceiveOptions};
-use crate::exit::Exit;
+use crate::exit::ExitStatus;
 use crate::mail::address::{Address, Sender};
 use crate::session::Session;
 
@@ -45,7 +45,7 @@ impl Args {
 }
 
 /// Checks the arguments and runs the verb.
-pub fn run(args: Args, session: &Session) -> Result<Exit> {
+pub fn run(args: Args, session: &Session) -> Result<ExitStatus> {
     let form = crate::door::cli::verbs::form(args.json);
     if args.poll {
         return receive::poll(session, &args.names, args.limit.map(|limit| limit as usize), form);

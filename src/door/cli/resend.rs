@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use crate::commands::resend::{self, Before, ResendOptions};
-use crate::exit::{Exit, refuse};
+use crate::commands::resend::{self, ResendOptions, ResentBefore};
+use crate::exit::{ExitStatus, refuse};
 use crate::mail::address::{Address, Sender};
-use crate::session::Rehearsal;
+use crate::session::DryRun;
 use crate::session::Session;
 
 use crate::door::cli::enqueue::{bad_address, recipient};
@@ -40,13 +40,13 @@ pub struct Args {
 }
 
 /// Checks the arguments and runs the verb.
-pub fn run(args: Args, session: &Session) -> Result<Exit> {
+pub fn run(args: Args, session: &Session) -> Result<ExitStatus> {
     let list = |texts: &[String]| texts.iter().map(|text| recipient(text)).collect::<Result<Vec<_>>>();
     let replace = |text: &String| -> Result<(Address, Address)> {
         // The last one: an address may hold the sign, and the new one seldom does.
         match text.rsplit_once('=') {
             Some((old, new)) => Ok((recipient(old)?, recipient(new)?)),
-            None => refuse(Exit::Usage, "--replace wants OLD=NEW"),
+            None => refuse(ExitStatus::Usage, "--replace wants OLD=NEW"),
         }
     };
     let sender = args.sender.as_deref().map(|text| Sender::parse(text).map_err(|error| bad_address("-f", text, error)));
@@ -55,8 +55,8 @@ pub fn run(args: Args, session: &Session) -> Result<Exit> {
         add: list(&args.add)?,
         replace: args.replace.iter().map(replace).collect::<Result<_>>()?,
         sender: sender.transpose()?,
-        before: if args.again { Before::Again } else { Before::Refuse },
-        rehearsal: if args.dry_run { Rehearsal::Yes } else { Rehearsal::No },
+        before: if args.again { ResentBefore::Again } else { ResentBefore::Refuse },
+        rehearsal: if args.dry_run { DryRun::Yes } else { DryRun::No },
         form: crate::door::cli::verbs::form(args.json),
         subjects: args.subjects,
     };

@@ -4,18 +4,18 @@ use anyhow::Result;
 use clap::builder::PossibleValue;
 use clap::{Subcommand, ValueEnum};
 
-use crate::commands::flush::{self, Direction, Owed};
-use crate::commands::report::check::Probing;
-use crate::commands::report::dialect::{self, Dialect};
-use crate::commands::report::{self, Subject};
+use crate::commands::flush::{self, FlushDirection, OwedMeaning};
+use crate::commands::report::check::ProbeUse;
+use crate::commands::report::dialect::{self, QueueDialect};
+use crate::commands::report::{self, ReportSubject};
 use crate::commands::watch;
-use crate::commands::watch::events::Event;
-use crate::delivery::selection::Force;
-use crate::exit::{Exit, refuse};
+use crate::commands::watch::events::WatchEvent;
+use crate::delivery::selection::ForceLevel;
+use crate::exit::{ExitStatus, refuse};
 use crate::mail::address::Address;
-use crate::mail::address::pattern::Pattern;
+use crate::mail::address::pattern::AddressPattern;
 use crate::mail::status::Status;
-use crate::output::console::Bar;
+use crate::output::console::ProgressBarUse;
 use crate::output::mode::OutputFormat;
 use crate::session::Session;
 use crate::settings::Settings;
@@ -101,35 +101,35 @@ pub struct Flush {
 
 impl Flush {
     /// Checks the arguments and runs the verb.
-    pub fn run(self, session: &Session) -> Result<Exit> {
+    pub fn run(self, session: &Session) -> Result<ExitStatus> {
         if let Some(name) = &self.pause {
             let span = self.span.as_deref().map(|text| match parse_span(text) {
                 Ok(span) => Ok(span),
-                Err(error) => refuse(Exit::Usage, format!("--for {:?}: {error}", printable::line(text))),
+                Err(error) => refuse(ExitStatus::Usage, format!("--for {:?}: {error}", printable::line(text))),
             });
             return flush::pause(session, name, span.transpose()?, &printable::line(&self.reason));
         }
         if let Some(name) = &self.resume {
             return flush::resume(session, name);
         }
-        let to = self.to.as_deref().map(|text| match Pattern::parse(text) {
+        let to = self.to.as_deref().map(|text| match AddressPattern::parse(text) {
             Ok(pattern) => Ok(pattern),
-            Err(error) => refuse(Exit::Usage, format!("--to {:?} {error}", printable::line(text))),
+            Err(error) => refuse(ExitStatus::Usage, format!("--to {:?} {error}", printable::line(text))),
         });
         let options = flush::FlushOptions {
             ids: self.ids,
             transport: self.transport,
             to: to.transpose()?,
-            force: if self.force { Force::BackoffAndBreaker } else { Force::No },
+            force: if self.force { ForceLevel::BackoffAndBreaker } else { ForceLevel::No },
             jobs: self.jobs.map(usize::from),
             limit: self.limit,
-            owed: if self.strict { Owed::IsFailure } else { Owed::IsFine },
-            bar: if self.progress { Bar::Always } else { Bar::IfUseful },
+            owed: if self.strict { OwedMeaning::IsFailure } else { OwedMeaning::IsFine },
+            bar: if self.progress { ProgressBarUse::Always } else { ProgressBarUse::IfUseful },
             form: form(self.json),
             direction: match (self.inward, self.both) {
-                (true, _) => Direction::In,
-                (_, true) => Direction::Both,
-                _ => Direction::Out,
+                (true, _) => FlushDirection::In,
+                (_, true) => FlushDirection::Both,
+                _ => FlushDirection::Out,
             },
         };
         if self.dry_run { flush::dry_run::run(session, &options) } else { flush::run(session, &options) }
@@ -152,15 +152,15 @@ pub struct Watch {
 
 /// A kind of event.
 #[derive(Clone, Copy, Debug)]
-struct EventArg(Event);
+struct EventArg(WatchEvent);
 
 impl ValueEnum for EventArg {
     fn value_variants<'a>() -> &'a [EventArg] {
         const ALL: [EventArg; 8] = {
-            let mut all = [EventArg(Event::Queued); 8];
+            let mut all = [EventArg(WatchEvent::Queued); 8];
             let mut at = 0;
             while at < all.len() {
-                all[at] = EventArg(Event::ALL[at]);
+                all[at] = EventArg(WatchEvent::ALL[at]);
                 at += 1;
             }
             all
@@ -175,7 +175,7 @@ impl ValueEnum for EventArg {
 
 impl Watch {
     /// Runs the verb; `reload` reads the configuration anew.
-    pub fn run(self, session: &Session, reload: &dyn Fn() -> Result<Settings>) -> Result<Exit> {
+    pub fn run(self, session: &Session, reload: &dyn Fn() -> Result<Settings>) -> Result<ExitStatus> {
         let options = watch::WatchOptions {
             jobs: self.jobs.map(usize::from),
             form: form(self.json),
@@ -217,14 +217,14 @@ enum DialectArg {
     QmailQstat,
 }
 
-impl From<DialectArg> for Dialect {
-    fn from(dialect: DialectArg) -> Dialect {
+impl From<DialectArg> for QueueDialect {
+    fn from(dialect: DialectArg) -> QueueDialect {
         match dialect {
-            DialectArg::Postfix => Dialect::Postfix,
-            DialectArg::PostfixJson => Dialect::PostfixJson,
-            DialectArg::Exim => Dialect::Exim,
-            DialectArg::Nullmailer => Dialect::Nullmailer,
-            DialectArg::QmailQstat => Dialect::QmailQstat,
+            DialectArg::Postfix => QueueDialect::Postfix,
+            DialectArg::PostfixJson => QueueDialect::PostfixJson,
+            DialectArg::Exim => QueueDialect::Exim,
+            DialectArg::Nullmailer => QueueDialect::Nullmailer,
+            DialectArg::QmailQstat => QueueDialect::QmailQstat,
         }
     }
 }
@@ -279,35 +279,38 @@ enum About {
 
 impl Report {
     /// Checks the arguments and runs the verb.
-    pub fn run(self, session: &Session) -> Result<Exit> {
+    pub fn run(self, session: &Session) -> Result<ExitStatus> {
         if let Some(dialect) = self.format {
             return dialect::run(session, dialect.into());
         }
         let subject = match self.about {
             Some(About::Rewrite { addresses }) => {
                 let addresses = addresses.iter().map(|text| crate::door::cli::enqueue::recipient(text));
-                Subject::Rewrite(addresses.collect::<Result<_>>()?)
+                ReportSubject::Rewrite(addresses.collect::<Result<_>>()?)
             }
-            None if self.ids.is_empty() => Subject::Queue,
-            None => Subject::Messages(self.ids),
-            Some(About::Status) => Subject::Status,
-            Some(About::Types) => Subject::Types,
+            None if self.ids.is_empty() => ReportSubject::Queue,
+            None => ReportSubject::Messages(self.ids),
+            Some(About::Status) => ReportSubject::Status,
+            Some(About::Types) => ReportSubject::Types,
             Some(About::Log { ids, since }) => {
                 let since = since.map(|text| match ago(&text, session.now()) {
                     Ok(time) => Ok(time),
-                    Err(error) => refuse(Exit::Usage, format!("--since: {error}")),
+                    Err(error) => refuse(ExitStatus::Usage, format!("--since: {error}")),
                 });
-                Subject::Log { since: since.transpose()?, ids }
+                ReportSubject::Log { since: since.transpose()?, ids }
             }
-            Some(About::Stats) => Subject::Stats,
-            Some(About::Check { probe }) => Subject::Check(if probe { Probing::Yes } else { Probing::No }),
-            Some(About::Parse { files }) => Subject::Parse(files),
+            Some(About::Stats) => ReportSubject::Stats,
+            Some(About::Check { probe }) => ReportSubject::Check(if probe { ProbeUse::Yes } else { ProbeUse::No }),
+            Some(About::Parse { files }) => ReportSubject::Parse(files),
             Some(About::Complete { id, rcpt, status }) => {
                 let Ok(address) = Address::parse(&rcpt) else {
-                    return refuse(Exit::Data, format!("{:?} is no address", printable::line(&rcpt)));
+                    return refuse(ExitStatus::Data, format!("{:?} is no address", printable::line(&rcpt)));
                 };
                 let Some(status) = Status::parse(&status) else {
-                    return refuse(Exit::Usage, "--status wants a status code of RFC 3463, such as 2.0.0 or 5.1.1");
+                    return refuse(
+                        ExitStatus::Usage,
+                        "--status wants a status code of RFC 3463, such as 2.0.0 or 5.1.1",
+                    );
                 };
                 return report::complete::run(session, &id, &address, status);
             }
@@ -317,7 +320,7 @@ impl Report {
 }
 
 /// A time, or a span before now.
-fn ago(text: &str, now: Timestamp) -> Result<Timestamp, crate::values::time::NotATime> {
+fn ago(text: &str, now: Timestamp) -> Result<Timestamp, crate::values::time::TimeError> {
     match parse_span(text) {
         Ok(span) => Ok(Timestamp::from_seconds(now.seconds().saturating_sub(span.as_secs()))),
         Err(_) => Timestamp::parse(text, now),

@@ -8,22 +8,22 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::cli::sendmail_run::Mode;
-use crate::commands::flush::{self, Direction, Owed};
-use crate::commands::report::dialect::Dialect;
-use crate::commands::sendmail::Dots;
-use crate::delivery::selection::Force;
+use crate::commands::flush::{self, FlushDirection, OwedMeaning};
+use crate::commands::report::dialect::QueueDialect;
+use crate::commands::sendmail::DotHandling;
+use crate::delivery::selection::ForceLevel;
 use crate::door::sendmail::flags::Arguments;
-use crate::exit::{Exit, refuse};
+use crate::exit::{ExitStatus, refuse};
 use crate::mail::address::list;
-use crate::mail::address::pattern::Pattern;
+use crate::mail::address::pattern::AddressPattern;
 use crate::mail::address::{Address, Sender};
-use crate::mail::envelope::request::{BodyType, EnvelopeId, Notify, Ret};
-use crate::output::console::Bar;
+use crate::mail::envelope::request::{BodyType, EnvelopeId, NotifyOn, ReturnContent};
+use crate::output::console::ProgressBarUse;
 use crate::output::mode::OutputFormat;
 use crate::settings::AfterSubmission;
 use crate::submission::options::SubmissionOptions;
-use crate::submission::options::{Completion, HeaderUse};
-use crate::submission::smtp::server::Protocol;
+use crate::submission::options::{HeaderCompletion, HeaderUse};
+use crate::submission::smtp::server::SmtpProtocol;
 use crate::values::printable;
 
 /// The names that this program answers to, beside its own.
@@ -85,7 +85,7 @@ pub fn request(name: Name, arguments: &[OsString]) -> Result<Request> {
     for argument in arguments {
         match argument.to_str() {
             Some(text) => words.push(text.to_owned()),
-            None => return refuse(Exit::Data, "an argument is not UTF-8; nothing was queued"),
+            None => return refuse(ExitStatus::Data, "an argument is not UTF-8; nothing was queued"),
         }
     }
     // The only long words of this grammar.
@@ -97,7 +97,10 @@ pub fn request(name: Name, arguments: &[OsString]) -> Result<Request> {
     let read = match flags::read(&words) {
         Ok(read) => read,
         Err(text) => {
-            return refuse(Exit::Usage, format!("{}; `mspool sendmail --help` lists them", printable::line(&text)));
+            return refuse(
+                ExitStatus::Usage,
+                format!("{}; `mspool sendmail --help` lists them", printable::line(&text)),
+            );
         }
     };
     let mut reader = Reader::new(&read);
@@ -107,7 +110,7 @@ pub fn request(name: Name, arguments: &[OsString]) -> Result<Request> {
     reader.flags()?;
     let mode = match name {
         Name::Newaliases => Mode::Nothing,
-        Name::Mailq if reader.flush.is_none() => Mode::List(Dialect::Postfix),
+        Name::Mailq if reader.flush.is_none() => Mode::List(QueueDialect::Postfix),
         _ => reader.mode()?,
     };
     Ok(Request { config: reader.config, verbose: reader.verbose, mode })
@@ -117,13 +120,13 @@ struct Reader<'a> {
     read: &'a Arguments,
     mode: Option<char>,
     header: HeaderUse,
-    dots: Dots,
+    dots: DotHandling,
     sender: Option<Sender>,
     name: Option<String>,
     body: Option<BodyType>,
     delivery: Option<AfterSubmission>,
-    notify: Option<Notify>,
-    ret: Option<Ret>,
+    notify: Option<NotifyOn>,
+    ret: Option<ReturnContent>,
     envid: Option<EnvelopeId>,
     flush: Option<flush::FlushOptions>,
     config: Option<PathBuf>,
@@ -138,7 +141,7 @@ impl<'a> Reader<'a> {
             read,
             mode: None,
             header: HeaderUse::None,
-            dots: Dots::End,
+            dots: DotHandling::End,
             sender: None,
             name: None,
             body: None,
@@ -156,10 +159,11 @@ impl<'a> Reader<'a> {
     fn flags(&mut self) -> Result<()> {
         for flag in &self.read.flags {
             let value = flag.value.as_str();
-            let bad = |what: &str| refuse::<()>(Exit::Usage, format!("-{} {:?}: {what}", flag.letter, shown(value)));
+            let bad =
+                |what: &str| refuse::<()>(ExitStatus::Usage, format!("-{} {:?}: {what}", flag.letter, shown(value)));
             match flag.letter {
                 't' => self.header = HeaderUse::Recipients,
-                'i' => self.dots = Dots::Text,
+                'i' => self.dots = DotHandling::Text,
                 'f' | 'r' => match list::parse(value).map(|list| (list.len(), list.into_iter().next())) {
                     // `Joe <joe@x>` is written too, and means joe@x.
                     Ok((1, Some(address))) if !value.starts_with('<') => self.sender = Some(sender(&address)?),
@@ -180,13 +184,13 @@ impl<'a> Reader<'a> {
                 'I' => self.mode = Some('i'),
                 'q' => self.queue_run(value)?,
                 'o' => self.option(value),
-                'N' => match Notify::parse(value) {
+                'N' => match NotifyOn::parse(value) {
                     Ok(notify) => self.notify = Some(notify),
                     Err(error) => bad(&error.to_string())?,
                 },
                 'R' => match value.to_ascii_lowercase().as_str() {
-                    "full" => self.ret = Some(Ret::Full),
-                    "hdrs" => self.ret = Some(Ret::Hdrs),
+                    "full" => self.ret = Some(ReturnContent::Full),
+                    "hdrs" => self.ret = Some(ReturnContent::Hdrs),
                     _ => bad("give full or hdrs")?,
                 },
                 'V' => match EnvelopeId::parse(value) {
@@ -203,7 +207,7 @@ impl<'a> Reader<'a> {
 
     fn option(&mut self, value: &str) {
         match value {
-            "i" => self.dots = Dots::Text,
+            "i" => self.dots = DotHandling::Text,
             "di" => self.delivery = Some(AfterSubmission::Attempt),
             "db" => self.delivery = Some(AfterSubmission::Background),
             "dq" | "dd" => self.delivery = Some(AfterSubmission::Queue),
@@ -216,13 +220,13 @@ impl<'a> Reader<'a> {
             ids: Vec::new(),
             transport: None,
             to: None,
-            force: Force::No,
+            force: ForceLevel::No,
             jobs: None,
             limit: None,
-            owed: Owed::IsFine,
-            bar: Bar::IfUseful,
+            owed: OwedMeaning::IsFine,
+            bar: ProgressBarUse::IfUseful,
             form: OutputFormat::Text,
-            direction: Direction::Out,
+            direction: FlushDirection::Out,
         });
         match value.chars().next() {
             Some(kind @ ('I' | 'R')) if value.len() == 1 => self.wants = Some(kind),
@@ -240,7 +244,7 @@ impl<'a> Reader<'a> {
             // Programs that mail for strangers have been made to add flags: what a file that anybody may name says
             // must not be run. Queued mail is delivered by whoever runs mspool itself.
             if self.flush.is_some() {
-                return refuse(Exit::Usage, "-q runs nothing that -C names; say `mspool --config FILE flush`");
+                return refuse(ExitStatus::Usage, "-q runs nothing that -C names; say `mspool --config FILE flush`");
             }
             self.delivery = Some(AfterSubmission::Queue);
         }
@@ -249,18 +253,18 @@ impl<'a> Reader<'a> {
                 match self.wants {
                     Some('I') => options.ids.push(argument.clone()),
                     Some(_) => options.to = Some(site(argument)?),
-                    None => return refuse(Exit::Usage, "-q takes no recipients"),
+                    None => return refuse(ExitStatus::Usage, "-q takes no recipients"),
                 }
             }
             if self.wants.is_some() && self.read.rest.is_empty() {
-                return refuse(Exit::Usage, "-qI wants an id, -qR a domain");
+                return refuse(ExitStatus::Usage, "-qI wants an id, -qR a domain");
             }
             return Ok(Mode::Flush(options));
         }
         match self.mode {
-            Some('p') => Ok(Mode::List(Dialect::Postfix)),
-            Some('s') => Ok(Mode::Serve(Protocol::Smtp, self.delivery)),
-            Some('l') => Ok(Mode::Serve(Protocol::Lmtp, self.delivery)),
+            Some('p') => Ok(Mode::List(QueueDialect::Postfix)),
+            Some('s') => Ok(Mode::Serve(SmtpProtocol::Smtp, self.delivery)),
+            Some('l') => Ok(Mode::Serve(SmtpProtocol::Lmtp, self.delivery)),
             Some('i') => Ok(Mode::Nothing),
             Some('v') => Ok(Mode::Verify(self.recipients()?)),
             _ => Ok(Mode::Submit(Box::new(self.options()?), self.dots, self.delivery)),
@@ -281,13 +285,16 @@ impl<'a> Reader<'a> {
             }
             let list = list::parse(argument).ok().filter(|list| !list.is_empty());
             let Some(list) = list else {
-                return refuse(Exit::Data, format!("recipient {:?} is no address; nothing was queued", shown()));
+                return refuse(ExitStatus::Data, format!("recipient {:?} is no address; nothing was queued", shown()));
             };
             for text in list {
                 match Address::parse(&text) {
                     Ok(address) => recipients.push(address),
                     Err(error) => {
-                        return refuse(Exit::Data, format!("recipient {:?} {error}; nothing was queued", shown()));
+                        return refuse(
+                            ExitStatus::Data,
+                            format!("recipient {:?} {error}; nothing was queued", shown()),
+                        );
                     }
                 }
             }
@@ -302,7 +309,11 @@ impl<'a> Reader<'a> {
             notify: self.notify,
             ret: self.ret,
             envid: self.envid.clone(),
-            ..SubmissionOptions::new(self.sender.clone(), self.recipients()?, Completion::Sendmail(self.name.clone()))
+            ..SubmissionOptions::new(
+                self.sender.clone(),
+                self.recipients()?,
+                HeaderCompletion::Sendmail(self.name.clone()),
+            )
         })
     }
 }
@@ -313,10 +324,11 @@ fn shown(text: &str) -> String {
 }
 
 fn sender(text: &str) -> Result<Sender> {
-    Sender::parse(text).or_else(|error| refuse(Exit::Data, format!("-f {:?} {error}; nothing was queued", shown(text))))
+    Sender::parse(text)
+        .or_else(|error| refuse(ExitStatus::Data, format!("-f {:?} {error}; nothing was queued", shown(text))))
 }
 
-fn site(domain: &str) -> Result<Pattern> {
+fn site(domain: &str) -> Result<AddressPattern> {
     let text = if domain.contains('@') { domain.to_owned() } else { format!("*@{domain}") };
-    Pattern::parse(&text).or_else(|error| refuse(Exit::Usage, format!("-qR {:?} {error}", shown(domain))))
+    AddressPattern::parse(&text).or_else(|error| refuse(ExitStatus::Usage, format!("-qR {:?} {error}", shown(domain))))
 }

@@ -7,7 +7,7 @@ use crate::mail::address::list;
 
 /// What an alias stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum AliasTarget {
     /// An address, or another name.
     Address(String),
     /// The addresses that a file lists, one or more a line.
@@ -18,19 +18,19 @@ pub enum Target {
     File(String),
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for AliasTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Target::Address(text) | Target::File(text) => f.write_str(text),
-            Target::Include(path) => write!(f, ":include:{path}"),
-            Target::Pipe(command) => write!(f, "|{command}"),
+            AliasTarget::Address(text) | AliasTarget::File(text) => f.write_str(text),
+            AliasTarget::Include(path) => write!(f, ":include:{path}"),
+            AliasTarget::Pipe(command) => write!(f, "|{command}"),
         }
     }
 }
 
 /// What is wrong with a line.
 #[derive(Debug, PartialEq, Eq)]
-pub struct BadAliases {
+pub struct AliasFileError {
     /// The line, from 1.
     pub line: usize,
     /// What is wrong.
@@ -39,12 +39,12 @@ pub struct BadAliases {
 
 /// Names and what they stand for; names without regard to case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Aliases(BTreeMap<String, Vec<Target>>);
+pub struct AliasTable(BTreeMap<String, Vec<AliasTarget>>);
 
-impl Aliases {
+impl AliasTable {
     /// Takes the lines of a file in: `name: target, target`, continued on lines that begin with a blank, `#` before
     /// what is only for people. A name that is there already keeps what it stands for.
-    pub fn read(&mut self, text: &str) -> Result<(), BadAliases> {
+    pub fn read(&mut self, text: &str) -> Result<(), AliasFileError> {
         let mut entry: Option<(usize, String)> = None;
         for (index, line) in text.lines().enumerate() {
             if line.starts_with('#') || line.trim().is_empty() {
@@ -56,18 +56,18 @@ impl Aliases {
                     known.push_str(line.trim());
                     continue;
                 }
-                return Err(BadAliases { line: index + 1, what: "continues nothing".to_owned() });
+                return Err(AliasFileError { line: index + 1, what: "continues nothing".to_owned() });
             }
             self.add(entry.replace((index + 1, line.to_owned())))?;
         }
         self.add(entry)
     }
 
-    fn add(&mut self, entry: Option<(usize, String)>) -> Result<(), BadAliases> {
+    fn add(&mut self, entry: Option<(usize, String)>) -> Result<(), AliasFileError> {
         let Some((line, text)) = entry else { return Ok(()) };
-        let bad = |what: &str| BadAliases { line, what: what.to_owned() };
+        let bad = |what: &str| AliasFileError { line, what: what.to_owned() };
         let (name, rest) = split_name(&text).ok_or_else(|| bad("is not of the form name: targets"))?;
-        let targets = targets(rest).map_err(|what| BadAliases { line, what })?;
+        let targets = targets(rest).map_err(|what| AliasFileError { line, what })?;
         if targets.is_empty() {
             return Err(bad("stands for nobody"));
         }
@@ -76,7 +76,7 @@ impl Aliases {
     }
 
     /// What a name stands for.
-    pub fn get(&self, name: &str) -> Option<&[Target]> {
+    pub fn get(&self, name: &str) -> Option<&[AliasTarget]> {
         self.0.get(&name.to_ascii_lowercase()).map(Vec::as_slice)
     }
 
@@ -98,20 +98,20 @@ fn split_name(text: &str) -> Option<(String, &str)> {
 }
 
 /// The targets in a list; quotes keep commas and blanks together.
-pub fn targets(text: &str) -> Result<Vec<Target>, String> {
+pub fn targets(text: &str) -> Result<Vec<AliasTarget>, String> {
     let mut targets = Vec::new();
     for item in items(text)? {
         if let Some(path) = item.strip_prefix(":include:") {
-            targets.push(Target::Include(path.trim().to_owned()));
+            targets.push(AliasTarget::Include(path.trim().to_owned()));
         } else if let Some(command) = item.strip_prefix('|') {
-            targets.push(Target::Pipe(command.trim().to_owned()));
+            targets.push(AliasTarget::Pipe(command.trim().to_owned()));
         } else if item.starts_with('/') {
-            targets.push(Target::File(item));
+            targets.push(AliasTarget::File(item));
         } else {
             // A leading backslash asks for the name itself; no name is expanded twice here anyway.
             let item = item.strip_prefix('\\').unwrap_or(&item);
             let addresses = list::parse(item).map_err(|error| format!("{item:?} {error}"))?;
-            targets.extend(addresses.into_iter().map(Target::Address));
+            targets.extend(addresses.into_iter().map(AliasTarget::Address));
         }
     }
     Ok(targets)
@@ -153,8 +153,8 @@ mod tests {
 
     use super::*;
 
-    fn aliases(text: &str) -> Result<Aliases, BadAliases> {
-        let mut aliases = Aliases::default();
+    fn aliases(text: &str) -> Result<AliasTable, AliasFileError> {
+        let mut aliases = AliasTable::default();
         aliases.read(text).map(|()| aliases)
     }
 
@@ -164,13 +164,16 @@ mod tests {
                     list: :include:/etc/mail/list\narchive: /var/mail/archive, \"|/usr/bin/vacation -a \\\"me, too\\\" joe\"\n\
                     \"odd name\": joe\nroot: other\n";
         let found = aliases(text).unwrap();
-        let address = |text: &str| Target::Address(text.to_owned());
+        let address = |text: &str| AliasTarget::Address(text.to_owned());
         assert_eq!(found.get("POSTMASTER").unwrap(), [address("root")]);
         assert_eq!(found.get("root").unwrap(), [address("joe"), address("bob@example.com"), address("eve@x")]);
-        assert_eq!(found.get("list").unwrap(), [Target::Include("/etc/mail/list".into())]);
+        assert_eq!(found.get("list").unwrap(), [AliasTarget::Include("/etc/mail/list".into())]);
         assert_eq!(
             found.get("archive").unwrap(),
-            [Target::File("/var/mail/archive".into()), Target::Pipe("/usr/bin/vacation -a \"me, too\" joe".into())]
+            [
+                AliasTarget::File("/var/mail/archive".into()),
+                AliasTarget::Pipe("/usr/bin/vacation -a \"me, too\" joe".into())
+            ]
         );
         assert!(found.get("odd name").is_some() && found.get("nobody").is_none());
     }

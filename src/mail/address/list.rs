@@ -7,58 +7,58 @@ use std::str::Chars;
 
 /// A list that could not be read.
 #[derive(Debug, PartialEq, Eq)]
-pub struct BadList {
+pub struct AddressListError {
     /// What is wrong.
     pub reason: &'static str,
 }
 
-impl fmt::Display for BadList {
+impl fmt::Display for AddressListError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.reason)
     }
 }
 
-impl std::error::Error for BadList {}
+impl std::error::Error for AddressListError {}
 
 /// The bare addresses (`local@domain`, or `local` alone) of all mailboxes, those in groups included, in order.
-pub fn parse(text: &str) -> Result<Vec<String>, BadList> {
-    let mut reader = Reader { chars: text.chars().peekable(), found: Vec::new() };
-    reader.list(Place::Top)?;
+pub fn parse(text: &str) -> Result<Vec<String>, AddressListError> {
+    let mut reader = AddressListReader { chars: text.chars().peekable(), found: Vec::new() };
+    reader.list(ListPosition::Top)?;
     Ok(reader.found)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ListPosition {
     Top,
     Group,
 }
 
 /// A piece of a phrase or of an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Word {
+enum ListWord {
     Atom(String),
     Quoted(String),
     Dot,
 }
 
-struct Reader<'a> {
+struct AddressListReader<'a> {
     chars: Peekable<Chars<'a>>,
     found: Vec<String>,
 }
 
-const fn bad<T>(reason: &'static str) -> Result<T, BadList> {
-    Err(BadList { reason })
+const fn bad<T>(reason: &'static str) -> Result<T, AddressListError> {
+    Err(AddressListError { reason })
 }
 
-impl Reader<'_> {
-    fn list(&mut self, place: Place) -> Result<(), BadList> {
+impl AddressListReader<'_> {
+    fn list(&mut self, place: ListPosition) -> Result<(), AddressListError> {
         loop {
             self.blanks()?;
             match self.chars.peek() {
                 Some(',') => {
                     self.chars.next();
                 }
-                Some(';') if place == Place::Group => {
+                Some(';') if place == ListPosition::Group => {
                     self.chars.next();
                     return Ok(());
                 }
@@ -69,16 +69,16 @@ impl Reader<'_> {
         }
     }
 
-    fn entry(&mut self, place: Place) -> Result<(), BadList> {
+    fn entry(&mut self, place: ListPosition) -> Result<(), AddressListError> {
         let words = self.words()?;
         match self.chars.peek() {
             Some('<') => {
                 self.chars.next();
                 self.bracketed()?;
             }
-            Some(':') if place == Place::Top && !words.is_empty() => {
+            Some(':') if place == ListPosition::Top && !words.is_empty() => {
                 self.chars.next();
-                self.list(Place::Group)?;
+                self.list(ListPosition::Group)?;
             }
             Some('@') => {
                 self.mailbox(&words)?;
@@ -90,19 +90,19 @@ impl Reader<'_> {
                 }
             }
             None | Some(',') => self.found.push(local_part(&words)?),
-            Some(';') if place == Place::Group => self.found.push(local_part(&words)?),
+            Some(';') if place == ListPosition::Group => self.found.push(local_part(&words)?),
             Some(_) => return bad("has a character where an address should be"),
         }
         self.blanks()?;
         match self.chars.peek() {
             None | Some(',') => Ok(()),
-            Some(';') if place == Place::Group => Ok(()),
+            Some(';') if place == ListPosition::Group => Ok(()),
             Some(_) => bad("has two addresses without a comma between them"),
         }
     }
 
     /// `route:local@domain>`; the route of old times is passed over (RFC 5321 section 3.6.1).
-    fn bracketed(&mut self) -> Result<(), BadList> {
+    fn bracketed(&mut self) -> Result<(), AddressListError> {
         self.blanks()?;
         if self.chars.peek() == Some(&'@') {
             loop {
@@ -124,7 +124,7 @@ impl Reader<'_> {
         if self.chars.next() == Some('>') { Ok(()) } else { bad("has a < without its >") }
     }
 
-    fn mailbox(&mut self, words: &[Word]) -> Result<(), BadList> {
+    fn mailbox(&mut self, words: &[ListWord]) -> Result<(), AddressListError> {
         let local = local_part(words)?;
         self.chars.next();
         self.blanks()?;
@@ -132,7 +132,7 @@ impl Reader<'_> {
             self.literal()?
         } else {
             let words = self.words()?;
-            if words.iter().any(|word| matches!(word, Word::Quoted(_))) {
+            if words.iter().any(|word| matches!(word, ListWord::Quoted(_))) {
                 return bad("has a quoted domain");
             }
             local_part(&words).or(bad("has an @ without a domain"))?
@@ -141,7 +141,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn literal(&mut self) -> Result<String, BadList> {
+    fn literal(&mut self) -> Result<String, AddressListError> {
         let mut text = String::new();
         for c in self.chars.by_ref() {
             text.push(c);
@@ -156,29 +156,29 @@ impl Reader<'_> {
         bad("has a domain literal that does not end")
     }
 
-    fn words(&mut self) -> Result<Vec<Word>, BadList> {
+    fn words(&mut self) -> Result<Vec<ListWord>, AddressListError> {
         let mut words = Vec::new();
         loop {
             self.blanks()?;
             match self.chars.peek() {
-                Some('"') => words.push(Word::Quoted(self.quoted()?)),
+                Some('"') => words.push(ListWord::Quoted(self.quoted()?)),
                 Some('.') => {
                     self.chars.next();
-                    words.push(Word::Dot);
+                    words.push(ListWord::Dot);
                 }
                 Some(c) if is_atom(*c) => {
                     let mut atom = String::new();
                     while let Some(c) = self.chars.next_if(|c| is_atom(*c)) {
                         atom.push(c);
                     }
-                    words.push(Word::Atom(atom));
+                    words.push(ListWord::Atom(atom));
                 }
                 _ => return Ok(words),
             }
         }
     }
 
-    fn quoted(&mut self) -> Result<String, BadList> {
+    fn quoted(&mut self) -> Result<String, AddressListError> {
         self.chars.next();
         let mut text = String::new();
         while let Some(c) = self.chars.next() {
@@ -195,7 +195,7 @@ impl Reader<'_> {
     }
 
     /// Passes over blanks and comments; comments nest.
-    fn blanks(&mut self) -> Result<(), BadList> {
+    fn blanks(&mut self) -> Result<(), AddressListError> {
         let mut depth = 0usize;
         while let Some(c) = self.chars.peek() {
             match c {
@@ -216,21 +216,21 @@ impl Reader<'_> {
 
 /// Atoms and quoted strings with a dot between each two; blanks around the dots were allowed once. What needs no
 /// quotes loses them.
-fn local_part(words: &[Word]) -> Result<String, BadList> {
+fn local_part(words: &[ListWord]) -> Result<String, AddressListError> {
     let mut text = String::new();
     let mut after_word = false;
     for word in words {
         match word {
-            Word::Dot => {
+            ListWord::Dot => {
                 text.push('.');
                 after_word = false;
             }
             _ if after_word => return bad("has a name without an address in < >"),
-            Word::Atom(atom) => {
+            ListWord::Atom(atom) => {
                 text.push_str(atom);
                 after_word = true;
             }
-            Word::Quoted(inner) => {
+            ListWord::Quoted(inner) => {
                 if words.len() == 1 && inner.split('.').all(|part| !part.is_empty() && part.chars().all(is_atom)) {
                     text.push_str(inner);
                 } else {
@@ -247,7 +247,7 @@ fn local_part(words: &[Word]) -> Result<String, BadList> {
             }
         }
     }
-    if words.iter().all(|word| *word == Word::Dot) { bad("has no address") } else { Ok(text) }
+    if words.iter().all(|word| *word == ListWord::Dot) { bad("has no address") } else { Ok(text) }
 }
 
 fn is_atom(c: char) -> bool {

@@ -15,7 +15,7 @@ pub const LONGEST: usize = 1000;
 
 /// Why a text is not an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BadAddress {
+pub enum AddressError {
     /// Nothing between the brackets, or behind the type.
     Empty,
     /// A NUL, CR, LF or other control character: it could start a line or an argument of its own.
@@ -28,21 +28,21 @@ pub enum BadAddress {
     Type,
 }
 
-impl fmt::Display for BadAddress {
+impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            BadAddress::Empty => "is empty",
-            BadAddress::Control => "holds a control character",
-            BadAddress::TooLong => "is longer than 1000 bytes",
-            BadAddress::NotBare => {
+            AddressError::Empty => "is empty",
+            AddressError::Control => "holds a control character",
+            AddressError::TooLong => "is longer than 1000 bytes",
+            AddressError::NotBare => {
                 "is not one bare address, local@domain: blanks and ()<>,;:\\\"@[] need quotes in the local part"
             }
-            BadAddress::Type => "has a type that is not one to eight of A-Z and 0-9, a letter first",
+            AddressError::Type => "has a type that is not one to eight of A-Z and 0-9, a letter first",
         })
     }
 }
 
-impl std::error::Error for BadAddress {}
+impl std::error::Error for AddressError {}
 
 /// The kind of messaging system an address belongs to: `SMTP`, `FAX`, `X400`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -56,11 +56,11 @@ impl AddressType {
     }
 
     /// Takes `[A-Z][A-Z0-9]*`, up to eight characters.
-    pub fn parse(text: &str) -> Result<AddressType, BadAddress> {
+    pub fn parse(text: &str) -> Result<AddressType, AddressError> {
         let mut bytes = text.bytes();
         let first = bytes.next().is_some_and(|byte| byte.is_ascii_uppercase());
         let rest = bytes.all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
-        if first && rest && text.len() <= 8 { Ok(AddressType(text.to_owned())) } else { Err(BadAddress::Type) }
+        if first && rest && text.len() <= 8 { Ok(AddressType(text.to_owned())) } else { Err(AddressError::Type) }
     }
 
     /// The type in letters.
@@ -70,9 +70,9 @@ impl AddressType {
 }
 
 impl TryFrom<String> for AddressType {
-    type Error = BadAddress;
+    type Error = AddressError;
 
-    fn try_from(text: String) -> Result<AddressType, BadAddress> {
+    fn try_from(text: String) -> Result<AddressType, AddressError> {
         AddressType::parse(&text)
     }
 }
@@ -106,25 +106,25 @@ struct RawAddress {
 }
 
 impl TryFrom<RawAddress> for Address {
-    type Error = BadAddress;
+    type Error = AddressError;
 
-    fn try_from(raw: RawAddress) -> Result<Address, BadAddress> {
+    fn try_from(raw: RawAddress) -> Result<Address, AddressError> {
         Address::new(AddressType::parse(&raw.r#type)?, &raw.address)
     }
 }
 
 impl Address {
     /// Builds an address of a known type.
-    pub fn new(kind: AddressType, text: &str) -> Result<Address, BadAddress> {
+    pub fn new(kind: AddressType, text: &str) -> Result<Address, AddressError> {
         let text = checked(text)?;
         if kind.0 == "SMTP" && !is_bare(text) {
-            return Err(BadAddress::NotBare);
+            return Err(AddressError::NotBare);
         }
         Ok(Address { kind, text: text.to_owned() })
     }
 
     /// Takes `TYPE:address`, or a mail address alone, which may stand in angle brackets.
-    pub fn parse(text: &str) -> Result<Address, BadAddress> {
+    pub fn parse(text: &str) -> Result<Address, AddressError> {
         let (kind, text) = split_type(text);
         Address::new(kind, unbracketed(text))
     }
@@ -173,13 +173,13 @@ pub struct Sender(String);
 
 impl Sender {
     /// Takes an address, with or without angle brackets; nothing between them is the null sender.
-    pub fn parse(text: &str) -> Result<Sender, BadAddress> {
+    pub fn parse(text: &str) -> Result<Sender, AddressError> {
         let text = unbracketed(text);
         if text.is_empty() {
             return Ok(Sender::default());
         }
         let text = checked(text)?;
-        if is_bare(text) { Ok(Sender(text.to_owned())) } else { Err(BadAddress::NotBare) }
+        if is_bare(text) { Ok(Sender(text.to_owned())) } else { Err(AddressError::NotBare) }
     }
 
     /// The address; empty for the null sender.
@@ -194,9 +194,9 @@ impl Sender {
 }
 
 impl TryFrom<String> for Sender {
-    type Error = BadAddress;
+    type Error = AddressError;
 
-    fn try_from(text: String) -> Result<Sender, BadAddress> {
+    fn try_from(text: String) -> Result<Sender, AddressError> {
         Sender::parse(&text)
     }
 }
@@ -257,13 +257,13 @@ fn end_of_quote(rest: &str) -> Option<usize> {
 }
 
 /// Refuses what no address, and no pattern of addresses, may hold.
-pub fn checked(text: &str) -> Result<&str, BadAddress> {
+pub fn checked(text: &str) -> Result<&str, AddressError> {
     if text.is_empty() {
-        Err(BadAddress::Empty)
+        Err(AddressError::Empty)
     } else if text.len() > LONGEST {
-        Err(BadAddress::TooLong)
+        Err(AddressError::TooLong)
     } else if text.chars().any(char::is_control) {
-        Err(BadAddress::Control)
+        Err(AddressError::Control)
     } else {
         Ok(text)
     }
@@ -291,13 +291,13 @@ mod tests {
 
     #[test]
     fn refuses_what_could_be_taken_for_something_else() {
-        assert_eq!(Address::parse(""), Err(BadAddress::Empty));
-        assert_eq!(Address::parse("FAX:"), Err(BadAddress::Empty));
-        assert_eq!(Address::parse("a@b\n"), Err(BadAddress::Control));
-        assert_eq!(Address::parse("a\0@b"), Err(BadAddress::Control));
-        assert_eq!(Address::parse(&"x".repeat(LONGEST + 1)), Err(BadAddress::TooLong));
-        assert_eq!(AddressType::parse("ABCDEFGHI"), Err(BadAddress::Type));
-        assert_eq!(AddressType::parse("1A"), Err(BadAddress::Type));
+        assert_eq!(Address::parse(""), Err(AddressError::Empty));
+        assert_eq!(Address::parse("FAX:"), Err(AddressError::Empty));
+        assert_eq!(Address::parse("a@b\n"), Err(AddressError::Control));
+        assert_eq!(Address::parse("a\0@b"), Err(AddressError::Control));
+        assert_eq!(Address::parse(&"x".repeat(LONGEST + 1)), Err(AddressError::TooLong));
+        assert_eq!(AddressType::parse("ABCDEFGHI"), Err(AddressError::Type));
+        assert_eq!(AddressType::parse("1A"), Err(AddressError::Type));
     }
 
     #[test]
@@ -340,8 +340,8 @@ mod tests {
             "$(id)@x",
             "a@x y",
         ] {
-            assert_eq!(Address::parse(bad), Err(BadAddress::NotBare), "{bad}");
-            assert_eq!(Sender::parse(bad), Err(BadAddress::NotBare), "{bad}");
+            assert_eq!(Address::parse(bad), Err(AddressError::NotBare), "{bad}");
+            assert_eq!(Sender::parse(bad), Err(AddressError::NotBare), "{bad}");
         }
         assert!(Address::parse("FAX:(030) 12, 34").is_ok(), "other types have other rules");
     }
@@ -352,7 +352,7 @@ mod tests {
             assert!(Sender::parse(text).unwrap().is_null());
         }
         assert_eq!(Sender::parse("<joe@x>").unwrap().as_str(), "joe@x");
-        assert_eq!(Sender::parse("a\rb"), Err(BadAddress::Control));
+        assert_eq!(Sender::parse("a\rb"), Err(AddressError::Control));
     }
 
     #[test]

@@ -1,37 +1,37 @@
 //! Address patterns: an address in which `*` stands for any text.
 
-use crate::mail::address::{Address, AddressType, BadAddress, checked, split_type};
+use crate::mail::address::{Address, AddressError, AddressType, checked, split_type};
 
 /// `*@example.com`, `ops@x`, `FAX:+49*`. Letters match in either case; nothing but `*` is special.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern {
+pub struct AddressPattern {
     kind: AddressType,
-    shape: Shape,
+    shape: PatternShape,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Shape {
+enum PatternShape {
     Text(String),
     NoDomain,
 }
 
-impl Pattern {
+impl AddressPattern {
     /// Reads a pattern; one without a type is for internet mail, as an address without one is.
-    pub fn parse(text: &str) -> Result<Pattern, BadAddress> {
+    pub fn parse(text: &str) -> Result<AddressPattern, AddressError> {
         let (kind, text) = split_type(text);
-        Ok(Pattern { kind, shape: Shape::Text(checked(text)?.to_ascii_lowercase()) })
+        Ok(AddressPattern { kind, shape: PatternShape::Text(checked(text)?.to_ascii_lowercase()) })
     }
 
     /// Internet mail addresses that have no domain: users of this host.
-    pub fn without_domain() -> Pattern {
-        Pattern { kind: AddressType::smtp(), shape: Shape::NoDomain }
+    pub fn without_domain() -> AddressPattern {
+        AddressPattern { kind: AddressType::smtp(), shape: PatternShape::NoDomain }
     }
 
     /// True when the whole address matches.
     pub fn matches(&self, address: &Address) -> bool {
         let fits = match &self.shape {
-            Shape::Text(text) => glob(text.as_bytes(), address.text().to_ascii_lowercase().as_bytes()),
-            Shape::NoDomain => address.domain().is_none(),
+            PatternShape::Text(text) => glob(text.as_bytes(), address.text().to_ascii_lowercase().as_bytes()),
+            PatternShape::NoDomain => address.domain().is_none(),
         };
         self.kind == *address.kind() && fits
     }
@@ -67,8 +67,9 @@ mod tests {
 
     #[test]
     fn stars_match_any_text() {
-        let matches =
-            |pattern: &str, address: &str| Pattern::parse(pattern).unwrap().matches(&Address::parse(address).unwrap());
+        let matches = |pattern: &str, address: &str| {
+            AddressPattern::parse(pattern).unwrap().matches(&Address::parse(address).unwrap())
+        };
         assert!(matches("*@example.com", "bob@EXAMPLE.com"));
         assert!(!matches("*@example.com", "bob@example.com.evil"));
         assert!(!matches("*@example.com", "bob@sub.example.com"));
@@ -80,7 +81,7 @@ mod tests {
         assert!(matches("FAX:+49*", "FAX:+4930"));
         assert!(!matches("*", "FAX:+4930"));
         assert!(matches("?@x", "?@x") && !matches("?@x", "a@x"));
-        let local = Pattern::without_domain();
+        let local = AddressPattern::without_domain();
         assert!(local.matches(&Address::parse("root").unwrap()) && !local.matches(&Address::parse("root@x").unwrap()));
     }
 
@@ -90,7 +91,7 @@ mod tests {
             let (from, to) = (from.min(text.len()), to.min(text.len()));
             let (from, to) = (from.min(to), from.max(to));
             let pattern = format!("{}*{}", &text[..from], &text[to..]);
-            prop_assert!(Pattern::parse(&pattern).unwrap().matches(&Address::parse(&text).unwrap()));
+            prop_assert!(AddressPattern::parse(&pattern).unwrap().matches(&Address::parse(&text).unwrap()));
         }
     }
 }

@@ -1,16 +1,16 @@
 //! Rules that put one address in another's place.
 
 use crate::mail::address::Address;
-use crate::mail::address::pattern::Pattern;
+use crate::mail::address::pattern::AddressPattern;
 
 /// Rules in order; the first that matches decides.
 #[derive(Clone, Debug, Default)]
-pub struct Rules(Vec<(Pattern, String)>);
+pub struct RewriteRules(Vec<(AddressPattern, String)>);
 
-impl Rules {
+impl RewriteRules {
     /// From patterns and what stands in their places. A `*` in the new address is the local part of the old one.
-    pub fn new(rules: Vec<(Pattern, String)>) -> Rules {
-        Rules(rules)
+    pub fn new(rules: Vec<(AddressPattern, String)>) -> RewriteRules {
+        RewriteRules(rules)
     }
 
     /// The address that stands in this one's place; `None` when it stays.
@@ -32,9 +32,12 @@ mod tests {
 
     #[test]
     fn the_first_rule_that_matches_decides() {
-        let rule = |from: &str, to: &str| (Pattern::parse(from).unwrap(), to.to_owned());
-        let rules =
-            Rules::new(vec![rule("root", "ops@example.com"), rule("*@laptop.lan", "*@example.com"), rule("*", "x@y")]);
+        let rule = |from: &str, to: &str| (AddressPattern::parse(from).unwrap(), to.to_owned());
+        let rules = RewriteRules::new(vec![
+            rule("root", "ops@example.com"),
+            rule("*@laptop.lan", "*@example.com"),
+            rule("*", "x@y"),
+        ]);
         let apply = |text: &str| rules.apply(&Address::parse(text).unwrap());
         assert_eq!(apply("root").as_deref(), Some("ops@example.com"));
         assert_eq!(apply("Joe@Laptop.lan").as_deref(), Some("Joe@example.com"));

@@ -1,42 +1,45 @@
 //! Who may take a recipient, and who is asked first.
 
-use crate::mail::address::pattern::Pattern;
+use crate::mail::address::pattern::AddressPattern;
 use crate::mail::address::{Address, AddressType};
 
 /// The address types a transport takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Types {
+pub enum AcceptedTypes {
     /// Whatever there is.
     Any,
     /// Exactly these; none makes a transport that only its patterns lead to.
     Only(Vec<AddressType>),
 }
 
-impl Types {
+impl AcceptedTypes {
     /// True when this type is taken.
     pub fn contains(&self, kind: &AddressType) -> bool {
         match self {
-            Types::Any => true,
-            Types::Only(kinds) => kinds.contains(kind),
+            AcceptedTypes::Any => true,
+            AcceptedTypes::Only(kinds) => kinds.contains(kind),
         }
     }
 }
 
 /// What one transport says it takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claims {
+pub struct AcceptedAddresses {
     /// By type.
-    pub types: Types,
+    pub types: AcceptedTypes,
     /// By address, before any type is looked at.
-    pub patterns: Vec<Pattern>,
+    pub patterns: Vec<AddressPattern>,
 }
 
 /// The transports to ask for an address, as indexes into `transports`, in the order of asking: first all whose
 /// patterns match, then all that take the type, each in the order of the list. Asking the first is its right of first
 /// refusal; only its "not mine" leads to the next.
-pub fn candidates<'a>(transports: impl Iterator<Item = &'a Claims> + Clone, address: &Address) -> Vec<usize> {
-    let by_pattern = |claims: &Claims| claims.patterns.iter().any(|pattern| pattern.matches(address));
-    let by_type = |claims: &Claims| claims.types.contains(address.kind());
+pub fn candidates<'a>(
+    transports: impl Iterator<Item = &'a AcceptedAddresses> + Clone,
+    address: &Address,
+) -> Vec<usize> {
+    let by_pattern = |claims: &AcceptedAddresses| claims.patterns.iter().any(|pattern| pattern.matches(address));
+    let by_type = |claims: &AcceptedAddresses| claims.types.contains(address.kind());
     let numbered = transports.enumerate();
     let first = numbered.clone().filter(|(_, claims)| by_pattern(claims));
     let then = numbered.filter(|(_, claims)| by_type(claims) && !by_pattern(claims));
@@ -47,13 +50,16 @@ pub fn candidates<'a>(transports: impl Iterator<Item = &'a Claims> + Clone, addr
 mod tests {
     use super::*;
 
-    fn claims(types: &[&str], patterns: &[&str]) -> Claims {
+    fn claims(types: &[&str], patterns: &[&str]) -> AcceptedAddresses {
         let types = if types == ["*"] {
-            Types::Any
+            AcceptedTypes::Any
         } else {
-            Types::Only(types.iter().map(|kind| AddressType::parse(kind).unwrap()).collect())
+            AcceptedTypes::Only(types.iter().map(|kind| AddressType::parse(kind).unwrap()).collect())
         };
-        Claims { types, patterns: patterns.iter().map(|pattern| Pattern::parse(pattern).unwrap()).collect() }
+        AcceptedAddresses {
+            types,
+            patterns: patterns.iter().map(|pattern| AddressPattern::parse(pattern).unwrap()).collect(),
+        }
     }
 
     #[test]

@@ -16,40 +16,40 @@ pub struct QueueId(String);
 
 /// A text that is not a queue id.
 #[derive(Debug, PartialEq, Eq)]
-pub struct NotAnId;
+pub struct QueueIdError;
 
-impl fmt::Display for NotAnId {
+impl fmt::Display for QueueIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("not a queue id")
     }
 }
 
-impl std::error::Error for NotAnId {}
+impl std::error::Error for QueueIdError {}
 
 /// Makes ids; one a process, so that ids of one process keep the order they were made in.
 #[derive(Debug)]
-pub struct Mint {
+pub struct IdGenerator {
     host: String,
     random: u32,
-    made: Mutex<Made>,
+    made: Mutex<LastGenerated>,
 }
 
 /// What the mint remembers of the ids it made.
 #[derive(Debug, Default)]
-struct Made {
+struct LastGenerated {
     count: u64,
     last_micros: u64,
 }
 
-impl Mint {
+impl IdGenerator {
     /// `host` becomes the last part of each id, with every byte that Maildir gives a meaning to made a `-`.
     /// `random` tells apart two processes with the same number on hosts with the same name.
-    pub fn new(host: &str, random: u64) -> Mint {
+    pub fn new(host: &str, random: u64) -> IdGenerator {
         let safe =
             |byte: u8| if byte.is_ascii_alphanumeric() || b".-_".contains(&byte) { char::from(byte) } else { '-' };
         let host: String = host.bytes().take(64).map(safe).collect();
         let host = if host.trim_matches('.').is_empty() { "localhost".to_owned() } else { host };
-        Mint { host, random: random as u32, made: Mutex::default() }
+        IdGenerator { host, random: random as u32, made: Mutex::default() }
     }
 
     /// A new id for a message that arrived at `now`, later than every id before it.
@@ -58,7 +58,7 @@ impl Mint {
         let earliest = if made.count == 0 { 0 } else { made.last_micros + 1 };
         let stamp = (now.as_micros() as u64).max(earliest);
         let number = made.count;
-        *made = Made { count: number + 1, last_micros: stamp };
+        *made = LastGenerated { count: number + 1, last_micros: stamp };
         let (seconds, micros) = (stamp / 1_000_000, stamp % 1_000_000);
         let pid = std::process::id();
         QueueId(format!("{seconds}.M{micros:06}P{pid}Q{number}R{:08x}.{}", self.random, self.host))
@@ -67,8 +67,8 @@ impl Mint {
 
 impl QueueId {
     /// Takes exactly what [`Mint::next`] makes. Everything else, a path above all, is refused before it can name a file.
-    pub fn parse(text: &str) -> Result<QueueId, NotAnId> {
-        if is_id(text) { Ok(QueueId(text.to_owned())) } else { Err(NotAnId) }
+    pub fn parse(text: &str) -> Result<QueueId, QueueIdError> {
+        if is_id(text) { Ok(QueueId(text.to_owned())) } else { Err(QueueIdError) }
     }
 
     /// The id in letters.
@@ -110,9 +110,9 @@ fn is_id(text: &str) -> bool {
 }
 
 impl TryFrom<String> for QueueId {
-    type Error = NotAnId;
+    type Error = QueueIdError;
 
-    fn try_from(text: String) -> Result<QueueId, NotAnId> {
+    fn try_from(text: String) -> Result<QueueId, QueueIdError> {
         QueueId::parse(&text)
     }
 }
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn ids_of_one_process_sort_by_age_even_when_the_clock_stands_still_or_goes_back() {
-        let mint = Mint::new("host", 7);
+        let mint = IdGenerator::new("host", 7);
         let times = [5, 5, 5, 3, 9, 4];
         let ids: Vec<QueueId> = times.iter().map(|s| mint.next(Duration::from_secs(1_700_000_000 + s))).collect();
         let mut sorted = ids.clone();
@@ -148,25 +148,25 @@ mod tests {
 
     #[test]
     fn a_strange_host_name_stays_one_plain_file_name() {
-        let id = Mint::new("we/ird:host,x", 1).next(Duration::from_secs(1_700_000_000));
+        let id = IdGenerator::new("we/ird:host,x", 1).next(Duration::from_secs(1_700_000_000));
         assert!(id.as_str().ends_with(".we-ird-host-x"), "{id}");
         assert_eq!(QueueId::parse(id.as_str()).as_ref(), Ok(&id));
         assert_eq!(id.seconds(), 1_700_000_000);
-        assert!(Mint::new("", 1).next(Duration::ZERO).as_str().ends_with(".localhost"));
+        assert!(IdGenerator::new("", 1).next(Duration::ZERO).as_str().ends_with(".localhost"));
     }
 
     #[test]
     fn a_path_is_no_id() {
         for text in ["", "a", "../../x", "1.M1P1Q1R00000000.", "1.M1P1Q1R00000000.a/b", "1.M1P1Q1R00000000.a,T=1"] {
-            assert_eq!(QueueId::parse(text), Err(NotAnId), "{text}");
+            assert_eq!(QueueId::parse(text), Err(QueueIdError), "{text}");
         }
-        assert_eq!(QueueId::parse(&format!("1.M1P1Q1R00000000.{}", "a".repeat(10_000))), Err(NotAnId));
+        assert_eq!(QueueId::parse(&format!("1.M1P1Q1R00000000.{}", "a".repeat(10_000))), Err(QueueIdError));
     }
 
     proptest! {
         #[test]
         fn minted_ids_parse(host in ".{0,80}", random: u64, seconds in 0u64..9_999_999_999) {
-            let id = Mint::new(&host, random).next(Duration::from_secs(seconds));
+            let id = IdGenerator::new(&host, random).next(Duration::from_secs(seconds));
             prop_assert_eq!(id.micros(), seconds * 1_000_000);
             prop_assert_eq!(QueueId::parse(id.as_str()).unwrap(), id);
         }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::mail::address::{Address, Sender};
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::Recipient;
-use crate::mail::envelope::request::{BodyType, EnvelopeId, Notify, Ret};
+use crate::mail::envelope::request::{BodyType, EnvelopeId, NotifyOn, ReturnContent};
 use crate::values::time::Timestamp;
 
 /// Everything the spool must know of a message apart from its bytes.
@@ -39,10 +39,10 @@ pub struct Envelope {
     pub deliver_by: Option<Timestamp>,
     /// On what the sender wants reports (RFC 3461 section 4.1); `None` leaves it to the default, failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub notify: Option<Notify>,
+    pub notify: Option<NotifyOn>,
     /// How much of the message a report carries (RFC 3461 section 4.3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ret: Option<Ret>,
+    pub ret: Option<ReturnContent>,
     /// The sender's own name for the message (RFC 3461 section 4.4); the id stands in where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envid: Option<EnvelopeId>,
@@ -66,12 +66,12 @@ pub struct Envelope {
     pub resend_of: Option<QueueId>,
     /// Where a received message was fetched from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<Source>,
+    pub source: Option<MailOrigin>,
 }
 
 /// Where a received message was fetched from, so that it is known when it comes again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
+pub struct MailOrigin {
     /// The inbound transport.
     pub inbound: String,
     /// Its name for the message, if it gave one.
@@ -299,8 +299,8 @@ mod tests {
                 size, recipients, transport, hops, not_before: time, deliver_by: time,
                 sender: Sender::parse(&sender).unwrap_or_default(),
                 after_sent: AfterSent::Sent(folder),
-                notify: Some(Notify { success: true, failure: false, delay: true }),
-                ret: Some(Ret::Hdrs),
+                notify: Some(NotifyOn { success: true, failure: false, delay: true }),
+                ret: Some(ReturnContent::Hdrs),
                 envid: Some(EnvelopeId::parse("a+b").unwrap()),
                 priority: Priority::Urgent,
                 ..envelope()

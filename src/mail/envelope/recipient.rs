@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::mail::address::{Address, AddressType, BadAddress};
-use crate::mail::envelope::request::{Notify, OriginalRecipient};
+use crate::mail::address::{Address, AddressError, AddressType};
+use crate::mail::envelope::request::{NotifyOn, OriginalRecipient};
 
 /// One recipient.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,7 +14,7 @@ pub struct Recipient {
     pub address: Address,
     /// On what the sender wants reports about this one; `None` leaves it to what was asked for the whole message.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub notify: Option<Notify>,
+    pub notify: Option<NotifyOn>,
     /// The address that the sender wrote (RFC 3461 section 4.2), where it is another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub orcpt: Option<OriginalRecipient>,
@@ -24,21 +24,21 @@ pub struct Recipient {
 }
 
 #[derive(Deserialize)]
-struct Written {
+struct WrittenRecipient {
     r#type: String,
     address: String,
     #[serde(default)]
-    notify: Option<Notify>,
+    notify: Option<NotifyOn>,
     #[serde(default)]
     orcpt: Option<OriginalRecipient>,
     #[serde(default)]
     expanded_from: Option<String>,
 }
 
-impl TryFrom<Written> for Recipient {
-    type Error = BadAddress;
+impl TryFrom<WrittenRecipient> for Recipient {
+    type Error = AddressError;
 
-    fn try_from(written: Written) -> Result<Recipient, BadAddress> {
+    fn try_from(written: WrittenRecipient) -> Result<Recipient, AddressError> {
         let address = Address::new(AddressType::parse(&written.r#type)?, &written.address)?;
         Ok(Recipient { address, notify: written.notify, orcpt: written.orcpt, expanded_from: written.expanded_from })
     }

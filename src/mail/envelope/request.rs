@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A delivery status request of RFC 3461 section 4.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Notify {
+pub struct NotifyOn {
     /// A report when it was delivered.
     pub success: bool,
     /// A report when it failed.
@@ -18,20 +18,20 @@ pub struct Notify {
 
 /// A text that is no `--notify` list.
 #[derive(Debug)]
-pub struct NotANotify;
+pub struct NotifyError;
 
-impl fmt::Display for NotANotify {
+impl fmt::Display for NotifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("give never, or a list of success, failure and delay")
     }
 }
 
-impl std::error::Error for NotANotify {}
+impl std::error::Error for NotifyError {}
 
-impl Notify {
+impl NotifyOn {
     /// Reads `never`, or a comma-separated list of `success`, `failure` and `delay`.
-    pub fn parse(text: &str) -> Result<Notify, NotANotify> {
-        let mut notify = Notify { success: false, failure: false, delay: false };
+    pub fn parse(text: &str) -> Result<NotifyOn, NotifyError> {
+        let mut notify = NotifyOn { success: false, failure: false, delay: false };
         if text.eq_ignore_ascii_case("never") {
             return Ok(notify);
         }
@@ -40,15 +40,15 @@ impl Notify {
                 "success" => notify.success = true,
                 "failure" => notify.failure = true,
                 "delay" => notify.delay = true,
-                _ => return Err(NotANotify),
+                _ => return Err(NotifyError),
             }
         }
         Ok(notify)
     }
 
     /// Whatever either asks for.
-    pub fn or(self, other: Notify) -> Notify {
-        Notify {
+    pub fn or(self, other: NotifyOn) -> NotifyOn {
+        NotifyOn {
             success: self.success || other.success,
             failure: self.failure || other.failure,
             delay: self.delay || other.delay,
@@ -56,7 +56,7 @@ impl Notify {
     }
 }
 
-impl fmt::Display for Notify {
+impl fmt::Display for NotifyOn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = [(self.success, "success"), (self.failure, "failure"), (self.delay, "delay")];
         let words: Vec<&str> = words.iter().filter(|(on, _)| *on).map(|(_, word)| *word).collect();
@@ -64,16 +64,16 @@ impl fmt::Display for Notify {
     }
 }
 
-impl TryFrom<String> for Notify {
-    type Error = NotANotify;
+impl TryFrom<String> for NotifyOn {
+    type Error = NotifyError;
 
-    fn try_from(text: String) -> Result<Notify, NotANotify> {
-        Notify::parse(&text)
+    fn try_from(text: String) -> Result<NotifyOn, NotifyError> {
+        NotifyOn::parse(&text)
     }
 }
 
-impl From<Notify> for String {
-    fn from(notify: Notify) -> String {
+impl From<NotifyOn> for String {
+    fn from(notify: NotifyOn) -> String {
         notify.to_string()
     }
 }
@@ -81,7 +81,7 @@ impl From<Notify> for String {
 /// How much of the message a report carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Ret {
+pub enum ReturnContent {
     /// All of it.
     Full,
     /// Its header.
@@ -95,24 +95,24 @@ pub struct EnvelopeId(String);
 
 /// A text that cannot be an envelope identifier.
 #[derive(Debug)]
-pub struct NotAnEnvelopeId;
+pub struct EnvelopeIdError;
 
-impl fmt::Display for NotAnEnvelopeId {
+impl fmt::Display for EnvelopeIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an envelope id is 1 to 100 printable ASCII characters, with no space at its ends")
     }
 }
 
-impl std::error::Error for NotAnEnvelopeId {}
+impl std::error::Error for EnvelopeIdError {}
 
 impl EnvelopeId {
     /// Checks the characters and the length.
-    pub fn parse(text: &str) -> Result<EnvelopeId, NotAnEnvelopeId> {
+    pub fn parse(text: &str) -> Result<EnvelopeId, EnvelopeIdError> {
         let printable = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') && text.trim() == text;
         if printable && (1..=100).contains(&text.len()) {
             Ok(EnvelopeId(text.to_owned()))
         } else {
-            Err(NotAnEnvelopeId)
+            Err(EnvelopeIdError)
         }
     }
 
@@ -123,9 +123,9 @@ impl EnvelopeId {
 }
 
 impl TryFrom<String> for EnvelopeId {
-    type Error = NotAnEnvelopeId;
+    type Error = EnvelopeIdError;
 
-    fn try_from(text: String) -> Result<EnvelopeId, NotAnEnvelopeId> {
+    fn try_from(text: String) -> Result<EnvelopeId, EnvelopeIdError> {
         EnvelopeId::parse(&text)
     }
 }
@@ -176,20 +176,20 @@ pub struct OriginalRecipient {
 
 /// A text that is no original recipient.
 #[derive(Debug)]
-pub struct NotAnOriginalRecipient;
+pub struct OriginalRecipientError;
 
-impl fmt::Display for NotAnOriginalRecipient {
+impl fmt::Display for OriginalRecipientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an original recipient is TYPE;ADDRESS, such as rfc822;joe@example.org")
     }
 }
 
-impl std::error::Error for NotAnOriginalRecipient {}
+impl std::error::Error for OriginalRecipientError {}
 
 impl OriginalRecipient {
     /// Reads `type;address`, the address as it is, not in xtext.
-    pub fn parse(text: &str) -> Result<OriginalRecipient, NotAnOriginalRecipient> {
-        let (kind, address) = text.split_once(';').ok_or(NotAnOriginalRecipient)?;
+    pub fn parse(text: &str) -> Result<OriginalRecipient, OriginalRecipientError> {
+        let (kind, address) = text.split_once(';').ok_or(OriginalRecipientError)?;
         let (kind, address) = (kind.trim(), address.trim());
         let atom = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte);
         let plain = (1..=32).contains(&kind.len()) && kind.bytes().all(atom);
@@ -197,7 +197,7 @@ impl OriginalRecipient {
         if plain && safe {
             Ok(OriginalRecipient { kind: kind.to_owned(), address: address.to_owned() })
         } else {
-            Err(NotAnOriginalRecipient)
+            Err(OriginalRecipientError)
         }
     }
 
@@ -219,9 +219,9 @@ impl fmt::Display for OriginalRecipient {
 }
 
 impl TryFrom<String> for OriginalRecipient {
-    type Error = NotAnOriginalRecipient;
+    type Error = OriginalRecipientError;
 
-    fn try_from(text: String) -> Result<OriginalRecipient, NotAnOriginalRecipient> {
+    fn try_from(text: String) -> Result<OriginalRecipient, OriginalRecipientError> {
         OriginalRecipient::parse(&text)
     }
 }

@@ -5,13 +5,13 @@ pub mod record;
 use std::collections::BTreeSet;
 
 use crate::mail::envelope::id::QueueId;
-use crate::mail::history::record::{Charge, Decision, Event, RecipientState, Record, ReportKind};
+use crate::mail::history::record::{AttemptCost, Decision, LogEvent, LogRecord, RecipientState, ReportKind};
 use crate::mail::status::Status;
 use crate::values::time::Timestamp;
 
 /// One recipient's story so far.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Progress {
+pub struct RecipientProgress {
     /// Where it stands.
     pub state: RecipientState,
     /// The last status.
@@ -48,7 +48,7 @@ pub struct Progress {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
     /// By place in the envelope.
-    pub recipients: Vec<Progress>,
+    pub recipients: Vec<RecipientProgress>,
     /// When it was last let go on after a hold.
     pub released: Option<Timestamp>,
     /// Reports that were begun, and of which nobody knows whether they were made.
@@ -68,7 +68,7 @@ pub struct History {
 impl History {
     /// A message with so many recipients to whom nothing has happened.
     pub fn new(recipients: usize) -> History {
-        History { recipients: vec![Progress::default(); recipients], ..History::default() }
+        History { recipients: vec![RecipientProgress::default(); recipients], ..History::default() }
     }
 
     /// Folds a log. A line that cannot be read counts for nothing: a line that a crash cut short was never acted on,
@@ -76,7 +76,7 @@ impl History {
     pub fn read(recipients: usize, log: &[u8]) -> History {
         let mut history = History::new(recipients);
         for line in log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            match serde_json::from_slice::<Record>(line) {
+            match serde_json::from_slice::<LogRecord>(line) {
                 Ok(record) => history.apply(&record),
                 Err(_) => history.unreadable += 1,
             }
@@ -85,9 +85,9 @@ impl History {
     }
 
     /// Takes one more record in.
-    pub fn apply(&mut self, record: &Record) {
+    pub fn apply(&mut self, record: &LogRecord) {
         match &record.event {
-            Event::Attempt { transport, recipients, .. } => {
+            LogEvent::Attempt { transport, recipients, .. } => {
                 self.tried.insert(transport.clone());
                 each(&mut self.recipients, recipients, |progress| {
                     progress.attempts += 1;
@@ -96,19 +96,19 @@ impl History {
                     progress.outcome_unknown = true;
                 });
             }
-            Event::Result { transport, results } => {
+            LogEvent::Result { transport, results } => {
                 for decision in results {
-                    let decide = |progress: &mut Progress| {
+                    let decide = |progress: &mut RecipientProgress| {
                         progress.decide(transport.as_deref(), decision);
                         progress.last_result = Some(record.at);
                     };
                     each(&mut self.recipients, &decision.recipients, decide);
                 }
             }
-            Event::Reporting { kind, recipients, report } => {
+            LogEvent::Reporting { kind, recipients, report } => {
                 self.begun.push((*kind, recipients.clone(), report.clone()));
             }
-            Event::Reported { kind, recipients, report, .. } => {
+            LogEvent::Reported { kind, recipients, report, .. } => {
                 self.begun.retain(|(_, _, begun)| Some(begun) != report.as_ref());
                 self.reports.extend(report.clone());
                 each(&mut self.recipients, recipients, |progress| {
@@ -117,7 +117,7 @@ impl History {
                     }
                 });
             }
-            Event::Heard { recipients, state, status, text, action, .. } => {
+            LogEvent::Heard { recipients, state, status, text, action, .. } => {
                 each(&mut self.recipients, recipients, |progress| {
                     if !progress.heard.contains(action) {
                         progress.heard.push(action.clone());
@@ -134,14 +134,17 @@ impl History {
                     }
                 });
             }
-            Event::Asked { folder } => self.asked = Some(folder.clone()),
-            Event::Resent { id, recipients } => {
+            LogEvent::Asked { folder } => self.asked = Some(folder.clone()),
+            LogEvent::Resent { id, recipients } => {
                 self.resent.push(id.clone());
                 each(&mut self.recipients, recipients, |progress| progress.resent = Some(id.clone()));
             }
-            Event::Held | Event::Acknowledged | Event::Filed { .. } | Event::Dropped { .. } | Event::Trouble { .. } => {
-            }
-            Event::Released => {
+            LogEvent::Held
+            | LogEvent::Acknowledged
+            | LogEvent::Filed { .. }
+            | LogEvent::Dropped { .. }
+            | LogEvent::Trouble { .. } => {}
+            LogEvent::Released => {
                 self.released = Some(record.at);
                 for progress in self.recipients.iter_mut().filter(|progress| progress.state == RecipientState::Owed) {
                     progress.next = None;
@@ -192,12 +195,12 @@ impl History {
     }
 }
 
-impl Progress {
+impl RecipientProgress {
     fn decide(&mut self, transport: Option<&str>, decision: &Decision) {
-        if self.outcome_unknown && decision.charge != Charge::Full {
+        if self.outcome_unknown && decision.charge != AttemptCost::Full {
             self.attempts = self.attempts.saturating_sub(1);
         }
-        if decision.charge == Charge::Refused
+        if decision.charge == AttemptCost::Refused
             && let Some(transport) = transport
         {
             self.refused_by.push(transport.to_owned());
@@ -218,7 +221,7 @@ impl Progress {
 }
 
 /// Does something to the recipients at these places; places that a damaged log made up are passed over.
-fn each(recipients: &mut [Progress], places: &[usize], mut change: impl FnMut(&mut Progress)) {
+fn each(recipients: &mut [RecipientProgress], places: &[usize], mut change: impl FnMut(&mut RecipientProgress)) {
     for place in places {
         if let Some(progress) = recipients.get_mut(*place) {
             change(progress);
@@ -236,12 +239,15 @@ mod tests {
         Timestamp::from_seconds(seconds)
     }
 
-    fn attempt(seconds: u64, number: u32, recipients: &[usize]) -> Record {
+    fn attempt(seconds: u64, number: u32, recipients: &[usize]) -> LogRecord {
         let recipients = recipients.to_vec();
-        Record { at: at(seconds), event: Event::Attempt { transport: "relay".into(), attempt: number, recipients } }
+        LogRecord {
+            at: at(seconds),
+            event: LogEvent::Attempt { transport: "relay".into(), attempt: number, recipients },
+        }
     }
 
-    fn result(seconds: u64, recipients: &[usize], state: RecipientState, charge: Charge) -> Record {
+    fn result(seconds: u64, recipients: &[usize], state: RecipientState, charge: AttemptCost) -> LogRecord {
         let next = (state == RecipientState::Owed).then(|| at(seconds + 60));
         let decision = Decision {
             recipients: recipients.to_vec(),
@@ -253,10 +259,13 @@ mod tests {
             remote_id: None,
             parts: Vec::new(),
         };
-        Record { at: at(seconds), event: Event::Result { transport: Some("relay".into()), results: vec![decision] } }
+        LogRecord {
+            at: at(seconds),
+            event: LogEvent::Result { transport: Some("relay".into()), results: vec![decision] },
+        }
     }
 
-    fn log(records: &[Record]) -> Vec<u8> {
+    fn log(records: &[LogRecord]) -> Vec<u8> {
         records.iter().flat_map(|record| [serde_json::to_vec(record).unwrap(), b"\n".to_vec()].concat()).collect()
     }
 
@@ -264,8 +273,8 @@ mod tests {
     fn folds_a_story() {
         let story = [
             attempt(10, 1, &[0, 1]),
-            result(11, &[0], RecipientState::Delivered, Charge::Full),
-            result(11, &[1], RecipientState::Owed, Charge::Full),
+            result(11, &[0], RecipientState::Delivered, AttemptCost::Full),
+            result(11, &[1], RecipientState::Owed, AttemptCost::Full),
             attempt(71, 2, &[1]),
         ];
         let history = History::read(2, &log(&story));
@@ -278,15 +287,15 @@ mod tests {
 
     #[test]
     fn what_is_not_charged_does_not_count() {
-        let story = [attempt(10, 1, &[0]), result(11, &[0], RecipientState::Owed, Charge::None)];
+        let story = [attempt(10, 1, &[0]), result(11, &[0], RecipientState::Owed, AttemptCost::None)];
         assert_eq!(History::read(1, &log(&story)).recipients[0].attempts, 0);
-        let story = [attempt(10, 1, &[0]), result(11, &[0], RecipientState::Owed, Charge::Refused)];
+        let story = [attempt(10, 1, &[0]), result(11, &[0], RecipientState::Owed, AttemptCost::Refused)];
         assert_eq!(History::read(1, &log(&story)).recipients[0].refused_by, ["relay"]);
     }
 
     #[test]
     fn one_recipient_that_is_due_makes_the_message_due() {
-        let story = [attempt(10, 1, &[0]), result(11, &[0], RecipientState::Owed, Charge::Full)];
+        let story = [attempt(10, 1, &[0]), result(11, &[0], RecipientState::Owed, AttemptCost::Full)];
         assert_eq!(History::read(2, &log(&story)).next(), None);
     }
 
@@ -301,7 +310,7 @@ mod tests {
 
     #[test]
     fn unknown_and_torn_lines_count_for_nothing() {
-        let mut bytes = log(&[attempt(10, 1, &[0]), result(11, &[0], RecipientState::Delivered, Charge::Full)]);
+        let mut bytes = log(&[attempt(10, 1, &[0]), result(11, &[0], RecipientState::Delivered, AttemptCost::Full)]);
         let whole = bytes.len();
         bytes.extend_from_slice(b"{\"at\":\"1970-01-01T00:00:10Z\",\"event\":\"sung\"}\nnoise\n");
         let history = History::read(1, &bytes);
@@ -314,7 +323,7 @@ mod tests {
         fn any_bytes_and_places_fold_without_a_panic(noise: Vec<u8>, place: usize, count in 0usize..4) {
             let mut bytes = noise;
             bytes.push(b'\n');
-            bytes.extend(log(&[attempt(1, 1, &[place]), result(2, &[place], RecipientState::Failed, Charge::Full)]));
+            bytes.extend(log(&[attempt(1, 1, &[place]), result(2, &[place], RecipientState::Failed, AttemptCost::Full)]));
             let history = History::read(count, &bytes);
             prop_assert_eq!(history.recipients.len(), count);
         }
@@ -323,8 +332,8 @@ mod tests {
         fn a_log_cut_anywhere_never_settles_more_than_the_whole(cut in 0usize..500) {
             let bytes = log(&[
                 attempt(1, 1, &[0, 1]),
-                result(2, &[0], RecipientState::Delivered, Charge::Full),
-                result(2, &[1], RecipientState::Failed, Charge::Full),
+                result(2, &[0], RecipientState::Delivered, AttemptCost::Full),
+                result(2, &[1], RecipientState::Failed, AttemptCost::Full),
             ]);
             let history = History::read(2, &bytes[..cut.min(bytes.len())]);
             let whole = History::read(2, &bytes);

@@ -8,18 +8,18 @@ use crate::values::time::Timestamp;
 
 /// One line of a log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub struct LogRecord {
     /// When it happened.
     pub at: Timestamp,
     /// What happened.
     #[serde(flatten)]
-    pub event: Event,
+    pub event: LogEvent,
 }
 
 /// What can happen to a message. Recipients are given by their places in the envelope, from 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
-pub enum Event {
+pub enum LogEvent {
     /// A transport is given the message. Without a result behind it nobody knows how that ended.
     Attempt {
         /// The transport.
@@ -145,7 +145,7 @@ pub struct Decision {
     pub next: Option<Timestamp>,
     /// What the attempt means for the count of attempts.
     #[serde(default, skip_serializing_if = "Charge::is_full")]
-    pub charge: Charge,
+    pub charge: AttemptCost,
     /// The next system's name for the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_id: Option<String>,
@@ -157,7 +157,7 @@ pub struct Decision {
 /// Whether an attempt counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Charge {
+pub enum AttemptCost {
     /// It counts, and the next wait is longer.
     #[default]
     Full,
@@ -167,9 +167,9 @@ pub enum Charge {
     Refused,
 }
 
-impl Charge {
+impl AttemptCost {
     fn is_full(&self) -> bool {
-        *self == Charge::Full
+        *self == AttemptCost::Full
     }
 }
 

@@ -7,15 +7,15 @@ pub const MAIL: &str = "mail";
 
 /// Which folder takes which message class: the longest prefix decides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Folders(Vec<(String, Folder)>);
+pub struct ClassFolders(Vec<(String, Folder)>);
 
-impl Folders {
+impl ClassFolders {
     /// From prefixes and folders. Case does not count.
-    pub fn new(folders: impl IntoIterator<Item = (String, Folder)>) -> Folders {
+    pub fn new(folders: impl IntoIterator<Item = (String, Folder)>) -> ClassFolders {
         let mut folders: Vec<_> =
             folders.into_iter().map(|(prefix, folder)| (prefix.to_ascii_lowercase(), folder)).collect();
         folders.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
-        Folders(folders)
+        ClassFolders(folders)
     }
 
     /// The folder for a class, and the prefix that decided; the inbox where none does.
@@ -39,7 +39,7 @@ mod tests {
     fn the_longest_prefix_decides() {
         let folder = |name: &str| Folder::parse(name).unwrap();
         let rules = [("report.", "Reports"), ("Report.Mail.DSN.failed", "Bounces"), ("report.mail.mdn", "INBOX")];
-        let folders = Folders::new(rules.map(|(prefix, name)| (prefix.to_owned(), folder(name))));
+        let folders = ClassFolders::new(rules.map(|(prefix, name)| (prefix.to_owned(), folder(name))));
         assert_eq!(folders.of("report.mail.dsn.failed").0, folder("Bounces"));
         assert_eq!(folders.of("report.mail.dsn.delayed"), (folder("Reports"), Some("report.")));
         assert_eq!(folders.of("report.mail.mdn.read").0, Folder::inbox());

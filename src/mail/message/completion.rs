@@ -2,23 +2,23 @@
 
 use crate::mail::address::Sender;
 use crate::mail::address::list;
-use crate::mail::message::header::{Field, Header};
+use crate::mail::message::header::{Header, HeaderField};
 use crate::mail::message::mime;
 
 /// What is put in where it is missing.
 #[derive(Clone, Debug, Default)]
-pub struct Additions {
+pub struct HeaderAdditions {
     /// The value of `Date`.
     pub date: String,
     /// The value of `Message-ID`, without brackets.
     pub message_id: String,
     /// What sendmail(1) does beyond that.
-    pub sendmail: Option<Sendmail>,
+    pub sendmail: Option<SendmailFields>,
 }
 
 /// What sendmail(1) puts into a header.
 #[derive(Clone, Debug, Default)]
-pub struct Sendmail {
+pub struct SendmailFields {
     /// The value of a `Received` field of our own.
     pub received: String,
     /// The value of `From`.
@@ -29,7 +29,7 @@ pub struct Sendmail {
 
 /// The header as it goes out: `Bcc` gone, what is missing put before the first field, every other byte as it was. A
 /// message that is sent again by its reader gets `Resent-` fields instead (RFC 5322 section 3.6.6).
-pub fn completed(header: &Header<'_>, additions: &Additions) -> Vec<u8> {
+pub fn completed(header: &Header<'_>, additions: &HeaderAdditions) -> Vec<u8> {
     let end = header.line_end();
     let mut out = Vec::new();
     let mut add = |name: &str, value: &str| out.extend_from_slice(format!("{name}: {value}{end}").as_bytes());
@@ -73,9 +73,9 @@ pub fn completed(header: &Header<'_>, additions: &Additions) -> Vec<u8> {
     out
 }
 
-impl Sendmail {
+impl SendmailFields {
     /// A `From` or `Sender` field with other addresses in it; `None` when it stays as it is.
-    fn rewrite(&self, field: &Field<'_>) -> Option<Vec<u8>> {
+    fn rewrite(&self, field: &HeaderField<'_>) -> Option<Vec<u8>> {
         if !["From", "Sender", "Resent-From", "Resent-Sender"].iter().any(|name| field.is(name)) {
             return None;
         }
@@ -119,20 +119,20 @@ pub fn from_value(name: &str, address: &Sender) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::message::header::Supply;
+    use crate::mail::message::header::InputSupply;
 
-    fn additions() -> Additions {
-        Additions { date: "D".into(), message_id: "m@h".into(), sendmail: None }
+    fn additions() -> HeaderAdditions {
+        HeaderAdditions { date: "D".into(), message_id: "m@h".into(), sendmail: None }
     }
 
-    fn sendmail() -> Additions {
+    fn sendmail() -> HeaderAdditions {
         let rewritten = vec![("root".into(), "ops@example.com".into()), ("joe@laptop".into(), "me@example.com".into())];
-        let sendmail = Sendmail { received: "by h\n\tid 1; D".into(), from: "joe@h".into(), rewritten };
-        Additions { sendmail: Some(sendmail), ..additions() }
+        let sendmail = SendmailFields { received: "by h\n\tid 1; D".into(), from: "joe@h".into(), rewritten };
+        HeaderAdditions { sendmail: Some(sendmail), ..additions() }
     }
 
-    fn complete(bytes: &[u8], additions: &Additions) -> String {
-        String::from_utf8_lossy(&completed(&Header::scan(bytes, Supply::End).unwrap(), additions)).into_owned()
+    fn complete(bytes: &[u8], additions: &HeaderAdditions) -> String {
+        String::from_utf8_lossy(&completed(&Header::scan(bytes, InputSupply::End).unwrap(), additions)).into_owned()
     }
 
     #[test]

@@ -11,15 +11,15 @@ pub struct Folder(String);
 
 /// Why a text names no folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotAFolder;
+pub struct FolderError;
 
-impl fmt::Display for NotAFolder {
+impl fmt::Display for FolderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("names no folder: give a name such as Lists.rust, without / and without empty parts")
     }
 }
 
-impl std::error::Error for NotAFolder {}
+impl std::error::Error for FolderError {}
 
 impl Folder {
     /// The inbox itself.
@@ -28,7 +28,7 @@ impl Folder {
     }
 
     /// Reads `Name`, `.Name` or `Name.Sub`; an empty text, `.` and `INBOX` are the inbox.
-    pub fn parse(text: &str) -> Result<Folder, NotAFolder> {
+    pub fn parse(text: &str) -> Result<Folder, FolderError> {
         let text = text.trim();
         if text.is_empty() || text == "." || text.eq_ignore_ascii_case("INBOX") {
             return Ok(Folder::inbox());
@@ -36,7 +36,7 @@ impl Folder {
         let name = text.strip_prefix('.').unwrap_or(text);
         let safe = !name.contains('/') && !name.chars().any(char::is_control) && name.len() < LONGEST;
         let parts = name.split('.').all(|part| !part.trim().is_empty());
-        if safe && parts { Ok(Folder(format!(".{name}"))) } else { Err(NotAFolder) }
+        if safe && parts { Ok(Folder(format!(".{name}"))) } else { Err(FolderError) }
     }
 
     /// The directory inside the Maildir, `.Name.Sub`; `None` for the inbox itself.
@@ -68,7 +68,7 @@ mod tests {
             assert_eq!(Folder::parse(text).unwrap().directory(), directory, "{text}");
         }
         for text in ["..", "a..b", "../x", "a/b", "/etc", ".a.", "a\nb", "a\0", "...", ". .", "x/../../y"] {
-            assert_eq!(Folder::parse(text), Err(NotAFolder), "{text:?}");
+            assert_eq!(Folder::parse(text), Err(FolderError), "{text:?}");
         }
     }
 

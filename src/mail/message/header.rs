@@ -5,12 +5,12 @@ pub const LONGEST: usize = 1 << 20;
 
 /// One field with its continuation lines and line end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Field<'a> {
+pub struct HeaderField<'a> {
     raw: &'a [u8],
     colon: usize,
 }
 
-impl<'a> Field<'a> {
+impl<'a> HeaderField<'a> {
     /// The field's bytes, line end included.
     pub fn raw(&self) -> &'a [u8] {
         self.raw
@@ -35,7 +35,7 @@ pub struct Header<'a> {
     /// `From ` lines of an mbox before the first field.
     pub marker: &'a [u8],
     /// The fields in order.
-    pub fields: Vec<Field<'a>>,
+    pub fields: Vec<HeaderField<'a>>,
     /// Bytes of marker and fields; the empty line or the body comes next.
     pub len: usize,
     /// True when an empty line, or nothing, comes next; false when a body follows without one.
@@ -44,7 +44,7 @@ pub struct Header<'a> {
 
 /// Whether the bytes at hand are all there will be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Supply {
+pub enum InputSupply {
     /// More may follow.
     More,
     /// That was all.
@@ -53,13 +53,13 @@ pub enum Supply {
 
 impl<'a> Header<'a> {
     /// Takes the header apart. `None` when its end is not in these bytes and more may follow.
-    pub fn scan(bytes: &'a [u8], supply: Supply) -> Option<Header<'a>> {
+    pub fn scan(bytes: &'a [u8], supply: InputSupply) -> Option<Header<'a>> {
         let mut header = Header { marker: &[], fields: Vec::new(), len: 0, closed: true };
         loop {
             let rest = &bytes[header.len..];
             let line = match rest.iter().position(|byte| *byte == b'\n') {
                 Some(end) => &rest[..=end],
-                None if supply == Supply::End => rest,
+                None if supply == InputSupply::End => rest,
                 None => return None,
             };
             if line.trim_ascii().is_empty() && !line.starts_with(b" ") && !line.starts_with(b"\t") {
@@ -73,7 +73,7 @@ impl<'a> Header<'a> {
             } else if header.fields.is_empty() && (line.starts_with(b"From ") || line.starts_with(b">From ")) {
                 header.marker = &bytes[..start + line.len()];
             } else if let Some(colon) = colon(line) {
-                header.fields.push(Field { raw: line, colon });
+                header.fields.push(HeaderField { raw: line, colon });
             } else {
                 break;
             }
@@ -84,7 +84,7 @@ impl<'a> Header<'a> {
     }
 
     /// The fields of that name.
-    pub fn all(&self, name: &str) -> impl Iterator<Item = &Field<'a>> {
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &HeaderField<'a>> {
         self.fields.iter().filter(move |field| field.is(name))
     }
 
@@ -96,7 +96,8 @@ impl<'a> Header<'a> {
     /// True for mail that a program wrote or a list spread: nobody waits for an answer about it (RFC 3834 section 2).
     pub fn is_automatic(&self) -> bool {
         let auto = self.all("Auto-Submitted").any(|field| !field.value().to_ascii_lowercase().starts_with("no"));
-        let bulk = |field: &Field<'_>| ["bulk", "list", "junk"].contains(&field.value().to_ascii_lowercase().as_str());
+        let bulk =
+            |field: &HeaderField<'_>| ["bulk", "list", "junk"].contains(&field.value().to_ascii_lowercase().as_str());
         auto || self.all("Precedence").any(bulk) || self.has("List-Id")
     }
 
@@ -107,7 +108,7 @@ impl<'a> Header<'a> {
     }
 
     /// The fields whose addresses are the recipients: `Resent-` ones where there are any (RFC 5322 section 3.6.6).
-    pub fn recipient_fields(&self) -> impl Iterator<Item = &Field<'a>> {
+    pub fn recipient_fields(&self) -> impl Iterator<Item = &HeaderField<'a>> {
         let resent = ["Resent-To", "Resent-Cc", "Resent-Bcc"];
         let plain = ["To", "Cc", "Bcc"];
         let names =
@@ -129,14 +130,14 @@ mod tests {
     use super::*;
 
     fn names(header: &Header<'_>) -> Vec<String> {
-        let name = |field: &Field<'_>| String::from_utf8_lossy(&field.raw[..field.colon]).into_owned();
+        let name = |field: &HeaderField<'_>| String::from_utf8_lossy(&field.raw[..field.colon]).into_owned();
         header.fields.iter().map(name).collect()
     }
 
     #[test]
     fn finds_fields_and_their_continuations() {
         let bytes = b"From joe Mon\nTo: a@x,\n b@x\nSubject : hi\n\nbody: no\n";
-        let header = Header::scan(bytes, Supply::More).unwrap();
+        let header = Header::scan(bytes, InputSupply::More).unwrap();
         assert_eq!(header.marker, b"From joe Mon\n");
         assert_eq!(names(&header), ["To", "Subject "]);
         assert_eq!(header.fields[0].value(), "a@x, b@x");
@@ -147,14 +148,14 @@ mod tests {
 
     #[test]
     fn waits_for_the_end_of_the_header() {
-        assert_eq!(Header::scan(b"To: a@x\nCc", Supply::More), None);
-        assert_eq!(names(&Header::scan(b"To: a@x\nCc: b", Supply::End).unwrap()), ["To", "Cc"]);
-        assert_eq!(Header::scan(b"", Supply::End).unwrap().len, 0);
+        assert_eq!(Header::scan(b"To: a@x\nCc", InputSupply::More), None);
+        assert_eq!(names(&Header::scan(b"To: a@x\nCc: b", InputSupply::End).unwrap()), ["To", "Cc"]);
+        assert_eq!(Header::scan(b"", InputSupply::End).unwrap().len, 0);
     }
 
     #[test]
     fn a_body_without_an_empty_line_ends_the_header() {
-        let header = Header::scan(b"To: a@x\nhello there\n", Supply::End).unwrap();
+        let header = Header::scan(b"To: a@x\nhello there\n", InputSupply::End).unwrap();
         assert!(!header.closed);
         assert_eq!(header.len, 8);
     }
@@ -162,8 +163,8 @@ mod tests {
     #[test]
     fn resent_fields_replace_the_first_recipients() {
         let bytes = b"To: a@x\nResent-To: b@x\nResent-Bcc: c@x\n\n";
-        let header = Header::scan(bytes, Supply::End).unwrap();
-        let values: Vec<String> = header.recipient_fields().map(Field::value).collect();
+        let header = Header::scan(bytes, InputSupply::End).unwrap();
+        let values: Vec<String> = header.recipient_fields().map(HeaderField::value).collect();
         assert_eq!(values, ["b@x", "c@x"]);
     }
 }

@@ -3,7 +3,7 @@
 
 /// What a piece of an mbox means.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Piece<'a> {
+pub enum MboxPiece<'a> {
     /// A new message begins.
     Begin,
     /// Bytes of the message, in order.
@@ -16,7 +16,7 @@ pub enum Piece<'a> {
 
 /// Where in a line a piece begins. Lines may come in several pieces, for they can be longer than any buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Position {
+pub enum LinePosition {
     /// At its beginning.
     LineStart,
     /// Further on.
@@ -25,18 +25,18 @@ pub enum Position {
 
 /// The reader's memory between pieces.
 #[derive(Debug, Default)]
-pub struct Unpacker {
+pub struct MboxReader {
     begun: bool,
     empty_line: &'static [u8],
 }
 
-impl Unpacker {
+impl MboxReader {
     /// Takes the next piece: at most one line, its line end included where it has one.
-    pub fn take<'a>(&mut self, piece: &'a [u8], position: Position) -> Piece<'a> {
-        let starts = position == Position::LineStart;
+    pub fn take<'a>(&mut self, piece: &'a [u8], position: LinePosition) -> MboxPiece<'a> {
+        let starts = position == LinePosition::LineStart;
         if starts && piece.starts_with(b"From ") && (!self.begun || !self.empty_line.is_empty()) {
-            *self = Unpacker { begun: true, empty_line: b"" };
-            return Piece::Begin;
+            *self = MboxReader { begun: true, empty_line: b"" };
+            return MboxPiece::Begin;
         }
         let empty: &'static [u8] = match piece {
             b"\n" if starts => b"\n",
@@ -44,14 +44,14 @@ impl Unpacker {
             _ => b"",
         };
         if !self.begun {
-            return if empty.is_empty() { Piece::NoMbox } else { Piece::Nothing };
+            return if empty.is_empty() { MboxPiece::NoMbox } else { MboxPiece::Nothing };
         }
         let before = std::mem::replace(&mut self.empty_line, empty);
         match (empty.is_empty(), before.is_empty()) {
-            (false, true) => Piece::Nothing,
-            (false, false) => Piece::Bytes(before, b""),
-            (true, _) if starts => Piece::Bytes(before, unquoted(piece)),
-            (true, _) => Piece::Bytes(before, piece),
+            (false, true) => MboxPiece::Nothing,
+            (false, false) => MboxPiece::Bytes(before, b""),
+            (true, _) if starts => MboxPiece::Bytes(before, unquoted(piece)),
+            (true, _) => MboxPiece::Bytes(before, piece),
         }
     }
 }
@@ -66,18 +66,18 @@ mod tests {
     use super::*;
 
     fn unpack(mbox: &str) -> Option<Vec<String>> {
-        let mut unpacker = Unpacker::default();
+        let mut unpacker = MboxReader::default();
         let mut messages: Vec<String> = Vec::new();
         for line in mbox.split_inclusive('\n') {
-            match unpacker.take(line.as_bytes(), Position::LineStart) {
-                Piece::Begin => messages.push(String::new()),
-                Piece::Bytes(a, b) => {
+            match unpacker.take(line.as_bytes(), LinePosition::LineStart) {
+                MboxPiece::Begin => messages.push(String::new()),
+                MboxPiece::Bytes(a, b) => {
                     let last = messages.last_mut().unwrap();
                     last.push_str(std::str::from_utf8(a).unwrap());
                     last.push_str(std::str::from_utf8(b).unwrap());
                 }
-                Piece::Nothing => {}
-                Piece::NoMbox => return None,
+                MboxPiece::Nothing => {}
+                MboxPiece::NoMbox => return None,
             }
         }
         Some(messages)

@@ -10,7 +10,7 @@ use mail_parser::decoders::charsets::map::charset_decoder;
 use mail_parser::decoders::{base64::base64_decode, html::html_to_text, quoted_printable::quoted_printable_decode};
 use mail_parser::{MessageParser, MimeHeaders};
 
-use crate::mail::message::header::{Field, Header, LONGEST, Supply};
+use crate::mail::message::header::{Header, HeaderField, InputSupply, LONGEST};
 
 /// Longest field handed to the parser, in bytes.
 const LONGEST_FIELD: usize = 1 << 16;
@@ -63,7 +63,7 @@ impl ContentType {
 
 /// How the body of a part is written down (RFC 2045 section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
+pub enum TransferEncoding {
     /// As it is: `7bit`, `8bit`, `binary`, or a word that nobody knows.
     Identity,
     /// `base64`.
@@ -72,30 +72,30 @@ pub enum Encoding {
     QuotedPrintable,
 }
 
-impl Encoding {
+impl TransferEncoding {
     /// Reads the field of this header.
-    pub fn of(header: &Header<'_>) -> Encoding {
-        let word = header.all("Content-Transfer-Encoding").next().map(Field::value).unwrap_or_default();
+    pub fn of(header: &Header<'_>) -> TransferEncoding {
+        let word = header.all("Content-Transfer-Encoding").next().map(HeaderField::value).unwrap_or_default();
         match word.to_ascii_lowercase().as_str() {
-            "base64" => Encoding::Base64,
-            "quoted-printable" => Encoding::QuotedPrintable,
-            _ => Encoding::Identity,
+            "base64" => TransferEncoding::Base64,
+            "quoted-printable" => TransferEncoding::QuotedPrintable,
+            _ => TransferEncoding::Identity,
         }
     }
 
     /// The bytes that the body stands for. What breaks the encoding's rules stays as it is.
     pub fn decode(self, body: &[u8]) -> Cow<'_, [u8]> {
         let decoded = match self {
-            Encoding::Identity => None,
-            Encoding::Base64 => guarded(|| base64_decode(body)),
-            Encoding::QuotedPrintable => guarded(|| quoted_printable_decode(body)),
+            TransferEncoding::Identity => None,
+            TransferEncoding::Base64 => guarded(|| base64_decode(body)),
+            TransferEncoding::QuotedPrintable => guarded(|| quoted_printable_decode(body)),
         };
         decoded.map_or(Cow::Borrowed(body), Cow::Owned)
     }
 }
 
 /// The text of a `text/…` part: decoded, in its character set where that is known, without the tags of HTML.
-pub fn text(kind: &ContentType, encoding: Encoding, body: &[u8]) -> String {
+pub fn text(kind: &ContentType, encoding: TransferEncoding, body: &[u8]) -> String {
     let bytes = encoding.decode(body);
     let charset = kind.parameter("charset").unwrap_or("utf-8");
     let foreign = (!charset.eq_ignore_ascii_case("utf-8") && !bytes.is_ascii())
@@ -109,7 +109,7 @@ pub fn text(kind: &ContentType, encoding: Encoding, body: &[u8]) -> String {
 }
 
 /// The value of a field with its encoded words decoded (RFC 2047), as if it were a `Subject`.
-fn decoded(field: &Field<'_>) -> Option<String> {
+fn decoded(field: &HeaderField<'_>) -> Option<String> {
     let mut block = b"Subject:".to_vec();
     block.extend(field.raw().iter().skip_while(|byte| **byte != b':').skip(1).take(LONGEST_FIELD));
     block.extend_from_slice(b"\r\n\r\n");
@@ -121,7 +121,7 @@ fn decoded(field: &Field<'_>) -> Option<String> {
 
 /// The subject of a message that begins with these bytes, decoded (RFC 2047); not yet safe for a terminal.
 pub fn subject(bytes: &[u8]) -> Option<String> {
-    field_text(&Header::scan(&bytes[..bytes.len().min(LONGEST)], Supply::End)?, "Subject")
+    field_text(&Header::scan(&bytes[..bytes.len().min(LONGEST)], InputSupply::End)?, "Subject")
 }
 
 /// The first field of that name, decoded (RFC 2047); not yet safe for a terminal.
@@ -154,7 +154,7 @@ pub fn encoded_words(text: &str) -> String {
 }
 
 /// The field as a header of its own.
-fn alone(field: &Field<'_>) -> Option<Vec<u8>> {
+fn alone(field: &HeaderField<'_>) -> Option<Vec<u8>> {
     let mut block = field.raw().get(..field.raw().len().min(LONGEST_FIELD))?.to_vec();
     block.extend_from_slice(b"\r\n\r\n");
     Some(block)
@@ -172,7 +172,7 @@ mod tests {
 
     fn kind(field: &str) -> ContentType {
         let bytes = format!("{field}\n\n");
-        ContentType::of(&Header::scan(bytes.as_bytes(), Supply::End).unwrap())
+        ContentType::of(&Header::scan(bytes.as_bytes(), InputSupply::End).unwrap())
     }
 
     #[test]
@@ -186,18 +186,18 @@ mod tests {
 
     #[test]
     fn bodies_are_decoded_or_left_alone() {
-        assert_eq!(&*Encoding::Base64.decode(b"aGVs\r\nbG8=\r\n"), b"hello");
-        assert_eq!(&*Encoding::QuotedPrintable.decode(b"a=\nb=3D"), b"ab=");
-        assert_eq!(&*Encoding::QuotedPrintable.decode(b"50 =% off"), b"50 =% off");
-        assert_eq!(&*Encoding::Identity.decode(b"a=3D"), b"a=3D");
+        assert_eq!(&*TransferEncoding::Base64.decode(b"aGVs\r\nbG8=\r\n"), b"hello");
+        assert_eq!(&*TransferEncoding::QuotedPrintable.decode(b"a=\nb=3D"), b"ab=");
+        assert_eq!(&*TransferEncoding::QuotedPrintable.decode(b"50 =% off"), b"50 =% off");
+        assert_eq!(&*TransferEncoding::Identity.decode(b"a=3D"), b"a=3D");
     }
 
     #[test]
     fn text_is_read_in_its_character_set() {
         let latin = kind("Content-Type: text/plain; charset=iso-8859-1");
-        assert_eq!(text(&latin, Encoding::QuotedPrintable, b"caf=E9"), "caf\u{e9}");
+        assert_eq!(text(&latin, TransferEncoding::QuotedPrintable, b"caf=E9"), "caf\u{e9}");
         let html = kind("Content-Type: text/html");
-        assert_eq!(text(&html, Encoding::Identity, b"<p>one &amp; two</p>").trim(), "one & two");
+        assert_eq!(text(&html, TransferEncoding::Identity, b"<p>one &amp; two</p>").trim(), "one & two");
     }
 
     #[test]
@@ -212,7 +212,7 @@ mod tests {
         #[test]
         fn no_bytes_are_too_odd(bytes: Vec<u8>, value in ".{0,60}") {
             let kind = kind(&format!("Content-Type: {value}"));
-            for encoding in [Encoding::Identity, Encoding::Base64, Encoding::QuotedPrintable] {
+            for encoding in [TransferEncoding::Identity, TransferEncoding::Base64, TransferEncoding::QuotedPrintable] {
                 text(&kind, encoding, &bytes);
             }
         }

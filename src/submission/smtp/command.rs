@@ -10,13 +10,13 @@ use smtp_proto::{
 
 use crate::mail::address::{Address, AddressType, Sender};
 use crate::mail::envelope::recipient::Recipient;
-use crate::mail::envelope::request::{BodyType, EnvelopeId, Notify, OriginalRecipient, Ret};
+use crate::mail::envelope::request::{BodyType, EnvelopeId, NotifyOn, OriginalRecipient, ReturnContent};
 
-use crate::submission::smtp::reply::Reply;
+use crate::submission::smtp::reply::SmtpReply;
 
 /// How a session was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Greeting {
+pub enum SmtpGreeting {
     /// `HELO`.
     Plain,
     /// `EHLO`.
@@ -27,7 +27,7 @@ pub enum Greeting {
 
 /// A `MAIL` command.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Mail {
+pub struct MailCommand {
     /// The envelope sender.
     pub sender: Sender,
     /// Bytes that the client announces; 0 where it does not.
@@ -35,18 +35,18 @@ pub struct Mail {
     /// What it says of them.
     pub body: Option<BodyType>,
     /// How much of the message a report carries.
-    pub ret: Option<Ret>,
+    pub ret: Option<ReturnContent>,
     /// The sender's own name for the message.
     pub envid: Option<EnvelopeId>,
 }
 
 /// A command.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Command {
+pub enum SmtpCommand {
     /// The client says its name.
-    Hello(Greeting, String),
+    Hello(SmtpGreeting, String),
     /// A message begins.
-    Mail(Mail),
+    Mail(MailCommand),
     /// Somebody gets it.
     Rcpt(Recipient),
     /// Its text comes.
@@ -67,26 +67,26 @@ pub enum Command {
 ///
 /// # Errors
 /// The reply to one that cannot be taken.
-pub fn parse(line: &[u8]) -> Result<Command, Reply> {
+pub fn parse(line: &[u8]) -> Result<SmtpCommand, SmtpReply> {
     if std::str::from_utf8(line).is_err() {
-        return Err(Reply::new(501, "5.5.2", "that line is not UTF-8"));
+        return Err(SmtpReply::new(501, "5.5.2", "that line is not UTF-8"));
     }
     let (line, path) = without_path(line);
     let path = path.as_deref();
     let request = Request::parse(&mut line.iter()).map_err(|error| complaint(&error))?;
     Ok(match request {
-        Request::Helo { host } => Command::Hello(Greeting::Plain, host.into_owned()),
-        Request::Ehlo { host } => Command::Hello(Greeting::Extended, host.into_owned()),
-        Request::Lhlo { host } => Command::Hello(Greeting::Lmtp, host.into_owned()),
-        Request::Mail { from } => Command::Mail(mail(&from.into_owned(), path)?),
-        Request::Rcpt { to } => Command::Rcpt(recipient(&to.into_owned(), path)?),
-        Request::Data => Command::Data,
-        Request::Rset => Command::Rset,
-        Request::Noop { .. } => Command::Noop,
-        Request::Vrfy { .. } => Command::Vrfy,
-        Request::Help { .. } => Command::Help,
-        Request::Quit => Command::Quit,
-        other => return Err(Reply::new(502, "5.5.1", format!("{} is not offered here", other.name()))),
+        Request::Helo { host } => SmtpCommand::Hello(SmtpGreeting::Plain, host.into_owned()),
+        Request::Ehlo { host } => SmtpCommand::Hello(SmtpGreeting::Extended, host.into_owned()),
+        Request::Lhlo { host } => SmtpCommand::Hello(SmtpGreeting::Lmtp, host.into_owned()),
+        Request::Mail { from } => SmtpCommand::Mail(mail(&from.into_owned(), path)?),
+        Request::Rcpt { to } => SmtpCommand::Rcpt(recipient(&to.into_owned(), path)?),
+        Request::Data => SmtpCommand::Data,
+        Request::Rset => SmtpCommand::Rset,
+        Request::Noop { .. } => SmtpCommand::Noop,
+        Request::Vrfy { .. } => SmtpCommand::Vrfy,
+        Request::Help { .. } => SmtpCommand::Help,
+        Request::Quit => SmtpCommand::Quit,
+        other => return Err(SmtpReply::new(502, "5.5.1", format!("{} is not offered here", other.name()))),
     })
 }
 
@@ -121,22 +121,22 @@ fn without_path(line: &[u8]) -> (Cow<'_, [u8]>, Option<String>) {
     (Cow::Owned([&line[..=open], PLACEHOLDER.as_bytes(), &line[close..]].concat()), Some(path))
 }
 
-fn complaint(error: &Error) -> Reply {
+fn complaint(error: &Error) -> SmtpReply {
     match error {
-        Error::InvalidSenderAddress => Reply::new(501, "5.1.7", "that is no sender's address"),
-        Error::InvalidRecipientAddress => Reply::new(501, "5.1.3", "that is no recipient's address"),
-        Error::SyntaxError { syntax } => Reply::new(501, "5.5.4", format!("wrong syntax; it is {syntax}")),
-        Error::InvalidParameter { param } => Reply::new(501, "5.5.4", format!("the parameter {param} is wrong")),
+        Error::InvalidSenderAddress => SmtpReply::new(501, "5.1.7", "that is no sender's address"),
+        Error::InvalidRecipientAddress => SmtpReply::new(501, "5.1.3", "that is no recipient's address"),
+        Error::SyntaxError { syntax } => SmtpReply::new(501, "5.5.4", format!("wrong syntax; it is {syntax}")),
+        Error::InvalidParameter { param } => SmtpReply::new(501, "5.5.4", format!("the parameter {param} is wrong")),
         Error::UnsupportedParameter { param } => {
-            Reply::new(555, "5.5.4", format!("the parameter {param} is not offered"))
+            SmtpReply::new(555, "5.5.4", format!("the parameter {param} is not offered"))
         }
-        _ => Reply::new(500, "5.5.1", "no such command"),
+        _ => SmtpReply::new(500, "5.5.1", "no such command"),
     }
 }
 
-fn mail(from: &MailFrom<String>, path: Option<&str>) -> Result<Mail, Reply> {
+fn mail(from: &MailFrom<String>, path: Option<&str>) -> Result<MailCommand, SmtpReply> {
     let sender = Sender::parse(path.unwrap_or(&from.address))
-        .map_err(|error| Reply::new(501, "5.1.7", format!("the sender's address {error}")))?;
+        .map_err(|error| SmtpReply::new(501, "5.1.7", format!("the sender's address {error}")))?;
     let unoffered = [
         ("HOLDFOR", from.hold_for != 0),
         ("HOLDUNTIL", from.hold_until != 0),
@@ -146,11 +146,11 @@ fn mail(from: &MailFrom<String>, path: Option<&str>) -> Result<Mail, Reply> {
         ("BODY=BINARYMIME", from.flags & MAIL_BODY_BINARYMIME != 0),
     ];
     if let Some((name, _)) = unoffered.iter().find(|(_, given)| *given) {
-        return Err(Reply::new(555, "5.5.4", format!("the parameter {name} is not offered")));
+        return Err(SmtpReply::new(555, "5.5.4", format!("the parameter {name} is not offered")));
     }
     let has = |flag: u64| from.flags & flag != 0;
     let envid = from.env_id.as_deref().map(EnvelopeId::parse).transpose();
-    Ok(Mail {
+    Ok(MailCommand {
         sender,
         size: from.size as u64,
         body: match (has(MAIL_BODY_8BITMIME), has(MAIL_BODY_7BIT)) {
@@ -159,23 +159,23 @@ fn mail(from: &MailFrom<String>, path: Option<&str>) -> Result<Mail, Reply> {
             _ => None,
         },
         ret: match (has(MAIL_RET_FULL), has(MAIL_RET_HDRS)) {
-            (true, _) => Some(Ret::Full),
-            (_, true) => Some(Ret::Hdrs),
+            (true, _) => Some(ReturnContent::Full),
+            (_, true) => Some(ReturnContent::Hdrs),
             _ => None,
         },
-        envid: envid.map_err(|error| Reply::new(501, "5.5.4", format!("ENVID: {error}")))?,
+        envid: envid.map_err(|error| SmtpReply::new(501, "5.5.4", format!("ENVID: {error}")))?,
     })
 }
 
-fn recipient(to: &RcptTo<String>, path: Option<&str>) -> Result<Recipient, Reply> {
+fn recipient(to: &RcptTo<String>, path: Option<&str>) -> Result<Recipient, SmtpReply> {
     let address = Address::new(AddressType::smtp(), path.unwrap_or(&to.address))
-        .map_err(|error| Reply::new(501, "5.1.3", format!("the recipient's address {error}")))?;
+        .map_err(|error| SmtpReply::new(501, "5.1.3", format!("the recipient's address {error}")))?;
     let has = |flag: u64| to.flags & flag != 0;
     let any = RCPT_NOTIFY_SUCCESS | RCPT_NOTIFY_FAILURE | RCPT_NOTIFY_DELAY | RCPT_NOTIFY_NEVER;
     if has(RCPT_NOTIFY_NEVER) && has(any & !RCPT_NOTIFY_NEVER) {
-        return Err(Reply::new(501, "5.5.4", "NOTIFY=NEVER stands alone"));
+        return Err(SmtpReply::new(501, "5.5.4", "NOTIFY=NEVER stands alone"));
     }
-    let notify = has(any).then(|| Notify {
+    let notify = has(any).then(|| NotifyOn {
         success: has(RCPT_NOTIFY_SUCCESS),
         failure: has(RCPT_NOTIFY_FAILURE),
         delay: has(RCPT_NOTIFY_DELAY),
@@ -185,7 +185,7 @@ fn recipient(to: &RcptTo<String>, path: Option<&str>) -> Result<Recipient, Reply
         let typed = if text.contains(';') { text.clone() } else { format!("rfc822;{text}") };
         OriginalRecipient::parse(&typed)
     });
-    let orcpt = orcpt.transpose().map_err(|error| Reply::new(501, "5.5.4", format!("ORCPT: {error}")))?;
+    let orcpt = orcpt.transpose().map_err(|error| SmtpReply::new(501, "5.5.4", format!("ORCPT: {error}")))?;
     Ok(Recipient { notify, orcpt, ..Recipient::from(address) })
 }
 
@@ -201,25 +201,25 @@ mod tests {
 
     #[test]
     fn commands_with_the_parameters_that_are_offered() {
-        let Command::Mail(mail) =
+        let SmtpCommand::Mail(mail) =
             parse(b"MAIL FROM:<joe@x> SIZE=100 BODY=8BITMIME RET=HDRS ENVID=QQ+2B1 SMTPUTF8\r\n").unwrap()
         else {
             panic!("no MAIL");
         };
-        assert_eq!((mail.sender.as_str(), mail.size, mail.ret), ("joe@x", 100, Some(Ret::Hdrs)));
+        assert_eq!((mail.sender.as_str(), mail.size, mail.ret), ("joe@x", 100, Some(ReturnContent::Hdrs)));
         assert_eq!((mail.body, mail.envid.unwrap().as_str()), (Some(BodyType::EightBitMime), "QQ+1"));
-        let Command::Rcpt(to) = parse(b"RCPT TO:<bob@x> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Bob+2B1@x\r\n").unwrap()
+        let SmtpCommand::Rcpt(to) = parse(b"RCPT TO:<bob@x> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Bob+2B1@x\r\n").unwrap()
         else {
             panic!("no RCPT");
         };
         assert_eq!((to.address.text(), to.notify.unwrap().to_string()), ("bob@x", "success,delay".into()));
         assert_eq!(to.orcpt.unwrap().to_string(), "rfc822;Bob+1@x");
-        let Command::Rcpt(to) = parse(b"RCPT TO:<Postmaster> NOTIFY=NEVER\r\n").unwrap() else {
+        let SmtpCommand::Rcpt(to) = parse(b"RCPT TO:<Postmaster> NOTIFY=NEVER\r\n").unwrap() else {
             panic!("no RCPT");
         };
         assert_eq!(to.address.text(), "Postmaster");
         for address in ["\"a b\"@x", "\"a@b\"@x", "\"a>b\"@x", "f@[192.0.2.1]", "f@[IPv6:::1]"] {
-            let Command::Rcpt(to) = parse(format!("RCPT TO:<{address}>\r\n").as_bytes()).unwrap() else {
+            let SmtpCommand::Rcpt(to) = parse(format!("RCPT TO:<{address}>\r\n").as_bytes()).unwrap() else {
                 panic!("no RCPT");
             };
             assert_eq!(to.address.text(), address);

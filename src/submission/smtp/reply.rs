@@ -6,7 +6,7 @@ use crate::values::printable;
 
 /// One reply, of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
+pub struct SmtpReply {
     /// Three digits.
     pub code: u16,
     /// The enhanced status; empty where RFC 2034 wants none.
@@ -18,11 +18,11 @@ pub struct Reply {
 /// Longest text, in characters: a line has 512 bytes.
 const LONGEST: usize = 400;
 
-impl Reply {
+impl SmtpReply {
     /// A reply whose text is safe to put on a line.
-    pub fn new(code: u16, status: &'static str, text: impl AsRef<str>) -> Reply {
+    pub fn new(code: u16, status: &'static str, text: impl AsRef<str>) -> SmtpReply {
         let text: String = printable::line(text.as_ref()).chars().take(LONGEST).collect();
-        Reply { code, status, text: text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect() }
+        SmtpReply { code, status, text: text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect() }
     }
 
     /// True when the client did something that it should not have.
@@ -31,7 +31,7 @@ impl Reply {
     }
 }
 
-impl fmt::Display for Reply {
+impl fmt::Display for SmtpReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let blank = if self.status.is_empty() { "" } else { " " };
         write!(f, "{} {}{blank}{}", self.code, self.status, self.text)

@@ -10,22 +10,22 @@ use anyhow::{Result, anyhow};
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::Recipient;
 use crate::spool::Spool;
-use crate::spool::draft::Placed;
-use crate::submission::smtp::command::{self, Command, Greeting, Mail};
-use crate::submission::smtp::reply::Reply;
-use crate::submission::smtp::wire::{Line, Lost, Text, Wire};
+use crate::spool::draft::UnsyncedMessage;
+use crate::submission::smtp::command::{self, MailCommand, SmtpCommand, SmtpGreeting};
+use crate::submission::smtp::reply::SmtpReply;
+use crate::submission::smtp::wire::{ConnectionLoss, MessageText, SmtpWire, WireLine};
 use crate::sys::signals::Signals;
 
-use crate::exit::{Exit, Refusal};
+use crate::exit::{ExitStatus, Refusal};
 use crate::session::Session;
-use crate::submission::compose::Composer;
-use crate::submission::input::Input;
+use crate::submission::compose::MessageComposer;
+use crate::submission::input::MessageInput;
 use crate::submission::limits::check_room;
-use crate::submission::options::{Completion, SubmissionOptions};
+use crate::submission::options::{HeaderCompletion, SubmissionOptions};
 
 /// Which of the two is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub enum SmtpProtocol {
     /// RFC 5321.
     Smtp,
     /// RFC 2033: an answer for each recipient.
@@ -45,9 +45,14 @@ const MOST_RECIPIENTS: usize = 1000;
 const MOST_COMPLAINTS: usize = 20;
 
 /// Speaks until the client is done, or gone. Returns how that ended, and the ids of the messages that were queued.
-pub fn run(session: &Session, spool: &Spool, signals: &Signals, protocol: Protocol) -> (Result<Exit>, Vec<QueueId>) {
+pub fn run(
+    session: &Session,
+    spool: &Spool,
+    signals: &Signals,
+    protocol: SmtpProtocol,
+) -> (Result<ExitStatus>, Vec<QueueId>) {
     let stdin = std::io::stdin();
-    let mut server = Server {
+    let mut server = SmtpSession {
         session,
         spool,
         protocol,
@@ -58,16 +63,16 @@ pub fn run(session: &Session, spool: &Spool, signals: &Signals, protocol: Protoc
         accepted: Vec::new(),
         out: Vec::new(),
     };
-    let end = server.speak(Wire::new(stdin.as_fd(), signals, PATIENCE));
+    let end = server.speak(SmtpWire::new(stdin.as_fd(), signals, PATIENCE));
     (end, server.accepted)
 }
 
-struct Server<'s> {
+struct SmtpSession<'s> {
     session: &'s Session,
     spool: &'s Spool,
-    protocol: Protocol,
-    hello: Option<(Greeting, String)>,
-    mail: Option<Mail>,
+    protocol: SmtpProtocol,
+    hello: Option<(SmtpGreeting, String)>,
+    mail: Option<MailCommand>,
     recipients: Vec<Recipient>,
     complaints: usize,
     accepted: Vec<QueueId>,
@@ -75,7 +80,7 @@ struct Server<'s> {
 }
 
 /// What follows a command.
-enum Next {
+enum NextStep {
     /// The next one.
     Command,
     /// The text of the message.
@@ -84,11 +89,11 @@ enum Next {
     End,
 }
 
-impl Server<'_> {
-    fn speak(&mut self, mut wire: Wire<'_>) -> Result<Exit> {
-        let kind = if self.protocol == Protocol::Lmtp { "LMTP" } else { "ESMTP" };
+impl SmtpSession<'_> {
+    fn speak(&mut self, mut wire: SmtpWire<'_>) -> Result<ExitStatus> {
+        let kind = if self.protocol == SmtpProtocol::Lmtp { "LMTP" } else { "ESMTP" };
         let begun = Instant::now();
-        self.say(&Reply::new(220, "", format!("{} {kind} mspool", self.session.settings.hostname)));
+        self.say(&SmtpReply::new(220, "", format!("{} {kind} mspool", self.session.settings.hostname)));
         loop {
             if !wire.has_more() {
                 self.flush()?;
@@ -99,32 +104,32 @@ impl Server<'_> {
             };
             if self.complaints >= MOST_COMPLAINTS || begun.elapsed() > LONGEST_SESSION {
                 let why = if self.complaints >= MOST_COMPLAINTS { "too many errors" } else { "this takes too long" };
-                return self.close(&Reply::new(421, "4.7.0", format!("{why}; goodbye")));
+                return self.close(&SmtpReply::new(421, "4.7.0", format!("{why}; goodbye")));
             }
             let next = match line {
-                Line::Whole(line) => match command::parse(&line) {
+                WireLine::Whole(line) => match command::parse(&line) {
                     Ok(command) => self.obey(command),
                     Err(reply) => {
                         self.say(&reply);
-                        Next::Command
+                        NextStep::Command
                     }
                 },
-                Line::TooLong => {
-                    self.say(&Reply::new(500, "5.5.6", "that line is too long"));
-                    Next::Command
+                WireLine::TooLong => {
+                    self.say(&SmtpReply::new(500, "5.5.6", "that line is too long"));
+                    NextStep::Command
                 }
                 // Nothing behind such a line can be trusted.
-                Line::Mixed => {
-                    return self.close(&Reply::new(521, "5.5.2", "a line does not end as the others do; goodbye"));
+                WireLine::Mixed => {
+                    return self.close(&SmtpReply::new(521, "5.5.2", "a line does not end as the others do; goodbye"));
                 }
             };
             match next {
-                Next::Command => {}
-                Next::End => {
+                NextStep::Command => {}
+                NextStep::End => {
                     self.flush()?;
                     return Ok(self.end());
                 }
-                Next::Text => {
+                NextStep::Text => {
                     self.flush()?;
                     let mut text = wire.text();
                     if let Some(end) = self.take(&mut text)? {
@@ -135,7 +140,7 @@ impl Server<'_> {
         }
     }
 
-    fn say(&mut self, reply: &Reply) {
+    fn say(&mut self, reply: &SmtpReply) {
         self.complaints += usize::from(reply.is_complaint());
         self.out.extend_from_slice(format!("{reply}\r\n").as_bytes());
     }
@@ -148,7 +153,7 @@ impl Server<'_> {
     }
 
     /// The last word. That the client does not hear it is no reason to complain.
-    fn close(&mut self, reply: &Reply) -> Result<Exit> {
+    fn close(&mut self, reply: &SmtpReply) -> Result<ExitStatus> {
         self.say(reply);
         let _ = self.flush();
         Ok(self.end())
@@ -156,42 +161,42 @@ impl Server<'_> {
 
     /// A caller that never greeted and said things nobody understood has piped something else than SMTP into us, and
     /// must not take it for sent.
-    fn end(&self) -> Exit {
-        if self.hello.is_none() && self.complaints > 0 { Exit::Usage } else { Exit::Ok }
+    fn end(&self) -> ExitStatus {
+        if self.hello.is_none() && self.complaints > 0 { ExitStatus::Usage } else { ExitStatus::Ok }
     }
 
-    fn lost(&mut self, lost: &Lost) -> Result<Exit> {
+    fn lost(&mut self, lost: &ConnectionLoss) -> Result<ExitStatus> {
         match lost {
-            Lost::Closed => {
+            ConnectionLoss::Closed => {
                 let _ = self.flush();
                 Ok(self.end())
             }
-            Lost::TooSlow => self.close(&Reply::new(421, "4.4.2", "nothing came for too long; goodbye")),
-            Lost::Stopped => self.close(&Reply::new(421, "4.3.2", "going down; try again later")),
-            Lost::Failed(error) => Err(anyhow!("cannot read standard input: {error}")),
+            ConnectionLoss::TooSlow => self.close(&SmtpReply::new(421, "4.4.2", "nothing came for too long; goodbye")),
+            ConnectionLoss::Stopped => self.close(&SmtpReply::new(421, "4.3.2", "going down; try again later")),
+            ConnectionLoss::Failed(error) => Err(anyhow!("cannot read standard input: {error}")),
         }
     }
 
-    fn obey(&mut self, command: Command) -> Next {
+    fn obey(&mut self, command: SmtpCommand) -> NextStep {
         let reply = match command {
-            Command::Hello(greeting, name) => return self.greet(greeting, name),
-            Command::Quit => {
-                self.say(&Reply::new(221, "2.0.0", "goodbye"));
-                return Next::End;
+            SmtpCommand::Hello(greeting, name) => return self.greet(greeting, name),
+            SmtpCommand::Quit => {
+                self.say(&SmtpReply::new(221, "2.0.0", "goodbye"));
+                return NextStep::End;
             }
-            Command::Data => return self.data(),
-            Command::Mail(mail) => self.mail(mail),
-            Command::Rcpt(recipient) => self.rcpt(recipient),
-            Command::Rset => {
+            SmtpCommand::Data => return self.data(),
+            SmtpCommand::Mail(mail) => self.mail(mail),
+            SmtpCommand::Rcpt(recipient) => self.rcpt(recipient),
+            SmtpCommand::Rset => {
                 self.forget();
-                Reply::new(250, "2.0.0", "forgotten")
+                SmtpReply::new(250, "2.0.0", "forgotten")
             }
-            Command::Noop => Reply::new(250, "2.0.0", "nothing done"),
-            Command::Vrfy => Reply::new(252, "2.1.5", "send it, and you will be told"),
-            Command::Help => Reply::new(214, "2.0.0", "HELO EHLO LHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT"),
+            SmtpCommand::Noop => SmtpReply::new(250, "2.0.0", "nothing done"),
+            SmtpCommand::Vrfy => SmtpReply::new(252, "2.1.5", "send it, and you will be told"),
+            SmtpCommand::Help => SmtpReply::new(214, "2.0.0", "HELO EHLO LHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT"),
         };
         self.say(&reply);
-        Next::Command
+        NextStep::Command
     }
 
     fn forget(&mut self) {
@@ -199,17 +204,17 @@ impl Server<'_> {
         self.recipients.clear();
     }
 
-    fn greet(&mut self, greeting: Greeting, name: String) -> Next {
-        if (greeting == Greeting::Lmtp) != (self.protocol == Protocol::Lmtp) {
-            let word = if self.protocol == Protocol::Lmtp { "LHLO" } else { "EHLO or HELO" };
-            self.say(&Reply::new(500, "5.5.1", format!("say {word} here")));
-            return Next::Command;
+    fn greet(&mut self, greeting: SmtpGreeting, name: String) -> NextStep {
+        if (greeting == SmtpGreeting::Lmtp) != (self.protocol == SmtpProtocol::Lmtp) {
+            let word = if self.protocol == SmtpProtocol::Lmtp { "LHLO" } else { "EHLO or HELO" };
+            self.say(&SmtpReply::new(500, "5.5.1", format!("say {word} here")));
+            return NextStep::Command;
         }
         self.forget();
         let host = &self.session.settings.hostname;
         let limit = self.session.settings.queue.message_limit;
         let mut lines = vec![host.clone()];
-        if greeting != Greeting::Plain {
+        if greeting != SmtpGreeting::Plain {
             let offers = ["PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES", "HELP"];
             lines.push(format!("SIZE {limit}"));
             lines.extend(offers.map(str::to_owned));
@@ -220,62 +225,62 @@ impl Server<'_> {
             self.out.extend_from_slice(format!("250{mark}{line}\r\n").as_bytes());
         }
         self.hello = Some((greeting, name));
-        Next::Command
+        NextStep::Command
     }
 
-    fn mail(&mut self, mail: Mail) -> Reply {
+    fn mail(&mut self, mail: MailCommand) -> SmtpReply {
         if self.hello.is_none() {
-            return Reply::new(503, "5.5.1", "say who you are first");
+            return SmtpReply::new(503, "5.5.1", "say who you are first");
         }
         if self.mail.is_some() {
-            return Reply::new(503, "5.5.1", "a message is begun already");
+            return SmtpReply::new(503, "5.5.1", "a message is begun already");
         }
         if mail.size > self.session.settings.queue.message_limit {
-            return Reply::new(552, "5.3.4", "the message is larger than message_limit");
+            return SmtpReply::new(552, "5.3.4", "the message is larger than message_limit");
         }
         if let Err(error) = check_room(self.session, self.spool) {
-            return Reply::new(452, "4.3.1", format!("{error:#}"));
+            return SmtpReply::new(452, "4.3.1", format!("{error:#}"));
         }
-        let reply = Reply::new(250, "2.1.0", "sender taken");
+        let reply = SmtpReply::new(250, "2.1.0", "sender taken");
         self.mail = Some(mail);
         reply
     }
 
-    fn rcpt(&mut self, recipient: Recipient) -> Reply {
+    fn rcpt(&mut self, recipient: Recipient) -> SmtpReply {
         if self.mail.is_none() {
-            return Reply::new(503, "5.5.1", "say MAIL first");
+            return SmtpReply::new(503, "5.5.1", "say MAIL first");
         }
         if self.recipients.len() >= MOST_RECIPIENTS {
-            return Reply::new(452, "4.5.3", "too many recipients in one message");
+            return SmtpReply::new(452, "4.5.3", "too many recipients in one message");
         }
         self.recipients.push(recipient);
-        Reply::new(250, "2.1.5", "recipient taken")
+        SmtpReply::new(250, "2.1.5", "recipient taken")
     }
 
-    fn data(&mut self) -> Next {
+    fn data(&mut self) -> NextStep {
         let refusal = match (&self.mail, self.recipients.is_empty()) {
             (None, _) => Some("say MAIL first"),
             (Some(_), true) => Some("say RCPT first"),
             (Some(_), false) => None,
         };
         if let Some(text) = refusal {
-            self.say(&Reply::new(503, "5.5.1", text));
-            return Next::Command;
+            self.say(&SmtpReply::new(503, "5.5.1", text));
+            return NextStep::Command;
         }
-        self.say(&Reply::new(354, "", "the message, and a line of a single dot behind it"));
-        Next::Text
+        self.say(&SmtpReply::new(354, "", "the message, and a line of a single dot behind it"));
+        NextStep::Text
     }
 
     /// Takes the text of a message and answers; the exit when that ends the session.
-    fn take(&mut self, text: &mut Text<'_, '_>) -> Result<Option<Exit>> {
+    fn take(&mut self, text: &mut MessageText<'_, '_>) -> Result<Option<ExitStatus>> {
         let mail = self.mail.take();
         let recipients = std::mem::take(&mut self.recipients);
         let Some(mail) = mail else { return Ok(None) };
-        let count = if self.protocol == Protocol::Lmtp { recipients.len() } else { 1 };
+        let count = if self.protocol == SmtpProtocol::Lmtp { recipients.len() } else { 1 };
         let options = self.options(mail, recipients);
         let composer =
-            Composer { session: self.session, options: &options, spool: self.spool, mint: &self.session.mint };
-        let mut input = Incoming { text, lost: None };
+            MessageComposer { session: self.session, options: &options, spool: self.spool, mint: &self.session.mint };
+        let mut input = SmtpInput { text, lost: None };
         let taken = composer.take_in(&mut input);
         if let Some(lost) = input.lost {
             return self.lost(&lost).map(Some);
@@ -287,16 +292,16 @@ impl Server<'_> {
         if input.text.is_mixed() {
             drop(taken);
             let reply =
-                Reply::new(550, "5.5.2", "a line of the message does not end as the others do; it was not taken");
+                SmtpReply::new(550, "5.5.2", "a line of the message does not end as the others do; it was not taken");
             return self.close(&reply).map(Some);
         }
         let queued = taken.and_then(|(draft, envelope)| {
-            Placed::commit(vec![composer.place(draft, &envelope)?])?;
+            UnsyncedMessage::commit(vec![composer.place(draft, &envelope)?])?;
             Ok(envelope.id)
         });
         let reply = match queued {
             Ok(id) => {
-                let reply = Reply::new(250, "2.0.0", format!("queued as {id}"));
+                let reply = SmtpReply::new(250, "2.0.0", format!("queued as {id}"));
                 self.accepted.push(id);
                 reply
             }
@@ -308,17 +313,17 @@ impl Server<'_> {
         Ok(None)
     }
 
-    fn options(&self, mail: Mail, recipients: Vec<Recipient>) -> SubmissionOptions {
-        let (greeting, name) = self.hello.clone().unwrap_or((Greeting::Plain, String::new()));
+    fn options(&self, mail: MailCommand, recipients: Vec<Recipient>) -> SubmissionOptions {
+        let (greeting, name) = self.hello.clone().unwrap_or((SmtpGreeting::Plain, String::new()));
         let name: String = name.chars().filter(|c| c.is_ascii_graphic() && !"()<>;\\".contains(*c)).take(100).collect();
         let with = match greeting {
-            Greeting::Plain => "SMTP",
-            Greeting::Extended => "ESMTP",
-            Greeting::Lmtp => "LMTP",
+            SmtpGreeting::Plain => "SMTP",
+            SmtpGreeting::Extended => "ESMTP",
+            SmtpGreeting::Lmtp => "LMTP",
         };
         let user = crate::sys::trust::user();
         let addresses = recipients.iter().map(|recipient| recipient.address.clone()).collect();
-        let completion = Completion::Smtp { from: format!("from {name} (userid {user})"), with };
+        let completion = HeaderCompletion::Smtp { from: format!("from {name} (userid {user})"), with };
         SubmissionOptions {
             body: mail.body,
             requests: recipients,
@@ -330,25 +335,25 @@ impl Server<'_> {
 }
 
 /// Why a message was not taken, as its sender may hear it.
-fn refusal(error: &anyhow::Error) -> Reply {
+fn refusal(error: &anyhow::Error) -> SmtpReply {
     let exit = error.chain().find_map(|cause| cause.downcast_ref::<Refusal>()).map(|refusal| refusal.exit);
     let text = format!("{error:#}");
     match exit {
-        Some(Exit::Data) if text.contains("larger than") => Reply::new(552, "5.3.4", text),
-        Some(Exit::Data) if text.contains("mail loop") => Reply::new(554, "5.4.6", text),
-        Some(Exit::Data) => Reply::new(554, "5.6.0", text),
-        Some(Exit::TryAgain) => Reply::new(452, "4.3.1", text),
-        _ => Reply::new(451, "4.3.0", text),
+        Some(ExitStatus::Data) if text.contains("larger than") => SmtpReply::new(552, "5.3.4", text),
+        Some(ExitStatus::Data) if text.contains("mail loop") => SmtpReply::new(554, "5.4.6", text),
+        Some(ExitStatus::Data) => SmtpReply::new(554, "5.6.0", text),
+        Some(ExitStatus::TryAgain) => SmtpReply::new(452, "4.3.1", text),
+        _ => SmtpReply::new(451, "4.3.0", text),
     }
 }
 
 /// A message's text as an input.
-struct Incoming<'t, 'l, 'w> {
-    text: &'t mut Text<'l, 'w>,
-    lost: Option<Lost>,
+struct SmtpInput<'t, 'l, 'w> {
+    text: &'t mut MessageText<'l, 'w>,
+    lost: Option<ConnectionLoss>,
 }
 
-impl Input for Incoming<'_, '_, '_> {
+impl MessageInput for SmtpInput<'_, '_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         self.text.read(buffer).map_err(|lost| {
             self.lost = Some(lost);

@@ -24,7 +24,7 @@ enum LineEnd {
 
 /// What ends a session without a word of the client's.
 #[derive(Debug)]
-pub enum Lost {
+pub enum ConnectionLoss {
     /// Nothing comes any more.
     Closed,
     /// Nothing came for too long.
@@ -37,7 +37,7 @@ pub enum Lost {
 
 /// A line of a client.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Line {
+pub enum WireLine {
     /// With its end.
     Whole(Vec<u8>),
     /// It was too long, and is gone.
@@ -47,7 +47,7 @@ pub enum Line {
 }
 
 /// The reading end of a session.
-pub struct Wire<'w> {
+pub struct SmtpWire<'w> {
     input: BorrowedFd<'w>,
     signals: &'w Signals,
     patience: Duration,
@@ -56,10 +56,10 @@ pub struct Wire<'w> {
     end: Option<LineEnd>,
 }
 
-impl<'w> Wire<'w> {
+impl<'w> SmtpWire<'w> {
     /// Nothing is read yet.
-    pub fn new(input: BorrowedFd<'w>, signals: &'w Signals, patience: Duration) -> Wire<'w> {
-        Wire { input, signals, patience, buffer: Vec::new(), at: 0, end: None }
+    pub fn new(input: BorrowedFd<'w>, signals: &'w Signals, patience: Duration) -> SmtpWire<'w> {
+        SmtpWire { input, signals, patience, buffer: Vec::new(), at: 0, end: None }
     }
 
     /// True when the client has said more already: replies may wait for each other (RFC 2920).
@@ -68,7 +68,7 @@ impl<'w> Wire<'w> {
     }
 
     /// Reads a command line.
-    pub fn line(&mut self) -> Result<Line, Lost> {
+    pub fn line(&mut self) -> Result<WireLine, ConnectionLoss> {
         let mut line = Vec::new();
         let mut long = false;
         loop {
@@ -83,51 +83,51 @@ impl<'w> Wire<'w> {
             }
         }
         if long {
-            return Ok(Line::TooLong);
+            return Ok(WireLine::TooLong);
         }
         let this = if line.ends_with(b"\r\n") { LineEnd::CrLf } else { LineEnd::Lf };
         let inner = &line[..line.len() - if this == LineEnd::CrLf { 2 } else { 1 }];
         if *self.end.get_or_insert(this) != this || inner.contains(&b'\r') || inner.contains(&0) {
-            return Ok(Line::Mixed);
+            return Ok(WireLine::Mixed);
         }
-        Ok(Line::Whole(line))
+        Ok(WireLine::Whole(line))
     }
 
     /// The text of a message that comes now.
-    pub fn text(&mut self) -> Text<'_, 'w> {
-        Text { wire: self, place: Place::LineStart, mixed: false }
+    pub fn text(&mut self) -> MessageText<'_, 'w> {
+        MessageText { wire: self, place: TextPosition::LineStart, mixed: false }
     }
 
-    fn byte(&mut self) -> Result<u8, Lost> {
+    fn byte(&mut self) -> Result<u8, ConnectionLoss> {
         if self.at == self.buffer.len() {
             self.fill()?;
         }
-        let byte = self.buffer.get(self.at).copied().ok_or(Lost::Closed)?;
+        let byte = self.buffer.get(self.at).copied().ok_or(ConnectionLoss::Closed)?;
         self.at += 1;
         Ok(byte)
     }
 
-    fn fill(&mut self) -> Result<(), Lost> {
+    fn fill(&mut self) -> Result<(), ConnectionLoss> {
         loop {
             let ready = ready::readable(&[self.input, self.signals.stop_fd().as_fd()], Some(self.patience));
-            let ready = ready.map_err(Lost::Failed)?;
+            let ready = ready.map_err(ConnectionLoss::Failed)?;
             if self.signals.stop_requested().is_some() {
-                return Err(Lost::Stopped);
+                return Err(ConnectionLoss::Stopped);
             }
             if !ready[0] {
-                return Err(Lost::TooSlow);
+                return Err(ConnectionLoss::TooSlow);
             }
             self.buffer.resize(64 << 10, 0);
             self.at = 0;
             match dir::read_next(self.input, &mut self.buffer) {
                 Ok(count) => {
                     self.buffer.truncate(count);
-                    return if count == 0 { Err(Lost::Closed) } else { Ok(()) };
+                    return if count == 0 { Err(ConnectionLoss::Closed) } else { Ok(()) };
                 }
                 Err(error) => {
                     self.buffer.clear();
                     if error.kind() != io::ErrorKind::WouldBlock {
-                        return Err(Lost::Failed(error));
+                        return Err(ConnectionLoss::Failed(error));
                     }
                 }
             }
@@ -136,7 +136,7 @@ impl<'w> Wire<'w> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum TextPosition {
     LineStart,
     /// A dot that begins a line.
     Dot,
@@ -148,30 +148,30 @@ enum Place {
 }
 
 /// The text of a message: lines that end in LF, its dots undone, up to the line that ends it.
-pub struct Text<'t, 'w> {
-    wire: &'t mut Wire<'w>,
-    place: Place,
+pub struct MessageText<'t, 'w> {
+    wire: &'t mut SmtpWire<'w>,
+    place: TextPosition,
     mixed: bool,
 }
 
-impl Text<'_, '_> {
+impl MessageText<'_, '_> {
     /// True when some line did not end as it should: then the text is not to be trusted.
     pub fn is_mixed(&self) -> bool {
         self.mixed
     }
 
     /// Reads on until the end, and forgets what comes.
-    pub fn pass_over(&mut self) -> Result<(), Lost> {
+    pub fn pass_over(&mut self) -> Result<(), ConnectionLoss> {
         let mut nowhere = vec![0; 16 << 10];
         while self.read(&mut nowhere)? > 0 {}
         Ok(())
     }
 
     /// Reads some of the text; zero is its end.
-    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Lost> {
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ConnectionLoss> {
         let mut given = 0;
         // A byte of the wire gives two at most.
-        while given + 2 <= buffer.len() && self.place != Place::End {
+        while given + 2 <= buffer.len() && self.place != TextPosition::End {
             if given > 0 && self.wire.at == self.wire.buffer.len() {
                 break;
             }
@@ -182,32 +182,32 @@ impl Text<'_, '_> {
             };
             let crlf = self.wire.end != Some(LineEnd::Lf);
             self.place = match (self.place, byte) {
-                (Place::LineStart, b'.') => Place::Dot,
+                (TextPosition::LineStart, b'.') => TextPosition::Dot,
                 // LF alone ends a line where all lines end so, and nowhere else.
-                (Place::Dot, b'\n') if !crlf => Place::End,
-                (Place::DotCr, b'\n') => Place::End,
-                (Place::Dot, b'\r') if crlf => Place::DotCr,
-                (Place::Cr, b'\n') => {
+                (TextPosition::Dot, b'\n') if !crlf => TextPosition::End,
+                (TextPosition::DotCr, b'\n') => TextPosition::End,
+                (TextPosition::Dot, b'\r') if crlf => TextPosition::DotCr,
+                (TextPosition::Cr, b'\n') => {
                     give(b"\n");
-                    Place::LineStart
+                    TextPosition::LineStart
                 }
                 (_, b'\n') if !crlf => {
                     give(b"\n");
-                    Place::LineStart
+                    TextPosition::LineStart
                 }
-                (place, b'\r') if crlf && place != Place::Cr && place != Place::DotCr => Place::Cr,
+                (place, b'\r') if crlf && place != TextPosition::Cr && place != TextPosition::DotCr => TextPosition::Cr,
                 (_, b'\r' | b'\n') => {
                     self.mixed = true;
-                    Place::InLine
+                    TextPosition::InLine
                 }
-                (Place::Cr | Place::DotCr, other) => {
+                (TextPosition::Cr | TextPosition::DotCr, other) => {
                     self.mixed = true;
                     give(&[other]);
-                    Place::InLine
+                    TextPosition::InLine
                 }
                 (_, other) => {
                     give(&[other]);
-                    Place::InLine
+                    TextPosition::InLine
                 }
             };
         }
@@ -222,16 +222,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sys::signals::Hangup;
+    use crate::sys::signals::HangupMeaning;
 
     /// Everything that is read of these bytes after a first line: the text, whether it is mixed, and the rest.
-    fn read(bytes: &[u8]) -> (Vec<u8>, bool, Option<Line>) {
+    fn read(bytes: &[u8]) -> (Vec<u8>, bool, Option<WireLine>) {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         std::io::Seek::rewind(&mut file).unwrap();
-        let signals = Signals::listen(Hangup::Stops).unwrap();
-        let mut wire = Wire::new(file.as_fd(), &signals, Duration::from_secs(5));
-        assert!(matches!(wire.line().unwrap(), Line::Whole(_)));
+        let signals = Signals::listen(HangupMeaning::Stops).unwrap();
+        let mut wire = SmtpWire::new(file.as_fd(), &signals, Duration::from_secs(5));
+        assert!(matches!(wire.line().unwrap(), WireLine::Whole(_)));
         let (mut text, mut buffer) = (Vec::new(), [0; 7]);
         let mut reading = wire.text();
         loop {
@@ -249,9 +249,9 @@ mod tests {
     fn dots_are_undone_and_end_the_text() {
         let (text, mixed, rest) = read(b"DATA\r\na\r\n..b\r\n.c\r\n\r\n.\r\nQUIT\r\n");
         assert_eq!((text.as_slice(), mixed), (&b"a\n.b\nc\n\n"[..], false));
-        assert_eq!(rest, Some(Line::Whole(b"QUIT\r\n".to_vec())));
+        assert_eq!(rest, Some(WireLine::Whole(b"QUIT\r\n".to_vec())));
         let (text, mixed, rest) = read(b"DATA\na\n..b\n.\nQUIT\n");
-        assert_eq!((text.as_slice(), mixed, rest), (&b"a\n.b\n"[..], false, Some(Line::Whole(b"QUIT\n".to_vec()))));
+        assert_eq!((text.as_slice(), mixed, rest), (&b"a\n.b\n"[..], false, Some(WireLine::Whole(b"QUIT\n".to_vec()))));
     }
 
     #[test]
@@ -260,17 +260,17 @@ mod tests {
             let bytes = [b"DATA\r\na", trick, b"MAIL FROM:<evil@x>\r\n.\r\nQUIT\r\n"].concat();
             let (_, mixed, rest) = read(&bytes);
             assert!(mixed, "{trick:?}");
-            assert_eq!(rest, Some(Line::Whole(b"QUIT\r\n".to_vec())), "{trick:?}");
+            assert_eq!(rest, Some(WireLine::Whole(b"QUIT\r\n".to_vec())), "{trick:?}");
         }
     }
 
     #[test]
     fn a_line_of_the_other_kind_is_no_line() {
-        assert_eq!(read(b"EHLO x\r\n.\r\nRSET\n").2, Some(Line::Mixed));
-        assert_eq!(read(b"EHLO x\n.\nRSET\r\n").2, Some(Line::Mixed));
-        assert_eq!(read(b"EHLO x\r\n.\r\nRS\rET\r\n").2, Some(Line::Mixed));
+        assert_eq!(read(b"EHLO x\r\n.\r\nRSET\n").2, Some(WireLine::Mixed));
+        assert_eq!(read(b"EHLO x\n.\nRSET\r\n").2, Some(WireLine::Mixed));
+        assert_eq!(read(b"EHLO x\r\n.\r\nRS\rET\r\n").2, Some(WireLine::Mixed));
         let long = [b"EHLO x\r\n.\r\n".to_vec(), vec![b'x'; 10_000], b"\r\n".to_vec()].concat();
-        assert_eq!(read(&long).2, Some(Line::TooLong));
+        assert_eq!(read(&long).2, Some(WireLine::TooLong));
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 //! Real ones leave out empty lines, types and fields, so a recipient ends where the next one plainly begins.
 
 use crate::mail::report::bounce::code;
-use crate::mail::report::bounce::reported::{Action, Heard};
+use crate::mail::report::bounce::reported::{ReportedAction, ReportedRecipient};
 use crate::mail::report::bounce::value;
 use crate::mail::status::Status;
 
@@ -15,16 +15,16 @@ const MOST_ITEMS: usize = 20 * MOST;
 
 /// What the part says.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct DsnFields {
     /// `Original-Envelope-Id`, decoded.
     pub envelope_id: Option<String>,
     /// The recipients in their order.
-    pub recipients: Vec<Heard>,
+    pub recipients: Vec<ReportedRecipient>,
 }
 
 /// Something in a text of fields.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Item {
+pub enum DsnItem {
     /// A field on one line: its name in small letters, and its value.
     Field(String, String),
     /// An empty line.
@@ -32,17 +32,17 @@ pub enum Item {
 }
 
 /// Reads the body of the part, decoded.
-pub fn read(body: &[u8]) -> Report {
-    let mut report = Report::default();
-    let mut group = Group::default();
+pub fn read(body: &[u8]) -> DsnFields {
+    let mut report = DsnFields::default();
+    let mut group = DsnGroup::default();
     for item in items(&String::from_utf8_lossy(body)) {
         match item {
-            Item::Break if group.is_told() => report.recipients.extend(std::mem::take(&mut group).heard()),
-            Item::Break => {}
-            Item::Field(name, text) if name == "original-envelope-id" => {
+            DsnItem::Break if group.is_told() => report.recipients.extend(std::mem::take(&mut group).heard()),
+            DsnItem::Break => {}
+            DsnItem::Field(name, text) if name == "original-envelope-id" => {
                 report.envelope_id = report.envelope_id.or_else(|| value::envelope_id(&text));
             }
-            Item::Field(name, text) => {
+            DsnItem::Field(name, text) => {
                 if group.repeats(&name) {
                     report.recipients.extend(std::mem::take(&mut group).heard());
                 }
@@ -56,23 +56,23 @@ pub fn read(body: &[u8]) -> Report {
 }
 
 /// Takes a text of fields apart. Lines that are none are passed over.
-pub fn items(text: &str) -> Vec<Item> {
-    let mut items: Vec<Item> = Vec::new();
+pub fn items(text: &str) -> Vec<DsnItem> {
+    let mut items: Vec<DsnItem> = Vec::new();
     for line in text.lines() {
         if items.len() >= MOST_ITEMS {
             break;
         }
         if line.trim().is_empty() {
-            items.push(Item::Break);
+            items.push(DsnItem::Break);
         } else if line.starts_with([' ', '\t']) {
-            if let Some(Item::Field(_, value)) = items.last_mut() {
+            if let Some(DsnItem::Field(_, value)) = items.last_mut() {
                 value.push(' ');
                 value.push_str(line.trim());
             }
         } else if let Some((name, value)) = line.split_once(':')
             && name.trim_end().bytes().all(|byte| byte.is_ascii_graphic())
         {
-            items.push(Item::Field(name.trim_end().to_ascii_lowercase(), value.trim().to_owned()));
+            items.push(DsnItem::Field(name.trim_end().to_ascii_lowercase(), value.trim().to_owned()));
         }
     }
     items
@@ -80,7 +80,7 @@ pub fn items(text: &str) -> Vec<Item> {
 
 /// The fields of one recipient as they were found.
 #[derive(Default)]
-struct Group {
+struct DsnGroup {
     recipient: Option<String>,
     original: Option<String>,
     action: Option<String>,
@@ -89,7 +89,7 @@ struct Group {
     remote_mta: Option<String>,
 }
 
-impl Group {
+impl DsnGroup {
     fn field(&mut self, name: &str) -> Option<&mut Option<String>> {
         match name {
             "final-recipient" => Some(&mut self.recipient),
@@ -119,7 +119,7 @@ impl Group {
         (self.recipient.is_some() || self.original.is_some()) && (self.action.is_some() || self.status.is_some())
     }
 
-    fn heard(self) -> Option<Heard> {
+    fn heard(self) -> Option<ReportedRecipient> {
         let original = self.original.as_deref().and_then(value::original_recipient);
         let address = self.recipient.as_deref().and_then(value::recipient).or_else(|| original.clone())?;
         let diagnostic = self.diagnostic.as_deref().map(value::untyped).and_then(value::said);
@@ -128,11 +128,11 @@ impl Group {
             Status::parse(text.get(..end)?)
         });
         let spoken = diagnostic.as_deref().and_then(code::find);
-        let word = self.action.as_deref().and_then(|text| Action::parse(text.split([' ', '(', ';']).next()?));
-        let action = word.unwrap_or_else(|| Action::by_status(given.or(spoken)));
+        let word = self.action.as_deref().and_then(|text| ReportedAction::parse(text.split([' ', '(', ';']).next()?));
+        let action = word.unwrap_or_else(|| ReportedAction::by_status(given.or(spoken)));
         let derived = || spoken.filter(|status| action.allows(*status)).or_else(|| action.status());
         let remote_mta = self.remote_mta.as_deref().map(value::untyped).and_then(value::said);
-        Some(Heard { address, original, action, status: given.or_else(derived), diagnostic, remote_mta })
+        Some(ReportedRecipient { address, original, action, status: given.or_else(derived), diagnostic, remote_mta })
     }
 }
 
@@ -141,8 +141,9 @@ mod tests {
     use super::*;
 
     fn told(text: &str) -> Vec<(String, &'static str, String)> {
-        let line =
-            |heard: Heard| (heard.address, heard.action.word(), heard.status.map_or("".into(), |s| s.to_string()));
+        let line = |heard: ReportedRecipient| {
+            (heard.address, heard.action.word(), heard.status.map_or("".into(), |s| s.to_string()))
+        };
         read(text.as_bytes()).recipients.into_iter().map(line).collect()
     }
 
@@ -160,10 +161,10 @@ mod tests {
         assert_eq!(report.envelope_id.as_deref(), Some("A+B"));
         let [first, second] = report.recipients.as_slice() else { panic!("{report:?}") };
         assert_eq!((first.address.as_str(), first.original.as_deref()), ("b@x", Some("b+t@x")));
-        assert_eq!((first.action, first.status), (Action::Failed, Some(Status::NO_MAILBOX)));
+        assert_eq!((first.action, first.status), (ReportedAction::Failed, Some(Status::NO_MAILBOX)));
         assert_eq!(first.diagnostic.as_deref(), Some("550 5.1.1 no such user"));
         assert_eq!(first.remote_mta.as_deref(), Some("far.test"));
-        assert_eq!((second.address.as_str(), second.action), ("c@x", Action::Delayed));
+        assert_eq!((second.address.as_str(), second.action), ("c@x", ReportedAction::Delayed));
     }
 
     #[test]

@@ -1,32 +1,32 @@
 //! The disposition part (RFC 8098 section 3): what the reader of a message did with it.
 
-use crate::mail::report::bounce::dsn::{Item, items};
-use crate::mail::report::bounce::reported::{Action, Heard};
+use crate::mail::report::bounce::dsn::{DsnItem, items};
+use crate::mail::report::bounce::reported::{ReportedAction, ReportedRecipient};
 use crate::mail::report::bounce::value;
 
 /// What the part says.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct MdnFields {
     /// `Original-Message-ID`, without brackets.
     pub message_id: Option<String>,
     /// The one recipient.
-    pub recipient: Option<Heard>,
+    pub recipient: Option<ReportedRecipient>,
 }
 
 /// Reads the body of the part, decoded.
-pub fn read(body: &[u8]) -> Report {
+pub fn read(body: &[u8]) -> MdnFields {
     let items = items(&String::from_utf8_lossy(body));
     let find = |wanted: &str| {
         items.iter().find_map(|item| match item {
-            Item::Field(name, value) if name == wanted => Some(value.as_str()),
+            DsnItem::Field(name, value) if name == wanted => Some(value.as_str()),
             _ => None,
         })
     };
     let original = find("original-recipient").and_then(value::original_recipient);
     let address = find("final-recipient").and_then(value::recipient).or_else(|| original.clone());
-    let action = find("disposition").and_then(disposition).unwrap_or(Action::Other);
+    let action = find("disposition").and_then(disposition).unwrap_or(ReportedAction::Other);
     let why = ["failure", "error", "warning"].into_iter().find_map(find);
-    let recipient = address.map(|address| Heard {
+    let recipient = address.map(|address| ReportedRecipient {
         address,
         original,
         action,
@@ -34,13 +34,13 @@ pub fn read(body: &[u8]) -> Report {
         diagnostic: why.and_then(value::said),
         remote_mta: None,
     });
-    Report { message_id: find("original-message-id").and_then(value::message_id), recipient }
+    MdnFields { message_id: find("original-message-id").and_then(value::message_id), recipient }
 }
 
 /// The type of `mode; type/modifier` (RFC 8098 section 3.2.6).
-fn disposition(value: &str) -> Option<Action> {
+fn disposition(value: &str) -> Option<ReportedAction> {
     let kind = value.rsplit(';').next()?.split(['/', ',']).next()?;
-    Action::parse(kind.trim())
+    ReportedAction::parse(kind.trim())
 }
 
 #[cfg(test)]
@@ -49,9 +49,9 @@ mod tests {
 
     #[test]
     fn a_disposition_has_a_type_between_mode_and_modifier() {
-        assert_eq!(disposition("manual-action/MDN-sent-manually; displayed"), Some(Action::Displayed));
-        assert_eq!(disposition("automatic-action/MDN-sent-automatically;Deleted/error"), Some(Action::Deleted));
-        assert_eq!(disposition("dispatched"), Some(Action::Dispatched));
+        assert_eq!(disposition("manual-action/MDN-sent-manually; displayed"), Some(ReportedAction::Displayed));
+        assert_eq!(disposition("automatic-action/MDN-sent-automatically;Deleted/error"), Some(ReportedAction::Deleted));
+        assert_eq!(disposition("dispatched"), Some(ReportedAction::Dispatched));
         assert_eq!(disposition("a/b; eaten"), None);
     }
 
@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(report.message_id.as_deref(), Some("m@h"));
         let heard = report.recipient.unwrap();
         assert_eq!((heard.address.as_str(), heard.original.as_deref()), ("b@x", Some("b+t@x")));
-        assert_eq!((heard.action, heard.status), (Action::Processed, None));
+        assert_eq!((heard.action, heard.status), (ReportedAction::Processed, None));
         assert_eq!(heard.diagnostic.as_deref(), Some("disk full"));
     }
 

@@ -13,15 +13,15 @@ mod reported;
 mod text;
 mod value;
 
-use crate::mail::message::header::{Header, LONGEST, Supply};
-use crate::mail::report::bounce::parts::{Part, Parts, plain_line_ends};
+use crate::mail::message::header::{Header, InputSupply, LONGEST};
+use crate::mail::report::bounce::parts::{MimePart, MimeParts, plain_line_ends};
 
-pub use crate::mail::report::bounce::original::Original;
-pub use crate::mail::report::bounce::reported::{Action, Heard};
+pub use crate::mail::report::bounce::original::ReturnedOriginal;
+pub use crate::mail::report::bounce::reported::{ReportedAction, ReportedRecipient};
 
 /// What sort of report a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum IncomingReportKind {
     /// A delivery status notification.
     Dsn,
     /// A message disposition notification.
@@ -32,86 +32,90 @@ pub enum Kind {
     None,
 }
 
-impl Kind {
+impl IncomingReportKind {
     /// The kind in one word.
     pub fn word(self) -> &'static str {
         match self {
-            Kind::Dsn => "dsn",
-            Kind::Mdn => "mdn",
-            Kind::Text => "text",
-            Kind::None => "none",
+            IncomingReportKind::Dsn => "dsn",
+            IncomingReportKind::Mdn => "mdn",
+            IncomingReportKind::Text => "text",
+            IncomingReportKind::None => "none",
         }
     }
 }
 
 /// What a message says about other messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Understood {
+pub struct IncomingReport {
     /// What sort of report it is.
-    pub kind: Kind,
+    pub kind: IncomingReportKind,
     /// The sender's own name for the transaction (RFC 3464 section 2.2.1), decoded.
     pub envelope_id: Option<String>,
     /// The `Message-ID` of the message that it is about, without brackets.
     pub message_id: Option<String>,
     /// The recipients that it tells of, in its order.
-    pub recipients: Vec<Heard>,
+    pub recipients: Vec<ReportedRecipient>,
     /// Where the returned message stands.
-    pub original: Original,
+    pub original: ReturnedOriginal,
 }
 
-impl Understood {
-    fn nothing() -> Understood {
-        Understood {
-            kind: Kind::None,
+impl IncomingReport {
+    fn nothing() -> IncomingReport {
+        IncomingReport {
+            kind: IncomingReportKind::None,
             envelope_id: None,
             message_id: None,
             recipients: Vec::new(),
-            original: Original::None,
+            original: ReturnedOriginal::None,
         }
     }
 }
 
 /// Reads a message from its first byte. It may be cut off; it may be anything at all.
-pub fn understand(bytes: &[u8]) -> Understood {
+pub fn understand(bytes: &[u8]) -> IncomingReport {
     let bytes = &*plain_line_ends(bytes);
-    let parts = Parts::of(bytes);
-    let complaint = |part: &Part| part.kind.is("message/feedback-report");
+    let parts = MimeParts::of(bytes);
+    let complaint = |part: &MimePart| part.kind.is("message/feedback-report");
     // A complaint (RFC 5965) has the shape of a report, and is about no delivery.
     if parts.kind.parameter("report-type") == Some("feedback-report") || parts.list.iter().any(complaint) {
-        return Understood::nothing();
+        return IncomingReport::nothing();
     }
-    let body = |part: &Part| part.encoding.decode(bytes.get(part.body.clone()).unwrap_or_default()).into_owned();
+    let body = |part: &MimePart| part.encoding.decode(bytes.get(part.body.clone()).unwrap_or_default()).into_owned();
     let find = |names: [&str; 2]| parts.list.iter().position(|part| names.iter().any(|name| part.kind.is(name)));
     let status = find(["message/delivery-status", "message/global-delivery-status"]);
     let disposition = find(["message/disposition-notification", "message/global-disposition-notification"]);
     let returned = original::find(bytes, &parts.list, status.or(disposition).unwrap_or(0));
     let mut understood =
-        Understood { original: returned.place, message_id: returned.message_id, ..Understood::nothing() };
+        IncomingReport { original: returned.place, message_id: returned.message_id, ..IncomingReport::nothing() };
     if let Some(part) = status.and_then(|at| parts.list.get(at)) {
         let report = dsn::read(&body(part));
-        understood.kind = Kind::Dsn;
+        understood.kind = IncomingReportKind::Dsn;
         understood.envelope_id = report.envelope_id;
         understood.recipients = report.recipients;
     } else if let Some(part) = disposition.and_then(|at| parts.list.get(at)) {
         let report = mdn::read(&body(part));
-        understood.kind = Kind::Mdn;
+        understood.kind = IncomingReportKind::Mdn;
         understood.message_id = report.message_id.or(understood.message_id);
         understood.recipients.extend(report.recipient);
     }
-    if !understood.recipients.is_empty() || understood.kind == Kind::Mdn {
+    if !understood.recipients.is_empty() || understood.kind == IncomingReportKind::Mdn {
         return understood;
     }
     let head = bytes.get(..LONGEST).unwrap_or(bytes);
     let texts = text::texts(bytes, &parts.list);
-    let read = Header::scan(head, Supply::End).and_then(|header| text::read(&header, &texts));
+    let read = Header::scan(head, InputSupply::End).and_then(|header| text::read(&header, &texts));
     match read {
         Some(read) => {
-            let kind = if understood.kind == Kind::Dsn { Kind::Dsn } else { Kind::Text };
+            let kind = if understood.kind == IncomingReportKind::Dsn {
+                IncomingReportKind::Dsn
+            } else {
+                IncomingReportKind::Text
+            };
             let message_id = understood.message_id.or(read.message_id);
-            Understood { kind, message_id, recipients: read.recipients, ..understood }
+            IncomingReport { kind, message_id, recipients: read.recipients, ..understood }
         }
-        None if understood.kind == Kind::Dsn => understood,
-        None => Understood::nothing(),
+        None if understood.kind == IncomingReportKind::Dsn => understood,
+        None => IncomingReport::nothing(),
     }
 }
 
@@ -143,12 +147,12 @@ mod tests {
     fn a_delivery_report_and_its_original() {
         let text = dsn("message/rfc822");
         let understood = understand(text.as_bytes());
-        assert_eq!(understood.kind, Kind::Dsn);
+        assert_eq!(understood.kind, IncomingReportKind::Dsn);
         assert_eq!(understood.envelope_id.as_deref(), Some("E+1"));
         assert_eq!(understood.message_id.as_deref(), Some("m@h"));
         let [heard] = understood.recipients.as_slice() else { panic!("{understood:?}") };
-        assert_eq!((heard.action, heard.status), (Action::Failed, Some(Status::NO_MAILBOX)));
-        let Original::Full(range) = understood.original else { panic!("{understood:?}") };
+        assert_eq!((heard.action, heard.status), (ReportedAction::Failed, Some(Status::NO_MAILBOX)));
+        let ReturnedOriginal::Full(range) = understood.original else { panic!("{understood:?}") };
         assert_eq!(&text[range], MAIL);
     }
 
@@ -162,7 +166,7 @@ mod tests {
         let cut = dsn("message/rfc822").replace("\n--=b=--\n", "");
         let understood = understand(cut.as_bytes());
         assert_eq!(understood.message_id.as_deref(), Some("m@h"));
-        let Original::Header(range) = understood.original else { panic!("{understood:?}") };
+        let ReturnedOriginal::Header(range) = understood.original else { panic!("{understood:?}") };
         assert_eq!(&cut[range], "Message-ID: <m@h>\nSubject: hi\n");
     }
 
@@ -190,7 +194,7 @@ mod tests {
             nested,
         ] {
             let understood = understand(text.as_bytes());
-            assert_eq!((understood.kind, understood.recipients.len()), (Kind::Dsn, 1), "{text}");
+            assert_eq!((understood.kind, understood.recipients.len()), (IncomingReportKind::Dsn, 1), "{text}");
             assert_eq!(understood.original.word(), "full", "{text}");
             assert_eq!(understood.message_id.as_deref(), Some("m@h"), "{text}");
         }
@@ -207,8 +211,11 @@ mod tests {
             "",
         );
         let understood = understand(text.as_bytes());
-        assert_eq!((understood.kind, understood.message_id.as_deref()), (Kind::Mdn, Some("o@h")));
-        assert_eq!((understood.recipients[0].action, understood.recipients[0].status), (Action::Displayed, None));
+        assert_eq!((understood.kind, understood.message_id.as_deref()), (IncomingReportKind::Mdn, Some("o@h")));
+        assert_eq!(
+            (understood.recipients[0].action, understood.recipients[0].status),
+            (ReportedAction::Displayed, None)
+        );
     }
 
     #[test]
@@ -218,7 +225,7 @@ mod tests {
             report("report-type=feedback-report", "message/feedback-report", fields, "message/rfc822", MAIL);
         let forwarded = format!("Content-Type: message/rfc822\n\n{}", dsn("message/rfc822"));
         for text in [complaint.as_str(), forwarded.as_str(), MAIL, ""] {
-            assert_eq!(understand(text.as_bytes()), Understood::nothing(), "{text}");
+            assert_eq!(understand(text.as_bytes()), IncomingReport::nothing(), "{text}");
         }
     }
 
@@ -257,8 +264,10 @@ mod tests {
 
     fn is_sound(bytes: &[u8]) -> bool {
         match understand(bytes).original {
-            Original::None => true,
-            Original::Header(range) | Original::Full(range) => range.start < range.end && range.end <= bytes.len(),
+            ReturnedOriginal::None => true,
+            ReturnedOriginal::Header(range) | ReturnedOriginal::Full(range) => {
+                range.start < range.end && range.end <= bytes.len()
+            }
         }
     }
 
@@ -278,7 +287,7 @@ mod tests {
                 (before.replace('\n', &end).into_bytes(), after.replace('\n', &end).into_bytes())
             }).unwrap();
             let bytes = [before.clone(), mail.clone(), after].concat();
-            prop_assert_eq!(understand(&bytes).original, Original::Full(before.len()..before.len() + mail.len()));
+            prop_assert_eq!(understand(&bytes).original, ReturnedOriginal::Full(before.len()..before.len() + mail.len()));
         }
 
         #[test]
@@ -300,7 +309,7 @@ mod tests {
             }
             let text = report("report-type=x", "message/delivery-status", &fields, "message/rfc822", MAIL);
             let understood = understand(text.as_bytes());
-            prop_assert_eq!(understood.kind, Kind::Dsn);
+            prop_assert_eq!(understood.kind, IncomingReportKind::Dsn);
             prop_assert_eq!(understood.envelope_id, Some(id));
             prop_assert_eq!(understood.recipients.len(), told.len());
             for (heard, (address, word, subject, detail, text)) in understood.recipients.iter().zip(&told) {

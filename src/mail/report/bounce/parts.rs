@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::mail::message::header::{Header, LONGEST, Supply};
-use crate::mail::message::mime::{ContentType, Encoding};
+use crate::mail::message::header::{Header, InputSupply, LONGEST};
+use crate::mail::message::mime::{ContentType, TransferEncoding};
 
 /// Multiparts inside each other that are looked into.
 const DEEPEST: usize = 6;
@@ -20,7 +20,7 @@ const SHORTEST_GUESS: usize = 8;
 
 /// Whether all of a part is at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
+pub enum PartExtent {
     /// The multipart around it was closed by its last boundary line.
     Whole,
     /// The message ended before that.
@@ -29,48 +29,48 @@ pub enum Extent {
 
 /// A part that is not divided further.
 #[derive(Debug)]
-pub struct Part {
+pub struct MimePart {
     /// What it is.
     pub kind: ContentType,
     /// How its body is written down.
-    pub encoding: Encoding,
+    pub encoding: TransferEncoding,
     /// Its body, without the line break that belongs to the boundary line behind it.
     pub body: Range<usize>,
     /// Whether its body is whole.
-    pub extent: Extent,
+    pub extent: PartExtent,
 }
 
 /// A message and its parts in their order.
 #[derive(Debug)]
-pub struct Parts {
+pub struct MimeParts {
     /// What the message as a whole is.
     pub kind: ContentType,
     /// The parts. A message that is no multipart, or cannot be divided, has itself as the only one.
-    pub list: Vec<Part>,
+    pub list: Vec<MimePart>,
 }
 
-impl Parts {
+impl MimeParts {
     /// Divides a message whose line ends are LF or CRLF.
-    pub fn of(bytes: &[u8]) -> Parts {
-        let root = Opened::at(bytes, 0..bytes.len());
+    pub fn of(bytes: &[u8]) -> MimeParts {
+        let root = OpenedMultipart::at(bytes, 0..bytes.len());
         let kind = root.kind.clone();
-        let mut parts = Parts { kind, list: Vec::new() };
-        parts.divide(bytes, root, Extent::Cut, 0);
+        let mut parts = MimeParts { kind, list: Vec::new() };
+        parts.divide(bytes, root, PartExtent::Cut, 0);
         parts
     }
 
-    fn divide(&mut self, bytes: &[u8], part: Opened, extent: Extent, depth: usize) {
+    fn divide(&mut self, bytes: &[u8], part: OpenedMultipart, extent: PartExtent, depth: usize) {
         if self.list.len() >= MOST {
             return;
         }
         let divisible = part.kind.is_any("multipart") && depth < DEEPEST;
         let sections = if divisible { sections(bytes, &part) } else { Vec::new() };
         if sections.is_empty() {
-            let Opened { kind, encoding, body } = part;
-            self.list.push(Part { kind, encoding, body, extent });
+            let OpenedMultipart { kind, encoding, body } = part;
+            self.list.push(MimePart { kind, encoding, body, extent });
         }
         for section in sections {
-            self.divide(bytes, Opened::at(bytes, section.range), section.extent, depth + 1);
+            self.divide(bytes, OpenedMultipart::at(bytes, section.range), section.extent, depth + 1);
         }
     }
 }
@@ -88,47 +88,47 @@ pub fn plain_line_ends(bytes: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// A part whose header was read.
-struct Opened {
+struct OpenedMultipart {
     kind: ContentType,
-    encoding: Encoding,
+    encoding: TransferEncoding,
     body: Range<usize>,
 }
 
-impl Opened {
-    fn at(bytes: &[u8], range: Range<usize>) -> Opened {
+impl OpenedMultipart {
+    fn at(bytes: &[u8], range: Range<usize>) -> OpenedMultipart {
         let all = bytes.get(range.clone()).unwrap_or_default();
-        match Header::scan(all.get(..LONGEST).unwrap_or(all), Supply::End) {
+        match Header::scan(all.get(..LONGEST).unwrap_or(all), InputSupply::End) {
             Some(header) => {
                 let len = header.len + if header.closed { line_at(all, header.len).len() } else { 0 };
-                let (kind, encoding) = (ContentType::of(&header), Encoding::of(&header));
-                Opened { kind, encoding, body: range.start + len..range.end }
+                let (kind, encoding) = (ContentType::of(&header), TransferEncoding::of(&header));
+                OpenedMultipart { kind, encoding, body: range.start + len..range.end }
             }
-            None => Opened { kind: ContentType::default(), encoding: Encoding::Identity, body: range },
+            None => OpenedMultipart { kind: ContentType::default(), encoding: TransferEncoding::Identity, body: range },
         }
     }
 }
 
 /// What stands between two boundary lines.
 #[derive(Debug, PartialEq, Eq)]
-struct Section {
+struct MimeSection {
     range: Range<usize>,
-    extent: Extent,
+    extent: PartExtent,
 }
 
 /// The sections of a multipart. Where the boundary that it names never occurs, one that encloses something is guessed.
-fn sections(bytes: &[u8], part: &Opened) -> Vec<Section> {
+fn sections(bytes: &[u8], part: &OpenedMultipart) -> Vec<MimeSection> {
     let named = part.kind.parameter("boundary").map(str::trim_end).filter(|name| !name.is_empty());
     let found = named.map(|name| between(bytes, &part.body, name.as_bytes())).unwrap_or_default();
     if !found.is_empty() {
         return found;
     }
     let guessed = guess(bytes, &part.body).map(|name| between(bytes, &part.body, name)).unwrap_or_default();
-    if guessed.iter().all(|section| section.extent == Extent::Whole) { guessed } else { Vec::new() }
+    if guessed.iter().all(|section| section.extent == PartExtent::Whole) { guessed } else { Vec::new() }
 }
 
 /// Cuts at the lines of this boundary.
-fn between(bytes: &[u8], body: &Range<usize>, boundary: &[u8]) -> Vec<Section> {
-    let mut found: Vec<Section> = Vec::new();
+fn between(bytes: &[u8], body: &Range<usize>, boundary: &[u8]) -> Vec<MimeSection> {
+    let mut found: Vec<MimeSection> = Vec::new();
     let mut open: Option<(usize, usize)> = None;
     let mut at = body.start;
     let within = bytes.get(..body.end).unwrap_or(bytes);
@@ -140,7 +140,7 @@ fn between(bytes: &[u8], body: &Range<usize>, boundary: &[u8]) -> Vec<Section> {
             if let Some((start, longest_break)) = open {
                 let end = at - line_break(within.get(start..at).unwrap_or_default()).min(longest_break);
                 if found.len() < MOST {
-                    found.push(Section { range: start..end.max(start), extent: Extent::Cut });
+                    found.push(MimeSection { range: start..end.max(start), extent: PartExtent::Cut });
                 }
             }
             // The line break before a boundary line is its own, and no longer than those of its kind: a CR before it
@@ -148,14 +148,14 @@ fn between(bytes: &[u8], body: &Range<usize>, boundary: &[u8]) -> Vec<Section> {
             open = Some((next, line_break(line)));
             if rest == Some(b"--") {
                 for section in &mut found {
-                    section.extent = Extent::Whole;
+                    section.extent = PartExtent::Whole;
                 }
                 return found;
             }
         }
         at = next;
     }
-    found.extend(open.map(|(start, _)| Section { range: start..within.len(), extent: Extent::Cut }));
+    found.extend(open.map(|(start, _)| MimeSection { range: start..within.len(), extent: PartExtent::Cut }));
     found
 }
 
@@ -183,37 +183,37 @@ fn line_break(bytes: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    fn bodies(text: &str) -> Vec<(&str, Extent)> {
-        Parts::of(text.as_bytes()).list.into_iter().map(|part| (&text[part.body], part.extent)).collect()
+    fn bodies(text: &str) -> Vec<(&str, PartExtent)> {
+        MimeParts::of(text.as_bytes()).list.into_iter().map(|part| (&text[part.body], part.extent)).collect()
     }
 
     #[test]
     fn the_line_break_before_a_boundary_is_not_the_parts() {
         let text =
             "Content-Type: multipart/mixed; boundary=b\n\nnobody\n--b\n\none\n\n--b  \nX: y\n\ntwo\r\n--b--\nend";
-        assert_eq!(bodies(text), [("one\n", Extent::Whole), ("two\r", Extent::Whole)]);
+        assert_eq!(bodies(text), [("one\n", PartExtent::Whole), ("two\r", PartExtent::Whole)]);
         let text = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\n\r\n--b--";
-        assert_eq!(bodies(text), [("one", Extent::Whole), ("", Extent::Whole)]);
+        assert_eq!(bodies(text), [("one", PartExtent::Whole), ("", PartExtent::Whole)]);
     }
 
     #[test]
     fn an_inner_boundary_may_begin_like_the_outer_one() {
         let text = "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: multipart/mixed; boundary=bb\n\n\
                     --bb\n\none\n--bb--\n--b\n\ntwo\n--b--\n";
-        assert_eq!(bodies(text), [("one", Extent::Whole), ("two", Extent::Whole)]);
+        assert_eq!(bodies(text), [("one", PartExtent::Whole), ("two", PartExtent::Whole)]);
     }
 
     #[test]
     fn a_multipart_that_is_not_closed_has_no_whole_part() {
         let text = "Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b\n\ntwo\n";
-        assert_eq!(bodies(text), [("one", Extent::Cut), ("two\n", Extent::Cut)]);
+        assert_eq!(bodies(text), [("one", PartExtent::Cut), ("two\n", PartExtent::Cut)]);
     }
 
     #[test]
     fn a_boundary_may_be_guessed_from_what_it_encloses() {
         let text = "Content-Type: multipart/mixed; boundary=lost\n\n--boundary\n\none\n--boundary--\n";
-        assert_eq!(bodies(text), [("one", Extent::Whole)]);
-        assert_eq!(bodies(text.strip_suffix("--\n").unwrap()), [("--boundary\n\none\n--boundary", Extent::Cut)]);
+        assert_eq!(bodies(text), [("one", PartExtent::Whole)]);
+        assert_eq!(bodies(text.strip_suffix("--\n").unwrap()), [("--boundary\n\none\n--boundary", PartExtent::Cut)]);
     }
 
     #[test]

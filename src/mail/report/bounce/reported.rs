@@ -1,10 +1,10 @@
 //! What a report says about one recipient.
 
-use crate::mail::status::{Class, Status};
+use crate::mail::status::{Status, StatusClass};
 
 /// What became of the message, or what its reader did with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Action {
+pub enum ReportedAction {
     /// It could not be delivered, and will not be (RFC 3464 section 2.3.3); or not be disposed of (RFC 3798).
     Failed,
     /// It is still being tried.
@@ -29,59 +29,61 @@ pub enum Action {
     Other,
 }
 
-impl Action {
-    const ALL: [Action; 11] = [
-        Action::Failed,
-        Action::Delayed,
-        Action::Delivered,
-        Action::Relayed,
-        Action::Expanded,
-        Action::Displayed,
-        Action::Deleted,
-        Action::Dispatched,
-        Action::Processed,
-        Action::Denied,
-        Action::Other,
+impl ReportedAction {
+    const ALL: [ReportedAction; 11] = [
+        ReportedAction::Failed,
+        ReportedAction::Delayed,
+        ReportedAction::Delivered,
+        ReportedAction::Relayed,
+        ReportedAction::Expanded,
+        ReportedAction::Displayed,
+        ReportedAction::Deleted,
+        ReportedAction::Dispatched,
+        ReportedAction::Processed,
+        ReportedAction::Denied,
+        ReportedAction::Other,
     ];
 
     /// The RFC's word; `other` where it has none.
     pub fn word(self) -> &'static str {
         match self {
-            Action::Failed => "failed",
-            Action::Delayed => "delayed",
-            Action::Delivered => "delivered",
-            Action::Relayed => "relayed",
-            Action::Expanded => "expanded",
-            Action::Displayed => "displayed",
-            Action::Deleted => "deleted",
-            Action::Dispatched => "dispatched",
-            Action::Processed => "processed",
-            Action::Denied => "denied",
-            Action::Other => "other",
+            ReportedAction::Failed => "failed",
+            ReportedAction::Delayed => "delayed",
+            ReportedAction::Delivered => "delivered",
+            ReportedAction::Relayed => "relayed",
+            ReportedAction::Expanded => "expanded",
+            ReportedAction::Displayed => "displayed",
+            ReportedAction::Deleted => "deleted",
+            ReportedAction::Dispatched => "dispatched",
+            ReportedAction::Processed => "processed",
+            ReportedAction::Denied => "denied",
+            ReportedAction::Other => "other",
         }
     }
 
     /// Takes the RFC's word, in any case.
-    pub(super) fn parse(word: &str) -> Option<Action> {
-        Action::ALL.into_iter().find(|action| *action != Action::Other && action.word().eq_ignore_ascii_case(word))
+    pub(super) fn parse(word: &str) -> Option<ReportedAction> {
+        ReportedAction::ALL
+            .into_iter()
+            .find(|action| *action != ReportedAction::Other && action.word().eq_ignore_ascii_case(word))
     }
 
     /// What a status means when there is no word.
-    pub(super) fn by_status(status: Option<Status>) -> Action {
+    pub(super) fn by_status(status: Option<Status>) -> ReportedAction {
         match status.map(Status::class) {
-            Some(Class::Success) => Action::Delivered,
-            Some(Class::Temporary) => Action::Delayed,
-            Some(Class::Permanent) => Action::Failed,
-            None => Action::Other,
+            Some(StatusClass::Success) => ReportedAction::Delivered,
+            Some(StatusClass::Temporary) => ReportedAction::Delayed,
+            Some(StatusClass::Permanent) => ReportedAction::Failed,
+            None => ReportedAction::Other,
         }
     }
 
     /// The status of a recipient of whom only this is told.
     pub(super) fn status(self) -> Option<Status> {
         match self {
-            Action::Failed => Some(Status::FAILED),
-            Action::Delayed => Some(Status::TEMPORARY),
-            Action::Delivered | Action::Relayed | Action::Expanded => Some(Status::DONE),
+            ReportedAction::Failed => Some(Status::FAILED),
+            ReportedAction::Delayed => Some(Status::TEMPORARY),
+            ReportedAction::Delivered | ReportedAction::Relayed | ReportedAction::Expanded => Some(Status::DONE),
             _ => None,
         }
     }
@@ -90,9 +92,11 @@ impl Action {
     /// temporary one.
     pub(super) fn allows(self, status: Status) -> bool {
         match self {
-            Action::Failed => status.class() != Class::Success,
-            Action::Delayed => status.class() == Class::Temporary,
-            Action::Delivered | Action::Relayed | Action::Expanded => status.class() == Class::Success,
+            ReportedAction::Failed => status.class() != StatusClass::Success,
+            ReportedAction::Delayed => status.class() == StatusClass::Temporary,
+            ReportedAction::Delivered | ReportedAction::Relayed | ReportedAction::Expanded => {
+                status.class() == StatusClass::Success
+            }
             _ => true,
         }
     }
@@ -100,13 +104,13 @@ impl Action {
 
 /// What a report says about one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Heard {
+pub struct ReportedRecipient {
     /// The final recipient, without its type.
     pub address: String,
     /// The recipient as the sender wrote it, decoded and without its type.
     pub original: Option<String>,
     /// What became of the message.
-    pub action: Action,
+    pub action: ReportedAction,
     /// The status, given or derived.
     pub status: Option<Status>,
     /// What the reporting system was told, or found; safe to print.

@@ -4,13 +4,13 @@ use crate::mail::address::Sender;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::Recipient;
 use crate::mail::history::record::ReportKind;
-use crate::mail::report::dsn::returned::Body;
+use crate::mail::report::dsn::returned::ReturnedEncoding;
 use crate::mail::status::Status;
 use crate::values::time::Timestamp;
 
 /// What became of one recipient (RFC 3464 section 2.3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum DsnAction {
     /// It has the message.
     Delivered,
     /// The message went to a system that promises no further report.
@@ -21,24 +21,24 @@ pub enum Action {
     Failed,
 }
 
-impl Action {
+impl DsnAction {
     pub(super) fn word(self) -> &'static str {
         match self {
-            Action::Delivered => "delivered",
-            Action::Relayed => "relayed",
-            Action::Delayed => "delayed",
-            Action::Failed => "failed",
+            DsnAction::Delivered => "delivered",
+            DsnAction::Relayed => "relayed",
+            DsnAction::Delayed => "delayed",
+            DsnAction::Failed => "failed",
         }
     }
 }
 
 /// One recipient in a report.
 #[derive(Clone, Debug)]
-pub struct About<'a> {
+pub struct DsnRecipient<'a> {
     /// Who.
     pub recipient: &'a Recipient,
     /// What became of it.
-    pub action: Action,
+    pub action: DsnAction,
     /// The status code.
     pub status: Status,
     /// What the transport said, safe to print.
@@ -55,7 +55,7 @@ pub struct About<'a> {
 
 /// How much of the message comes with the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Returned {
+pub enum ReturnedPart {
     /// All of it (`message/rfc822`).
     Full,
     /// Its header (`text/rfc822-headers`).
@@ -86,11 +86,11 @@ pub struct Dsn<'a> {
     /// Its `Message-ID`, brackets included.
     pub message_id: Option<String>,
     /// About whom.
-    pub recipients: Vec<About<'a>>,
+    pub recipients: Vec<DsnRecipient<'a>>,
     /// How much of the message comes with it.
-    pub returned: Returned,
+    pub returned: ReturnedPart,
     /// What the returned bytes need.
-    pub body: Body,
+    pub body: ReturnedEncoding,
 }
 
 /// Longest line written, in bytes without its end; RFC 5322 section 2.1.1 allows 998.

@@ -2,7 +2,7 @@
 
 use crate::mail::history::record::ReportKind;
 
-use crate::mail::report::dsn::content::{About, Action, Dsn, LONGEST_LINE};
+use crate::mail::report::dsn::content::{Dsn, DsnAction, DsnRecipient, LONGEST_LINE};
 
 /// Recipients that are named in the text; the machine part has them all.
 const MOST_NAMED: usize = 50;
@@ -48,13 +48,13 @@ pub(super) fn text(dsn: &Dsn<'_>) -> String {
     out
 }
 
-fn sentence(about: &About<'_>) -> String {
+fn sentence(about: &DsnRecipient<'_>) -> String {
     let via = about.transport.map_or(String::new(), |name| format!(" via {name}"));
     let word = match about.action {
-        Action::Delivered => format!("delivered{via}"),
-        Action::Relayed => format!("handed on{via}"),
-        Action::Delayed => "waiting".to_owned(),
-        Action::Failed => format!("failed{via}"),
+        DsnAction::Delivered => format!("delivered{via}"),
+        DsnAction::Relayed => format!("handed on{via}"),
+        DsnAction::Delayed => "waiting".to_owned(),
+        DsnAction::Failed => format!("failed{via}"),
     };
     let text = if about.text.is_empty() { String::new() } else { format!(" {}", about.text) };
     let until = about.retry_until.map_or(String::new(), |until| format!("; tried until {until}"));

@@ -5,9 +5,9 @@ use crate::mail::address::Address;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::history::record::ReportKind;
 use crate::mail::message::mime;
-use crate::mail::report::dsn::content::{Action, Dsn, LONGEST_LINE, Returned};
+use crate::mail::report::dsn::content::{Dsn, DsnAction, LONGEST_LINE, ReturnedPart};
 use crate::mail::report::dsn::human;
-use crate::mail::report::dsn::returned::Body;
+use crate::mail::report::dsn::returned::ReturnedEncoding;
 
 /// Where lines are folded, if they have a blank there.
 const FOLD: usize = 76;
@@ -32,10 +32,10 @@ impl Dsn<'_> {
         field("Auto-Submitted", "auto-replied");
         field("MIME-Version", "1.0");
         field("Content-Type", &format!("multipart/report; report-type=delivery-status; boundary=\"{boundary}\""));
-        let outer = if text.is_ascii() { self.body } else { self.body.max(Body::EightBit) };
+        let outer = if text.is_ascii() { self.body } else { self.body.max(ReturnedEncoding::EightBit) };
         out.push_str(&outer.field());
         out.push_str("\nThis is a report in MIME format (RFC 3464).\n");
-        let encoding = if text.is_ascii() { String::new() } else { Body::EightBit.field() };
+        let encoding = if text.is_ascii() { String::new() } else { ReturnedEncoding::EightBit.field() };
         let charset = if text.is_ascii() { "us-ascii" } else { "utf-8" };
         out.push_str(&format!(
             "\n--{boundary}\nContent-Type: text/plain; charset={charset}\n{encoding}Content-Description: Notification\n\n{text}"
@@ -45,8 +45,8 @@ impl Dsn<'_> {
             self.delivery_status()
         ));
         let (kind, what) = match self.returned {
-            Returned::Full => ("message/rfc822", "Undelivered message"),
-            Returned::Header => ("text/rfc822-headers", "Message header"),
+            ReturnedPart::Full => ("message/rfc822", "Undelivered message"),
+            ReturnedPart::Header => ("text/rfc822-headers", "Message header"),
         };
         let what = if self.kind == ReportKind::Failure { what } else { what.trim_start_matches("Undelivered ") };
         out.push_str(&format!(
@@ -70,7 +70,7 @@ impl Dsn<'_> {
         let what = match self.kind {
             ReportKind::Failure => "Not delivered",
             ReportKind::Delay => "Delayed",
-            ReportKind::Success if self.recipients.iter().all(|about| about.action == Action::Relayed) => "Relayed",
+            ReportKind::Success if self.recipients.iter().all(|about| about.action == DsnAction::Relayed) => "Relayed",
             ReportKind::Success => "Delivered",
         };
         match &self.subject {
@@ -182,13 +182,13 @@ mod tests {
 
     use crate::mail::address::Sender;
     use crate::mail::envelope::recipient::Recipient;
-    use crate::mail::report::dsn::content::About;
+    use crate::mail::report::dsn::content::DsnRecipient;
     use crate::mail::status::Status;
     use crate::values::time::Timestamp;
 
     use super::*;
 
-    fn dsn_about<'a>(recipients: Vec<About<'a>>, id: &'a QueueId, to: &'a Sender) -> Dsn<'a> {
+    fn dsn_about<'a>(recipients: Vec<DsnRecipient<'a>>, id: &'a QueueId, to: &'a Sender) -> Dsn<'a> {
         Dsn {
             id,
             kind: ReportKind::Failure,
@@ -201,8 +201,8 @@ mod tests {
             subject: Some("caf\u{e9} au lait".to_owned()),
             message_id: Some("<1@x>".to_owned()),
             recipients,
-            returned: Returned::Full,
-            body: Body::SevenBit,
+            returned: ReturnedPart::Full,
+            body: ReturnedEncoding::SevenBit,
         }
     }
 
@@ -210,10 +210,10 @@ mod tests {
         QueueId::parse("1795308431.M123456P42Q0R00c0ffee.host").unwrap()
     }
 
-    fn about<'a>(recipient: &'a Recipient, text: &'a str) -> About<'a> {
-        About {
+    fn about<'a>(recipient: &'a Recipient, text: &'a str) -> DsnRecipient<'a> {
+        DsnRecipient {
             recipient,
-            action: Action::Failed,
+            action: DsnAction::Failed,
             status: Status::NO_MAILBOX,
             text,
             transport: Some("relay"),

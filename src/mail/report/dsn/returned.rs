@@ -2,7 +2,7 @@
 
 /// The least that a channel must pass for the message to arrive unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Body {
+pub enum ReturnedEncoding {
     /// Lines of ASCII.
     #[default]
     SevenBit,
@@ -12,13 +12,13 @@ pub enum Body {
     Binary,
 }
 
-impl Body {
+impl ReturnedEncoding {
     /// The field that says so; nothing where nothing need be said.
     pub(super) fn field(self) -> String {
         match self {
-            Body::SevenBit => String::new(),
-            Body::EightBit => "Content-Transfer-Encoding: 8bit\n".to_owned(),
-            Body::Binary => "Content-Transfer-Encoding: binary\n".to_owned(),
+            ReturnedEncoding::SevenBit => String::new(),
+            ReturnedEncoding::EightBit => "Content-Transfer-Encoding: 8bit\n".to_owned(),
+            ReturnedEncoding::Binary => "Content-Transfer-Encoding: binary\n".to_owned(),
         }
     }
 }
@@ -28,13 +28,13 @@ const LONGEST: usize = 998;
 
 /// Finds out what a message needs, piece by piece.
 #[derive(Debug, Default)]
-pub struct Scanner {
-    body: Body,
+pub struct ReturnedScanner {
+    body: ReturnedEncoding,
     line: usize,
     after_cr: bool,
 }
 
-impl Scanner {
+impl ReturnedScanner {
     /// Looks at the next piece.
     pub fn add(&mut self, bytes: &[u8]) {
         for byte in bytes {
@@ -42,18 +42,18 @@ impl Scanner {
             self.after_cr = *byte == b'\r';
             self.line = if *byte == b'\n' { 0 } else { self.line + usize::from(*byte != b'\r') };
             let needs = match byte {
-                _ if bare_cr || self.line > LONGEST => Body::Binary,
-                0 => Body::Binary,
-                0x80.. => Body::EightBit,
-                _ => Body::SevenBit,
+                _ if bare_cr || self.line > LONGEST => ReturnedEncoding::Binary,
+                0 => ReturnedEncoding::Binary,
+                0x80.. => ReturnedEncoding::EightBit,
+                _ => ReturnedEncoding::SevenBit,
             };
             self.body = self.body.max(needs);
         }
     }
 
     /// What it needs.
-    pub fn body(&self) -> Body {
-        if self.after_cr { Body::Binary } else { self.body }
+    pub fn body(&self) -> ReturnedEncoding {
+        if self.after_cr { ReturnedEncoding::Binary } else { self.body }
     }
 }
 
@@ -61,20 +61,20 @@ impl Scanner {
 mod tests {
     use super::*;
 
-    fn needs(bytes: &[u8]) -> Body {
-        let mut scanner = Scanner::default();
+    fn needs(bytes: &[u8]) -> ReturnedEncoding {
+        let mut scanner = ReturnedScanner::default();
         bytes.chunks(3).for_each(|piece| scanner.add(piece));
         scanner.body()
     }
 
     #[test]
     fn the_least_that_is_enough() {
-        assert_eq!(needs(b"a\r\nb\n"), Body::SevenBit);
-        assert_eq!(needs("\u{e9}\n".as_bytes()), Body::EightBit);
-        assert_eq!(needs(b"a\0b"), Body::Binary);
-        assert_eq!(needs(b"a\rb"), Body::Binary);
-        assert_eq!(needs(b"a\r"), Body::Binary);
-        assert_eq!(needs(&[b'a'; 998]), Body::SevenBit);
-        assert_eq!(needs(&[b'a'; 999]), Body::Binary);
+        assert_eq!(needs(b"a\r\nb\n"), ReturnedEncoding::SevenBit);
+        assert_eq!(needs("\u{e9}\n".as_bytes()), ReturnedEncoding::EightBit);
+        assert_eq!(needs(b"a\0b"), ReturnedEncoding::Binary);
+        assert_eq!(needs(b"a\rb"), ReturnedEncoding::Binary);
+        assert_eq!(needs(b"a\r"), ReturnedEncoding::Binary);
+        assert_eq!(needs(&[b'a'; 998]), ReturnedEncoding::SevenBit);
+        assert_eq!(needs(&[b'a'; 999]), ReturnedEncoding::Binary);
     }
 }

@@ -1,11 +1,11 @@
 //! The wordings of known mail systems, and where each has the addresses.
 
-use crate::mail::report::bounce::text::listing::{self, Found};
-use crate::mail::report::bounce::text::page::Page;
+use crate::mail::report::bounce::text::listing::{self, FoundRecipient};
+use crate::mail::report::bounce::text::page::TextPage;
 
 /// Where the addresses stand.
 #[derive(Clone, Copy)]
-enum Place {
+enum FamilyPosition {
     /// In a list behind the wording.
     List,
     /// One, directly behind the wording.
@@ -19,74 +19,74 @@ enum Place {
 }
 
 /// The wordings, in small letters. The first one that leads to an address counts.
-const WORDINGS: [(&str, Place); 55] = [
+const WORDINGS: [(&str, FamilyPosition); 55] = [
     // qmail and whatever else follows QSBMF.
-    ("hi. this is the", Place::List),
+    ("hi. this is the", FamilyPosition::List),
     // Postfix.
-    ("i'm sorry to have to inform you", Place::List),
-    ("could not be delivered for more than", Place::List),
+    ("i'm sorry to have to inform you", FamilyPosition::List),
+    ("could not be delivered for more than", FamilyPosition::List),
     // Exim and its kin.
-    ("address(es) failed:", Place::List),
-    ("addresses failed:", Place::List),
-    ("following address failed:", Place::List),
-    ("not yet been delivered is:", Place::List),
-    ("not yet been delivered are:", Place::List),
-    ("recipients. this is a permanent error.", Place::List),
+    ("address(es) failed:", FamilyPosition::List),
+    ("addresses failed:", FamilyPosition::List),
+    ("following address failed:", FamilyPosition::List),
+    ("not yet been delivered is:", FamilyPosition::List),
+    ("not yet been delivered are:", FamilyPosition::List),
+    ("recipients. this is a permanent error.", FamilyPosition::List),
     // Gmail.
-    ("delivery to the following recipient failed", Place::List),
-    ("delivery to the following recipients failed", Place::List),
-    ("delivery to the following recipient has been delayed:", Place::List),
-    ("delivery to the following recipients has been delayed:", Place::List),
-    ("your message wasn't delivered to", Place::Inline),
+    ("delivery to the following recipient failed", FamilyPosition::List),
+    ("delivery to the following recipients failed", FamilyPosition::List),
+    ("delivery to the following recipient has been delayed:", FamilyPosition::List),
+    ("delivery to the following recipients has been delayed:", FamilyPosition::List),
+    ("your message wasn't delivered to", FamilyPosition::Inline),
     // Exchange.
-    ("delivery has failed to these recipients or", Place::List),
-    ("did not reach the following recipient(s):", Place::List),
-    ("the following recipient(s) could not be reached:", Place::List),
-    ("the following recipient(s) cannot be reached:", Place::List),
+    ("delivery has failed to these recipients or", FamilyPosition::List),
+    ("did not reach the following recipient(s):", FamilyPosition::List),
+    ("the following recipient(s) could not be reached:", FamilyPosition::List),
+    ("the following recipient(s) cannot be reached:", FamilyPosition::List),
     // Sendmail.
-    ("addresses had permanent fatal errors", Place::List),
-    ("addresses had transient non-fatal errors", Place::List),
-    ("addresses had fatal errors", Place::List),
-    ("addresses had delivery problems", Place::List),
-    ("addresses had delivery errors", Place::List),
-    ("transcript of session follows", Place::Replies),
-    ("transcript of session follows", Place::To),
+    ("addresses had permanent fatal errors", FamilyPosition::List),
+    ("addresses had transient non-fatal errors", FamilyPosition::List),
+    ("addresses had fatal errors", FamilyPosition::List),
+    ("addresses had delivery problems", FamilyPosition::List),
+    ("addresses had delivery errors", FamilyPosition::List),
+    ("transcript of session follows", FamilyPosition::Replies),
+    ("transcript of session follows", FamilyPosition::To),
     // Yahoo.
-    ("unable to deliver message to the following address", Place::List),
-    ("unable to deliver your message to the following address", Place::List),
+    ("unable to deliver message to the following address", FamilyPosition::List),
+    ("unable to deliver your message to the following address", FamilyPosition::List),
     // OpenSMTPD, and the DragonFly Mail Agent.
-    ("the following list of recipients:", Place::List),
-    ("there was an error delivering your mail to", Place::Inline),
+    ("the following list of recipients:", FamilyPosition::List),
+    ("there was an error delivering your mail to", FamilyPosition::Inline),
     // Courier, Domino, GroupWise, InterMail, amavisd, PMDF.
-    ("following recipients cannot be delivered:", Place::List),
-    ("was not delivered to:", Place::List),
-    ("was undeliverable to the following:", Place::List),
-    ("recipients did not receive this message:", Place::List),
-    ("was not relayed to:", Place::List),
-    ("your message cannot be delivered to the following recipients:", Place::List),
-    ("recipient address:", Place::LineStart),
+    ("following recipients cannot be delivered:", FamilyPosition::List),
+    ("was not delivered to:", FamilyPosition::List),
+    ("was undeliverable to the following:", FamilyPosition::List),
+    ("recipients did not receive this message:", FamilyPosition::List),
+    ("was not relayed to:", FamilyPosition::List),
+    ("your message cannot be delivered to the following recipients:", FamilyPosition::List),
+    ("recipient address:", FamilyPosition::LineStart),
     // Services and gateways.
-    ("to deliver the mail to the following recipients:", Place::List),
-    ("to the following recipients was aborted", Place::List),
-    ("the following address(es) could not be delivered", Place::List),
-    ("was rejected by a remote mail server.", Place::List),
-    ("m-filter", Place::List),
-    ("recipients returned permanent errors:", Place::Inline),
-    ("rejected recipient", Place::Inline),
-    ("could not be delivered to:", Place::Inline),
-    ("failed to deliver to", Place::Inline),
-    ("message could not be delivered to mobile", Place::To),
+    ("to deliver the mail to the following recipients:", FamilyPosition::List),
+    ("to the following recipients was aborted", FamilyPosition::List),
+    ("the following address(es) could not be delivered", FamilyPosition::List),
+    ("was rejected by a remote mail server.", FamilyPosition::List),
+    ("m-filter", FamilyPosition::List),
+    ("recipients returned permanent errors:", FamilyPosition::Inline),
+    ("rejected recipient", FamilyPosition::Inline),
+    ("could not be delivered to:", FamilyPosition::Inline),
+    ("failed to deliver to", FamilyPosition::Inline),
+    ("message could not be delivered to mobile", FamilyPosition::To),
     // IMail.
-    ("unknown user:", Place::LineStart),
-    ("unknown host:", Place::LineStart),
-    ("user mailbox exceeds allowed size:", Place::LineStart),
-    ("invalid final delivery userid:", Place::LineStart),
-    ("attempts:", Place::Inline),
-    ("undeliverable to", Place::LineStart),
-    ("receiver not found:", Place::LineStart),
+    ("unknown user:", FamilyPosition::LineStart),
+    ("unknown host:", FamilyPosition::LineStart),
+    ("user mailbox exceeds allowed size:", FamilyPosition::LineStart),
+    ("invalid final delivery userid:", FamilyPosition::LineStart),
+    ("attempts:", FamilyPosition::Inline),
+    ("undeliverable to", FamilyPosition::LineStart),
+    ("receiver not found:", FamilyPosition::LineStart),
     // Whatever else shows its dialogue.
-    ("the following addresses were rejected:", Place::List),
-    ("rcpt to:", Place::Inline),
+    ("the following addresses were rejected:", FamilyPosition::List),
+    ("rcpt to:", FamilyPosition::Inline),
 ];
 
 /// How texts begin that no person writes. The sender may be anybody: forwarders replace it.
@@ -122,17 +122,17 @@ const DELAYS: [&str; 9] = [
 const DELAY_SUBJECTS: [&str; 3] = ["could not send mail for past", "still being retried", "delayed mail"];
 
 /// The recipients that the text speaks of.
-pub fn recipients(page: &Page<'_>) -> Vec<Found> {
-    let read = |(wording, place): &(&str, Place)| {
+pub fn recipients(page: &TextPage<'_>) -> Vec<FoundRecipient> {
+    let read = |(wording, place): &(&str, FamilyPosition)| {
         let at = match place {
-            Place::LineStart => page.find_line(wording)?,
+            FamilyPosition::LineStart => page.find_line(wording)?,
             _ => page.find(wording)?,
         };
         let found = match place {
-            Place::List => listing::list(at.rest, at.below),
-            Place::Inline | Place::LineStart => listing::inline(at.rest, at.below),
-            Place::Replies => listing::replies(at.below),
-            Place::To => listing::to(page.quoted()),
+            FamilyPosition::List => listing::list(at.rest, at.below),
+            FamilyPosition::Inline | FamilyPosition::LineStart => listing::inline(at.rest, at.below),
+            FamilyPosition::Replies => listing::replies(at.below),
+            FamilyPosition::To => listing::to(page.quoted()),
         };
         Some(found).filter(|found| !found.is_empty())
     };
@@ -140,12 +140,12 @@ pub fn recipients(page: &Page<'_>) -> Vec<Found> {
 }
 
 /// True when the text begins as only a mail system's does.
-pub fn opens(page: &Page<'_>) -> bool {
+pub fn opens(page: &TextPage<'_>) -> bool {
     OPENINGS.iter().any(|opening| page.small().starts_with(opening))
 }
 
 /// True when the message is still being tried.
-pub fn is_delay(page: &Page<'_>, subject: &str) -> bool {
+pub fn is_delay(page: &TextPage<'_>, subject: &str) -> bool {
     let subject = subject.to_ascii_lowercase();
     let said = DELAYS.iter().any(|wording| page.small().contains(wording));
     said || DELAY_SUBJECTS.iter().any(|wording| subject.contains(wording))

@@ -13,7 +13,7 @@ const MARKS: [&str; 5] = ["* ", "- ", ">>> ", "Recipient: ", "Recipient address:
 
 /// A recipient, and the text about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundRecipient {
     /// The address.
     pub address: String,
     /// What follows it, up to an empty line or the next recipient.
@@ -22,14 +22,14 @@ pub struct Found {
 
 /// How the recipients of one list are written; what looks otherwise belongs to the text about one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Shape {
+struct ListingShape {
     indent: usize,
     bracketed: bool,
 }
 
 /// Reads a list that begins with these words, or on these lines.
-pub fn list(rest: &str, below: &[&str]) -> Vec<Found> {
-    let mut found: Vec<Found> = Vec::new();
+pub fn list(rest: &str, below: &[&str]) -> Vec<FoundRecipient> {
+    let mut found: Vec<FoundRecipient> = Vec::new();
     let mut shape = None;
     let mut told = false;
     let rest = Some(rest).filter(|rest| leading(rest).is_some());
@@ -58,7 +58,7 @@ pub fn list(rest: &str, below: &[&str]) -> Vec<Found> {
 }
 
 /// Reads the one address that follows a wording.
-pub fn inline(rest: &str, below: &[&str]) -> Vec<Found> {
+pub fn inline(rest: &str, below: &[&str]) -> Vec<FoundRecipient> {
     let mut found = Vec::new();
     let first = if rest.is_empty() { below.first().copied().unwrap_or_default() } else { rest };
     if leading(first).is_some() {
@@ -69,20 +69,20 @@ pub fn inline(rest: &str, below: &[&str]) -> Vec<Found> {
 }
 
 /// Reads lines of the form `550 <a@x>... no such user`.
-pub fn replies(below: &[&str]) -> Vec<Found> {
+pub fn replies(below: &[&str]) -> Vec<FoundRecipient> {
     let reply = |line: &&str| {
         let (code, rest) = line.trim().split_once(' ')?;
         let (_, found) = leading(rest).filter(|_| code.len() == 3 && code.starts_with(['4', '5']))?;
-        Some(Found { said: line.trim().to_owned(), ..found })
+        Some(FoundRecipient { said: line.trim().to_owned(), ..found })
     };
     below.iter().filter_map(reply).take(MOST).collect()
 }
 
 /// Reads the one address of a `To:` line.
-pub fn to(lines: &[&str]) -> Vec<Found> {
+pub fn to(lines: &[&str]) -> Vec<FoundRecipient> {
     let line = lines.iter().find_map(|line| line.trim_start().strip_prefix("To:")).unwrap_or_default();
     let address = line.rsplit_once('<').map_or(line, |(_, rest)| rest).trim().trim_end_matches('>');
-    let found = is_address(address).then(|| Found { address: address.to_owned(), said: String::new() });
+    let found = is_address(address).then(|| FoundRecipient { address: address.to_owned(), said: String::new() });
     found.into_iter().collect()
 }
 
@@ -94,7 +94,7 @@ pub fn is_address(text: &str) -> bool {
 }
 
 /// The address that a line begins with.
-fn leading(line: &str) -> Option<(Shape, Found)> {
+fn leading(line: &str) -> Option<(ListingShape, FoundRecipient)> {
     let indent = line.len() - line.trim_start().len();
     let text = line.trim();
     let text = MARKS.iter().find_map(|mark| text.strip_prefix(mark)).unwrap_or(text).trim_start();
@@ -115,7 +115,8 @@ fn leading(line: &str) -> Option<(Shape, Found)> {
         if rest.trim_start().starts_with('<') { rest.split_once('>').map_or(rest, |(_, rest)| rest) } else { rest };
     let rest = rest.trim_start_matches([':', '.', ' ', ',']).trim();
     let said = if rest.is_empty() || rest.starts_with("on ") { String::new() } else { format!("{rest}\n") };
-    is_address(address).then(|| (Shape { indent, bracketed }, Found { address: address.to_owned(), said }))
+    is_address(address)
+        .then(|| (ListingShape { indent, bracketed }, FoundRecipient { address: address.to_owned(), said }))
 }
 
 /// True for a line that ends a list.
@@ -152,7 +153,7 @@ mod tests {
 
     #[test]
     fn an_address_may_follow_its_wording() {
-        assert_eq!(inline("<a@x>.", &["", "no"])[0], Found { address: "a@x".into(), said: "no\n".into() });
+        assert_eq!(inline("<a@x>.", &["", "no"])[0], FoundRecipient { address: "a@x".into(), said: "no\n".into() });
         assert_eq!(inline("'a@x', sorry", &[])[0].address, "a@x");
         assert_eq!(inline("a friend", &["b@x"]), []);
     }
@@ -160,7 +161,7 @@ mod tests {
     #[test]
     fn replies_name_their_recipient() {
         let found = replies(&[">>> RCPT To:<a@x>", "<<< 550 no", "550 <a@x>... User unknown", "421 x (smtp)... later"]);
-        assert_eq!(found, [Found { address: "a@x".into(), said: "550 <a@x>... User unknown".into() }]);
+        assert_eq!(found, [FoundRecipient { address: "a@x".into(), said: "550 <a@x>... User unknown".into() }]);
     }
 
     #[test]

@@ -5,33 +5,33 @@ mod family;
 mod listing;
 mod page;
 
-use crate::mail::message::header::{Field, Header};
+use crate::mail::message::header::{Header, HeaderField};
 use crate::mail::message::mime;
 use crate::mail::report::bounce::code;
 use crate::mail::report::bounce::dsn;
-use crate::mail::report::bounce::parts::Part;
-use crate::mail::report::bounce::reported::{Action, Heard};
-use crate::mail::report::bounce::text::listing::Found;
-use crate::mail::report::bounce::text::page::Page;
+use crate::mail::report::bounce::parts::MimePart;
+use crate::mail::report::bounce::reported::{ReportedAction, ReportedRecipient};
+use crate::mail::report::bounce::text::listing::FoundRecipient;
+use crate::mail::report::bounce::text::page::TextPage;
 use crate::mail::report::bounce::value;
 
 /// Text parts that are looked at.
 const MOST_TEXTS: usize = 4;
 
 /// What such a message says.
-pub struct Read {
+pub struct TextReport {
     /// The recipients in their order.
-    pub recipients: Vec<Heard>,
+    pub recipients: Vec<ReportedRecipient>,
     /// The `Message-ID` of the message that is quoted behind the text.
     pub message_id: Option<String>,
 }
 
 /// The texts of a message: its plain ones, or else those of HTML.
-pub fn texts(bytes: &[u8], parts: &[Part]) -> Vec<String> {
-    let of = |wanted: fn(&Part) -> bool| {
+pub fn texts(bytes: &[u8], parts: &[MimePart]) -> Vec<String> {
+    let of = |wanted: fn(&MimePart) -> bool| {
         let parts = parts.iter().filter(move |part| wanted(part)).take(MOST_TEXTS);
         let text =
-            |part: &Part| mime::text(&part.kind, part.encoding, bytes.get(part.body.clone()).unwrap_or_default());
+            |part: &MimePart| mime::text(&part.kind, part.encoding, bytes.get(part.body.clone()).unwrap_or_default());
         parts.map(text).collect::<Vec<String>>()
     };
     let plain = of(|part| part.kind.is("text/plain") || part.kind.is_any("multipart"));
@@ -39,13 +39,13 @@ pub fn texts(bytes: &[u8], parts: &[Part]) -> Vec<String> {
 }
 
 /// Reads the texts of the message with this header. `None` when they are no bounce.
-pub fn read(header: &Header<'_>, texts: &[String]) -> Option<Read> {
+pub fn read(header: &Header<'_>, texts: &[String]) -> Option<TextReport> {
     let recipients = texts.iter().find_map(|text| recipients(header, text))?;
-    Some(Read { recipients, message_id: texts.iter().find_map(|text| quoted_message_id(text)) })
+    Some(TextReport { recipients, message_id: texts.iter().find_map(|text| quoted_message_id(text)) })
 }
 
-fn recipients(header: &Header<'_>, text: &str) -> Option<Vec<Heard>> {
-    let page = Page::of(text);
+fn recipients(header: &Header<'_>, text: &str) -> Option<Vec<ReportedRecipient>> {
+    let page = TextPage::of(text);
     let daemon = is_from_daemon(header);
     if !daemon && !family::opens(&page) {
         return None;
@@ -54,14 +54,14 @@ fn recipients(header: &Header<'_>, text: &str) -> Option<Vec<Heard>> {
     if !fields.is_empty() {
         return Some(fields);
     }
-    let subject = header.all("Subject").next().map(Field::value).unwrap_or_default();
-    let action = if family::is_delay(&page, &subject) { Action::Delayed } else { Action::Failed };
+    let subject = header.all("Subject").next().map(HeaderField::value).unwrap_or_default();
+    let action = if family::is_delay(&page, &subject) { ReportedAction::Delayed } else { ReportedAction::Failed };
     let mut found = family::recipients(&page);
     if found.is_empty() && daemon {
         found = named_in(header);
     }
     let alone = found.len() == 1;
-    let mut heard: Vec<Heard> = Vec::new();
+    let mut heard: Vec<ReportedRecipient> = Vec::new();
     for found in found {
         if heard.iter().all(|known| known.address != found.address) {
             heard.push(told(&page, found, action, alone));
@@ -70,7 +70,7 @@ fn recipients(header: &Header<'_>, text: &str) -> Option<Vec<Heard>> {
     Some(heard).filter(|heard| !heard.is_empty())
 }
 
-fn told(page: &Page<'_>, found: Found, action: Action, alone: bool) -> Heard {
+fn told(page: &TextPage<'_>, found: FoundRecipient, action: ReportedAction, alone: bool) -> ReportedRecipient {
     let own = code::find(&found.said).map(|status| (status, found.said.clone()));
     // Some first list the recipients, and say further down what the other side answered.
     let about = |line: &&str| alone || line.contains(&found.address);
@@ -83,7 +83,14 @@ fn told(page: &Page<'_>, found: Found, action: Action, alone: bool) -> Heard {
         None => (None, found.said.clone()),
     };
     let original = made_from(&found.said);
-    Heard { address: found.address, original, action, status, diagnostic: value::said(&said), remote_mta: None }
+    ReportedRecipient {
+        address: found.address,
+        original,
+        action,
+        status,
+        diagnostic: value::said(&said),
+        remote_mta: None,
+    }
 }
 
 /// The address that the sender wrote, where a system notes that it was rewritten: `(generated from a@x)`.
@@ -96,7 +103,7 @@ fn made_from(said: &str) -> Option<String> {
 }
 
 /// The fields of a delivery report, written into the text.
-fn fields(text: &str) -> Vec<Heard> {
+fn fields(text: &str) -> Vec<ReportedRecipient> {
     let begins = |line: &str, name: &str| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
     let has = |name: &str| text.lines().any(|line| begins(line.trim_start(), name));
     let report = has("Final-Recipient:") && (has("Action:") || has("Status:"));
@@ -104,10 +111,13 @@ fn fields(text: &str) -> Vec<Heard> {
 }
 
 /// `X-Failed-Recipients`, as Exim and others name them.
-fn named_in(header: &Header<'_>) -> Vec<Found> {
-    let fields = header.all("X-Failed-Recipients").map(Field::value).collect::<Vec<String>>().join(",");
+fn named_in(header: &Header<'_>) -> Vec<FoundRecipient> {
+    let fields = header.all("X-Failed-Recipients").map(HeaderField::value).collect::<Vec<String>>().join(",");
     let addresses = fields.split(',').map(str::trim).filter(|text| listing::is_address(text));
-    addresses.take(listing::MOST).map(|address| Found { address: address.to_owned(), said: String::new() }).collect()
+    addresses
+        .take(listing::MOST)
+        .map(|address| FoundRecipient { address: address.to_owned(), said: String::new() })
+        .collect()
 }
 
 /// True when a mail system wrote the message, not a person: the null sender, or one of the names that such systems use.
@@ -133,10 +143,10 @@ fn quoted_message_id(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::mail::report::bounce::{Kind, Understood, understand};
+    use crate::mail::report::bounce::{IncomingReport, IncomingReportKind, understand};
 
-    fn lines(understood: &Understood) -> Vec<String> {
-        let line = |heard: &crate::mail::report::bounce::text::Heard| {
+    fn lines(understood: &IncomingReport) -> Vec<String> {
+        let line = |heard: &crate::mail::report::bounce::text::ReportedRecipient| {
             let status = heard.status.map_or("-".to_owned(), |status| status.to_string());
             format!("{} {} {status}", heard.address, heard.action.word())
         };
@@ -145,7 +155,7 @@ mod tests {
 
     fn told(text: &str) -> Vec<String> {
         let understood = understand(text.as_bytes());
-        assert_eq!(understood.kind == Kind::None, understood.recipients.is_empty(), "{text}");
+        assert_eq!(understood.kind == IncomingReportKind::None, understood.recipients.is_empty(), "{text}");
         lines(&understood)
     }
 

@@ -22,7 +22,7 @@ const QUOTES: [&str; 14] = [
 ];
 
 /// The text of a mail system, up to the message that it quotes.
-pub struct Page<'t> {
+pub struct TextPage<'t> {
     lines: Vec<&'t str>,
     quoted: Vec<&'t str>,
     flat: String,
@@ -31,16 +31,16 @@ pub struct Page<'t> {
 }
 
 /// Where a wording ends.
-pub struct Place<'p, 't> {
+pub struct PagePosition<'p, 't> {
     /// What follows it on its line.
     pub rest: &'p str,
     /// The lines below.
     pub below: &'p [&'t str],
 }
 
-impl<'t> Page<'t> {
+impl<'t> TextPage<'t> {
     /// Splits a text.
-    pub fn of(text: &'t str) -> Page<'t> {
+    pub fn of(text: &'t str) -> TextPage<'t> {
         let text = text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text);
         let mut lines: Vec<&str> = text.lines().collect();
         let quote = lines.iter().position(|line| is_quote(line)).unwrap_or(lines.len());
@@ -54,7 +54,7 @@ impl<'t> Page<'t> {
             }
         }
         let small = flat.to_ascii_lowercase();
-        Page { lines, quoted, flat, small, starts }
+        TextPage { lines, quoted, flat, small, starts }
     }
 
     /// The lines of the mail system.
@@ -73,22 +73,22 @@ impl<'t> Page<'t> {
     }
 
     /// Finds a wording, given in small letters, however its lines were broken.
-    pub fn find(&self, wording: &str) -> Option<Place<'_, 't>> {
+    pub fn find(&self, wording: &str) -> Option<PagePosition<'_, 't>> {
         self.place(self.small.find(wording)?, wording.len())
     }
 
     /// Finds a wording that a line begins with.
-    pub fn find_line(&self, wording: &str) -> Option<Place<'_, 't>> {
+    pub fn find_line(&self, wording: &str) -> Option<PagePosition<'_, 't>> {
         let start =
             self.starts.iter().find(|start| self.small.get(**start..).is_some_and(|s| s.starts_with(wording)))?;
         self.place(*start, wording.len())
     }
 
-    fn place(&self, start: usize, len: usize) -> Option<Place<'_, 't>> {
+    fn place(&self, start: usize, len: usize) -> Option<PagePosition<'_, 't>> {
         let end = start + len;
         let next = self.starts.partition_point(|start| *start < end);
         let line_end = self.starts.get(next).copied().unwrap_or(self.flat.len());
-        Some(Place { rest: self.flat.get(end..line_end)?.trim(), below: self.lines.get(next..)? })
+        Some(PagePosition { rest: self.flat.get(end..line_end)?.trim(), below: self.lines.get(next..)? })
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn wording_is_found_across_lines() {
-        let page = Page::of("It could\n  not BE  delivered\nto: a@x\n\n--- Original message ---\nReceived: b\n");
+        let page = TextPage::of("It could\n  not BE  delivered\nto: a@x\n\n--- Original message ---\nReceived: b\n");
         let place = page.find("could not be delivered to:").unwrap();
         assert_eq!((place.rest, place.below), ("a@x", &[""][..]));
         assert_eq!(page.quoted().len(), 2);
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_wording_at_the_end_of_a_line_has_no_rest() {
-        let page = Page::of("failed:\n  a@x\n");
+        let page = TextPage::of("failed:\n  a@x\n");
         let place = page.find("failed:").unwrap();
         assert_eq!((place.rest, place.below), ("", &["  a@x"][..]));
         assert!(page.find("failed: a@x b").is_none());
