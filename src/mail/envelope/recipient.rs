@@ -7,7 +7,7 @@ use crate::mail::envelope::request::{NotifyOn, OriginalRecipient};
 
 /// One recipient.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Written")]
+#[serde(try_from = "WrittenRecipient")]
 pub struct Recipient {
     /// Where it is.
     #[serde(flatten)]

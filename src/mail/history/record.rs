@@ -144,7 +144,7 @@ pub struct Decision {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Timestamp>,
     /// What the attempt means for the count of attempts.
-    #[serde(default, skip_serializing_if = "Charge::is_full")]
+    #[serde(default, skip_serializing_if = "AttemptCost::is_full")]
     pub charge: AttemptCost,
     /// The next system's name for the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
