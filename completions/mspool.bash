@@ -100,6 +100,30 @@ _mspool() {
             mspool__subcmd__help,watch)
                 cmd="mspool__subcmd__help__subcmd__watch"
                 ;;
+            mspool__subcmd__help__subcmd__report,check)
+                cmd="mspool__subcmd__help__subcmd__report__subcmd__check"
+                ;;
+            mspool__subcmd__help__subcmd__report,complete)
+                cmd="mspool__subcmd__help__subcmd__report__subcmd__complete"
+                ;;
+            mspool__subcmd__help__subcmd__report,log)
+                cmd="mspool__subcmd__help__subcmd__report__subcmd__log"
+                ;;
+            mspool__subcmd__help__subcmd__report,parse)
+                cmd="mspool__subcmd__help__subcmd__report__subcmd__parse"
+                ;;
+            mspool__subcmd__help__subcmd__report,rewrite)
+                cmd="mspool__subcmd__help__subcmd__report__subcmd__rewrite"
+                ;;
+            mspool__subcmd__help__subcmd__report,stats)
+                cmd="mspool__subcmd__help__subcmd__report__subcmd__stats"
+                ;;
+            mspool__subcmd__help__subcmd__report,status)
+                cmd="mspool__subcmd__help__subcmd__report__subcmd__status"
+                ;;
+            mspool__subcmd__help__subcmd__report,types)
+                cmd="mspool__subcmd__help__subcmd__report__subcmd__types"
+                ;;
             mspool__subcmd__report,check)
                 cmd="mspool__subcmd__report__subcmd__check"
                 ;;
@@ -227,17 +251,13 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__enqueue)
-            opts="-q -v -f -t -h --spool --config --offline --quiet --verbose --from --read-recipients --to --not-before --delay --deliver-by --notify --rcpt-notify --orcpt --mdn-to --ret --envid --report-to --priority --sent --keep --delete --hold --transport --now --wait --mbox --maildir --dry-run --json --help"
+            opts="-f -t -q -v -h --to --from --read-recipients --transport --not-before --delay --deliver-by --priority --hold --now --wait --notify --rcpt-notify --orcpt --report-to --ret --envid --mdn-to --sent --keep --delete --mbox --maildir --dry-run --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --spool)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --config)
+                --to)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -249,7 +269,7 @@ _mspool() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --to)
+                --transport)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -265,6 +285,14 @@ _mspool() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --priority)
+                    COMPREPLY=($(compgen -W "urgent normal nonurgent" -- "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --notify)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -277,7 +305,7 @@ _mspool() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --mdn-to)
+                --report-to)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -289,27 +317,23 @@ _mspool() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --report-to)
+                --mdn-to)
                     COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --priority)
-                    COMPREPLY=($(compgen -W "urgent normal nonurgent" -- "${cur}"))
                     return 0
                     ;;
                 --sent)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --transport)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --wait)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --maildir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --spool)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -321,20 +345,12 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__flush)
-            opts="-q -v -h --spool --config --offline --quiet --verbose --transport --to --out --in --both --force --jobs --limit --dry-run --strict --progress --json --pause --for --reason --resume --help"
+            opts="-q -v -h --transport --to --limit --force --out --in --both --jobs --strict --dry-run --pause --for --reason --resume --progress --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --spool)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --transport)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -343,11 +359,11 @@ _mspool() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --jobs)
+                --limit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --limit)
+                --jobs)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -364,6 +380,14 @@ _mspool() {
                     return 0
                     ;;
                 --resume)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --spool)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -529,8 +553,120 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__help__subcmd__report)
-            opts=""
+            opts="rewrite status types log stats check parse complete"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mspool__subcmd__help__subcmd__report__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mspool__subcmd__help__subcmd__report__subcmd__complete)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mspool__subcmd__help__subcmd__report__subcmd__log)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mspool__subcmd__help__subcmd__report__subcmd__parse)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mspool__subcmd__help__subcmd__report__subcmd__rewrite)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mspool__subcmd__help__subcmd__report__subcmd__stats)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mspool__subcmd__help__subcmd__report__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mspool__subcmd__help__subcmd__report__subcmd__types)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -629,7 +765,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__mailq)
-            opts="-q -v --spool --config --offline --quiet --verbose"
+            opts="-q -v -h --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -651,20 +787,12 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__receive)
-            opts="-q -v -f -h --spool --config --offline --quiet --verbose --to --from --poll --in-place --limit --json --help"
+            opts="-f -q -v -h --to --from --poll --limit --in-place --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --spool)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --to)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -677,11 +805,19 @@ _mspool() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --in-place)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --limit)
+                --spool)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -715,22 +851,22 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__report)
-            opts="-q -v -h --spool --config --offline --quiet --verbose --format --json --help rewrite status types log stats check parse complete help"
+            opts="-q -v -h --format --json --spool --config --offline --quiet --verbose --help rewrite status types log stats check parse complete help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "postfix postfix-json exim nullmailer qmail-qstat" -- "${cur}"))
+                    return 0
+                    ;;
                 --spool)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --format)
-                    COMPREPLY=($(compgen -W "postfix postfix-json exim nullmailer qmail-qstat" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -741,7 +877,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__report__subcmd__check)
-            opts="-q -v -h --probe --spool --config --offline --quiet --verbose --json --help"
+            opts="-q -v -h --probe --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -763,7 +899,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__report__subcmd__complete)
-            opts="-q -v -h --rcpt --status --spool --config --offline --quiet --verbose --json --help"
+            opts="-q -v -h --rcpt --status --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -933,7 +1069,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__report__subcmd__log)
-            opts="-q -v -h --since --spool --config --offline --quiet --verbose --json --help"
+            opts="-q -v -h --since --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -959,7 +1095,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__report__subcmd__parse)
-            opts="-q -v -h --spool --config --offline --quiet --verbose --json --help"
+            opts="-q -v -h --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -981,7 +1117,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__report__subcmd__rewrite)
-            opts="-q -v -h --spool --config --offline --quiet --verbose --json --help"
+            opts="-q -v -h --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1003,7 +1139,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__report__subcmd__stats)
-            opts="-q -v -h --spool --config --offline --quiet --verbose --json --help"
+            opts="-q -v -h --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1025,7 +1161,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__report__subcmd__status)
-            opts="-q -v -h --spool --config --offline --quiet --verbose --json --help"
+            opts="-q -v -h --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1047,7 +1183,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__report__subcmd__types)
-            opts="-q -v -h --spool --config --offline --quiet --verbose --json --help"
+            opts="-q -v -h --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1069,20 +1205,12 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__resend)
-            opts="-q -v -f -h --spool --config --offline --quiet --verbose --only --add --replace --from --again --dry-run --json --help"
+            opts="-f -q -v -h --only --add --replace --from --again --dry-run --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --spool)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --only)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1103,6 +1231,14 @@ _mspool() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --spool)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1111,7 +1247,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__sendmail)
-            opts="-q -v --spool --config --offline --quiet --verbose"
+            opts="-q -v -h --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1133,26 +1269,26 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__watch)
-            opts="-q -v -h --spool --config --offline --quiet --verbose --jobs --events --json --help"
+            opts="-q -v -h --jobs --events --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --spool)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --jobs)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --events)
                     COMPREPLY=($(compgen -W "queued sent deferred failed newmail status error shutdown" -- "${cur}"))
+                    return 0
+                    ;;
+                --spool)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

@@ -24,189 +24,187 @@ function __fish_mspool_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c mspool -n "__fish_mspool_needs_command" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_needs_command" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_needs_command" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_needs_command" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_needs_command" -s v -l verbose -d 'Print everything that is done'
-complete -c mspool -n "__fish_mspool_needs_command" -s h -l help -d 'Print help'
-complete -c mspool -n "__fish_mspool_needs_command" -s V -l version -d 'Print version'
-complete -c mspool -n "__fish_mspool_needs_command" -f -a "enqueue" -d 'Take a message from standard input and print its id once it is safe'
-complete -c mspool -n "__fish_mspool_needs_command" -f -a "flush" -d 'Attempt what is due, and end'
-complete -c mspool -n "__fish_mspool_needs_command" -f -a "receive" -d 'Take mail in and file it in the store: one message from standard input, or what the inbound transports have'
-complete -c mspool -n "__fish_mspool_needs_command" -f -a "report" -d 'Show what is in the spool'
-complete -c mspool -n "__fish_mspool_needs_command" -f -a "watch" -d 'Deliver as mail arrives and as attempts fall due, until told to stop'
+complete -c mspool -n "__fish_mspool_needs_command" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_needs_command" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_needs_command" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_needs_command" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_needs_command" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_needs_command" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_needs_command" -s V -l version -d 'Print the version'
+complete -c mspool -n "__fish_mspool_needs_command" -f -a "enqueue" -d 'Queue a message from standard input'
+complete -c mspool -n "__fish_mspool_needs_command" -f -a "flush" -d 'Deliver mail that is due, then exit'
+complete -c mspool -n "__fish_mspool_needs_command" -f -a "receive" -d 'Receive mail and file it in the store'
+complete -c mspool -n "__fish_mspool_needs_command" -f -a "report" -d 'Show the queue, one message, or the state of mspool'
+complete -c mspool -n "__fish_mspool_needs_command" -f -a "watch" -d 'Deliver and receive mail until stopped'
 complete -c mspool -n "__fish_mspool_needs_command" -f -a "cancel" -d 'Take messages out of the queue'
-complete -c mspool -n "__fish_mspool_needs_command" -f -a "hold" -d 'Set messages aside'
-complete -c mspool -n "__fish_mspool_needs_command" -f -a "release" -d 'Let held messages go on'
-complete -c mspool -n "__fish_mspool_needs_command" -f -a "resend" -d 'Send a message again, unchanged, to just those whom it did not reach'
-complete -c mspool -n "__fish_mspool_needs_command" -f -a "sendmail" -d 'Take a message, or anything else, as sendmail(1) does; see `mspool sendmail --help`'
+complete -c mspool -n "__fish_mspool_needs_command" -f -a "hold" -d 'Hold messages until they are released'
+complete -c mspool -n "__fish_mspool_needs_command" -f -a "release" -d 'Release held messages'
+complete -c mspool -n "__fish_mspool_needs_command" -f -a "resend" -d 'Send a message again to the recipients that failed'
+complete -c mspool -n "__fish_mspool_needs_command" -f -a "sendmail" -d 'Act as sendmail(1); see "mspool sendmail --help"'
 complete -c mspool -n "__fish_mspool_needs_command" -f -a "mailq" -d 'List the queue as mailq(1) does'
-complete -c mspool -n "__fish_mspool_needs_command" -f -a "init" -d 'Write a commented configuration to start from'
+complete -c mspool -n "__fish_mspool_needs_command" -f -a "init" -d 'Write a commented configuration file'
 complete -c mspool -n "__fish_mspool_needs_command" -f -a "completions" -d 'Print shell completions'
 complete -c mspool -n "__fish_mspool_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -s f -l from -d 'The envelope sender; \'\' is the null sender' -r
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l to -d 'A recipient; may be given again' -r
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l not-before -d 'Do not attempt before this time' -r
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l delay -d 'Do not attempt for so long; wins over --not-before' -r
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l to -d 'Recipient; repeat for more' -r
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -s f -l from -d 'Envelope sender; \'\' is the null sender' -r
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l transport -d 'Use this transport only' -r
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l not-before -d 'Do not deliver before this time' -r
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l delay -d 'Do not deliver for this long; overrides --not-before' -r
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l deliver-by -d 'Give up at this time' -r
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l notify -d 'When to report: never, or a list of success, failure, delay' -r
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l rcpt-notify -d 'When to report on one recipient, if not as on the others' -r
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l orcpt -d 'The address of a recipient as the sender wrote it, for reports' -r
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l mdn-to -d 'Ask readers to tell this address that they have read it' -r
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l ret -d 'How much of the message a report carries' -r -f -a "full\t'All of it'
-hdrs\t'Its header'"
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l envid -d 'Your own name for the message, for reports' -r
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l report-to -d 'Where reports go, instead of to the sender' -r
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l priority -d 'Whose turn it is among messages that are due' -r -f -a "urgent\t'Before all others'
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l priority -d 'Order among messages that are due [default: normal]' -r -f -a "urgent\t'Before all others'
 normal\t'In order of submission'
 nonurgent\t'After all others'"
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l sent -d 'File a copy in this Maildir when all have the message' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l transport -d 'Use this transport and no other' -r
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l wait -d 'Attempt it and wait for the outcome, which becomes the exit status' -r
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l maildir -d 'Take every message of this Maildir' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -s v -l verbose -d 'Print everything that is done'
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -s t -l read-recipients -d 'Read recipients from To, Cc and Bcc, remove Bcc, add a missing Date and Message-ID'
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l keep -d 'Keep the message in the spool when all have it'
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l delete -d 'Delete the message when all have it'
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l hold -d 'Set the message aside until it is released'
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l now -d 'Attempt it at once, in this process'
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l mbox -d 'Take every message of an mbox on standard input'
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l dry-run -d 'Queue nothing; say who would take each recipient'
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l wait -d 'Attempt delivery and wait for the result' -r
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l notify -d 'Events to report: never, or a list of success, failure, delay' -r
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l rcpt-notify -d 'Events to report for one recipient; repeat for more' -r
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l orcpt -d 'Original address of a recipient, for reports; repeat for more' -r
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l report-to -d 'Send reports to this address instead of to the sender' -r
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l ret -d 'Part of the message that a report returns' -r -f -a "full\t'The whole message'
+hdrs\t'Its header'"
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l envid -d 'Your own id for the message, for reports' -r
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l mdn-to -d 'Request read receipts to this address' -r
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l sent -d 'File a copy in this Maildir' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l maildir -d 'Queue every message of this Maildir' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -s t -l read-recipients -d 'Read recipients from To, Cc and Bcc'
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l hold -d 'Hold the message until it is released'
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l now -d 'Attempt delivery once before exiting'
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l keep -d 'Keep the message in the spool until you remove it'
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l delete -d 'Delete the message at once'
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l mbox -d 'Queue every message of an mbox on standard input'
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l dry-run -d 'Queue nothing; print the transports of each recipient'
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -l config -d 'The configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l transport -d 'Only mail for this transport' -r
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -l to -d 'Only recipients that match' -r
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -l jobs -d 'Hand-offs at once, all transports together' -r
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -l limit -d 'Messages at most' -r
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -l pause -d 'Let no more mail go to this transport' -r
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -l for -d 'Pause for so long' -r
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -l reason -d 'Why it is paused' -r
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -l resume -d 'End a transport\'s pause and close its breaker' -r
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -s v -l verbose -d 'Print everything that is done'
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -l out -d 'Send mail out; what flush does anyway'
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -l in -d 'Fetch mail instead: ask the inbound transports'
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -l both -d 'Send mail out, then fetch mail'
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -l force -d 'Ignore back-off and breakers; never hold, not-before or deliver-by'
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -l dry-run -d 'Do nothing; say what would be done, and why'
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -l to -d 'Only recipients that match, such as \'*@example.org\'' -r
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -l limit -d 'Maximum number of messages [default: no limit]' -r
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -l jobs -d 'Maximum number of parallel hand-offs' -r
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -l pause -d 'Stop delivery to this transport' -r
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -l for -d 'Length of the pause [default: until --resume]' -r
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -l reason -d 'Reason for the pause, shown by "mspool report status"' -r
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -l resume -d 'End the pause of this transport and close its breaker' -r
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -l force -d 'Ignore back-off and circuit breakers'
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -l out -d 'Deliver mail (the default)'
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -l in -d 'Fetch mail from the configured sources instead'
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -l both -d 'Deliver mail, then fetch mail'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l strict -d 'Exit with 75 when mail is still queued'
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -l progress -d 'Show a progress bar wherever the output goes'
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -l dry-run -d 'Change nothing; print what would be done, and why'
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -l progress -d 'Always show a progress bar'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -s h -l help -d 'Print help'
-complete -c mspool -n "__fish_mspool_using_subcommand receive" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand receive" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand receive" -l to -d 'The mailbox that the message is for; yours, if it is not given' -r
-complete -c mspool -n "__fish_mspool_using_subcommand receive" -s f -l from -d 'The envelope sender; \'\' is the null sender' -r
-complete -c mspool -n "__fish_mspool_using_subcommand receive" -l in-place -d 'Run hooks and notices for mail that another program has put into this Maildir' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand receive" -l limit -d 'Messages from each of them at most' -r
-complete -c mspool -n "__fish_mspool_using_subcommand receive" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand receive" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand receive" -s v -l verbose -d 'Print everything that is done'
-complete -c mspool -n "__fish_mspool_using_subcommand receive" -l poll -d 'Ask the inbound transports for mail'
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -l to -d 'Mailbox of the message [default: your user name at this host]' -r
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -s f -l from -d 'Envelope sender; \'\' is the null sender [default: read from the header]' -r
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -l limit -d 'Maximum number of messages from each source' -r
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -l in-place -d 'Process new mail in this Maildir in place' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -l poll -d 'Fetch mail from the configured sources'
 complete -c mspool -n "__fish_mspool_using_subcommand receive" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand receive" -s h -l help -d 'Print help'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -l format -d 'List the queue as another mail system does' -r -f -a "postfix\t'mailq of Postfix'
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -l format -d 'Print the queue in the format of another mail system' -r -f -a "postfix\t'mailq of Postfix'
 postfix-json\t'postqueue -j'
 exim\t'exim -bp'
 nullmailer\t'mailq of nullmailer'
 qmail-qstat\t'qmail-qstat'"
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -s v -l verbose -d 'Print everything that is done'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -a "rewrite" -d 'What becomes of addresses: rules, aliases, and who would take them'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -a "status" -d 'The transports and the runner'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -a "types" -d 'The address types, and who takes them'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -a "log" -d 'What happened, oldest first'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -a "stats" -d 'Counts by state, domain and age'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -a "check" -d 'Whether everything is as it should be'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -a "parse" -d 'What messages say about others: delivery reports, read receipts, bounces'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -a "complete" -d 'Give the result of a hand-off whose result was to come later'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -a "rewrite" -d 'Show how addresses are rewritten, and their transports'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -a "status" -d 'Show the state of transports, sources and runs'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -a "types" -d 'Show the transports of each address type'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -a "log" -d 'Show the log, oldest event first'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -a "stats" -d 'Show counts by state, domain and age'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -a "check" -d 'Check the configuration and the spool'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -a "parse" -d 'Print bounces and receipts as JSON'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -a "complete" -d 'Set the result of an asynchronous hand-off'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -s v -l verbose -d 'Print everything that is done'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -s h -l help -d 'Print help'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Print everything that is done'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -s v -l verbose -d 'Print everything that is done'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -s h -l help -d 'Print help'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -l since -d 'From this time on; a span counts back from now' -r
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -s v -l verbose -d 'Print everything that is done'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -l since -d 'Only events since this time; a span counts back from now' -r
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -s h -l help -d 'Print help'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -s v -l verbose -d 'Print everything that is done'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -s h -l help -d 'Print help'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l probe -d 'Run the probes of all transports'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Print everything that is done'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l probe -d 'Also run the probe of every transport'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -s v -l verbose -d 'Print everything that is done'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -s h -l help -d 'Print help'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l rcpt -d 'The recipient' -r
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l status -d 'The result, as an enhanced status code: 2.0.0, 5.1.1' -r
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -s v -l verbose -d 'Print everything that is done'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l rcpt -d 'Recipient; its state must be "async"' -r
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l status -d 'Result as a status code: 2.x.x delivered, 4.x.x retry, 5.x.x failed' -r
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -s h -l help -d 'Print help'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "rewrite" -d 'What becomes of addresses: rules, aliases, and who would take them'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "status" -d 'The transports and the runner'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "types" -d 'The address types, and who takes them'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "log" -d 'What happened, oldest first'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "stats" -d 'Counts by state, domain and age'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "check" -d 'Whether everything is as it should be'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "parse" -d 'What messages say about others: delivery reports, read receipts, bounces'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "complete" -d 'Give the result of a hand-off whose result was to come later'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "rewrite" -d 'Show how addresses are rewritten, and their transports'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show the state of transports, sources and runs'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "types" -d 'Show the transports of each address type'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "log" -d 'Show the log, oldest event first'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "stats" -d 'Show counts by state, domain and age'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "check" -d 'Check the configuration and the spool'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "parse" -d 'Print bounces and receipts as JSON'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "complete" -d 'Set the result of an asynchronous hand-off'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c mspool -n "__fish_mspool_using_subcommand watch" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand watch" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand watch" -l jobs -d 'Hand-offs at once, all transports together' -r
-complete -c mspool -n "__fish_mspool_using_subcommand watch" -l events -d 'Print only these events: queued, sent, deferred, failed, newmail, status, error, shutdown' -r -f -a "queued\t''
+complete -c mspool -n "__fish_mspool_using_subcommand watch" -l jobs -d 'Maximum number of parallel hand-offs' -r
+complete -c mspool -n "__fish_mspool_using_subcommand watch" -l events -d 'Print only these events [default: all]' -r -f -a "queued\t''
 sent\t''
 deferred\t''
 failed\t''
@@ -214,75 +212,87 @@ newmail\t''
 status\t''
 error\t''
 shutdown\t''"
-complete -c mspool -n "__fish_mspool_using_subcommand watch" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand watch" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand watch" -s v -l verbose -d 'Print everything that is done'
+complete -c mspool -n "__fish_mspool_using_subcommand watch" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand watch" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand watch" -l json -d 'Print events as JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand watch" -s h -l help -d 'Print help'
-complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand cancel" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand cancel" -s v -l verbose -d 'Print everything that is done'
-complete -c mspool -n "__fish_mspool_using_subcommand cancel" -s h -l help -d 'Print help'
-complete -c mspool -n "__fish_mspool_using_subcommand hold" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand hold" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand hold" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand hold" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand hold" -s v -l verbose -d 'Print everything that is done'
-complete -c mspool -n "__fish_mspool_using_subcommand hold" -s h -l help -d 'Print help'
-complete -c mspool -n "__fish_mspool_using_subcommand release" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand release" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand release" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand release" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand release" -s v -l verbose -d 'Print everything that is done'
-complete -c mspool -n "__fish_mspool_using_subcommand release" -s h -l help -d 'Print help'
-complete -c mspool -n "__fish_mspool_using_subcommand resend" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand resend" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand resend" -l only -d 'Only to these of them' -r
-complete -c mspool -n "__fish_mspool_using_subcommand resend" -l add -d 'To this one too' -r
-complete -c mspool -n "__fish_mspool_using_subcommand resend" -l replace -d 'To a new address instead of the old one' -r
-complete -c mspool -n "__fish_mspool_using_subcommand resend" -s f -l from -d 'The envelope sender, if not the one of the first time' -r
-complete -c mspool -n "__fish_mspool_using_subcommand resend" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand resend" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand resend" -s v -l verbose -d 'Print everything that is done'
-complete -c mspool -n "__fish_mspool_using_subcommand resend" -l again -d 'Even if it was done before'
-complete -c mspool -n "__fish_mspool_using_subcommand resend" -l dry-run -d 'Do nothing; say to whom it would be sent'
+complete -c mspool -n "__fish_mspool_using_subcommand watch" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_using_subcommand watch" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand watch" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand watch" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_using_subcommand cancel" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand cancel" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand cancel" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_using_subcommand hold" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand hold" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand hold" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_using_subcommand hold" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand hold" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand hold" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_using_subcommand release" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand release" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand release" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_using_subcommand release" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand release" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand release" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -l only -d 'Only to this one of the recipients; repeat for more' -r
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -l add -d 'Also to this address; repeat for more' -r
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -l replace -d 'To a new address instead of a recipient\'s; repeat for more' -r
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -s f -l from -d 'Envelope sender [default: as before]' -r
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -l again -d 'Include the recipients of an earlier resend'
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -l dry-run -d 'Queue nothing; print the recipients'
 complete -c mspool -n "__fish_mspool_using_subcommand resend" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand resend" -s h -l help -d 'Print help'
-complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -s v -l verbose -d 'Print everything that is done'
-complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s v -l verbose -d 'Print everything that is done'
-complete -c mspool -n "__fish_mspool_using_subcommand init" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand init" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand init" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand init" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand init" -s v -l verbose -d 'Print everything that is done'
-complete -c mspool -n "__fish_mspool_using_subcommand init" -s h -l help -d 'Print help'
-complete -c mspool -n "__fish_mspool_using_subcommand completions" -l spool -d 'The spool\'s directory' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand completions" -l config -d 'The configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand completions" -l offline -d 'Use nothing that reaches beyond this machine'
-complete -c mspool -n "__fish_mspool_using_subcommand completions" -s q -l quiet -d 'Print errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand completions" -s v -l verbose -d 'Print everything that is done'
-complete -c mspool -n "__fish_mspool_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "enqueue" -d 'Take a message from standard input and print its id once it is safe'
-complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "flush" -d 'Attempt what is due, and end'
-complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "receive" -d 'Take mail in and file it in the store'
-complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "report" -d 'Show what is in the spool'
-complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "watch" -d 'Deliver as mail arrives and as attempts fall due, until told to stop'
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_using_subcommand init" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand init" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand init" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_using_subcommand init" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand init" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand init" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_using_subcommand completions" -l spool -d 'Spool directory' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand completions" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand completions" -l offline -d 'Use no network: only deliver to Maildirs'
+complete -c mspool -n "__fish_mspool_using_subcommand completions" -s q -l quiet -d 'Print results and errors only'
+complete -c mspool -n "__fish_mspool_using_subcommand completions" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand completions" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "enqueue" -d 'Queue a message from standard input'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "flush" -d 'Deliver mail that is due, then exit'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "receive" -d 'Receive mail and file it in the store'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "report" -d 'Show the queue, one message, or the state of mspool'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "watch" -d 'Deliver and receive mail until stopped'
 complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "cancel" -d 'Take messages out of the queue'
-complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "hold" -d 'Set messages aside'
-complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "release" -d 'Let held messages go on'
-complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "resend" -d 'Send messages again, unchanged, to just those whom they did not reach'
-complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "sendmail" -d 'Take a message, or anything else, as sendmail(1) does; see `mspool sendmail --help`'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "hold" -d 'Hold messages until they are released'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "release" -d 'Release held messages'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "resend" -d 'Send a message again to the recipients that failed'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "sendmail" -d 'Act as sendmail(1); see "mspool sendmail --help"'
 complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "mailq" -d 'List the queue as mailq(1) does'
-complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "init" -d 'Write a commented configuration to start from'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "init" -d 'Write a commented configuration file'
 complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "completions" -d 'Print shell completions'
 complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and __fish_seen_subcommand_from report" -f -a "rewrite" -d 'Show how addresses are rewritten, and their transports'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and __fish_seen_subcommand_from report" -f -a "status" -d 'Show the state of transports, sources and runs'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and __fish_seen_subcommand_from report" -f -a "types" -d 'Show the transports of each address type'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and __fish_seen_subcommand_from report" -f -a "log" -d 'Show the log, oldest event first'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and __fish_seen_subcommand_from report" -f -a "stats" -d 'Show counts by state, domain and age'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and __fish_seen_subcommand_from report" -f -a "check" -d 'Check the configuration and the spool'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and __fish_seen_subcommand_from report" -f -a "parse" -d 'Print bounces and receipts as JSON'
+complete -c mspool -n "__fish_mspool_using_subcommand help; and __fish_seen_subcommand_from report" -f -a "complete" -d 'Set the result of an asynchronous hand-off'

@@ -81,7 +81,6 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod delivery;
-pub mod door;
 pub mod exit;
 pub mod inbox;
 pub mod mail;

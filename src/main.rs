@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    mspool::door::cli::main(std::env::args_os())
+    mspool::cli::main(std::env::args_os())
 }

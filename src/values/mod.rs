@@ -2,6 +2,7 @@
 
 pub mod digest;
 pub mod printable;
+pub mod quoting;
 pub mod schedule;
 pub mod shell;
 pub mod spelling;

@@ -63,11 +63,11 @@ fn refuses_what_it_cannot_take_and_queues_nothing() {
     enqueue(&["a\rb@x"]).input(MAIL).run().fails(65, "control character");
     enqueue(&["-f", "joe\n@x", "bob@x"]).input(MAIL).run().fails(65, "control character");
     enqueue(&["FAX:"]).input(MAIL).run().fails(65, "is empty");
-    enqueue(&["a@x,b@x"]).input(MAIL).run().fails(65, "not one bare address");
-    enqueue(&["Bob <bob@x>"]).input(MAIL).run().fails(65, "not one bare address");
+    enqueue(&["a@x,b@x"]).input(MAIL).run().fails(65, "is a list of addresses");
+    enqueue(&["Bob <bob@x>"]).input(MAIL).run().fails(65, "give only \"bob@x\"");
     enqueue(&["--wait", "5", "bob@x"]).input(MAIL).run().fails(64, "--wait=5");
     enqueue(&[&format!("{}@x", "a".repeat(100_000))]).input(MAIL).run().fails(65, "longer than");
-    enqueue(&["--not-before", "someday", "bob@x"]).input(MAIL).run().fails(64, "no time");
+    enqueue(&["--not-before", "someday", "bob@x"]).input(MAIL).run().fails(64, "not a time");
     enqueue(&["--delay", "-5m", "bob@x"]).input(MAIL).run().fails(64, "");
     enqueue(&["--notify", "sometimes", "bob@x"]).input(MAIL).run().fails(64, "never");
     enqueue(&["--envid", " a", "bob@x"]).input(MAIL).run().fails(64, "envelope id");

@@ -39,5 +39,6 @@ mod sendmail;
 mod smtp;
 mod spool;
 mod tidy;
+mod usage;
 mod watch;
 mod world;

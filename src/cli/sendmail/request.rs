@@ -1,18 +1,16 @@
-//! The program as sendmail(1): called by that name, by `mailq` or `newaliases`, or as a verb.
-
-pub mod flags;
+//! Reads a call of the sendmail family into a request.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::cli::sendmail_run::Mode;
+use crate::cli::sendmail::run::Mode;
+use crate::cli::values::address_type_hint;
 use crate::commands::flush::{self, FlushDirection, OwedMeaning};
 use crate::commands::report::dialect::QueueDialect;
 use crate::commands::sendmail::DotHandling;
 use crate::delivery::selection::ForceLevel;
-use crate::door::sendmail::flags::Arguments;
 use crate::exit::{ExitStatus, refuse};
 use crate::mail::address::list;
 use crate::mail::address::pattern::AddressPattern;
@@ -21,66 +19,32 @@ use crate::mail::envelope::request::{BodyType, EnvelopeId, NotifyOn, ReturnConte
 use crate::output::console::ProgressBarUse;
 use crate::output::mode::OutputFormat;
 use crate::settings::AfterSubmission;
-use crate::submission::options::SubmissionOptions;
-use crate::submission::options::{HeaderCompletion, HeaderUse};
+use crate::submission::options::{HeaderCompletion, HeaderUse, SubmissionOptions};
 use crate::submission::smtp::server::SmtpProtocol;
-use crate::values::printable;
+use crate::values::quoting::quoted;
 
-/// The names that this program answers to, beside its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Name {
-    /// sendmail(1)
-    Sendmail,
-    /// mailq(1)
-    Mailq,
-    /// newaliases(1)
-    Newaliases,
-}
+use crate::cli::sendmail::flags::{self, SplitArguments};
+use crate::cli::sendmail::names::SendmailName;
 
-impl Name {
-    /// The name that the program was called by, or the verb that it was given.
-    pub fn of(text: &str) -> Option<Name> {
-        match text {
-            "sendmail" => Some(Name::Sendmail),
-            "mailq" => Some(Name::Mailq),
-            "newaliases" => Some(Name::Newaliases),
-            _ => None,
-        }
-    }
-}
+/// Longest sender name that is kept, in characters.
+const SENDER_NAME_CHARS: usize = 200;
 
-/// What the caller wants, checked.
+/// Checked request of a caller of sendmail(1).
 #[derive(Debug)]
-pub struct Request {
-    /// `-C`.
+pub struct SendmailRequest {
+    /// Configuration file of `-C`.
     pub config: Option<PathBuf>,
-    /// `-v`.
-    pub verbose: Verbosity,
-    /// What is to be done.
+    /// True with `-v`.
+    pub verbose: bool,
+    /// Work to do.
     pub mode: Mode,
 }
 
-/// Longest name of a sender taken, in characters.
-const LONGEST_NAME: usize = 200;
-
-/// Whether everything that is done is said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verbosity {
-    /// No.
-    Usual,
-    /// Yes.
-    Everything,
-}
-
-/// The longest list of flags is short; this is it.
-pub fn table() -> String {
-    let width = flags::FLAGS.iter().map(|flag| flag.written.len()).max().unwrap_or(0);
-    let line = |flag: &flags::Flag| format!("  {:width$}  {}\n", flag.written, flag.does);
-    format!("Usage: sendmail [FLAGS] [--] [ADDR...]\n\n{}", flags::FLAGS.iter().map(line).collect::<String>())
-}
-
-/// Reads the arguments behind the name.
-pub fn request(name: Name, arguments: &[OsString]) -> Result<Request> {
+/// Parses the arguments after the name.
+///
+/// # Errors
+/// A refusal: 64 for a flag, 65 for an address or an argument that is not UTF-8.
+pub fn parse(name: SendmailName, arguments: &[OsString]) -> Result<SendmailRequest> {
     let mut words = Vec::with_capacity(arguments.len());
     for argument in arguments {
         match argument.to_str() {
@@ -89,40 +53,35 @@ pub fn request(name: Name, arguments: &[OsString]) -> Result<Request> {
         }
     }
     // The only long words of this grammar.
-    let flags = words.iter().take_while(|word| *word != "--").position(|word| word == "--lmtp");
-    let lmtp = flags.map(|at| words.remove(at)).is_some();
+    let lmtp_index = words.iter().take_while(|word| *word != "--").position(|word| word == "--lmtp");
+    let is_lmtp = lmtp_index.map(|index| words.remove(index)).is_some();
     if words.first().is_some_and(|word| word == "--help") {
-        return Ok(Request { config: None, verbose: Verbosity::Usual, mode: Mode::Help(table()) });
+        return Ok(SendmailRequest { config: None, verbose: false, mode: Mode::Help(flags::help_text()) });
     }
-    let read = match flags::read(&words) {
-        Ok(read) => read,
-        Err(text) => {
-            return refuse(
-                ExitStatus::Usage,
-                format!("{}; `mspool sendmail --help` lists them", printable::line(&text)),
-            );
-        }
+    let split = match flags::split(&words) {
+        Ok(split) => split,
+        Err(text) => return refuse(ExitStatus::Usage, format!("{text}; see \"mspool sendmail --help\"")),
     };
-    let mut reader = Reader::new(&read);
-    if lmtp {
+    let mut reader = RequestReader::new(&split);
+    if is_lmtp {
         reader.mode = Some('l');
     }
     reader.flags()?;
     let mode = match name {
-        Name::Newaliases => Mode::Nothing,
-        Name::Mailq if reader.flush.is_none() => Mode::List(QueueDialect::Postfix),
+        SendmailName::Newaliases => Mode::Nothing,
+        SendmailName::Mailq if reader.flush.is_none() => Mode::List(QueueDialect::Postfix),
         _ => reader.mode()?,
     };
-    Ok(Request { config: reader.config, verbose: reader.verbose, mode })
+    Ok(SendmailRequest { config: reader.config, verbose: reader.verbose, mode })
 }
 
-struct Reader<'a> {
-    read: &'a Arguments,
+struct RequestReader<'a> {
+    split: &'a SplitArguments,
     mode: Option<char>,
     header: HeaderUse,
     dots: DotHandling,
     sender: Option<Sender>,
-    name: Option<String>,
+    sender_name: Option<String>,
     body: Option<BodyType>,
     delivery: Option<AfterSubmission>,
     notify: Option<NotifyOn>,
@@ -130,20 +89,20 @@ struct Reader<'a> {
     envid: Option<EnvelopeId>,
     flush: Option<flush::FlushOptions>,
     config: Option<PathBuf>,
-    verbose: Verbosity,
-    /// `-qI ID` and `-qR SITE`, where what they mean is the next argument.
-    wants: Option<char>,
+    verbose: bool,
+    /// `I` or `R` of `-qI ID` and `-qR DOMAIN` whose value is an operand.
+    queue_selector: Option<char>,
 }
 
-impl<'a> Reader<'a> {
-    fn new(read: &'a Arguments) -> Reader<'a> {
-        Reader {
-            read,
+impl<'a> RequestReader<'a> {
+    fn new(split: &'a SplitArguments) -> RequestReader<'a> {
+        RequestReader {
+            split,
             mode: None,
             header: HeaderUse::None,
             dots: DotHandling::End,
             sender: None,
-            name: None,
+            sender_name: None,
             body: None,
             delivery: None,
             notify: None,
@@ -151,16 +110,16 @@ impl<'a> Reader<'a> {
             envid: None,
             flush: None,
             config: None,
-            verbose: Verbosity::Usual,
-            wants: None,
+            verbose: false,
+            queue_selector: None,
         }
     }
 
     fn flags(&mut self) -> Result<()> {
-        for flag in &self.read.flags {
+        for flag in &self.split.flags {
             let value = flag.value.as_str();
             let bad =
-                |what: &str| refuse::<()>(ExitStatus::Usage, format!("-{} {:?}: {what}", flag.letter, shown(value)));
+                |what: &str| refuse::<()>(ExitStatus::Usage, format!("-{} {} {what}", flag.letter, quoted(value)));
             match flag.letter {
                 't' => self.header = HeaderUse::Recipients,
                 'i' => self.dots = DotHandling::Text,
@@ -169,35 +128,37 @@ impl<'a> Reader<'a> {
                     Ok((1, Some(address))) if !value.starts_with('<') => self.sender = Some(sender(&address)?),
                     _ => self.sender = Some(sender(value)?),
                 },
-                'F' => self.name = Some(value.chars().take(LONGEST_NAME).collect()),
+                'F' => self.sender_name = Some(value.chars().take(SENDER_NAME_CHARS).collect()),
                 'B' => match BodyType::parse(value) {
                     Some(body) => self.body = Some(body),
-                    None => bad("give 7BIT or 8BITMIME")?,
+                    None => bad("is unknown: give 7BIT or 8BITMIME")?,
                 },
                 'b' => match value.chars().next() {
                     Some(mode @ ('m' | 'p' | 's' | 'v' | 'i')) if value.len() == 1 => self.mode = Some(mode),
                     Some('d' | 'D') => bad(
-                        "there is no daemon here: `mspool watch` delivers, and -bs speaks SMTP to inetd or a systemd socket",
+                        "is refused: there is no daemon; \"mspool watch\" delivers, and -bs speaks SMTP to inetd or a systemd socket",
                     )?,
-                    _ => bad("no such mode")?,
+                    _ => bad("is unknown: give m, p, s, v or i")?,
                 },
                 'I' => self.mode = Some('i'),
                 'q' => self.queue_run(value)?,
                 'o' => self.option(value),
                 'N' => match NotifyOn::parse(value) {
                     Ok(notify) => self.notify = Some(notify),
-                    Err(error) => bad(&error.to_string())?,
+                    Err(_) => bad("is unknown: give never, or a list of success, failure and delay")?,
                 },
                 'R' => match value.to_ascii_lowercase().as_str() {
                     "full" => self.ret = Some(ReturnContent::Full),
                     "hdrs" => self.ret = Some(ReturnContent::Hdrs),
-                    _ => bad("give full or hdrs")?,
+                    _ => bad("is unknown: give full or hdrs")?,
                 },
                 'V' => match EnvelopeId::parse(value) {
                     Ok(envid) => self.envid = Some(envid),
-                    Err(error) => bad(&error.to_string())?,
+                    Err(_) => {
+                        bad("is not an envelope id: give 1 to 100 printable ASCII characters, no space at the ends")?
+                    }
                 },
-                'v' => self.verbose = Verbosity::Everything,
+                'v' => self.verbose = true,
                 'C' => self.config = Some(PathBuf::from(value)),
                 _ => {}
             }
@@ -229,10 +190,10 @@ impl<'a> Reader<'a> {
             direction: FlushDirection::Out,
         });
         match value.chars().next() {
-            Some(kind @ ('I' | 'R')) if value.len() == 1 => self.wants = Some(kind),
+            Some(kind @ ('I' | 'R')) if value.len() == 1 => self.queue_selector = Some(kind),
             Some('I') => options.ids.push(value[1..].to_owned()),
-            Some('R') => options.to = Some(site(&value[1..])?),
-            // A time would make a daemon of another sendmail: here it is one flush.
+            Some('R') => options.to = Some(domain_pattern(&value[1..])?),
+            // With a time, another sendmail becomes a daemon; here it is one flush.
             _ => {}
         }
         self.flush = Some(options);
@@ -241,23 +202,23 @@ impl<'a> Reader<'a> {
 
     fn mode(&mut self) -> Result<Mode> {
         if self.config.is_some() {
-            // Programs that mail for strangers have been made to add flags: what a file that anybody may name says
-            // must not be run. Queued mail is delivered by whoever runs mspool itself.
+            // Web programs have been tricked into adding flags: the commands of a file that an attacker names must not
+            // run. So the message is only queued, and a run with its own configuration delivers it.
             if self.flush.is_some() {
-                return refuse(ExitStatus::Usage, "-q runs nothing that -C names; say `mspool --config FILE flush`");
+                return refuse(ExitStatus::Usage, "-q cannot be used with -C; use \"mspool --config FILE flush\"");
             }
             self.delivery = Some(AfterSubmission::Queue);
         }
         if let Some(mut options) = self.flush.take() {
-            for argument in &self.read.rest {
-                match self.wants {
+            for argument in &self.split.operands {
+                match self.queue_selector {
                     Some('I') => options.ids.push(argument.clone()),
-                    Some(_) => options.to = Some(site(argument)?),
-                    None => return refuse(ExitStatus::Usage, "-q takes no recipients"),
+                    Some(_) => options.to = Some(domain_pattern(argument)?),
+                    None => return refuse(ExitStatus::Usage, "-q takes no recipients; see \"mspool sendmail --help\""),
                 }
             }
-            if self.wants.is_some() && self.read.rest.is_empty() {
-                return refuse(ExitStatus::Usage, "-qI wants an id, -qR a domain");
+            if self.queue_selector.is_some() && self.split.operands.is_empty() {
+                return refuse(ExitStatus::Usage, "-qI needs an id, and -qR a domain");
             }
             return Ok(Mode::Flush(options));
         }
@@ -271,12 +232,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Each argument may be a list, with names and brackets, as in a header.
+    /// Returns the recipients; each operand may be a list, with names and brackets, as in a header.
     fn recipients(&self) -> Result<Vec<Address>> {
         let mut recipients = Vec::new();
-        for argument in &self.read.rest {
-            let shown = || shown(argument);
-            // With a type it is no list.
+        for argument in &self.split.operands {
+            // An address with a type is never a list.
             if let Ok(address) = Address::parse(argument)
                 && (!address.is_smtp() || argument.contains('@'))
             {
@@ -285,15 +245,20 @@ impl<'a> Reader<'a> {
             }
             let list = list::parse(argument).ok().filter(|list| !list.is_empty());
             let Some(list) = list else {
-                return refuse(ExitStatus::Data, format!("recipient {:?} is no address; nothing was queued", shown()));
+                let reason = address_type_hint(argument).unwrap_or_else(|| "is not an address".to_owned());
+                return refuse(
+                    ExitStatus::Data,
+                    format!("recipient {} {reason}; nothing was queued", quoted(argument)),
+                );
             };
             for text in list {
                 match Address::parse(&text) {
                     Ok(address) => recipients.push(address),
                     Err(error) => {
+                        let reason = address_type_hint(argument).unwrap_or_else(|| error.to_string());
                         return refuse(
                             ExitStatus::Data,
-                            format!("recipient {:?} {error}; nothing was queued", shown()),
+                            format!("recipient {} {reason}; nothing was queued", quoted(argument)),
                         );
                     }
                 }
@@ -303,32 +268,26 @@ impl<'a> Reader<'a> {
     }
 
     fn options(&self) -> Result<SubmissionOptions> {
+        let completion = HeaderCompletion::Sendmail(self.sender_name.clone());
         Ok(SubmissionOptions {
             header: self.header,
             body: self.body,
             notify: self.notify,
             ret: self.ret,
             envid: self.envid.clone(),
-            ..SubmissionOptions::new(
-                self.sender.clone(),
-                self.recipients()?,
-                HeaderCompletion::Sendmail(self.name.clone()),
-            )
+            ..SubmissionOptions::new(self.sender.clone(), self.recipients()?, completion)
         })
     }
 }
 
-/// As much of a foreign text as fits into a message.
-fn shown(text: &str) -> String {
-    printable::line(text).chars().take(60).collect()
-}
-
 fn sender(text: &str) -> Result<Sender> {
-    Sender::parse(text)
-        .or_else(|error| refuse(ExitStatus::Data, format!("-f {:?} {error}; nothing was queued", shown(text))))
+    Sender::parse(text).or_else(|error| {
+        let reason = address_type_hint(text).unwrap_or_else(|| error.to_string());
+        refuse(ExitStatus::Data, format!("-f {} {reason}; nothing was queued", quoted(text)))
+    })
 }
 
-fn site(domain: &str) -> Result<AddressPattern> {
+fn domain_pattern(domain: &str) -> Result<AddressPattern> {
     let text = if domain.contains('@') { domain.to_owned() } else { format!("*@{domain}") };
-    AddressPattern::parse(&text).or_else(|error| refuse(ExitStatus::Usage, format!("-qR {:?} {error}", shown(domain))))
+    AddressPattern::parse(&text).or_else(|error| refuse(ExitStatus::Usage, format!("-qR {} {error}", quoted(domain))))
 }

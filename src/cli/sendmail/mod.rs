@@ -1,0 +1,41 @@
+//! The sendmail(1) grammar: mspool called as `sendmail`, `mailq` or `newaliases`, or with that word as its command.
+
+pub mod flags;
+pub mod names;
+pub mod request;
+pub mod run;
+
+const SENDMAIL_EXAMPLES: &str = "\
+Examples:
+  Take a message, with its recipients from the header:
+    mspool sendmail -t -i < mail
+  List all flags:
+    mspool sendmail --help";
+
+const MAILQ_EXAMPLES: &str = "\
+Examples:
+  List the queue in the format of Postfix:
+    mspool mailq";
+
+/// Act as sendmail(1); see "mspool sendmail --help"
+///
+/// Takes a message, speaks SMTP, lists or flushes the queue. Options of mspool stand before the command, flags of
+/// sendmail(1) after it.
+// Stands for the command in help and completions; its arguments are read by `request`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = SENDMAIL_EXAMPLES, override_usage = "mspool sendmail [FLAGS] [ADDR...]")]
+pub struct SendmailArgs {
+    /// Flags and recipients of sendmail(1)
+    #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// List the queue as mailq(1) does
+// As above.
+#[derive(Debug, clap::Args)]
+#[command(after_help = MAILQ_EXAMPLES)]
+pub struct MailqArgs {
+    /// Flags of mailq(1)
+    #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
