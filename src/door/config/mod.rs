@@ -3,6 +3,7 @@
 mod addresses;
 mod check;
 mod inbound;
+pub mod keys;
 mod raw;
 mod trouble;
 
