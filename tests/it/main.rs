@@ -5,6 +5,7 @@
 
 mod addresses;
 mod answers;
+mod architecture;
 mod batch;
 mod bounces;
 mod callers;
@@ -23,6 +24,7 @@ mod heard;
 mod hostile;
 mod maildir;
 mod mda;
+mod modules;
 mod operate;
 mod outgoing;
 mod poll;
@@ -38,6 +40,5 @@ mod routing;
 mod sendmail;
 mod smtp;
 mod spool;
-mod tidy;
 mod watch;
 mod world;
