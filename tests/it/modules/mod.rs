@@ -9,6 +9,7 @@ mod examples;
 mod names;
 mod resolve;
 mod rules;
+mod texts;
 mod visitor;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use std::path::Path;
 
 pub use circles::circles;
 pub use rules::{Layers, between_siblings, beyond_home, upward};
+pub use texts::{Text, texts};
 
 /// A source file: its path below `src`, and its text.
 #[derive(Clone, Debug)]
