@@ -25,6 +25,7 @@ mod hostile;
 mod maildir;
 mod manual;
 mod mda;
+mod members;
 mod messages;
 mod modules;
 mod operate;

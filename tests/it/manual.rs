@@ -46,13 +46,20 @@ impl Page {
             entries: Vec::new(),
         };
         let (mut section, mut heading) = (String::new(), String::new());
-        for line in text.lines() {
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
             let (request, rest) = line.split_once(' ').unwrap_or((line, ""));
             match request {
                 ".Sh" => (section, heading) = (rest.to_owned(), rest.to_owned()),
                 ".Ss" => rest.clone_into(&mut heading),
                 ".Nm" if section == "NAME" => page.names.extend(rest.split([' ', ',']).next().map(str::to_owned)),
                 ".Xr" if section != "SEE ALSO" => page.references.extend(rest.split(' ').next().map(str::to_owned)),
+                // A term of several lines stands between Xo and Xc.
+                ".It" if rest == "Xo" => {
+                    let term: Vec<&str> = lines.by_ref().take_while(|line| *line != ".Xc").collect();
+                    let term = term.join(" ").replace(" .", " ");
+                    page.entries.push(Entry { heading: heading.clone(), words: words(term.trim_start_matches('.')) });
+                }
                 ".It" => page.entries.push(Entry { heading: heading.clone(), words: words(rest) }),
                 _ => {}
             }
@@ -63,6 +70,16 @@ impl Page {
     /// True if one of these macros marks the word in an entry.
     pub fn has(&self, macros: &[&str], word: &str) -> bool {
         self.entries.iter().any(|entry| entry.has(macros, word))
+    }
+
+    /// True if the words of a command are a term: `.It Cm report log`.
+    pub fn has_command(&self, command: &str) -> bool {
+        let parts: Vec<&str> = command.split(' ').collect();
+        self.entries.iter().any(|entry| {
+            let marked = entry.words.iter().filter(|(mark, _)| ["Cm", "Ic"].contains(&mark.as_str()));
+            let marked: Vec<&str> = marked.map(|(_, word)| word.as_str()).collect();
+            marked.windows(parts.len()).any(|window| window == parts)
+        })
     }
 }
 
@@ -100,21 +117,25 @@ pub fn pages() -> Vec<Page> {
     pages
 }
 
-/// Pages about a command: those with `mspool-COMMAND` among their names, or all if the command has none.
-pub fn pages_of<'a>(pages: &'a [Page], command: &str) -> Vec<&'a Page> {
-    let name = format!("mspool-{command}");
-    let own: Vec<&Page> = pages.iter().filter(|page| page.names.contains(&name)).collect();
-    if own.is_empty() { pages.iter().collect() } else { own }
+/// Pages about a command such as `report log`: those with `mspool-report` among their names, and those with a term
+/// `.It Cm report log`; or all if no page has the name.
+pub fn pages_of<'a>(pages: &'a [Page], words: &str) -> Vec<&'a Page> {
+    let name = format!("mspool-{}", words.split(' ').next().unwrap_or_default());
+    if !pages.iter().any(|page| page.names.contains(&name)) {
+        return pages.iter().collect();
+    }
+    pages.iter().filter(|page| page.names.contains(&name) || page.has_command(words)).collect()
 }
 
 #[test]
 fn entries_are_read_with_their_macros() {
     let text = ".Sh NAME\n.Nm a ,\n.Nm b\n.Sh X\n.Ss [queue]\n.It Fl f Ar sender , Fl -from Ar sender\n.Xr c 5 .\n\
-                .It Ic connect , disconnect No = Ar command\n.It 0\n.Sh SEE ALSO\n.Xr d 1\n.It Fl Fl long\n";
+                .It Ic connect , disconnect No = Ar command\n.It Xo\n.Fl A Ar mode ,\n.Fl h\n.Xc\n.It 0\n.Sh SEE ALSO\n.Xr d 1\n.It Fl Fl long\n";
     let page = Page::read("a.1", text);
     assert_eq!((page.names.len(), page.references.len()), (2, 1), "{page:?}");
     assert!(page.has(&["Fl"], "f") && page.has(&["Fl"], "-from") && page.has(&["Fl"], "-long"), "{page:?}");
     assert!(page.has(&["Ic"], "connect") && page.has(&["Ic"], "disconnect") && page.has(&[""], "0"), "{page:?}");
     assert!(!page.has(&["Ic"], "command") && !page.has(&["Fl"], "sender"), "{page:?}");
+    assert!(page.has(&["Fl"], "A") && page.has(&["Fl"], "h"), "{page:?}");
     assert_eq!(page.entries[1].heading, "[queue]");
 }

@@ -18,7 +18,7 @@ use std::path::Path;
 
 pub use circles::circles;
 pub use rules::{Layers, between_siblings, beyond_home, upward};
-pub use texts::{Text, texts};
+pub use texts::{Text, statuses, texts};
 
 /// A source file: its path below `src`, and its text.
 #[derive(Clone, Debug)]

@@ -72,3 +72,44 @@ impl<'ast> Visit<'ast> for Collector {
         self.add_tokens(call.tokens.clone(), &name);
     }
 }
+
+/// Reads an enum and the method that gives a number for each variant. Returns the number of variants, and the numbers
+/// as they are written.
+pub fn statuses(sources: &[Source], of_enum: &str, method: &str) -> (usize, Vec<String>) {
+    let mut found = (0, Vec::new());
+    for source in sources {
+        let file = syn::parse_file(&source.text).unwrap_or_else(|error| panic!("{}: {error}", source.name));
+        for item in &file.items {
+            match item {
+                syn::Item::Enum(item) if item.ident == of_enum => found.0 = item.variants.len(),
+                syn::Item::Impl(item) if is_named(&item.self_ty, of_enum) => {
+                    let methods = item.items.iter().filter_map(|item| match item {
+                        syn::ImplItem::Fn(function) if function.sig.ident == method => Some(function),
+                        _ => None,
+                    });
+                    let mut numbers = Numbers::default();
+                    methods.for_each(|function| numbers.visit_impl_item_fn(function));
+                    found.1.extend(numbers.0);
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+fn is_named(kind: &syn::Type, name: &str) -> bool {
+    matches!(kind, syn::Type::Path(kind) if kind.path.is_ident(name))
+}
+
+/// Numbers that the arms of a `match` give.
+#[derive(Default)]
+struct Numbers(Vec<String>);
+
+impl<'ast> Visit<'ast> for Numbers {
+    fn visit_arm(&mut self, arm: &'ast syn::Arm) {
+        if let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(number), .. }) = &*arm.body {
+            self.0.push(number.base10_digits().to_owned());
+        }
+    }
+}
