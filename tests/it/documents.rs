@@ -124,39 +124,31 @@ fn every_flag_of_sendmail_is_in_the_manual() {
     assert_documented("flags of sendmail", missing.map(|letter| format!("-{letter}")));
 }
 
+/// Tables that a heading such as `[[hook.inbound]], [[hook.outbound]]` names.
+fn tables_of(heading: &str) -> impl Iterator<Item = &str> {
+    let tables = heading.split(", ").filter(|part| part.starts_with('['));
+    tables.map(|part| part.trim_matches(['[', ']']))
+}
+
 /// A table is a heading, `.Ss [queue]`. A key is a term `.It Ic lifetime` under the heading of its table.
 #[test]
 fn every_key_is_in_the_manual() {
     let pages = pages();
     let page = pages.iter().find(|page| page.file == "mspool.conf.5").unwrap();
     let headings: BTreeSet<&str> = page.text.lines().filter_map(|line| line.strip_prefix(".Ss ")).collect();
-    let names_table = |heading: &str, table: &str| {
-        let tables = heading.split(", ").map(|part| part.trim_matches(['[', ']']));
-        heading.starts_with('[') && tables.into_iter().any(|known| known == table)
-    };
-    let has_heading = |table: &str| headings.iter().any(|heading| names_table(heading, table));
-    // The table in the headings that a key belongs to: `queue` for `queue.retry.first`.
-    let table_of = |key: &str| {
-        let mut table = key;
-        while let Some((outer, _)) = table.rsplit_once('.') {
-            if has_heading(outer) {
-                return outer.to_owned();
-            }
-            table = outer;
-        }
-        String::new()
-    };
+    let tables: BTreeSet<&str> = headings.iter().flat_map(|heading| tables_of(heading)).collect();
     let missing = keys().into_iter().filter(|key| {
-        let word = key.rsplit('.').next().unwrap();
-        let table = table_of(key);
-        let is_under = |heading: &str| names_table(heading, &table) || table.is_empty() && !heading.starts_with('[');
+        // The innermost table with a heading that the key belongs to: `queue` for `queue.retry.first`.
+        let outer = key.match_indices('.').map(|(at, _)| &key[..at]).rfind(|outer| tables.contains(outer));
+        let word = key.rsplit('.').next().unwrap_or_default();
+        let is_under = |heading: &str| match outer {
+            Some(table) => tables_of(heading).any(|known| known == table),
+            None => !heading.starts_with('['),
+        };
         let is_entry = page.entries.iter().any(|entry| is_under(&entry.heading) && entry.has(&["Ic"], word));
         let below = format!("{key}.");
-        let is_table = |heading: &&str| {
-            let tables = heading.split(", ").map(|part| part.trim_matches(['[', ']']));
-            heading.starts_with('[') && tables.into_iter().any(|known| known == key || known.starts_with(&below))
-        };
-        !is_entry && !headings.iter().any(|heading| is_table(heading)) && word != NAME
+        let is_table = tables.iter().any(|table| *table == key || table.starts_with(&below));
+        !is_entry && !is_table && word != NAME
     });
     assert_documented("keys", missing);
 }
