@@ -93,7 +93,7 @@ complete -c mspool -n "__fish_mspool_using_subcommand flush" -l force -d 'Ignore
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l out -d 'Deliver mail (the default)'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l in -d 'Fetch mail from the configured sources instead'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l both -d 'Deliver mail, then fetch mail'
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -l strict -d 'Exit with 75 when mail is still queued'
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -l strict -d 'ExitStatus with 75 when mail is still queued'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l dry-run -d 'Change nothing; print what would be done, and why'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l progress -d 'Always show a progress bar'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l json -d 'Print JSON Lines'

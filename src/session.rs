@@ -13,6 +13,7 @@ use crate::exit::{ExitStatus, Refusal};
 use crate::output::mode::Verbosity;
 use crate::output::per_id::{Answer, for_each_id};
 use crate::settings::Settings;
+use crate::values::quoting::quoted;
 
 /// Whether anything is really queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +62,8 @@ impl Session {
     /// Reads a queue id that somebody typed. Anything that is none is refused before it can name a file.
     pub fn id(&self, text: &str) -> Result<QueueId> {
         QueueId::parse(text).map_err(|_| {
-            let shown: String = crate::values::printable::line(text).chars().take(60).collect();
-            Refusal::new(ExitStatus::Data, format!("{shown:?} is not a queue id; `mspool report` lists them")).into()
+            Refusal::new(ExitStatus::Data, format!("{} is not a queue id; \"mspool report\" lists them", quoted(text)))
+                .into()
         })
     }
 

@@ -16,6 +16,7 @@ use crate::transports::hook::Hook;
 use crate::transports::notify::NotifyCommand;
 use crate::transports::source::MailSource;
 use crate::transports::transport::Transport;
+use crate::values::quoting::quoted;
 use crate::values::schedule::RetrySchedule;
 
 /// Everything that was configured.
@@ -156,7 +157,10 @@ impl Settings {
             Some(place) => Ok(place),
             None => {
                 let names: Vec<&str> = self.transports.iter().map(|transport| transport.name.as_str()).collect();
-                refuse(ExitStatus::Usage, format!("there is no transport {name:?}; configured: {}", names.join(", ")))
+                refuse(
+                    ExitStatus::Usage,
+                    format!("there is no transport {}; configured: {}", quoted(name), names.join(", ")),
+                )
             }
         }
     }

@@ -13,14 +13,17 @@ use crate::settings::{AddressSettings, AfterSubmission};
 use crate::config::checker::ValueChecker;
 use crate::config::error::ConfigError;
 use crate::config::raw;
+use crate::values::quoting::quoted;
 
 pub(super) fn addresses(checker: &ValueChecker<'_>, raw: &raw::RawConfig) -> Result<AddressSettings, ConfigError> {
-    let allow = |text: &Spanned<String>| match alias::targets(text.get_ref()).as_deref() {
-        Ok([target @ (AliasTarget::Include(_) | AliasTarget::Pipe(_) | AliasTarget::File(_))]) => {
-            Ok(target.to_string())
-        }
-        _ => Err(checker.bad(text, format!("allow: {:?} is no :include:/file, |command or /file", text.get_ref()))),
-    };
+    let allow =
+        |text: &Spanned<String>| match alias::targets(text.get_ref()).as_deref() {
+            Ok([target @ (AliasTarget::Include(_) | AliasTarget::Pipe(_) | AliasTarget::File(_))]) => {
+                Ok(target.to_string())
+            }
+            _ => Err(checker
+                .bad(text, format!("allow: {} is not :include:/FILE, |COMMAND or /FILE", quoted(text.get_ref())))),
+        };
     let qualify = raw.qualify.as_ref().map(|domain| {
         let fits = Sender::parse(&format!("root@{}", domain.get_ref())).is_ok() && !domain.get_ref().is_empty();
         if fits { Ok(domain.get_ref().clone()) } else { Err(checker.bad(domain, "qualify is no domain")) }
@@ -43,10 +46,11 @@ fn rules(
     written.sort_by_key(|(from, _)| from.span().start);
     let rule = |(from, to): (&Spanned<String>, &Spanned<String>)| {
         let pattern = AddressPattern::parse(from.get_ref());
-        let pattern = pattern.map_err(|error| checker.bad(from, format!("pattern {:?} {error}", from.get_ref())))?;
+        let pattern =
+            pattern.map_err(|error| checker.bad(from, format!("pattern {} {error}", quoted(from.get_ref()))))?;
         // What a `*` stands for is an address's own local part, and as good as any word.
         Address::parse(&to.get_ref().replacen('*', "x", 1))
-            .map_err(|error| checker.bad(to, format!("{:?} {error}", to.get_ref())))?;
+            .map_err(|error| checker.bad(to, format!("{} {error}", quoted(to.get_ref()))))?;
         Ok::<_, ConfigError>((pattern, to.get_ref().clone()))
     };
     Ok(RewriteRules::new(written.into_iter().map(rule).collect::<Result<_, _>>()?))

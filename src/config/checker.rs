@@ -13,6 +13,7 @@ use crate::config::raw;
 use crate::sys;
 use crate::transports::argv::CommandTemplate;
 use crate::transports::placeholder::TemplatePurpose;
+use crate::values::quoting::quoted;
 use crate::values::time::parse_span;
 
 pub(super) struct ValueChecker<'a> {
@@ -63,7 +64,10 @@ impl ValueChecker<'_> {
         }
         Err(self.bad(
             at,
-            format!("{what} name {name:?}: only a-z, 0-9, - and _ are allowed, at most 32, a letter or digit first"),
+            format!(
+                "{what} name {}: only a-z, 0-9, - and _ are allowed, at most 32, a letter or digit first",
+                quoted(name)
+            ),
         ))
     }
 
@@ -106,7 +110,7 @@ impl ValueChecker<'_> {
         for (name, value) in env {
             let named = !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0');
             if !named || (name.starts_with("MSPOOL_") && name != "MSPOOL_CONFIG") {
-                return Err(self.bad(at, format!("env: {name:?} cannot be set")));
+                return Err(self.bad(at, format!("env: {} cannot be set", quoted(name))));
             }
         }
         Ok(env.iter().map(|(name, value)| (name.clone(), value.clone())).collect())

@@ -9,6 +9,7 @@ use toml::Spanned;
 use crate::values::spelling::distance;
 
 use crate::config::error::ConfigError;
+use crate::values::quoting::quoted;
 
 /// A whole file.
 #[derive(Debug, Default, Deserialize)]
@@ -185,11 +186,11 @@ fn explain(message: &str) -> String {
         .replace("expected a sequence", "expected a list such as [\"a\", \"b\"]")
         .replace("expected a string", "expected a text in quotes")
         .replace("expected a map", "expected a table");
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    let Some(key) = quoted.next().filter(|_| message.starts_with("unknown field")) else { return one_line };
-    let near = quoted.min_by_key(|known| distance(key, known));
+    let mut words = message.split('`').skip(1).step_by(2);
+    let Some(key) = words.next().filter(|_| message.starts_with("unknown field")) else { return one_line };
+    let near = words.min_by_key(|known| distance(key, known));
     match near.filter(|known| distance(key, known) <= 1 + known.len() / 3) {
-        Some(known) => format!("unknown key {key:?}; did you mean {known:?}?"),
-        None => format!("unknown key {key:?}; mspool.conf(5) lists those there are"),
+        Some(known) => format!("unknown key {}; did you mean {}?", quoted(key), quoted(known)),
+        None => format!("unknown key {}; mspool.conf(5) lists the known keys", quoted(key)),
     }
 }

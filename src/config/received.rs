@@ -16,6 +16,7 @@ use crate::transports::hook::Hook;
 use crate::transports::notify::NotifyCommand;
 use crate::transports::placeholder::TemplatePurpose;
 use crate::transports::source::{MailSource, SourceKeeping};
+use crate::values::quoting::quoted;
 
 const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(600);
@@ -66,7 +67,8 @@ impl ReceivedTables<'_> {
     fn identities(&self) -> Result<Option<Vec<AddressPattern>>, ConfigError> {
         let Some(written) = &self.raw.identities else { return Ok(None) };
         let parse = |text: &String| {
-            AddressPattern::parse(text).map_err(|error| self.checker.bad(written, format!("identity {text:?} {error}")))
+            AddressPattern::parse(text)
+                .map_err(|error| self.checker.bad(written, format!("identity {} {error}", quoted(text))))
         };
         Ok(Some(written.get_ref().iter().map(parse).collect::<Result<_, _>>()?))
     }
@@ -120,7 +122,7 @@ impl ReceivedTables<'_> {
         for (prefix, written) in &self.raw.folders {
             let folder = Folder::parse(written.get_ref());
             let folder =
-                folder.map_err(|error| self.checker.bad(written, format!("{:?} {error}", written.get_ref())))?;
+                folder.map_err(|error| self.checker.bad(written, format!("{} {error}", quoted(written.get_ref()))))?;
             folders.push((prefix.clone(), folder));
         }
         Ok(ClassFolders::new(folders))

@@ -1,5 +1,6 @@
 //! The tables `[transport.NAME]`, and their order.
 
+use std::hash::{Hash, Hasher};
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::transports::argv::{CommandTemplate, RecipientBatch};
 use crate::transports::placeholder::TemplatePurpose;
 use crate::transports::program::ResultChannel;
 use crate::transports::transport::{DeliveryMethod, SuccessMeaning, Transport};
+use crate::values::quoting::quoted;
 use crate::values::spelling::distance;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
@@ -82,7 +84,7 @@ pub(super) fn transport(
         undo: checker.template("undo", raw.undo.as_ref(), TemplatePurpose::Undo)?,
         fingerprint: String::new(),
     };
-    transport.fingerprint = fingerprint(&format!("{transport:?}"));
+    transport.fingerprint = fingerprint(&transport);
     Ok(transport)
 }
 
@@ -131,7 +133,7 @@ fn claims(checker: &ValueChecker<'_>, raw: &raw::RawTransport) -> Result<Accepte
         Some(types) if types.get_ref().iter().any(|kind| kind == "*") => AcceptedTypes::Any,
         Some(types) => {
             let parse = |kind: &String| {
-                AddressType::parse(kind).map_err(|error| checker.bad(types, format!("type {kind:?} {error}")))
+                AddressType::parse(kind).map_err(|error| checker.bad(types, format!("type {} {error}", quoted(kind))))
             };
             AcceptedTypes::Only(types.get_ref().iter().map(parse).collect::<Result<_, _>>()?)
         }
@@ -140,7 +142,7 @@ fn claims(checker: &ValueChecker<'_>, raw: &raw::RawTransport) -> Result<Accepte
     if let Some(written) = &raw.r#match {
         for text in written.get_ref() {
             let pattern = AddressPattern::parse(text);
-            patterns.push(pattern.map_err(|error| checker.bad(written, format!("pattern {text:?} {error}")))?);
+            patterns.push(pattern.map_err(|error| checker.bad(written, format!("pattern {} {error}", quoted(text))))?);
         }
     }
     Ok(AcceptedAddresses { types, patterns })
@@ -182,25 +184,40 @@ pub(super) fn ordered(
         match left.iter().position(|transport| transport.name == *name) {
             Some(index) => sorted.push(left.remove(index)),
             None if sorted.iter().any(|transport: &Transport| transport.name == *name) => {
-                return Err(checker.bad(order, format!("order names {name:?} twice")));
+                return Err(checker.bad(order, format!("order names {} twice", quoted(name))));
             }
             None => {
                 let near = left.iter().map(|transport| &transport.name).min_by_key(|known| distance(name, known));
-                let hint = near.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
-                return Err(checker.bad(order, format!("order names {name:?}, which is no transport{hint}")));
+                let hint = near.map_or(String::new(), |near| format!("; did you mean {}?", quoted(near)));
+                return Err(checker.bad(order, format!("order names {}, which is not a transport{hint}", quoted(name))));
             }
         }
     }
     match left.first() {
-        Some(missing) => Err(checker.bad(order, format!("order does not name transport {:?}", missing.name))),
+        Some(missing) => Err(checker.bad(order, format!("order does not name transport {}", quoted(&missing.name)))),
         None => Ok(sorted),
     }
 }
 
-/// Changes when the text does (FNV-1a): enough to see that a configuration is another one.
-fn fingerprint(text: &str) -> String {
-    let hash = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    format!("{hash:016x}")
+/// Returns a text that changes when the configuration of the transport does. The same on every machine and in every
+/// build, since it is kept in the state of the transport.
+fn fingerprint(transport: &Transport) -> String {
+    let mut hasher = Fnv1a(0xcbf2_9ce4_8422_2325);
+    transport.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+/// FNV-1a with 64 bits.
+struct Fnv1a(u64);
+
+impl Hasher for Fnv1a {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }

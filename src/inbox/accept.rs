@@ -13,12 +13,13 @@ use crate::spool::draft::Draft;
 use crate::submission::compose;
 use crate::submission::input::{MessageHead, MessageInput};
 use crate::submission::limits::{check_size, copy_rest};
+use crate::values::quoting::quoted;
 
 /// This user's mailbox at this host.
 pub fn own_mailbox(session: &Session) -> Result<Address> {
     let text = session.settings.own_address();
     Address::parse(&text).map_err(|error| {
-        Refusal::new(ExitStatus::Config, format!("the mailbox {text:?} {error}; give one with --to")).into()
+        Refusal::new(ExitStatus::Config, format!("the mailbox {} {error}; give one with --to", quoted(&text))).into()
     })
 }
 

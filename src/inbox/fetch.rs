@@ -29,6 +29,7 @@ use crate::values::digest::Fingerprint;
 
 use crate::inbox::correlate::SentMailIndex;
 use crate::inbox::file;
+use crate::values::quoting::quoted;
 
 /// What came of asking one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub enum PollResult {
 pub fn chosen<'s>(session: &'s Session, names: &[String]) -> Result<Vec<&'s MailSource>> {
     let known = &session.settings.inbound;
     if known.is_empty() {
-        return refuse(ExitStatus::Config, "no inbound transport is configured; mspool.conf(5) tells how");
+        return refuse(ExitStatus::Config, "no source of mail is configured; see [inbound.NAME] in mspool.conf(5)");
     }
     if names.is_empty() {
         return Ok(known.iter().collect());
@@ -59,10 +60,7 @@ pub fn chosen<'s>(session: &'s Session, names: &[String]) -> Result<Vec<&'s Mail
         }
         None => {
             let names: Vec<&str> = known.iter().map(|inbound| inbound.name.as_str()).collect();
-            refuse(
-                ExitStatus::Usage,
-                format!("there is no inbound transport {name:?}; configured: {}", names.join(", ")),
-            )
+            refuse(ExitStatus::Usage, format!("there is no source {}; configured: {}", quoted(name), names.join(", ")))
         }
     };
     names.iter().map(find).collect()

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::sys::error::PathError;
 use crate::sys::trust::Distrust;
+use crate::values::quoting::quoted;
 
 /// What is wrong with the spool as a whole.
 #[derive(Debug)]
@@ -33,8 +34,9 @@ impl fmt::Display for SpoolError {
             SpoolError::Distrust(error) => error.fmt(f),
             SpoolError::Version(path, found) => write!(
                 f,
-                "{} says {found:?}, and this program knows version \"1\" only; use the program that made the spool",
-                path.display()
+                "{} says {}, and this program knows version \"1\" only; use the program that made the spool",
+                path.display(),
+                quoted(found)
             ),
             SpoolError::NotASpool(path) => {
                 write!(f, "{} is not a spool, and not empty; give a directory of its own", path.display())

@@ -1,5 +1,6 @@
 //! Queue files: one line of envelope, then the message, byte for byte. Written once, read by anybody.
 
+use std::fmt;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,17 @@ pub enum UnusableFile {
     Corrupt(String),
     /// A system call failed.
     Path(PathError),
+}
+
+impl fmt::Display for UnusableFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UnusableFile::Gone => f.write_str("is not there any more"),
+            UnusableFile::Stray(reason) => write!(f, "{reason}; it is left alone"),
+            UnusableFile::Corrupt(reason) => write!(f, "is damaged: {reason}"),
+            UnusableFile::Path(error) => error.fmt(f),
+        }
+    }
 }
 
 impl From<PathError> for UnusableFile {

@@ -22,6 +22,7 @@ use crate::spool::draft::UnsyncedMessage;
 use crate::submission::input::{self, MessageHead, MessageInput};
 use crate::submission::limits::{check_size, copy_rest};
 use crate::submission::options::{HeaderCompletion, HeaderUse, InitialState, SubmissionOptions};
+use crate::values::quoting::quoted;
 
 /// Why a message without recipients is refused.
 pub const NO_RECIPIENT: &str = "no recipient; nothing was queued";
@@ -197,10 +198,9 @@ impl<'a> MessageComposer<'a> {
     fn local_sender(&self) -> Result<Sender> {
         let text = self.session.settings.own_address();
         Sender::parse(&text).or_else(|error| {
-            let text = printable::line(&text);
             refuse(
                 ExitStatus::Config,
-                format!("the sender {text:?} {error}; give one with -f, or `sender` in the configuration"),
+                format!("the sender {} {error}; give one with -f, or \"sender\" in the configuration", quoted(&text)),
             )
         })
     }
@@ -212,8 +212,12 @@ pub fn header_recipients(head: &MessageHead) -> Result<Vec<Address>> {
     let mut found = Vec::new();
     for field in header.recipient_fields() {
         let bad = |what: String| {
-            let text: String = printable::line(&field.value()).chars().take(80).collect();
-            Refusal::new(ExitStatus::Data, format!("the field {:?} {what}: {text}; nothing was queued", name(field)))
+            let text = format!(
+                "the field {} {what}: {}; nothing was queued",
+                quoted(&name(field)),
+                printable::line(&field.value()).chars().take(80).collect::<String>()
+            );
+            Refusal::new(ExitStatus::Data, text)
         };
         for text in list::parse(&field.value()).map_err(|error| bad(error.to_string()))? {
             let address = Address::new(crate::mail::address::AddressType::smtp(), &text);

@@ -10,12 +10,12 @@ use crate::transports::placeholder::{self, Placeholder, TemplatePurpose};
 use crate::values::shell::{ShellReader, is_inert};
 
 /// A command line to be filled in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CommandTemplate {
     args: Vec<TemplateArgument>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct TemplateArgument {
     parts: Vec<TemplatePart>,
     /// True behind a `--`, where nothing is an option any more.
@@ -24,7 +24,7 @@ struct TemplateArgument {
     shell_text: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum TemplatePart {
     Text(String),
     Value(Placeholder),

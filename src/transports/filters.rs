@@ -22,6 +22,7 @@ use crate::transports::environment;
 use crate::transports::hand_off::{HandOff, refused};
 use crate::transports::program::{ProgramRun, ResultChannel};
 use crate::transports::transport::Transport;
+use crate::values::quoting::quoted;
 
 /// Longest list of recipients that a filter may write, in bytes.
 const LONGEST_LIST: u64 = 16 << 20;
@@ -332,10 +333,7 @@ impl FilterStage<'_> {
             address.text() == text || Some(address.key()) == key
         };
         let known = part.recipients.iter().find(is).copied();
-        known.ok_or_else(|| {
-            let shown: String = printable::line(text).chars().take(60).collect();
-            self.later(&format!("names {shown:?}, whom the message is not for"))
-        })
+        known.ok_or_else(|| self.later(&format!("names {}, which is not a recipient of the message", quoted(text))))
     }
 
     fn list(&self, dir: &Dir, name: &str) -> Result<Option<String>, FilterFailure> {

@@ -49,7 +49,7 @@ impl TemplatePurpose {
 }
 
 /// What a placeholder stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Placeholder {
     /// The envelope sender.
     Sender,

@@ -39,7 +39,7 @@ pub struct ProgramRun<'a> {
 }
 
 /// Where a program says what became of its recipients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ResultChannel {
     /// In its exit status.
     Exit,

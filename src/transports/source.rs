@@ -7,10 +7,10 @@ use crate::sys::signals::Signals;
 use crate::transports::answer::ProgramEnding;
 use crate::transports::argv::CommandTemplate;
 use crate::transports::placeholder::Placeholder;
-use crate::values::printable;
 
 use crate::transports::environment;
 use crate::transports::program::{ProgramRun, ResultChannel, Sink};
+use crate::values::quoting::quoted;
 
 /// A configured source of mail.
 #[derive(Clone, Debug)]
@@ -89,10 +89,7 @@ impl MailSource {
     pub fn acknowledge(&self, reference: &str, id: &str, spool: &Path, signals: &Signals) -> Result<(), String> {
         let Some(template) = &self.ack else { return Ok(()) };
         if template.takes_for_option(Placeholder::Ref, reference) {
-            return Err(format!(
-                "{:?} could be taken for an option; put \"--\" before {{ref}}",
-                printable::line(reference)
-            ));
+            return Err(format!("{} could be taken for an option; put \"--\" before {{ref}}", quoted(reference)));
         }
         let own = [("MSPOOL_REF", reference.to_owned()), ("MSPOOL_ID", id.to_owned())];
         let env = self.environment(spool, &own);

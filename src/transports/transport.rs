@@ -9,7 +9,7 @@ use crate::transports::argv::{CommandTemplate, RecipientBatch};
 use crate::transports::program::ResultChannel;
 
 /// A configured transport.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Transport {
     /// Its name: lower-case letters, digits, `-` and `_`.
     pub name: String,
@@ -44,7 +44,7 @@ pub struct Transport {
 }
 
 /// How a transport delivers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum DeliveryMethod {
     /// By running a command.
     Command {
@@ -58,7 +58,7 @@ pub enum DeliveryMethod {
 }
 
 /// What taking responsibility means for the recipient.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SuccessMeaning {
     /// It has the message.
     Delivered,

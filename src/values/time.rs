@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::values::quoting::quoted;
 use serde::{Deserialize, Serialize};
 
 /// A wall-clock instant in whole seconds since the epoch. In JSON and in text it is RFC 3339 in UTC.
@@ -21,8 +22,8 @@ impl fmt::Display for TimeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} is no time: give 2026-05-01T12:00:00Z, \"Fri, 1 May 2026 12:00:00 +0200\", or a span such as 90s, 15m, 2h, 3d, 1w",
-            self.0
+            "{} is not a time: give 2026-05-01T12:00:00Z, \"Fri, 1 May 2026 12:00:00 +0200\", or a span such as 90s, 15m, 2h, 3d, 1w",
+            quoted(&self.0)
         )
     }
 }

@@ -53,7 +53,7 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
                 Ok(message) => message,
                 Err(UnusableFile::Gone) => continue,
                 Err(trouble) => {
-                    print::problem(&format!("{}: {trouble:?}", spool.path_of_message(state, &name).display()));
+                    print::problem(&format!("{} {trouble}", spool.path_of_message(state, &name).display()));
                     continue;
                 }
             };

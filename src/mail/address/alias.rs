@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::mail::address::list;
+use crate::values::quoting::quoted;
 
 /// What an alias stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +111,7 @@ pub fn targets(text: &str) -> Result<Vec<AliasTarget>, String> {
         } else {
             // A leading backslash asks for the name itself; no name is expanded twice here anyway.
             let item = item.strip_prefix('\\').unwrap_or(&item);
-            let addresses = list::parse(item).map_err(|error| format!("{item:?} {error}"))?;
+            let addresses = list::parse(item).map_err(|error| format!("{} {error}", quoted(item)))?;
             targets.extend(addresses.into_iter().map(AliasTarget::Address));
         }
     }

@@ -3,13 +3,13 @@
 use crate::mail::address::{Address, AddressError, AddressType, checked, split_type};
 
 /// `*@example.com`, `ops@x`, `FAX:+49*`. Letters match in either case; nothing but `*` is special.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AddressPattern {
     kind: AddressType,
     shape: PatternShape,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum PatternShape {
     Text(String),
     NoDomain,

@@ -4,7 +4,7 @@ use crate::mail::address::pattern::AddressPattern;
 use crate::mail::address::{Address, AddressType};
 
 /// The address types a transport takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AcceptedTypes {
     /// Whatever there is.
     Any,
@@ -23,7 +23,7 @@ impl AcceptedTypes {
 }
 
 /// What one transport says it takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AcceptedAddresses {
     /// By type.
     pub types: AcceptedTypes,
