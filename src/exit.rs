@@ -76,15 +76,15 @@ impl ExitStatus {
 #[derive(Debug)]
 pub struct Refusal {
     /// How the run ends.
-    pub exit: ExitStatus,
+    pub status: ExitStatus,
     /// One line that says why, and what to do.
     pub message: String,
 }
 
 impl Refusal {
     /// Builds one.
-    pub fn new(exit: ExitStatus, message: impl Into<String>) -> Refusal {
-        Refusal { exit, message: message.into() }
+    pub fn new(status: ExitStatus, message: impl Into<String>) -> Refusal {
+        Refusal { status, message: message.into() }
     }
 }
 
@@ -102,7 +102,7 @@ pub fn refuse<T>(exit: ExitStatus, message: impl Into<String>) -> anyhow::Result
 }
 
 /// The end of a verb that went over several ids: its own code for one, [`Exit::Partial`] where some of several failed.
-pub fn over_all(ends: &[ExitStatus]) -> ExitStatus {
+pub fn combine(ends: &[ExitStatus]) -> ExitStatus {
     match ends {
         [one] => *one,
         _ if ends.iter().all(|end| *end == ExitStatus::Ok) => ExitStatus::Ok,

@@ -41,11 +41,11 @@ pub struct Session {
     /// The time.
     pub clock: Clock,
     /// How much to say.
-    pub voice: Verbosity,
+    pub verbosity: Verbosity,
     /// What may be used.
-    pub reach: Network,
+    pub network: Network,
     /// Where ids come from.
-    pub mint: Arc<IdGenerator>,
+    pub ids: Arc<IdGenerator>,
 }
 
 impl Session {
@@ -74,7 +74,7 @@ impl Session {
         operation: &mut dyn FnMut(&Spool, &QueueId) -> Result<Answer>,
     ) -> Result<ExitStatus> {
         let spool = self.spool()?;
-        for_each_id(ids, self.voice, &mut |text| match self.id(text) {
+        for_each_id(ids, self.verbosity, &mut |text| match self.id(text) {
             Ok(id) => operation(&spool, &id),
             Err(error) => Ok((ExitStatus::Data, format!("{error:#}"))),
         })

@@ -35,13 +35,13 @@ pub struct Settings {
     /// Where this comes from.
     pub source: SettingsSource,
     /// True when no transport was written down, and only this host's own mail can be delivered.
-    pub bare: bool,
+    pub has_no_transports: bool,
     /// The Maildir that received mail is filed in.
     pub store: PathBuf,
     /// Addresses that are ours; `None` leaves it to the sender's and this user's own.
     pub identities: Option<Vec<AddressPattern>>,
     /// Where mail is fetched from.
-    pub inbound: Vec<MailSource>,
+    pub sources: Vec<MailSource>,
     /// Asked before received mail is filed.
     pub inbound_hooks: Vec<Hook>,
     /// Asked when sent mail is filed.
@@ -49,7 +49,7 @@ pub struct Settings {
     /// Which folder takes which message class.
     pub folders: ClassFolders,
     /// How the user is told of new mail.
-    pub notice: Option<NotifyCommand>,
+    pub notify: Option<NotifyCommand>,
     /// Where reports to senders go.
     pub reports: ReportSettings,
     /// What becomes of addresses at the door.
@@ -68,9 +68,9 @@ pub struct AddressSettings {
     /// The `:include:` files, commands and files that aliases may stand for, as they stand there.
     pub allowed: Vec<String>,
     /// Rules for recipients.
-    pub recipients: RewriteRules,
+    pub recipient_rules: RewriteRules,
     /// Rules for the envelope sender, and for `From` where sendmail(1) completes a header.
-    pub senders: RewriteRules,
+    pub sender_rules: RewriteRules,
 }
 
 /// What sendmail(1) does with a message once it is queued, if its caller does not say.
@@ -108,7 +108,7 @@ pub struct DelayWarning {
     /// After how long.
     pub after: Duration,
     /// Which senders.
-    pub whom: DelayWarningAudience,
+    pub audience: DelayWarningAudience,
 }
 
 /// Which senders are told that mail is late.
@@ -172,7 +172,7 @@ impl Settings {
                 "mail for other hosts is kept, for no transport is configured; write {} (`mspool init` makes one to start from)",
                 path.display()
             ),
-            SettingsSource::File(path) if self.bare => {
+            SettingsSource::File(path) if self.has_no_transports => {
                 format!("mail for other hosts is kept, for {} names no transport", path.display())
             }
             SettingsSource::File(path) => format!("mail is kept for a transport that {} does not name", path.display()),
@@ -193,7 +193,7 @@ impl Settings {
     pub fn candidates(&self, address: &Address, named: Option<&str>) -> Vec<usize> {
         match named {
             Some(name) => self.transport(name).into_iter().collect(),
-            None => route::candidates(self.transports.iter().map(|transport| &transport.claims), address),
+            None => route::candidates(self.transports.iter().map(|transport| &transport.accepts), address),
         }
     }
 }

@@ -34,7 +34,7 @@ enum ShellArg {
 
 /// Prints the completions of the source tree.
 pub fn run(args: &CompletionsArgs) -> Result<ExitStatus> {
-    print::output_text(match args.shell {
+    print::text(match args.shell {
         ShellArg::Bash => include_str!("../../completions/mspool.bash"),
         ShellArg::Zsh => include_str!("../../completions/_mspool"),
         ShellArg::Fish => include_str!("../../completions/mspool.fish"),

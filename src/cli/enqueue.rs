@@ -249,7 +249,7 @@ impl EnqueueArgs {
                     Some(PriorityArg::Normal) | None => Priority::Normal,
                 },
                 after_sent,
-                begin: if self.hold { InitialState::Held } else { InitialState::Queued },
+                initial_state: if self.hold { InitialState::Held } else { InitialState::Queued },
                 transport: self.transport,
             },
             effort: match (self.wait, self.now) {
@@ -258,13 +258,13 @@ impl EnqueueArgs {
                 (None, true) => EnqueueEffort::Attempt,
                 (None, false) => EnqueueEffort::Queue,
             },
-            from: match self.maildir {
+            source: match self.maildir {
                 Some(path) => MessageSource::Maildir(path),
                 None if self.mbox => MessageSource::Mbox,
                 None => MessageSource::Stdin,
             },
-            rehearsal: if self.dry_run { DryRun::Yes } else { DryRun::No },
-            form: values::output_form(self.json),
+            dry_run: if self.dry_run { DryRun::Yes } else { DryRun::No },
+            format: values::output_form(self.json),
         })
     }
 }

@@ -42,10 +42,10 @@ pub fn report(error: &clap::Error, root: impl FnOnce() -> clap::Command, args: &
         {
             message.push_str("; nothing was queued");
         }
-        print::problem(&if value.exit == ExitStatus::Usage { with_help(&message, &path) } else { message });
+        print::error(&if value.exit == ExitStatus::Usage { with_help(&message, &path) } else { message });
         return value.exit;
     }
-    print::problem(&with_help(&failure.reason(), &path));
+    print::error(&with_help(&failure.reason(), &path));
     ExitStatus::Usage
 }
 

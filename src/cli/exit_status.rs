@@ -17,7 +17,7 @@ use crate::config::error::ConfigError;
 pub fn conclude(error: &Error) -> ExitStatus {
     let exit = status(error);
     if exit != ExitStatus::Ok {
-        print::problem(&format!("{error:#}"));
+        print::error(&format!("{error:#}"));
     }
     exit
 }
@@ -25,7 +25,7 @@ pub fn conclude(error: &Error) -> ExitStatus {
 fn status(error: &Error) -> ExitStatus {
     for cause in error.chain() {
         if let Some(refusal) = cause.downcast_ref::<Refusal>() {
-            return refusal.exit;
+            return refusal.status;
         }
         if cause.downcast_ref::<ConfigError>().is_some() || cause.downcast_ref::<Distrust>().is_some() {
             return ExitStatus::Config;

@@ -133,8 +133,8 @@ pub fn run(args: FlushArgs, session: &Session) -> Result<ExitStatus> {
         jobs: args.jobs,
         limit: args.limit,
         owed: if args.strict { OwedMeaning::IsFailure } else { OwedMeaning::IsFine },
-        bar: if args.progress { ProgressBarUse::Always } else { ProgressBarUse::IfUseful },
-        form: values::output_form(args.json),
+        progress: if args.progress { ProgressBarUse::Always } else { ProgressBarUse::IfUseful },
+        format: values::output_form(args.json),
         direction: match (args.inward, args.both) {
             (true, _) => FlushDirection::In,
             (_, true) => FlushDirection::Both,

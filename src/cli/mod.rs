@@ -30,7 +30,7 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::cli::exit_status::conclude;
 use crate::config::load::load;
-use crate::config::locations::{ConfigChoice, to_be_written};
+use crate::config::locations::{ConfigChoice, init_target};
 use crate::exit::{ExitStatus, refuse};
 use crate::mail::envelope::id::IdGenerator;
 use crate::output::mode::Verbosity;
@@ -160,7 +160,7 @@ struct GlobalArgsOnly {
 pub fn main(args: impl IntoIterator<Item = OsString> + std::panic::UnwindSafe) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or(String::new(), |at| format!(" at {}:{}", at.file(), at.line()));
-        print::problem(&format!("internal error{place}; no mail in the spool is lost; please report this bug"));
+        print::error(&format!("internal error{place}; no mail in the spool is lost; please report this bug"));
     }));
     let exit = std::panic::catch_unwind(|| {
         let args: Vec<OsString> = args.into_iter().collect();
@@ -192,7 +192,7 @@ fn run(args: MspoolArgs<MspoolCommand>) -> Result<ExitStatus> {
     refuse_privilege()?;
     let choice = ConfigChoice { config: args.global.config, spool: args.global.spool };
     match &args.command {
-        MspoolCommand::Init(_) => return init::run(&to_be_written(&choice)),
+        MspoolCommand::Init(_) => return init::run(&init_target(&choice)),
         MspoolCommand::Completions(args) => return completions::run(args),
         _ => {}
     }
@@ -254,7 +254,7 @@ fn reach(offline: bool) -> Network {
 fn session(choice: &ConfigChoice, voice: Verbosity, reach: Network) -> Result<Session> {
     let settings = load(choice)?;
     let mint = Arc::new(IdGenerator::new(&settings.hostname, crate::sys::random()));
-    Ok(Session { settings, clock: Clock::from_env(), voice, reach, mint })
+    Ok(Session { settings, clock: Clock::from_env(), verbosity: voice, network: reach, ids: mint })
 }
 
 /// Returns the built parser, for completions and tests.

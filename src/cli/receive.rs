@@ -89,5 +89,5 @@ pub fn run(args: ReceiveArgs, session: &Session) -> Result<ExitStatus> {
     if let Some(store) = &args.in_place {
         return receive::in_place(session, store, form);
     }
-    receive::run(session, &receive::ReceiveOptions { mailbox: args.to, sender: args.sender, form })
+    receive::run(session, &receive::ReceiveOptions { mailbox: args.to, sender: args.sender, format: form })
 }

@@ -77,9 +77,9 @@ pub fn run(args: ResendArgs, session: &Session) -> Result<ExitStatus> {
         add: args.add,
         replace: args.replace.into_iter().map(|ReplacementArg { old, new }| (old, new)).collect(),
         sender: args.sender,
-        before: if args.again { ResentBefore::Again } else { ResentBefore::Refuse },
-        rehearsal: if args.dry_run { DryRun::Yes } else { DryRun::No },
-        form: values::output_form(args.json),
+        resent_before: if args.again { ResentBefore::Again } else { ResentBefore::Refuse },
+        dry_run: if args.dry_run { DryRun::Yes } else { DryRun::No },
+        format: values::output_form(args.json),
         subjects: args.subjects,
     };
     resend::run(session, &options)

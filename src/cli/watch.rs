@@ -67,7 +67,7 @@ impl ValueEnum for EventArg {
 pub fn run(args: WatchArgs, session: &Session, reload: &dyn Fn() -> Result<Settings>) -> Result<ExitStatus> {
     let options = watch::WatchOptions {
         jobs: args.jobs,
-        form: values::output_form(args.json),
+        format: values::output_form(args.json),
         events: args.events.into_iter().map(|EventArg(event)| event).collect(),
     };
     watch::run(session, &options, reload)

@@ -18,7 +18,7 @@ use crate::sys::signals::{HangupMeaning, Signals};
 /// Cancels messages for every recipient that is not settled: 0 cancelled, 66 gone, 75 in progress.
 pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
     let signals = Signals::listen(HangupMeaning::Stops)?;
-    let voices = Console::new(session.voice, OutputFormat::Text, ProgressBarUse::IfUseful, 0);
+    let voices = Console::new(session.verbosity, OutputFormat::Text, ProgressBarUse::IfUseful, 0);
     session.each_message(ids, &mut |spool, id| {
         let claim = match claim_by_id(spool, id, &[QueueState::New, QueueState::Cur, QueueState::Hold])? {
             Ok(claim) => claim,
@@ -44,16 +44,16 @@ pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
             remote_id: None,
             parts: Vec::new(),
         };
-        message.decide(spool, vec![decision], session.now())?;
+        message.record_decisions(spool, vec![decision], session.now())?;
         if message.sync().0? {
             spool.sync_log_names()?;
         }
-        settle::tell_sender(&engine, &message)?;
+        settle::make_reports(&engine, &message)?;
         let (claim, history) = message.into_parts(spool)?;
-        if !settle::finish(&engine, &claim, &history)? {
+        if !settle::run_final_steps(&engine, &claim, &history)? {
             return Ok((ExitStatus::TryAgain, format!("{id}: stopped before it was finished")));
         }
-        claim.cancelled(Some(session.now().after(session.settings.queue.keep_failed)))?;
+        claim.finish_cancelled(Some(session.now().after(session.settings.queue.keep_failed)))?;
         let rest = if settled > 0 { format!("; {settled} already settled") } else { String::new() };
         let noun = if cancelled == 1 { "recipient" } else { "recipients" };
         Ok((ExitStatus::Ok, format!("{id}: cancelled for {cancelled} {noun}{rest}")))

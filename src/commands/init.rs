@@ -29,6 +29,6 @@ pub fn run(path: &Path) -> Result<ExitStatus> {
     };
     let written = file.write_all(TEMPLATE.as_bytes()).and_then(|()| file.sync_all());
     written.with_context(|| format!("cannot write {}", path.display()))?;
-    print::line(&mut print::output(), &path.display().to_string())?;
+    print::line(&mut print::stdout(), &path.display().to_string())?;
     Ok(ExitStatus::Ok)
 }

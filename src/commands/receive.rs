@@ -35,7 +35,7 @@ pub struct ReceiveOptions {
     /// The envelope sender, if the caller says so.
     pub sender: Option<Sender>,
     /// In what form results are printed.
-    pub form: OutputFormat,
+    pub format: OutputFormat,
 }
 
 /// Takes one message from standard input.
@@ -60,35 +60,35 @@ pub fn run(session: &Session, options: &ReceiveOptions) -> Result<ExitStatus> {
         accept::check_delivered_before(session, header, &mailbox, named)?;
     }
     let sender = options.sender.clone().unwrap_or_else(|| accept::sender_of(&head, header.as_ref()));
-    let envelope = accept::envelope(session, mailbox, sender, loops::inherited(&spool)?, None);
-    let draft = accept::take_in(&spool, &envelope, &head, &mut input, session.settings.queue.message_limit)?;
-    UnsyncedMessage::commit(vec![draft.place(QueueState::Received, None)?])?;
+    let envelope = accept::new_envelope(session, mailbox, sender, loops::inherited(&spool)?, None);
+    let draft = accept::write_draft(&spool, &envelope, &head, &mut input, session.settings.queue.message_limit)?;
+    UnsyncedMessage::commit(vec![draft.rename_into(QueueState::Received, None)?])?;
     // From here on it is safe, and the caller need not know what comes of filing it.
-    let voice = ArrivalConsole::new(session.voice, options.form);
-    if pending::watch_runs(&spool)? {
+    let voice = ArrivalConsole::new(session.verbosity, options.format);
+    if pending::is_watch_running(&spool)? {
         return Ok(ExitStatus::Ok);
     }
     let engine = DeliveryContext::new(session, &spool, &signals, &voice);
     if let Err(error) = pending::file_one(&engine, &envelope.id) {
-        print::problem(&format!("{error:#}; the message is safe in the spool, and filed by the next run"));
+        print::error(&format!("{error:#}; the message is safe in the spool, and filed by the next run"));
         return Ok(ExitStatus::Ok);
     }
     // And what others have left.
     if let Err(error) = pending::file_all(&engine) {
-        print::problem(&format!("{error:#}"));
+        print::error(&format!("{error:#}"));
     }
     Ok(ExitStatus::Ok)
 }
 
 /// Asks these sources, or all, for mail.
 pub fn poll(session: &Session, names: &[String], limit: Option<usize>, form: OutputFormat) -> Result<ExitStatus> {
-    let sources = fetch::chosen(session, names)?;
+    let sources = fetch::chosen_sources(session, names)?;
     let spool = session.spool()?;
     check_room(session, &spool)?;
     let signals = Signals::listen(HangupMeaning::Stops)?;
-    let voice = ArrivalConsole::new(session.voice, form);
+    let voice = ArrivalConsole::new(session.verbosity, form);
     let engine = DeliveryContext::new(session, &spool, &signals, &voice);
-    let end = fetch::all(session, &engine, &sources, limit)?;
+    let end = fetch::fetch_all(session, &engine, &sources, limit)?;
     pending::file_all(&engine)?;
     if let Some(signal) = signals.stop_requested() {
         return refuse(
@@ -113,6 +113,6 @@ pub fn in_place(session: &Session, store: &Path, form: OutputFormat) -> Result<E
     }
     let spool = session.spool()?;
     let signals = Signals::listen(HangupMeaning::Stops)?;
-    let voice = ArrivalConsole::new(session.voice, form);
+    let voice = ArrivalConsole::new(session.verbosity, form);
     in_place::look_at_all(session, &DeliveryContext::new(session, &spool, &signals, &voice), &store)
 }

@@ -18,7 +18,7 @@ pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
         };
         let envelope = &claim.message().envelope;
         let was_attempted = spool.history(envelope)?.was_attempted();
-        let due = envelope.wakes(session.now());
+        let due = envelope.delayed_until(session.now());
         spool.append_durably(id, &LogRecord { at: session.now(), event: LogEvent::Released })?;
         claim.release(if was_attempted { ReleaseTarget::Attempted } else { ReleaseTarget::NeverAttempted }, due)?;
         Ok((ExitStatus::Ok, format!("{id}: released")))

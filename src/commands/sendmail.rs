@@ -47,15 +47,15 @@ pub fn submit(
     let spool = session.spool()?;
     check_room(session, &spool)?;
     let signals = Signals::listen(HangupMeaning::Stops)?;
-    let composer = MessageComposer { session, options, spool: &spool, mint: &session.mint };
+    let composer = MessageComposer { session, options, spool: &spool, ids: &session.ids };
     let mut stdin = StandardInput::new(&signals);
     let (draft, envelope) = match dots {
-        DotHandling::Text => composer.take_in(&mut stdin)?,
-        DotHandling::End => composer.take_in(&mut UntilDot::new(&mut stdin))?,
+        DotHandling::Text => composer.read_message(&mut stdin)?,
+        DotHandling::End => composer.read_message(&mut UntilDot::new(&mut stdin))?,
     };
     UnsyncedMessage::commit(vec![composer.place(draft, &envelope)?])?;
     // From here on the message is queued, and nothing that follows changes that.
-    if session.voice == Verbosity::Verbose {
+    if session.verbosity == Verbosity::Verbose {
         print::note(&format!("{}: queued", envelope.id));
     }
     follow_up(session, &spool, &signals, &[envelope.id], after);
@@ -87,11 +87,11 @@ fn follow_up(
         AfterSubmission::Queue => {}
         AfterSubmission::Background => flush_in_background(session),
         AfterSubmission::Attempt => {
-            let voices = Console::new(session.voice, OutputFormat::Text, ProgressBarUse::IfUseful, accepted.len());
+            let voices = Console::new(session.verbosity, OutputFormat::Text, ProgressBarUse::IfUseful, accepted.len());
             let engine = DeliveryContext::new(session, spool, signals, &voices);
             for id in accepted {
-                if let Err(error) = attempt_and_file(&engine, id, session.reach) {
-                    print::problem(&format!("{error:#}; the message stays queued"));
+                if let Err(error) = attempt_and_file(&engine, id, session.network) {
+                    print::error(&format!("{error:#}; the message stays queued"));
                 }
             }
         }
@@ -100,7 +100,7 @@ fn follow_up(
 
 /// Who would be asked to take each address; 67 when nobody would take one of them.
 pub fn verify(session: &Session, recipients: &[Address]) -> Result<ExitStatus> {
-    let mut out = print::output();
+    let mut out = print::stdout();
     let mut end = ExitStatus::Ok;
     let mut resolver = AddressResolver::new(&session.settings);
     for address in recipients {

@@ -22,18 +22,18 @@ pub(super) fn addresses(checker: &ValueChecker<'_>, raw: &raw::RawConfig) -> Res
                 Ok(target.to_string())
             }
             _ => Err(checker
-                .bad(text, format!("allow: {} is not :include:/FILE, |COMMAND or /FILE", quoted(text.get_ref())))),
+                .invalid(text, format!("allow: {} is not :include:/FILE, |COMMAND or /FILE", quoted(text.get_ref())))),
         };
     let qualify = raw.qualify.as_ref().map(|domain| {
         let fits = Sender::parse(&format!("root@{}", domain.get_ref())).is_ok() && !domain.get_ref().is_empty();
-        if fits { Ok(domain.get_ref().clone()) } else { Err(checker.bad(domain, "qualify is no domain")) }
+        if fits { Ok(domain.get_ref().clone()) } else { Err(checker.invalid(domain, "qualify is no domain")) }
     });
     Ok(AddressSettings {
         qualify: qualify.transpose()?,
         aliases: raw.aliases.files.iter().map(|path| checker.path("aliases", path)).collect::<Result<_, _>>()?,
         allowed: raw.aliases.allow.iter().map(allow).collect::<Result<_, _>>()?,
-        recipients: rules(checker, &raw.rewrite.recipient)?,
-        senders: rules(checker, &raw.rewrite.sender)?,
+        recipient_rules: rules(checker, &raw.rewrite.recipient)?,
+        sender_rules: rules(checker, &raw.rewrite.sender)?,
     })
 }
 
@@ -47,10 +47,10 @@ fn rules(
     let rule = |(from, to): (&Spanned<String>, &Spanned<String>)| {
         let pattern = AddressPattern::parse(from.get_ref());
         let pattern =
-            pattern.map_err(|error| checker.bad(from, format!("pattern {} {error}", quoted(from.get_ref()))))?;
+            pattern.map_err(|error| checker.invalid(from, format!("pattern {} {error}", quoted(from.get_ref()))))?;
         // What a `*` stands for is an address's own local part, and as good as any word.
         Address::parse(&to.get_ref().replacen('*', "x", 1))
-            .map_err(|error| checker.bad(to, format!("{} {error}", quoted(to.get_ref()))))?;
+            .map_err(|error| checker.invalid(to, format!("{} {error}", quoted(to.get_ref()))))?;
         Ok::<_, ConfigError>((pattern, to.get_ref().clone()))
     };
     Ok(RewriteRules::new(written.into_iter().map(rule).collect::<Result<_, _>>()?))
@@ -64,6 +64,6 @@ pub(super) fn after_submission(
         None | Some((_, "queue")) => Ok(AfterSubmission::Queue),
         Some((_, "background")) => Ok(AfterSubmission::Background),
         Some((_, "attempt")) => Ok(AfterSubmission::Attempt),
-        Some((at, _)) => Err(checker.bad(at, "delivery must be \"queue\", \"background\" or \"attempt\"")),
+        Some((at, _)) => Err(checker.invalid(at, "delivery must be \"queue\", \"background\" or \"attempt\"")),
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn assemble(
     let sender = raw
         .sender
         .as_ref()
-        .map(|text| Sender::parse(text.get_ref()).map_err(|error| checker.bad(text, format!("sender {error}"))));
+        .map(|text| Sender::parse(text.get_ref()).map_err(|error| checker.invalid(text, format!("sender {error}"))));
     let queue = queue::queue(&checker, &raw.queue)?;
     let mut transports = Vec::new();
     // In the order of the file: the map has them by name.
@@ -59,11 +59,11 @@ pub(super) fn assemble(
     Ok(Settings {
         store: received.store,
         identities: received.identities,
-        inbound: received.inbound,
+        sources: received.inbound,
         inbound_hooks: received.inbound_hooks,
         outbound_hooks: received.outbound_hooks,
         folders: received.folders,
-        notice: received.notice,
+        notify: received.notice,
         reports: reports::reports(&checker, &raw.reports)?,
         addresses: addresses::addresses(&checker, &raw)?,
         sendmail: addresses::after_submission(&checker, &raw.sendmail)?,
@@ -73,6 +73,6 @@ pub(super) fn assemble(
         queue,
         transports,
         source,
-        bare,
+        has_no_transports: bare,
     })
 }

@@ -23,7 +23,7 @@ pub(super) struct ValueChecker<'a> {
 }
 
 impl ValueChecker<'_> {
-    pub(super) fn bad<T>(&self, at: &Spanned<T>, what: impl Into<String>) -> ConfigError {
+    pub(super) fn invalid<T>(&self, at: &Spanned<T>, what: impl Into<String>) -> ConfigError {
         let line = raw::line_of(self.text, at.span().start);
         ConfigError::Invalid(self.path.to_owned(), Some(line), what.into())
     }
@@ -33,12 +33,12 @@ impl ValueChecker<'_> {
         let name = written.get_ref();
         let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
         if !plain || name.is_empty() || name.len() > 255 {
-            return Err(self.bad(written, "hostname is not the name of a host"));
+            return Err(self.invalid(written, "hostname is not the name of a host"));
         }
         Ok(name.clone())
     }
 
-    pub(super) fn span(
+    pub(super) fn duration(
         &self,
         key: &str,
         written: Option<&Spanned<String>>,
@@ -46,13 +46,13 @@ impl ValueChecker<'_> {
     ) -> Result<Duration, ConfigError> {
         let Some(text) = written else { return Ok(default) };
         parse_span(text.get_ref())
-            .map_err(|_| self.bad(text, format!("{key} is no span of time such as 90s, 15m, 2h, 3d or 1w")))
+            .map_err(|_| self.invalid(text, format!("{key} is no span of time such as 90s, 15m, 2h, 3d or 1w")))
     }
 
     pub(super) fn size(&self, key: &str, written: Option<&Spanned<String>>, default: u64) -> Result<u64, ConfigError> {
         let Some(text) = written else { return Ok(default) };
         let size = text.get_ref().parse::<ByteSize>();
-        size.map(|size| size.as_u64()).map_err(|_| self.bad(text, format!("{key} is no size such as 64KiB or 50MiB")))
+        size.map(|size| size.as_u64()).map_err(|_| self.invalid(text, format!("{key} is no size such as 64KiB or 50MiB")))
     }
 
     /// Names become parts of file names.
@@ -62,7 +62,7 @@ impl ValueChecker<'_> {
         if plain && (1..=32).contains(&name.len()) && !name.starts_with(['-', '_']) {
             return Ok(());
         }
-        Err(self.bad(
+        Err(self.invalid(
             at,
             format!(
                 "{what} name {}: only a-z, 0-9, - and _ are allowed, at most 32, a letter or digit first",
@@ -79,12 +79,12 @@ impl ValueChecker<'_> {
     ) -> Result<Option<CommandTemplate>, ConfigError> {
         let Some(written) = written else { return Ok(None) };
         let template = CommandTemplate::parse(written.get_ref(), purpose);
-        template.map(Some).map_err(|error| self.bad(written, format!("{key} {error}")))
+        template.map(Some).map_err(|error| self.invalid(written, format!("{key} {error}")))
     }
 
     pub(super) fn path(&self, key: &str, written: &Spanned<String>) -> Result<PathBuf, ConfigError> {
         if written.get_ref().is_empty() || written.get_ref().contains('\0') {
-            return Err(self.bad(written, format!("{key} is no path")));
+            return Err(self.invalid(written, format!("{key} is no path")));
         }
         absolute(Path::new(written.get_ref()), self.locations)
     }
@@ -97,7 +97,7 @@ impl ValueChecker<'_> {
         let Some(written) = written else { return Ok(None) };
         let argv = written.get_ref();
         if argv.first().is_none_or(String::is_empty) || argv.iter().any(|arg| arg.contains('\0')) {
-            return Err(self.bad(written, format!("{key} names no program")));
+            return Err(self.invalid(written, format!("{key} names no program")));
         }
         Ok(Some(argv.clone()))
     }
@@ -110,7 +110,7 @@ impl ValueChecker<'_> {
         for (name, value) in env {
             let named = !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0');
             if !named || (name.starts_with("MSPOOL_") && name != "MSPOOL_CONFIG") {
-                return Err(self.bad(at, format!("env: {} cannot be set", quoted(name))));
+                return Err(self.invalid(at, format!("env: {} cannot be set", quoted(name))));
             }
         }
         Ok(env.iter().map(|(name, value)| (name.clone(), value.clone())).collect())

@@ -7,7 +7,7 @@ use crate::config::error::ConfigError;
 use crate::config::locations::{ConfigChoice, ConfigLocations, find};
 use crate::config::raw;
 use crate::settings::{Settings, SettingsSource};
-use crate::sys::dir::facts_of;
+use crate::sys::dir::stat_of;
 use crate::sys::error::AtPath;
 use crate::sys::trust;
 
@@ -32,7 +32,7 @@ fn read(path: &Path) -> Result<String, ConfigError> {
         return Err(ConfigError::NotAFile(path.to_owned()));
     }
     let mut file = std::fs::File::open(path).at("open", path)?;
-    let facts = facts_of(&file, path)?;
+    let facts = stat_of(&file, path)?;
     trust::ours_or_roots(path, &facts)?;
     trust::parent_is_closed(path)??;
     let mut text = String::new();

@@ -61,7 +61,7 @@ impl ConfigLocations {
 const SYSTEM_CONFIG: &str = "/etc/mspool/config.toml";
 
 /// Where `init` writes: the file that was asked for, or the first one that is customary.
-pub fn to_be_written(choice: &ConfigChoice) -> PathBuf {
+pub fn init_target(choice: &ConfigChoice) -> PathBuf {
     asked(choice).unwrap_or_else(|| ConfigLocations::from_env().first_config())
 }
 

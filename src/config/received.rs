@@ -68,7 +68,7 @@ impl ReceivedTables<'_> {
         let Some(written) = &self.raw.identities else { return Ok(None) };
         let parse = |text: &String| {
             AddressPattern::parse(text)
-                .map_err(|error| self.checker.bad(written, format!("identity {} {error}", quoted(text))))
+                .map_err(|error| self.checker.invalid(written, format!("identity {} {error}", quoted(text))))
         };
         Ok(Some(written.get_ref().iter().map(parse).collect::<Result<_, _>>()?))
     }
@@ -79,12 +79,12 @@ impl ReceivedTables<'_> {
         if let Some(mailbox) = &raw.mailbox
             && let Err(error) = Address::parse(mailbox.get_ref())
         {
-            return Err(self.checker.bad(mailbox, format!("mailbox of inbound {name} {error}")));
+            return Err(self.checker.invalid(mailbox, format!("mailbox of inbound {name} {error}")));
         }
         let keeping =
             if raw.keep.as_ref().is_some_and(|keep| *keep.get_ref()) { SourceKeeping::Yes } else { SourceKeeping::No };
         if let Some(ack) = raw.ack.as_ref().filter(|_| keeping == SourceKeeping::Yes) {
-            return Err(self.checker.bad(ack, format!("inbound {name} has both ack and keep; one is wanted")));
+            return Err(self.checker.invalid(ack, format!("inbound {name} has both ack and keep; one is wanted")));
         }
         Ok(MailSource {
             keeping,
@@ -101,7 +101,7 @@ impl ReceivedTables<'_> {
     fn hook(&self, raw: &raw::RawHook) -> Result<Hook, ConfigError> {
         let command = self.checker.template("command of a hook", Some(&raw.command), TemplatePurpose::Hook)?;
         Ok(Hook {
-            command: command.ok_or_else(|| self.checker.bad(&raw.command, "a hook has no command"))?,
+            command: command.ok_or_else(|| self.checker.invalid(&raw.command, "a hook has no command"))?,
             timeout: self.span("timeout", raw.timeout.as_ref(), HOOK_TIMEOUT)?,
             env: self.checker.environment(&raw.command, &raw.env)?,
         })
@@ -110,7 +110,7 @@ impl ReceivedTables<'_> {
     fn notice(&self, raw: &raw::RawNotify) -> Result<NotifyCommand, ConfigError> {
         let command = self.checker.template("command of notify", Some(&raw.command), TemplatePurpose::Notice)?;
         Ok(NotifyCommand {
-            command: command.ok_or_else(|| self.checker.bad(&raw.command, "notify has no command"))?,
+            command: command.ok_or_else(|| self.checker.invalid(&raw.command, "notify has no command"))?,
             class: raw.class.clone().unwrap_or_default().to_ascii_lowercase(),
             timeout: self.span("timeout", raw.timeout.as_ref(), HOOK_TIMEOUT)?,
             env: self.checker.environment(&raw.command, &raw.env)?,
@@ -122,13 +122,13 @@ impl ReceivedTables<'_> {
         for (prefix, written) in &self.raw.folders {
             let folder = Folder::parse(written.get_ref());
             let folder =
-                folder.map_err(|error| self.checker.bad(written, format!("{} {error}", quoted(written.get_ref()))))?;
+                folder.map_err(|error| self.checker.invalid(written, format!("{} {error}", quoted(written.get_ref()))))?;
             folders.push((prefix.clone(), folder));
         }
         Ok(ClassFolders::new(folders))
     }
 
     fn span(&self, key: &str, written: Option<&Spanned<String>>, default: Duration) -> Result<Duration, ConfigError> {
-        Ok(self.checker.span(key, written, default)?.max(Duration::from_secs(1)))
+        Ok(self.checker.duration(key, written, default)?.max(Duration::from_secs(1)))
     }
 }

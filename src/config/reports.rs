@@ -12,7 +12,7 @@ pub(super) fn reports(checker: &ValueChecker<'_>, raw: &raw::RawReports) -> Resu
         None => ReportRoute::Inbox,
         Some((_, "inbox")) => ReportRoute::Inbox,
         Some((_, "queue")) => ReportRoute::Queue,
-        Some((at, _)) => return Err(checker.bad(at, "via must be \"inbox\" or \"queue\"")),
+        Some((at, _)) => return Err(checker.invalid(at, "via must be \"inbox\" or \"queue\"")),
     };
     Ok(ReportSettings { via, return_limit: checker.size("return_limit", raw.return_limit.as_ref(), 64 << 10)? })
 }

@@ -40,21 +40,21 @@ pub(super) fn transport(
         (None, Some(written)) => maildir(checker, name, written, raw)?,
         (Some(command), Some(_)) => {
             return Err(
-                checker.bad(command, format!("transport {name} has both a command and a maildir; one is wanted"))
+                checker.invalid(command, format!("transport {name} has both a command and a maildir; one is wanted"))
             );
         }
         (None, None) => {
-            return Err(checker.bad(written, format!("transport {name} has neither a command nor a maildir")));
+            return Err(checker.invalid(written, format!("transport {name} has neither a command nor a maildir")));
         }
     };
     let filter = |filter: &Spanned<Vec<String>>| {
         let template = CommandTemplate::parse(filter.get_ref(), TemplatePurpose::Delivery);
         let template =
-            template.map_err(|error| checker.bad(filter, format!("preprocess of transport {name} {error}")))?;
+            template.map_err(|error| checker.invalid(filter, format!("preprocess of transport {name} {error}")))?;
         let all = filter.get_ref().iter().any(|arg| arg == "{recipients}");
         if all && matches!(&action, DeliveryMethod::Command { template, .. } if template.batch() == RecipientBatch::One)
         {
-            return Err(checker.bad(
+            return Err(checker.invalid(
                 filter,
                 format!("preprocess of transport {name} has {{recipients}} where its command takes one at a time"),
             ));
@@ -65,21 +65,21 @@ pub(super) fn transport(
     let parallel = match &raw.parallel {
         None => 1,
         Some(value) if (1..=MOST_PARALLEL).contains(value.get_ref()) => *value.get_ref() as usize,
-        Some(value) => return Err(checker.bad(value, format!("parallel must be from 1 to {MOST_PARALLEL}"))),
+        Some(value) => return Err(checker.invalid(value, format!("parallel must be from 1 to {MOST_PARALLEL}"))),
     };
     let mut transport = Transport {
         name: name.to_owned(),
-        claims: claims(checker, raw)?,
-        action,
-        timeout: checker.span("timeout", raw.timeout.as_ref(), DEFAULT_TIMEOUT)?.max(Duration::from_secs(1)),
+        accepts: accepted_addresses(checker, raw)?,
+        method: action,
+        timeout: checker.duration("timeout", raw.timeout.as_ref(), DEFAULT_TIMEOUT)?.max(Duration::from_secs(1)),
         parallel,
-        success: if raw.relays == Some(true) { SuccessMeaning::Relayed } else { SuccessMeaning::Delivered },
+        success_meaning: if raw.relays == Some(true) { SuccessMeaning::Relayed } else { SuccessMeaning::Delivered },
         probe: checker.argv("probe", raw.probe.as_ref())?,
         resource: raw.resource.as_ref().map(|resource| resource.get_ref().clone()),
         connect: checker.argv("connect", raw.connect.as_ref())?,
         disconnect: checker.argv("disconnect", raw.disconnect.as_ref())?,
         env: checker.environment(written, &raw.env)?,
-        async_timeout: checker.span("async_timeout", raw.async_timeout.as_ref(), DEFAULT_ASYNC_TIMEOUT)?,
+        async_timeout: checker.duration("async_timeout", raw.async_timeout.as_ref(), DEFAULT_ASYNC_TIMEOUT)?,
         preprocess,
         undo: checker.template("undo", raw.undo.as_ref(), TemplatePurpose::Undo)?,
         fingerprint: String::new(),
@@ -95,11 +95,11 @@ fn command(
     results: Option<&Spanned<String>>,
 ) -> Result<DeliveryMethod, ConfigError> {
     let template = CommandTemplate::parse(command.get_ref(), TemplatePurpose::Delivery);
-    let template = template.map_err(|error| checker.bad(command, format!("command of transport {name} {error}")))?;
+    let template = template.map_err(|error| checker.invalid(command, format!("command of transport {name} {error}")))?;
     let results = match results.map(|results| (results, results.get_ref().as_str())) {
         None | Some((_, "exit")) => ResultChannel::Exit,
         Some((_, "lines")) => ResultChannel::Lines,
-        Some((at, _)) => return Err(checker.bad(at, "results must be \"exit\" or \"lines\"")),
+        Some((at, _)) => return Err(checker.invalid(at, "results must be \"exit\" or \"lines\"")),
     };
     Ok(DeliveryMethod::Command { template, results })
 }
@@ -112,7 +112,7 @@ fn maildir(
     raw: &raw::RawTransport,
 ) -> Result<DeliveryMethod, ConfigError> {
     if let Some(results) = &raw.results {
-        return Err(checker.bad(results, format!("results means nothing for the maildir of transport {name}")));
+        return Err(checker.invalid(results, format!("results means nothing for the maildir of transport {name}")));
     }
     let runs_programs = raw.probe.is_some()
         || raw.connect.is_some()
@@ -120,20 +120,20 @@ fn maildir(
         || raw.undo.is_some()
         || !raw.preprocess.is_empty();
     if let Some(timeout) = raw.timeout.as_ref().filter(|_| !runs_programs) {
-        return Err(checker.bad(timeout, format!("timeout means nothing for the maildir of transport {name}")));
+        return Err(checker.invalid(timeout, format!("timeout means nothing for the maildir of transport {name}")));
     }
     Ok(DeliveryMethod::Maildir(checker.path(&format!("maildir of transport {name}"), maildir)?))
 }
 
 /// Without `types` a transport with patterns takes just those, one without takes internet mail.
-fn claims(checker: &ValueChecker<'_>, raw: &raw::RawTransport) -> Result<AcceptedAddresses, ConfigError> {
+fn accepted_addresses(checker: &ValueChecker<'_>, raw: &raw::RawTransport) -> Result<AcceptedAddresses, ConfigError> {
     let types = match &raw.types {
         None if raw.r#match.is_some() => AcceptedTypes::Only(Vec::new()),
         None => AcceptedTypes::Only(vec![AddressType::smtp()]),
         Some(types) if types.get_ref().iter().any(|kind| kind == "*") => AcceptedTypes::Any,
         Some(types) => {
             let parse = |kind: &String| {
-                AddressType::parse(kind).map_err(|error| checker.bad(types, format!("type {} {error}", quoted(kind))))
+                AddressType::parse(kind).map_err(|error| checker.invalid(types, format!("type {} {error}", quoted(kind))))
             };
             AcceptedTypes::Only(types.get_ref().iter().map(parse).collect::<Result<_, _>>()?)
         }
@@ -142,7 +142,7 @@ fn claims(checker: &ValueChecker<'_>, raw: &raw::RawTransport) -> Result<Accepte
     if let Some(written) = &raw.r#match {
         for text in written.get_ref() {
             let pattern = AddressPattern::parse(text);
-            patterns.push(pattern.map_err(|error| checker.bad(written, format!("pattern {} {error}", quoted(text))))?);
+            patterns.push(pattern.map_err(|error| checker.invalid(written, format!("pattern {} {error}", quoted(text))))?);
         }
     }
     Ok(AcceptedAddresses { types, patterns })
@@ -155,11 +155,11 @@ pub(super) fn built_in(spool: &Path, hostname: &str) -> Transport {
         own.iter().filter_map(|pattern| AddressPattern::parse(pattern).ok()).chain([AddressPattern::without_domain()]);
     Transport {
         name: "local".to_owned(),
-        claims: AcceptedAddresses { types: AcceptedTypes::Only(Vec::new()), patterns: patterns.collect() },
-        action: DeliveryMethod::Maildir(spool.join("inbox")),
+        accepts: AcceptedAddresses { types: AcceptedTypes::Only(Vec::new()), patterns: patterns.collect() },
+        method: DeliveryMethod::Maildir(spool.join("inbox")),
         timeout: DEFAULT_TIMEOUT,
         parallel: 1,
-        success: SuccessMeaning::Delivered,
+        success_meaning: SuccessMeaning::Delivered,
         probe: None,
         resource: None,
         connect: None,
@@ -184,17 +184,17 @@ pub(super) fn ordered(
         match left.iter().position(|transport| transport.name == *name) {
             Some(index) => sorted.push(left.remove(index)),
             None if sorted.iter().any(|transport: &Transport| transport.name == *name) => {
-                return Err(checker.bad(order, format!("order names {} twice", quoted(name))));
+                return Err(checker.invalid(order, format!("order names {} twice", quoted(name))));
             }
             None => {
                 let near = left.iter().map(|transport| &transport.name).min_by_key(|known| distance(name, known));
                 let hint = near.map_or(String::new(), |near| format!("; did you mean {}?", quoted(near)));
-                return Err(checker.bad(order, format!("order names {}, which is not a transport{hint}", quoted(name))));
+                return Err(checker.invalid(order, format!("order names {}, which is not a transport{hint}", quoted(name))));
             }
         }
     }
     match left.first() {
-        Some(missing) => Err(checker.bad(order, format!("order does not name transport {}", quoted(&missing.name)))),
+        Some(missing) => Err(checker.invalid(order, format!("order does not name transport {}", quoted(&missing.name)))),
         None => Ok(sorted),
     }
 }

@@ -11,7 +11,7 @@ use crate::mail::status::Status;
 use crate::spool::QueueState;
 use crate::spool::claim::{Claim, ClaimOutcome};
 use crate::transports::argv::RecipientBatch;
-use crate::transports::command::{MOST_ADDRESS_BYTES, MOST_RECIPIENTS};
+use crate::transports::command::{MAX_ADDRESS_BYTES, MAX_RECIPIENTS};
 
 use crate::delivery::message::ClaimedMessage;
 use crate::delivery::plan::{BackoffRule, RecipientPlan};
@@ -27,7 +27,7 @@ pub(super) struct AdmissionPlan {
     /// True when something was decided without any.
     pub(super) decided: bool,
     /// True when somebody else got in; nothing may be done with the message then.
-    pub(super) lost: bool,
+    pub(super) lost_claim: bool,
     /// Recipients for whom nobody has configured a transport.
     pub(super) unconfigured: usize,
 }
@@ -38,45 +38,45 @@ impl<'e> RunState<'e> {
         let listed = self.due.get(place).filter(|(_, name)| !self.passed_over.contains(&name.id));
         let opened = listed.and_then(|listed| self.claim(&[listed])).and_then(|claim| self.open(place, claim));
         let Some((message, sorted)) = opened.and_then(|message| {
-            self.engine.observer.picked_up(&message.envelope().id);
-            let sorted = self.sort_out(&message).map_err(|error| self.trouble(&error)).ok()?;
-            if sorted.lost {
-                self.board().tally.busy.push(message.envelope().id.clone());
+            self.context.observer.message_started(&message.envelope().id);
+            let sorted = self.plan_recipients(&message).map_err(|error| self.report_error(&error)).ok()?;
+            if sorted.lost_claim {
+                self.scheduler().tally.busy.push(message.envelope().id.clone());
                 return None;
             }
             Some((Arc::new(message), sorted))
         }) else {
-            self.board().admitted(0);
-            self.engine.observer.message_done();
+            self.scheduler().admitted(0);
+            self.context.observer.message_done();
             return None;
         };
-        let mut board = self.board();
+        let mut board = self.scheduler();
         let mut give = None;
         let mut left = sorted.unconfigured > 0;
         board.tally.unconfigured += sorted.unconfigured;
         for (lane, places) in &sorted.wanted {
-            if matches!(board.lanes[*lane].ready, Readiness::No(_)) {
+            if matches!(board.queues[*lane].ready, Readiness::No(_)) {
                 board.tally.skipped += places.len();
                 left = true;
-            } else if give.is_none() && board.lanes[*lane].has_room() && board.lanes[*lane].backlog.is_empty() {
-                board.lanes[*lane].running += 1;
+            } else if give.is_none() && board.queues[*lane].has_room() && board.queues[*lane].backlog.is_empty() {
+                board.queues[*lane].running += 1;
                 give = Some(*lane);
             } else {
-                board.wait_for(*lane, place);
+                board.add_to_backlog(*lane, place);
             }
         }
         if left {
             board.tally.left.push(message.envelope().id.clone());
         }
         board.admitted(usize::from(sorted.decided || !sorted.wanted.is_empty()));
-        let now = self.engine.now();
-        let waits = sorted.wanted.keys().any(|lane| board.lanes[*lane].backlog.binary_search(&place).is_ok());
-        let reports = || !waits && message.owes_report(self.engine.settings, now);
+        let now = self.context.now();
+        let waits = sorted.wanted.keys().any(|lane| board.queues[*lane].backlog.binary_search(&place).is_ok());
+        let reports = || !waits && message.owes_report(self.context.settings, now);
         if give.is_some() || sorted.decided || message.is_misplaced(now) || reports() {
-            board.sit(&message);
+            board.check_out(&message);
         } else {
             if sorted.wanted.is_empty() {
-                self.engine.observer.message_done();
+                self.context.observer.message_done();
             }
             // The claim goes before the board does: who takes the message up from a backlog must not find us in it.
             drop(message);
@@ -86,7 +86,7 @@ impl<'e> RunState<'e> {
         // The next message can be looked at while this one is delivered.
         self.changed.notify_all();
         Some(match give {
-            Some(lane) => self.give(message, lane),
+            Some(lane) => self.hand_off_next(message, lane),
             None => message,
         })
     }
@@ -99,26 +99,26 @@ impl<'e> RunState<'e> {
             let id = name.id.clone();
             let claim = self.claim(&[(state, name), moved]);
             // Or given it a time that nobody here knows.
-            let found = || self.engine.spool.find(&id).ok().flatten();
+            let found = || self.context.spool.find(&id).ok().flatten();
             claim.or_else(|| match found()? {
                 (state @ (QueueState::New | QueueState::Cur), name) => self.claim(&[(state, name)]),
                 _ => None,
             })
         });
         let Some(message) = claim.and_then(|claim| self.open(place, claim)).map(Arc::new) else {
-            self.board().lanes[lane].running -= 1;
+            self.scheduler().queues[lane].running -= 1;
             return None;
         };
-        match self.sort_out(&message) {
-            Ok(sorted) if !sorted.lost && (sorted.decided || !sorted.wanted.is_empty()) => {
-                self.board().sit(&message);
-                Some(self.give(message, lane))
+        match self.plan_recipients(&message) {
+            Ok(sorted) if !sorted.lost_claim && (sorted.decided || !sorted.wanted.is_empty()) => {
+                self.scheduler().check_out(&message);
+                Some(self.hand_off_next(message, lane))
             }
             answer => {
                 if let Err(error) = answer {
-                    self.trouble(&error);
+                    self.report_error(&error);
                 }
-                self.board().lanes[lane].running -= 1;
+                self.scheduler().queues[lane].running -= 1;
                 None
             }
         }
@@ -126,25 +126,25 @@ impl<'e> RunState<'e> {
 
     fn claim(&self, names: &[(QueueState, FileName)]) -> Option<Box<Claim<'e>>> {
         for (state, name) in names {
-            let path = || self.engine.spool.path_of_message(*state, name);
-            match self.engine.spool.claim(*state, name) {
+            let path = || self.context.spool.path_of_message(*state, name);
+            match self.context.spool.claim(*state, name) {
                 Ok(ClaimOutcome::Claimed(claim)) => return Some(claim),
                 Ok(ClaimOutcome::Gone) => {}
                 Ok(ClaimOutcome::Busy) => {
-                    self.board().tally.busy.push(name.id.clone());
+                    self.scheduler().tally.busy.push(name.id.clone());
                     return None;
                 }
                 Ok(ClaimOutcome::Stray(reason)) => {
-                    self.engine.observer.problem(&format!("{} {reason}; it is left alone", path().display()));
+                    self.context.observer.error(&format!("{} {reason}; it is left alone", path().display()));
                     return None;
                 }
                 Ok(ClaimOutcome::SetAside(reason)) => {
-                    self.board().tally.errors += 1;
-                    self.engine.observer.problem(&format!("{} was moved to corrupt: {reason}", path().display()));
+                    self.scheduler().tally.errors += 1;
+                    self.context.observer.error(&format!("{} was moved to corrupt: {reason}", path().display()));
                     return None;
                 }
                 Err(error) => {
-                    self.trouble(&error.into());
+                    self.report_error(&error.into());
                     return None;
                 }
             }
@@ -154,85 +154,85 @@ impl<'e> RunState<'e> {
 
     fn open(&self, place: usize, claim: Box<Claim<'e>>) -> Option<ClaimedMessage<'e>> {
         let (name, envelope) = (&claim.message().name, &claim.message().envelope);
-        if let Some(time) = envelope.wakes(self.engine.now()) {
+        if let Some(time) = envelope.delayed_until(self.context.now()) {
             // Its time in the name was lost or overridden; nothing overrides the sender's.
-            let result = if name.due == Some(time) { Ok(()) } else { claim.put_back(Some(time)) };
+            let result = if name.due == Some(time) { Ok(()) } else { claim.reschedule(Some(time)) };
             if let Err(error) = result {
-                self.trouble(&error.into());
+                self.report_error(&error.into());
             }
             return None;
         }
-        match self.engine.spool.history(envelope) {
+        match self.context.spool.history(envelope) {
             Ok(history) => Some(ClaimedMessage::new(place, claim, history)),
             Err(error) => {
-                self.trouble(&error.into());
+                self.report_error(&error.into());
                 None
             }
         }
     }
 
-    pub(super) fn patience(&self) -> BackoffRule {
-        if self.orders.force == ForceLevel::No { BackoffRule::Waits } else { BackoffRule::None }
+    pub(super) fn backoff_rule(&self) -> BackoffRule {
+        if self.selection.force == ForceLevel::No { BackoffRule::Respect } else { BackoffRule::Ignore }
     }
 
     /// Decides what can be decided without a transport, and says which transports are wanted for whom.
-    pub(super) fn sort_out(&self, message: &ClaimedMessage<'e>) -> Result<AdmissionPlan> {
+    pub(super) fn plan_recipients(&self, message: &ClaimedMessage<'e>) -> Result<AdmissionPlan> {
         let mut sorted = AdmissionPlan::default();
         let mut results = Vec::new();
         let mut again = false;
-        let now = self.engine.now();
-        for (place, plan) in message.plans(self.engine.settings, now, self.patience()) {
-            let meant = self.is_meant(message, place);
+        let now = self.context.now();
+        for (place, plan) in message.plans(self.context.settings, now, self.backoff_rule()) {
+            let meant = self.is_selected(message, place);
             match plan {
-                RecipientPlan::Rest => {}
-                RecipientPlan::Give(lane) if meant && self.orders.transport.is_none_or(|only| only == lane) => {
+                RecipientPlan::Wait => {}
+                RecipientPlan::HandOver(lane) if meant && self.selection.transport.is_none_or(|only| only == lane) => {
                     sorted.wanted.entry(lane).or_default().push(place);
                 }
-                RecipientPlan::NoRoute(text) if meant && self.orders.transport.is_none() => {
-                    results.push(verdict(place, RecipientState::Failed, Status::NO_ROUTE, text));
+                RecipientPlan::NoRoute(text) if meant && self.selection.transport.is_none() => {
+                    results.push(own_decision(place, RecipientState::Failed, Status::NO_ROUTE, text));
                 }
-                RecipientPlan::Give(_) | RecipientPlan::NoRoute(_) => {}
+                RecipientPlan::HandOver(_) | RecipientPlan::NoRoute(_) => {}
                 RecipientPlan::Unconfigured => sorted.unconfigured += 1,
                 RecipientPlan::Expire(..) if !meant => {}
                 RecipientPlan::Expire(status, text) => {
-                    results.push(verdict(place, RecipientState::Failed, status, text))
+                    results.push(own_decision(place, RecipientState::Failed, status, text))
                 }
-                RecipientPlan::AsyncOver => {
+                RecipientPlan::AsyncTimeout => {
                     again = true;
                     let text = "no result was reported in time".to_owned();
-                    results.push(verdict(place, RecipientState::Owed, Status::TEMPORARY, text));
+                    results.push(own_decision(place, RecipientState::Owed, Status::TEMPORARY, text));
                 }
             }
         }
         sorted.decided = !results.is_empty();
-        message.decide(self.engine.spool, results, now)?;
+        message.record_decisions(self.context.spool, results, now)?;
         if again {
-            return Ok(AdmissionPlan { decided: true, ..self.sort_out(message)? });
+            return Ok(AdmissionPlan { decided: true, ..self.plan_recipients(message)? });
         }
-        let hand_offs = |(lane, places): (&usize, &Vec<usize>)| match self.transport(*lane).batch() {
+        let hand_offs = |(lane, places): (&usize, &Vec<usize>)| match self.transport(*lane).recipient_batch() {
             RecipientBatch::One => places.len(),
             RecipientBatch::All => {
                 let length = |place: &usize| message.envelope().address(*place).map_or(0, |a| a.text().len() + 1);
                 let bytes: usize = places.iter().map(length).sum();
                 // Bytes split less evenly than recipients do: one more, to be sure.
-                let by_bytes = if bytes > MOST_ADDRESS_BYTES { bytes.div_ceil(MOST_ADDRESS_BYTES) + 1 } else { 1 };
-                places.len().div_ceil(MOST_RECIPIENTS).max(by_bytes.min(places.len()))
+                let by_bytes = if bytes > MAX_ADDRESS_BYTES { bytes.div_ceil(MAX_ADDRESS_BYTES) + 1 } else { 1 };
+                places.len().div_ceil(MAX_RECIPIENTS).max(by_bytes.min(places.len()))
             }
         };
-        if sorted.wanted.iter().map(hand_offs).sum::<usize>() > 1 && !message.share()? {
+        if sorted.wanted.iter().map(hand_offs).sum::<usize>() > 1 && !message.allow_parallel_hand_offs()? {
             sorted.wanted.clear();
-            sorted.lost = true;
+            sorted.lost_claim = true;
         }
         Ok(sorted)
     }
 
-    pub(super) fn is_meant(&self, message: &ClaimedMessage<'e>, place: usize) -> bool {
+    pub(super) fn is_selected(&self, message: &ClaimedMessage<'e>, place: usize) -> bool {
         let address = message.envelope().address(place);
-        self.orders.to.as_ref().is_none_or(|pattern| address.is_some_and(|address| pattern.matches(address)))
+        self.selection.to.as_ref().is_none_or(|pattern| address.is_some_and(|address| pattern.matches(address)))
     }
 }
 
-fn verdict(place: usize, state: RecipientState, status: Status, text: String) -> Decision {
+fn own_decision(place: usize, state: RecipientState, status: Status, text: String) -> Decision {
     let charge = if state == RecipientState::Owed { AttemptCost::None } else { AttemptCost::Full };
     Decision { recipients: vec![place], state, status, text, next: None, charge, remote_id: None, parts: Vec::new() }
 }

@@ -102,7 +102,7 @@ pub fn finish_each<'e>(engine: DeliveryContext<'e>, queue: &Receiver<Finishing<'
 fn settle<'e>(engine: DeliveryContext<'e>, message: ClaimedMessage<'e>, done: &mut CommitReport) {
     let id = message.envelope().id.clone();
     if let Err(error) = settle::settle(&engine, message) {
-        engine.observer.problem(&format!("{id}: {error:#}"));
+        engine.observer.error(&format!("{id}: {error:#}"));
         done.errors += 1;
         done.left.push(id);
     }
@@ -148,7 +148,7 @@ fn commit<'e>(
     for (message, error) in unreported {
         // It stays where it is, its results in its log; the next run tells the sender, and moves it then.
         let id = &message.envelope().id;
-        engine.observer.problem(&format!("{id}: its sender could not be told yet: {error:#}"));
+        engine.observer.error(&format!("{id}: its sender could not be told yet: {error:#}"));
         done.errors += 1;
         done.left.push(id.clone());
         done.settled.push(message.place);
@@ -162,7 +162,7 @@ fn commit<'e>(
             done.settled.push(place);
             continue;
         };
-        match finisher.filter(|_| settle::takes_long(engine.settings, &message)) {
+        match finisher.filter(|_| settle::needs_programs(engine.settings, &message)) {
             Some(finisher) => drop(finisher.send((place, message))),
             None => {
                 done.settled.push(place);
@@ -176,7 +176,7 @@ fn commit<'e>(
 /// Makes what was written into the logs durable, in one go.
 fn sync<'e>(engine: DeliveryContext<'e>, messages: &[Arc<ClaimedMessage<'e>>], done: &mut CommitReport) {
     let mut failed = |error: anyhow::Error| {
-        engine.observer.problem(&format!("{error:#}; a delivery may be repeated after a power cut"));
+        engine.observer.error(&format!("{error:#}; a delivery may be repeated after a power cut"));
         done.errors += 1;
     };
     if messages.len() > 1 {
@@ -201,11 +201,11 @@ fn make_durable<'e>(
     engine: DeliveryContext<'e>,
     reports: &mut [(Arc<ClaimedMessage<'e>>, Vec<WrittenReport<'e>>)],
 ) -> Result<()> {
-    let placed = reports.iter_mut().flat_map(|(_, written)| written.iter_mut().filter_map(|one| one.placed.take()));
+    let placed = reports.iter_mut().flat_map(|(_, written)| written.iter_mut().filter_map(|one| one.unsynced.take()));
     UnsyncedMessage::commit(placed.collect())?;
     let mut new_names = false;
     for (message, written) in reports {
-        dsn_writer::note(&engine, message, std::mem::take(written))?;
+        dsn_writer::record_reports(&engine, message, std::mem::take(written))?;
         new_names |= message.sync().0?;
     }
     if new_names {

@@ -24,7 +24,7 @@ pub struct DeliveryContext<'e> {
     /// Who looks on.
     pub observer: &'e dyn RunObserver,
     /// Where the ids of reports come from.
-    pub mint: &'e IdGenerator,
+    pub ids: &'e IdGenerator,
 }
 
 impl<'e> DeliveryContext<'e> {
@@ -41,7 +41,7 @@ impl<'e> DeliveryContext<'e> {
             clock: &session.clock,
             signals,
             observer,
-            mint: &session.mint,
+            ids: &session.ids,
         }
     }
 
@@ -51,7 +51,7 @@ impl<'e> DeliveryContext<'e> {
     }
 
     /// What sees to the needs of transports.
-    pub fn keeper(&self) -> TransportControl<'e> {
+    pub fn control(&self) -> TransportControl<'e> {
         TransportControl {
             spool: self.spool,
             schedule: self.settings.queue.retry,

@@ -40,18 +40,18 @@ impl Given<'_> {
             parts: outcome.parts.iter().map(|part| format!("{}:{part}", self.transport.name)).collect(),
         };
         match &outcome.verdict {
-            ResultKind::Taken => decision.state = self.transport.success_state(),
+            ResultKind::Accepted => decision.state = self.transport.success_state(),
             ResultKind::Failed => decision.state = RecipientState::Failed,
-            ResultKind::Later(seconds) => {
+            ResultKind::Deferred(seconds) => {
                 let wait = seconds.map(Duration::from_secs);
-                let wait = wait.unwrap_or_else(|| self.queue.retry.wait(attempts, crate::sys::random()));
+                let wait = wait.unwrap_or_else(|| self.queue.retry.delay(attempts, crate::sys::random()));
                 decision.next = Some(now.after(wait));
             }
             ResultKind::Async => {
                 decision.state = RecipientState::Async;
                 decision.next = Some(now.after(self.transport.async_timeout));
             }
-            ResultKind::NotMine => decision.charge = AttemptCost::Refused,
+            ResultKind::NotMine => decision.charge = AttemptCost::Declined,
             ResultKind::Busy | ResultKind::Broken => decision.charge = AttemptCost::None,
         }
         decision

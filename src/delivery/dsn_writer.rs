@@ -13,7 +13,7 @@ use crate::mail::envelope::request::ReturnContent;
 use crate::mail::envelope::{Envelope, without_duplicates};
 use crate::mail::history::History;
 use crate::mail::history::record::{LogEvent, RecipientState, ReportKind};
-use crate::mail::message::header::{Header, HeaderField, InputSupply, LONGEST};
+use crate::mail::message::header::{Header, HeaderField, InputSupply, MAX_HEADER_BYTES};
 use crate::mail::report::dsn::content::{Dsn, DsnAction, DsnRecipient, ReturnedPart};
 use crate::mail::report::dsn::returned::{ReturnedEncoding, ReturnedScanner};
 use crate::mail::status::{Status, StatusClass};
@@ -36,7 +36,7 @@ const HEAD: usize = 64 << 10;
 #[derive(Debug)]
 pub struct WrittenReport<'e> {
     /// The report itself.
-    pub placed: Option<UnsyncedMessage<'e>>,
+    pub unsynced: Option<UnsyncedMessage<'e>>,
     kind: ReportKind,
     places: Vec<usize>,
     id: Option<QueueId>,
@@ -49,7 +49,7 @@ pub fn write<'e>(engine: &DeliveryContext<'e>, message: &ClaimedMessage<'_>) -> 
     if !message.owes_report(engine.settings, now) {
         return Ok(Vec::new());
     }
-    find_begun(engine, message)?;
+    record_finished_reports(engine, message)?;
     let history = message.history();
     let mut written = Vec::new();
     for (kind, places) in reports_due::due(engine.settings, message.envelope(), &history, now) {
@@ -60,20 +60,20 @@ pub fn write<'e>(engine: &DeliveryContext<'e>, message: &ClaimedMessage<'_>) -> 
 }
 
 /// Notes that what was written is durable now.
-pub fn note(engine: &DeliveryContext<'_>, message: &ClaimedMessage<'_>, written: Vec<WrittenReport<'_>>) -> Result<()> {
+pub fn record_reports(engine: &DeliveryContext<'_>, message: &ClaimedMessage<'_>, written: Vec<WrittenReport<'_>>) -> Result<()> {
     for WrittenReport { kind, places, id, why_none, .. } in written {
         let event = LogEvent::Reported { kind, recipients: places, report: id, text: why_none };
-        message.note(engine.spool, event, engine.now())?;
+        message.append_event(engine.spool, event, engine.now())?;
     }
     Ok(())
 }
 
 /// Looks for the reports of a run that died before it could note them.
-fn find_begun(engine: &DeliveryContext<'_>, message: &ClaimedMessage<'_>) -> Result<()> {
-    for (kind, places, id) in message.history().begun {
+fn record_finished_reports(engine: &DeliveryContext<'_>, message: &ClaimedMessage<'_>) -> Result<()> {
+    for (kind, places, id) in message.history().unfinished_reports {
         if exists(engine.spool, &id)? {
             let event = LogEvent::Reported { kind, recipients: places, report: Some(id), text: String::new() };
-            message.note(engine.spool, event, engine.now())?;
+            message.append_event(engine.spool, event, engine.now())?;
         }
     }
     Ok(())
@@ -85,7 +85,7 @@ fn exists(spool: &Spool, id: &QueueId) -> Result<bool> {
     let received = spool.find_received(id)?.map(|name| (QueueState::Received, name));
     let found = spool.find(id)?.filter(|(state, _)| *state != QueueState::Corrupt).or(received);
     match found {
-        Some((state, name)) if spool.read(state, &name).is_ok() => Ok(spool.make_sure(state, &name).map(|()| true)?),
+        Some((state, name)) if spool.read(state, &name).is_ok() => Ok(spool.ensure_durable(state, &name).map(|()| true)?),
         Some(_) => Ok(false),
         None => Ok(!spool.read_log(id)?.is_empty()),
     }
@@ -106,14 +106,14 @@ impl<'e> DsnWriter<'_, 'e> {
         let envelope = &file.envelope;
         let none = |writer: Self, why: &str| {
             Ok(WrittenReport {
-                placed: None,
+                unsynced: None,
                 kind: writer.kind,
                 places: writer.places,
                 id: None,
                 why_none: why.to_owned(),
             })
         };
-        let bytes = file.beginning(HEAD)?;
+        let bytes = file.first_bytes(HEAD)?;
         let header = Header::scan(&bytes, InputSupply::End);
         if self.kind == ReportKind::Delay && header.as_ref().is_some_and(Header::is_automatic) {
             return none(self, "nobody waits for automatic mail");
@@ -128,7 +128,7 @@ impl<'e> DsnWriter<'_, 'e> {
                 without_duplicates(AddressResolver::new(self.engine.settings).recipients(vec![to.into()])?)
             }
         };
-        let id = self.engine.mint.next(self.engine.clock.now());
+        let id = self.engine.ids.next_id(self.engine.clock.now());
         let full = self.kind == ReportKind::Failure
             && envelope.ret != Some(ReturnContent::Hdrs)
             && envelope.size <= self.engine.settings.reports.return_limit;
@@ -136,7 +136,7 @@ impl<'e> DsnWriter<'_, 'e> {
         let header_bytes = whole_header(file)?;
         let mut scanner = ReturnedScanner::default();
         match returned {
-            ReturnedPart::Full => file.each_piece(&mut |piece| {
+            ReturnedPart::Full => file.for_each_chunk(&mut |piece| {
                 scanner.add(piece);
                 anyhow::Ok(())
             })?,
@@ -149,20 +149,20 @@ impl<'e> DsnWriter<'_, 'e> {
             ..Envelope::new(id.clone(), self.now, Sender::default(), to)
         };
         let event = LogEvent::Reporting { kind: self.kind, recipients: self.places.clone(), report: id.clone() };
-        self.message.note(self.engine.spool, event, self.now)?;
+        self.message.append_event(self.engine.spool, event, self.now)?;
         let (mut draft, state) = match self.engine.settings.reports.via {
             ReportRoute::Inbox => (Draft::begin_received(self.engine.spool, &report)?, QueueState::Received),
             ReportRoute::Queue => (Draft::begin(self.engine.spool, &report)?, QueueState::New),
         };
         draft.write(&dsn.head())?;
         match returned {
-            ReturnedPart::Full => file.each_piece(&mut |piece| anyhow::Ok(draft.write(piece)?))?,
+            ReturnedPart::Full => file.for_each_chunk(&mut |piece| anyhow::Ok(draft.write(piece)?))?,
             ReturnedPart::Header => draft.write(&header_bytes)?,
         }
         draft.write(&dsn.tail())?;
-        let placed = Some(draft.place(state, None)?);
+        let placed = Some(draft.rename_into(state, None)?);
         drop(dsn);
-        Ok(WrittenReport { placed, kind: self.kind, places: self.places, id: Some(id), why_none: String::new() })
+        Ok(WrittenReport { unsynced: placed, kind: self.kind, places: self.places, id: Some(id), why_none: String::new() })
     }
 
     fn dsn<'d>(
@@ -220,7 +220,7 @@ impl<'e> DsnWriter<'_, 'e> {
 
 /// The header of a message, as it was submitted. One that does not end within a megabyte is cut at a line.
 fn whole_header(file: &QueueFile) -> Result<Vec<u8>> {
-    let mut bytes = file.beginning(LONGEST)?;
+    let mut bytes = file.first_bytes(MAX_HEADER_BYTES)?;
     let len = Header::scan(&bytes, InputSupply::End).map_or(0, |header| header.len);
     bytes.truncate(len);
     Ok(bytes)

@@ -10,7 +10,7 @@ use crate::mail::envelope::request::BodyType;
 use crate::spool::work::WorkDir;
 use crate::transports::answer;
 use crate::transports::argv::RecipientBatch;
-use crate::transports::command::MOST_RECIPIENTS;
+use crate::transports::command::MAX_RECIPIENTS;
 use crate::transports::deliver::deliver;
 use crate::transports::hand_off::{EarlierAttempt, HandOff};
 use crate::transports::transport::Transport;
@@ -23,45 +23,45 @@ use crate::delivery::worker::RunState;
 
 impl<'e> RunState<'e> {
     /// Hands a message to a transport for as many recipients as one hand-off takes, and writes down what came of it.
-    pub(super) fn give(&self, message: Arc<ClaimedMessage<'e>>, lane: usize) -> Arc<ClaimedMessage<'e>> {
+    pub(super) fn hand_off_next(&self, message: Arc<ClaimedMessage<'e>>, lane: usize) -> Arc<ClaimedMessage<'e>> {
         let transport = self.transport(lane);
-        let most = if transport.batch() == RecipientBatch::One { 1 } else { MOST_RECIPIENTS };
-        let now = self.engine.now();
-        let tried = self.board().tried.clone();
-        let wanted = |place| self.is_meant(&message, place) && !tried.contains(&(message.place, place));
-        let (places, more) = message.reserve(lane, most, self.engine.settings, now, self.patience(), wanted);
-        if more && message.is_shared() {
+        let most = if transport.recipient_batch() == RecipientBatch::One { 1 } else { MAX_RECIPIENTS };
+        let now = self.context.now();
+        let tried = self.scheduler().tried.clone();
+        let wanted = |place| self.is_selected(&message, place) && !tried.contains(&(message.place, place));
+        let (places, more) = message.reserve(lane, most, self.context.settings, now, self.backoff_rule(), wanted);
+        if more && message.allows_parallel_hand_offs() {
             // The others may go at once, if the transport takes several. A message that is not shared has one reading
             // place, and is handed over once at a time: its others fell due just now, and can wait for the next run.
-            self.board().wait_for(lane, message.place);
+            self.scheduler().add_to_backlog(lane, message.place);
         }
-        let stopped = self.engine.signals.stop_requested().is_some();
+        let stopped = self.context.signals.stop_requested().is_some();
         if places.is_empty() || stopped || !self.is_still_open(lane) {
-            message.give_back(&places);
+            message.release_recipients(&places);
         } else {
             let handed = self.hand_over(&message, transport, lane, &places);
             // Who has no back-off to wait for would be next in turn again, and again.
-            if handed.is_err() || self.patience() == BackoffRule::None {
-                self.board().tried.extend(places.iter().map(|place| (message.place, *place)));
+            if handed.is_err() || self.backoff_rule() == BackoffRule::Ignore {
+                self.scheduler().tried.extend(places.iter().map(|place| (message.place, *place)));
             }
             if let Err(error) = handed {
-                self.trouble(&error);
+                self.report_error(&error);
             }
         }
-        self.board().lanes[lane].running -= 1;
+        self.scheduler().queues[lane].running -= 1;
         message
     }
 
     /// An operator's pause takes effect at once, not with the next run.
     fn is_still_open(&self, lane: usize) -> bool {
-        let gate = self.engine.spool.gate(&self.transport(lane).name);
-        let reason = gate.ok().and_then(|gate| transport_queue::paused(&gate, self.engine.now()));
-        let mut board = self.board();
+        let gate = self.context.spool.transport_state(&self.transport(lane).name);
+        let reason = gate.ok().and_then(|gate| transport_queue::pause_reason(&gate, self.context.now()));
+        let mut board = self.scheduler();
         if let Some(reason) = reason {
             board.tally.skipped += 1;
-            self.shut(&mut board, lane, reason);
+            self.close_queue(&mut board, lane, reason);
         }
-        !matches!(board.lanes[lane].ready, Readiness::No(_))
+        !matches!(board.queues[lane].ready, Readiness::No(_))
     }
 
     fn hand_over(
@@ -71,19 +71,19 @@ impl<'e> RunState<'e> {
         lane: usize,
         places: &[usize],
     ) -> Result<()> {
-        let engine = &self.engine;
+        let engine = &self.context;
         let envelope = message.envelope();
         let addresses = |place: &usize| Some((*place, envelope.address(*place)?));
         let recipients: Vec<(usize, &Address)> = places.iter().filter_map(addresses).collect();
-        let parts = message.parts(&transport.name, places);
+        let parts = message.filtered_parts(&transport.name, places);
         let begun = (|| {
             let filters = !transport.preprocess.is_empty();
             let place = places.first().copied().unwrap_or_default();
             let work = filters.then(|| engine.spool.work(&envelope.id, &transport.name, place)).transpose()?;
-            let input = if message.is_shared() { message.claim.another_input()? } else { message.claim.input()? };
-            anyhow::Ok((work, input, message.begin(engine.spool, transport, places, engine.now())?))
+            let input = if message.allows_parallel_hand_offs() { message.claim.parallel_input()? } else { message.claim.input()? };
+            anyhow::Ok((work, input, message.record_attempt(engine.spool, transport, places, engine.now())?))
         })();
-        let (work, input, (attempt, unseen)) = begun.inspect_err(|_| message.give_back(places))?;
+        let (work, input, (attempt, unseen)) = begun.inspect_err(|_| message.release_recipients(places))?;
         let hand_off = HandOff {
             id: envelope.id.as_str(),
             sender: &envelope.sender,
@@ -94,11 +94,11 @@ impl<'e> RunState<'e> {
             spool: engine.spool.path(),
             input: input.as_fd(),
             body_at: message.claim.message().body_at,
-            before: if unseen { EarlierAttempt::MaybeDelivered } else { EarlierAttempt::NotDelivered },
+            earlier_attempt: if unseen { EarlierAttempt::MaybeDelivered } else { EarlierAttempt::NotDelivered },
             part: "",
-            parts: &parts,
+            parts_delivered: &parts,
             work: work.as_ref().map(WorkDir::path),
-            limit: made_limit(engine.settings.queue.message_limit),
+            limit: filter_output_limit(engine.settings.queue.message_limit),
         };
         let answer = deliver(transport, &hand_off, engine.signals, &mut |line| {
             if let Some((done, all, text)) = answer::progress(line) {
@@ -107,12 +107,12 @@ impl<'e> RunState<'e> {
         });
         drop(input);
         let given = Given { transport, places, queue: &engine.settings.queue };
-        let back = message.end(engine.spool, &given, &answer, engine.now())?;
-        self.draw_conclusions(message, lane, &back, answer.broken.as_deref())
+        let back = message.record_results(engine.spool, &given, &answer, engine.now())?;
+        self.apply_result(message, lane, &back, answer.broken.as_deref())
     }
 
     /// What an answer means for the transport, and for those whom it did not settle.
-    fn draw_conclusions(
+    fn apply_result(
         &self,
         message: &Arc<ClaimedMessage<'e>>,
         lane: usize,
@@ -122,35 +122,35 @@ impl<'e> RunState<'e> {
         let transport = self.transport(lane);
         if let Some(reason) = broken {
             // Several hand-offs at once may all find out; the first says so.
-            let mut board = self.board();
-            let known = matches!(board.lanes[lane].ready, Readiness::No(_));
-            self.shut(&mut board, lane, format!("broken: {reason}"));
+            let mut board = self.scheduler();
+            let known = matches!(board.queues[lane].ready, Readiness::No(_));
+            self.close_queue(&mut board, lane, format!("broken: {reason}"));
             drop(board);
             if !known {
-                self.engine.keeper().open_breaker(transport, reason)?;
+                self.context.control().open_breaker(transport, reason)?;
                 let text = format!("transport {} is broken: {reason}; its mail is kept", transport.name);
-                self.engine.observer.problem(&text);
+                self.context.observer.error(&text);
             }
-        } else if self.board().lanes[lane].works_again() {
-            self.engine.keeper().close_breaker(transport)?;
+        } else if self.scheduler().queues[lane].works_again() {
+            self.context.control().close_breaker(transport)?;
         }
         if back.is_empty() {
             return Ok(());
         }
         // Who was declined is for the next transport; who came back for any other reason rests until the next run.
-        let wanted = self.sort_out(message)?.wanted;
-        let mut board = self.board();
+        let wanted = self.plan_recipients(message)?.wanted;
+        let mut board = self.scheduler();
         let mut left = false;
         for (next, places) in wanted {
             for place in places.iter().filter(|place| back.contains(place)) {
                 if next == lane {
                     board.tried.insert((message.place, *place));
                     left = true;
-                } else if matches!(board.lanes[next].ready, Readiness::No(_)) {
+                } else if matches!(board.queues[next].ready, Readiness::No(_)) {
                     board.tally.skipped += 1;
                     left = true;
                 } else {
-                    board.wait_for(next, message.place);
+                    board.add_to_backlog(next, message.place);
                 }
             }
         }
@@ -162,6 +162,6 @@ impl<'e> RunState<'e> {
 }
 
 /// Bytes that filters may make of a message: room for encoding and signing the largest.
-fn made_limit(message_limit: u64) -> u64 {
+fn filter_output_limit(message_limit: u64) -> u64 {
     message_limit.saturating_mul(2).saturating_add(1 << 20)
 }

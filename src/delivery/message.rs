@@ -12,7 +12,7 @@ use crate::spool::Spool;
 use crate::spool::claim::Claim;
 use crate::spool::log::MessageLog;
 use crate::transports::answer::HandOffResult;
-use crate::transports::command::MOST_ADDRESS_BYTES;
+use crate::transports::command::MAX_ADDRESS_BYTES;
 use crate::transports::transport::Transport;
 use crate::values::time::Timestamp;
 
@@ -79,11 +79,11 @@ impl<'e> ClaimedMessage<'e> {
         let mut inner = self.inner();
         let free = (0..inner.in_flight.len()).filter(|place| !inner.in_flight[*place]);
         let mine = |place: &usize| {
-            plan(settings, self.envelope(), &inner.history, *place, now, patience) == RecipientPlan::Give(lane)
+            plan(settings, self.envelope(), &inner.history, *place, now, patience) == RecipientPlan::HandOver(lane)
                 && wanted(*place)
         };
         let mut places: Vec<usize> = free.filter(mine).take(most + 1).collect();
-        let fits = most.min(self.in_one_hand_off(&places));
+        let fits = most.min(self.fits_in_hand_off(&places));
         let more = places.len() > fits;
         places.truncate(fits);
         for place in &places {
@@ -93,17 +93,17 @@ impl<'e> ClaimedMessage<'e> {
     }
 
     /// How many of these addresses fit into the arguments and the environment of one command.
-    fn in_one_hand_off(&self, places: &[usize]) -> usize {
+    fn fits_in_hand_off(&self, places: &[usize]) -> usize {
         let mut bytes = 0;
         let fits = places.iter().take_while(|place| {
             bytes += self.envelope().address(**place).map_or(0, |address| address.text().len() + 1);
-            bytes <= MOST_ADDRESS_BYTES
+            bytes <= MAX_ADDRESS_BYTES
         });
         fits.count().max(1)
     }
 
     /// Gives back recipients that were taken.
-    pub fn give_back(&self, places: &[usize]) {
+    pub fn release_recipients(&self, places: &[usize]) {
         let mut inner = self.inner();
         for place in places {
             inner.in_flight[*place] = false;
@@ -118,11 +118,11 @@ impl<'e> ClaimedMessage<'e> {
     /// True when the sender is owed a report on somebody for whom nothing more is done now.
     pub fn owes_report(&self, settings: &Settings, now: Timestamp) -> bool {
         let inner = self.inner();
-        !inner.history.begun.is_empty() || !reports_due::due(settings, self.envelope(), &inner.history, now).is_empty()
+        !inner.history.unfinished_reports.is_empty() || !reports_due::due(settings, self.envelope(), &inner.history, now).is_empty()
     }
 
     /// Which messages made by this transport's preprocessing these recipients have already, by position.
-    pub fn parts(&self, transport: &str, places: &[usize]) -> Vec<(usize, String)> {
+    pub fn filtered_parts(&self, transport: &str, places: &[usize]) -> Vec<(usize, String)> {
         let inner = self.inner();
         let of = |(index, place): (usize, &usize)| {
             let parts = inner.history.recipients.get(*place).map_or(Vec::new(), |progress| progress.parts.clone());
@@ -133,7 +133,7 @@ impl<'e> ClaimedMessage<'e> {
     }
 
     /// Adds to the log; [`OpenMessage::sync`] makes it durable.
-    pub fn note(&self, spool: &Spool, event: LogEvent, now: Timestamp) -> Result<()> {
+    pub fn append_event(&self, spool: &Spool, event: LogEvent, now: Timestamp) -> Result<()> {
         self.inner().write(spool, &self.envelope().id, LogRecord { at: now, event })
     }
 
@@ -141,7 +141,7 @@ impl<'e> ClaimedMessage<'e> {
     pub fn into_parts(self, spool: &Spool) -> Result<(Box<Claim<'e>>, History)> {
         let inner = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut history = inner.history;
-        if inner.log.is_some_and(|log| log.has_others_lines()) {
+        if inner.log.is_some_and(|log| log.has_foreign_lines()) {
             history = spool.history(&self.claim.message().envelope)?;
         }
         Ok((self.claim, history))
@@ -155,23 +155,23 @@ impl<'e> ClaimedMessage<'e> {
     }
 
     /// Makes sure that several hand-offs at once are safe; `false` when the message is no longer ours alone.
-    pub fn share(&self) -> Result<bool> {
+    pub fn allow_parallel_hand_offs(&self) -> Result<bool> {
         let mut inner = self.inner();
         if !inner.shared {
-            inner.shared = self.claim.share()?;
+            inner.shared = self.claim.share_lock()?;
         }
         Ok(inner.shared)
     }
 
     /// True when hand-offs must each open the message for themselves.
-    pub fn is_shared(&self) -> bool {
+    pub fn allows_parallel_hand_offs(&self) -> bool {
         self.inner().shared
     }
 
     /// Writes down that these recipients are about to be handed over, and returns the number of the attempt and
     /// whether an earlier one ended unseen. If that cannot be written, nothing may be handed over: its result could
     /// not be written either.
-    pub fn begin(&self, spool: &Spool, transport: &Transport, places: &[usize], now: Timestamp) -> Result<(u32, bool)> {
+    pub fn record_attempt(&self, spool: &Spool, transport: &Transport, places: &[usize], now: Timestamp) -> Result<(u32, bool)> {
         let mut inner = self.inner();
         let about = || places.iter().filter_map(|place| inner.history.recipients.get(*place));
         let attempt = about().map(|progress| progress.attempts).max().unwrap_or(0) + 1;
@@ -182,7 +182,7 @@ impl<'e> ClaimedMessage<'e> {
     }
 
     /// Writes down what a transport answered. Returns the places that it declined or gave back without a charge.
-    pub fn end(&self, spool: &Spool, given: &Given<'_>, answer: &HandOffResult, now: Timestamp) -> Result<Vec<usize>> {
+    pub fn record_results(&self, spool: &Spool, given: &Given<'_>, answer: &HandOffResult, now: Timestamp) -> Result<Vec<usize>> {
         let mut inner = self.inner();
         let mut results: Vec<Decision> = Vec::new();
         let mut back = Vec::new();
@@ -206,7 +206,7 @@ impl<'e> ClaimedMessage<'e> {
     }
 
     /// Writes down decisions of our own.
-    pub fn decide(&self, spool: &Spool, results: Vec<Decision>, now: Timestamp) -> Result<()> {
+    pub fn record_decisions(&self, spool: &Spool, results: Vec<Decision>, now: Timestamp) -> Result<()> {
         if results.is_empty() {
             return Ok(());
         }
@@ -223,7 +223,7 @@ impl<'e> ClaimedMessage<'e> {
     ) -> Result<()> {
         let envelope = self.envelope();
         // Who was declined is not handled: somebody else is asked.
-        for decision in results.iter().filter(|decision| decision.charge != AttemptCost::Refused) {
+        for decision in results.iter().filter(|decision| decision.charge != AttemptCost::Declined) {
             for place in &decision.recipients {
                 let Some(address) = envelope.address(*place) else { continue };
                 inner.handled.push(RecipientEvent {

@@ -12,9 +12,9 @@ use crate::values::time::{self, Timestamp};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecipientPlan {
     /// Nothing now.
-    Rest,
+    Wait,
     /// Give it to this transport.
-    Give(usize),
+    HandOver(usize),
     /// Nobody takes it: why.
     NoRoute(String),
     /// Nobody is configured to take it yet.
@@ -22,16 +22,16 @@ pub enum RecipientPlan {
     /// Its time is over: the status and why.
     Expire(Status, String),
     /// The result that was promised has not come.
-    AsyncOver,
+    AsyncTimeout,
 }
 
 /// What a recipient's back-off means to a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackoffRule {
     /// It is waited for.
-    Waits,
+    Respect,
     /// It is passed over.
-    None,
+    Ignore,
 }
 
 /// Decides what is to be done for one recipient.
@@ -44,13 +44,13 @@ pub fn plan(
     patience: BackoffRule,
 ) -> RecipientPlan {
     let (Some(address), Some(progress)) = (envelope.address(place), history.recipients.get(place)) else {
-        return RecipientPlan::Rest;
+        return RecipientPlan::Wait;
     };
     let waits = progress.next.is_some_and(|next| next > now);
     match progress.state {
-        RecipientState::Async if !waits => return RecipientPlan::AsyncOver,
+        RecipientState::Async if !waits => return RecipientPlan::AsyncTimeout,
         RecipientState::Owed => {}
-        _ => return RecipientPlan::Rest,
+        _ => return RecipientPlan::Wait,
     }
     let released = history.released;
     if envelope.expires(settings.queue.lifetime, released) <= now {
@@ -65,14 +65,14 @@ pub fn plan(
             ),
         };
     }
-    if waits && patience == BackoffRule::Waits {
-        return RecipientPlan::Rest;
+    if waits && patience == BackoffRule::Respect {
+        return RecipientPlan::Wait;
     }
-    let refused = |lane: &usize| progress.refused_by.contains(&settings.transports[*lane].name);
+    let refused = |lane: &usize| progress.declined_by.contains(&settings.transports[*lane].name);
     let candidates = settings.candidates(address, envelope.transport.as_deref());
     match candidates.iter().find(|lane| !refused(lane)) {
-        Some(lane) => RecipientPlan::Give(*lane),
-        None if settings.bare => RecipientPlan::Unconfigured,
+        Some(lane) => RecipientPlan::HandOver(*lane),
+        None if settings.has_no_transports => RecipientPlan::Unconfigured,
         None if candidates.is_empty() && envelope.transport.is_some() => RecipientPlan::Unconfigured,
         None if candidates.is_empty() => RecipientPlan::NoRoute(format!("no transport takes {}", describe(address))),
         None => RecipientPlan::NoRoute(format!("every transport declined {}", describe(address))),

@@ -22,11 +22,11 @@ pub fn due(
         let about = |place: &usize| {
             let progress = &history.recipients[*place];
             let state = match kind {
-                ReportKind::Success => progress.state.has_it() && progress.state != RecipientState::Read,
+                ReportKind::Success => progress.state.has_message() && progress.state != RecipientState::Read,
                 ReportKind::Failure => progress.state == RecipientState::Failed,
                 ReportKind::Delay => is_late && progress.state == RecipientState::Owed,
             };
-            state && !progress.reported.contains(&kind) && asked(settings, envelope, *place, kind)
+            state && !progress.reported.contains(&kind) && is_requested(settings, envelope, *place, kind)
         };
         (kind, (0..history.recipients.len()).filter(about).collect::<Vec<_>>())
     };
@@ -35,7 +35,7 @@ pub fn due(
 }
 
 /// What the sender asked for one recipient, or for all; without a word, failures are reported (RFC 3461 section 5.2).
-fn asked(settings: &Settings, envelope: &Envelope, place: usize, kind: ReportKind) -> bool {
+fn is_requested(settings: &Settings, envelope: &Envelope, place: usize, kind: ReportKind) -> bool {
     let own = envelope.recipients.get(place).and_then(|recipient| recipient.notify);
     match own.or(envelope.notify) {
         Some(notify) => match kind {
@@ -46,17 +46,17 @@ fn asked(settings: &Settings, envelope: &Envelope, place: usize, kind: ReportKin
         None => match kind {
             ReportKind::Success => false,
             ReportKind::Failure => true,
-            ReportKind::Delay => settings.queue.delay_warning.whom == DelayWarningAudience::UnlessDeclined,
+            ReportKind::Delay => settings.queue.delay_warning.audience == DelayWarningAudience::UnlessDeclined,
         },
     }
 }
 
 fn warning_time(settings: &Settings, envelope: &Envelope, history: &History) -> Timestamp {
-    envelope.begins(history.released).after(settings.queue.delay_warning.after)
+    envelope.lifetime_start(history.released).after(settings.queue.delay_warning.after)
 }
 
 /// When somebody must be told that the message is late, if that is yet to come.
-pub fn next(settings: &Settings, envelope: &Envelope, history: &History, now: Timestamp) -> Option<Timestamp> {
+pub fn next_delay_report(settings: &Settings, envelope: &Envelope, history: &History, now: Timestamp) -> Option<Timestamp> {
     let time = Some(warning_time(settings, envelope, history)).filter(|time| *time > now)?;
     let then = due(settings, envelope, history, time);
     then.iter().any(|(kind, _)| *kind == ReportKind::Delay).then_some(time)

@@ -62,14 +62,14 @@ fn pass(
     let now = engine.now();
     let mut lanes = Vec::new();
     for transport in &engine.settings.transports {
-        let gate = engine.spool.gate(&transport.name)?;
-        let ready = transport_queue::known(transport, &gate, orders.reach, orders.force, now);
+        let gate = engine.spool.transport_state(&transport.name)?;
+        let ready = transport_queue::readiness(transport, &gate, orders.reach, orders.force, now);
         lanes.push(TransportQueue::new(transport, ready, gate.breaker.is_some()));
     }
     let parallel: usize = engine.settings.transports.iter().map(|transport| transport.parallel).sum();
     let threads = orders.jobs.unwrap_or(parallel).min(due.len().saturating_mul(16)).clamp(1, MOST_THREADS);
     let board = Mutex::new(Scheduler::new(lanes, due.len(), orders.limit));
-    let run = RunState { engine: *engine, orders, due, passed_over, board, changed: Condvar::new() };
+    let run = RunState { context: *engine, selection: orders, due, passed_over, shared_scheduler: board, changed: Condvar::new() };
     std::thread::scope(|scope| {
         let (commits, queue) = std::sync::mpsc::channel();
         let run = &run;
@@ -77,13 +77,13 @@ fn pass(
             let (finishing, messages) = std::sync::mpsc::channel();
             scope.spawn(move || {
                 let _guard = PanicGuard(run);
-                commit::finish_each(run.engine, &messages, &|done| run.committed(done));
+                commit::finish_each(run.context, &messages, &|done| run.committed(done));
             });
             finishing
         });
         scope.spawn(move || {
             let _guard = PanicGuard(run);
-            commit::work(run.engine, &queue, finisher.as_ref(), &|done| run.committed(done));
+            commit::work(run.context, &queue, finisher.as_ref(), &|done| run.committed(done));
         });
         for _ in 1..threads {
             let commits = commits.clone();
@@ -91,19 +91,19 @@ fn pass(
         }
         run.work(&commits);
     });
-    let drained = std::mem::take(&mut run.board().drained);
+    let drained = std::mem::take(&mut run.scheduler().unserved);
     for place in drained {
-        tell_senders_of(engine, due.get(place));
+        report_to_senders_of(engine, due.get(place));
     }
-    let mut board = run.board();
-    for lane in board.lanes.iter().filter(|lane| lane.has_something()) {
+    let mut board = run.scheduler();
+    for lane in board.queues.iter().filter(|lane| lane.holds_something()) {
         run.disconnect(lane.transport, lane.connected);
     }
     Ok(std::mem::take(&mut board.tally))
 }
 
 /// A message that waited for a transport in vain may be late: its sender is told all the same.
-fn tell_senders_of(engine: &DeliveryContext<'_>, listed: Option<(QueueState, FileName)>) {
+fn report_to_senders_of(engine: &DeliveryContext<'_>, listed: Option<(QueueState, FileName)>) {
     let Some((state, name)) = listed else { return };
     let tell = || -> Result<()> {
         let ClaimOutcome::Claimed(claim) = engine.spool.claim(state, &name)? else { return Ok(()) };
@@ -115,7 +115,7 @@ fn tell_senders_of(engine: &DeliveryContext<'_>, listed: Option<(QueueState, Fil
         Ok(())
     };
     if let Err(error) = tell() {
-        engine.observer.problem(&format!("{}: {error:#}", name.id));
+        engine.observer.error(&format!("{}: {error:#}", name.id));
     }
 }
 
@@ -125,7 +125,7 @@ struct PanicGuard<'r, 'e>(&'r RunState<'e>);
 impl Drop for PanicGuard<'_, '_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.board().give_up();
+            self.0.scheduler().give_up();
             self.0.changed.notify_all();
         }
     }
@@ -137,39 +137,39 @@ impl<'e> RunState<'e> {
         while let Some(job) = self.next_job(commits) {
             let worked_on = match job {
                 Job::Prepare(lane) => self.prepare(lane),
-                Job::Leave(lane) => self.leave(lane),
+                Job::Release(lane) => self.release(lane),
                 Job::Admit(place) => self.admit(place),
                 Job::Reopen(place, lane) => self.reopen(place, lane),
-                Job::Give(message, lane) => Some(self.give(message, lane)),
+                Job::HandOff(message, lane) => Some(self.hand_off_next(message, lane)),
             };
-            let mut board = self.board();
-            board.done();
+            let mut board = self.scheduler();
+            board.job_done();
             if let Some(message) = worked_on
-                && let Some(message) = board.rise(message)
+                && let Some(message) = board.check_in(message)
             {
                 // Others are at work on it still, and may be for long: what is known is made durable now.
                 let _ = commits.send(CommitRequest::Sync(message));
             }
-            self.pass_on(&mut board, commits);
+            self.send_idle_to_commit(&mut board, commits);
             self.changed.notify_all();
         }
         self.changed.notify_all();
     }
 
     fn next_job(&self, commits: &Sender<CommitRequest<'e>>) -> Option<Job<'e>> {
-        let mut board = self.board();
+        let mut board = self.scheduler();
         loop {
-            if self.engine.signals.stop_requested().is_some() {
+            if self.context.signals.stop_requested().is_some() {
                 board.stop();
-                self.pass_on(&mut board, commits);
+                self.send_idle_to_commit(&mut board, commits);
             }
-            if let Some(job) = board.job() {
+            if let Some(job) = board.next_job() {
                 return Some(job);
             }
             if board.is_finished() {
                 return None;
             }
-            if board.waits_for_the_disk() {
+            if board.waits_for_commits() {
                 let _ = commits.send(CommitRequest::Hurry);
             }
             // A signal does not ring this bell: look up now and then.
@@ -179,21 +179,21 @@ impl<'e> RunState<'e> {
     }
 
     /// Sends what nobody works on any more to the disk.
-    fn pass_on(&self, board: &mut Scheduler<'e>, commits: &Sender<CommitRequest<'e>>) {
-        for (message, again) in board.unneeded() {
+    fn send_idle_to_commit(&self, board: &mut Scheduler<'e>, commits: &Sender<CommitRequest<'e>>) {
+        for (message, again) in board.take_idle() {
             let _ = commits.send(if again { CommitRequest::Requeue(message) } else { CommitRequest::Settle(message) });
         }
     }
 
     fn committed(&self, done: commit::CommitReport) {
-        let mut board = self.board();
+        let mut board = self.scheduler();
         for handled in &done.handled {
             board.tally.count(handled.state);
         }
         board.tally.errors += done.errors;
         board.tally.left.extend(done.left);
         for place in done.settled {
-            board.closed(place);
+            board.committed(place);
         }
         self.changed.notify_all();
     }

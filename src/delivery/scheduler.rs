@@ -18,13 +18,13 @@ pub enum Job<'e> {
     /// Get a transport ready.
     Prepare(usize),
     /// Give back what a transport needed.
-    Leave(usize),
+    Release(usize),
     /// Look at a message that nobody has looked at.
     Admit(usize),
     /// Claim a message again, for the transport whose turn it is.
     Reopen(usize, usize),
     /// Hand a message to a transport, if anybody in it is still for that transport.
-    Give(Arc<ClaimedMessage<'e>>, usize),
+    HandOff(Arc<ClaimedMessage<'e>>, usize),
 }
 
 /// Messages on their way to the disk at most.
@@ -41,15 +41,15 @@ struct ActiveMessage<'e> {
 #[derive(Debug)]
 pub struct Scheduler<'e> {
     /// The transports, in order.
-    pub lanes: Vec<TransportQueue<'e>>,
+    pub queues: Vec<TransportQueue<'e>>,
     /// Messages claimed now, by place.
-    open: HashMap<usize, ActiveMessage<'e>>,
+    active: HashMap<usize, ActiveMessage<'e>>,
     /// Messages whose results are being made durable.
-    closing: HashSet<usize>,
+    committing: HashSet<usize>,
     /// Recipients that came back without a charge, and are not tried twice in one run.
     pub tried: HashSet<(usize, usize)>,
     /// Messages that waited for a transport which was shut.
-    pub drained: Vec<usize>,
+    pub unserved: Vec<usize>,
     /// What was done.
     pub tally: RunTally,
     /// Jobs under way.
@@ -65,13 +65,13 @@ pub struct Scheduler<'e> {
 
 impl<'e> Scheduler<'e> {
     /// A board for so many messages, of which at most `limit` are taken up.
-    pub fn new(lanes: Vec<TransportQueue<'e>>, messages: usize, limit: Option<usize>) -> Scheduler<'e> {
+    pub fn new(queues: Vec<TransportQueue<'e>>, messages: usize, limit: Option<usize>) -> Scheduler<'e> {
         Scheduler {
-            lanes,
-            open: HashMap::new(),
-            closing: HashSet::new(),
+            queues,
+            active: HashMap::new(),
+            committing: HashSet::new(),
             tried: HashSet::new(),
-            drained: Vec::new(),
+            unserved: Vec::new(),
             tally: RunTally::default(),
             jobs: 0,
             admitting: false,
@@ -83,34 +83,34 @@ impl<'e> Scheduler<'e> {
     }
 
     /// The next job, if there is one that can be done now. The caller does it, and then says [`Board::done`].
-    pub fn job(&mut self) -> Option<Job<'e>> {
+    pub fn next_job(&mut self) -> Option<Job<'e>> {
         let job = self.prepare().or_else(|| self.backlog()).or_else(|| self.admit()).or_else(|| self.leave());
         self.jobs += usize::from(job.is_some());
         job
     }
 
     /// A job is done.
-    pub fn done(&mut self) {
+    pub fn job_done(&mut self) {
         self.jobs -= 1;
     }
 
     /// True when no job is under way and none will come.
     pub fn is_finished(&self) -> bool {
-        self.given_up || (self.jobs == 0 && self.closing.is_empty())
+        self.given_up || (self.jobs == 0 && self.committing.is_empty())
     }
 
     /// True when so much is on its way to the disk that no more messages are opened: each holds files open.
-    fn disk_is_behind(&self) -> bool {
-        self.closing.len() >= MOST_CLOSING
+    fn commits_are_behind(&self) -> bool {
+        self.committing.len() >= MOST_CLOSING
     }
 
     /// True when nothing, or not the next message of some transport, can go on before what is on its way to the disk
     /// has arrived there.
-    pub fn waits_for_the_disk(&self) -> bool {
+    pub fn waits_for_commits(&self) -> bool {
         let held_up = |lane: &TransportQueue<'_>| {
-            lane.has_room() && lane.backlog.front().is_some_and(|place| self.closing.contains(place))
+            lane.has_room() && lane.backlog.front().is_some_and(|place| self.committing.contains(place))
         };
-        !self.closing.is_empty() && (self.jobs == 0 || self.disk_is_behind() || self.lanes.iter().any(held_up))
+        !self.committing.is_empty() && (self.jobs == 0 || self.commits_are_behind() || self.queues.iter().any(held_up))
     }
 
     /// A thread has died: everybody goes home, and what was under way is found by the next run.
@@ -122,7 +122,7 @@ impl<'e> Scheduler<'e> {
     /// Nothing new is taken up any more.
     pub fn stop(&mut self) {
         self.next = self.end;
-        for lane in &mut self.lanes {
+        for lane in &mut self.queues {
             lane.backlog.clear();
         }
     }
@@ -134,21 +134,21 @@ impl<'e> Scheduler<'e> {
     }
 
     /// A message was claimed and a thread is at work on it.
-    pub fn sit(&mut self, message: &Arc<ClaimedMessage<'e>>) {
-        self.open.insert(message.place, ActiveMessage { message: Arc::clone(message), users: 1 });
+    pub fn check_out(&mut self, message: &Arc<ClaimedMessage<'e>>) {
+        self.active.insert(message.place, ActiveMessage { message: Arc::clone(message), users: 1 });
     }
 
     /// A thread has done its work on a message and gives its reference back; it comes back while others are at work
     /// on the message.
-    pub fn rise(&mut self, message: Arc<ClaimedMessage<'e>>) -> Option<Arc<ClaimedMessage<'e>>> {
-        let seat = self.open.get_mut(&message.place)?;
+    pub fn check_in(&mut self, message: Arc<ClaimedMessage<'e>>) -> Option<Arc<ClaimedMessage<'e>>> {
+        let seat = self.active.get_mut(&message.place)?;
         seat.users -= 1;
         (seat.users > 0).then_some(message)
     }
 
     /// Puts a message into a lane's backlog, where its age puts it.
-    pub fn wait_for(&mut self, lane: usize, place: usize) {
-        let backlog = &mut self.lanes[lane].backlog;
+    pub fn add_to_backlog(&mut self, lane: usize, place: usize) {
+        let backlog = &mut self.queues[lane].backlog;
         let at = backlog.partition_point(|other| *other < place);
         if backlog.get(at) != Some(&place) {
             backlog.insert(at, place);
@@ -158,30 +158,30 @@ impl<'e> Scheduler<'e> {
     fn prepare(&mut self) -> Option<Job<'e>> {
         let holds = |lane: &&TransportQueue<'_>| lane.resource.is_some() || lane.ready == Readiness::Preparing;
         let names = |lane: &'_ TransportQueue<'e>| lane.transport.resource.as_ref();
-        let held: Vec<&String> = self.lanes.iter().filter(holds).filter_map(names).collect();
+        let held: Vec<&String> = self.queues.iter().filter(holds).filter_map(names).collect();
         let free =
             |lane: &TransportQueue<'_>| lane.transport.resource.as_ref().is_none_or(|name| !held.contains(&name));
         let index = self
-            .lanes
+            .queues
             .iter()
             .position(|lane| lane.ready == Readiness::Unprepared && !lane.backlog.is_empty() && free(lane))?;
-        self.lanes[index].ready = Readiness::Preparing;
+        self.queues[index].ready = Readiness::Preparing;
         Some(Job::Prepare(index))
     }
 
     fn backlog(&mut self) -> Option<Job<'e>> {
-        for index in 0..self.lanes.len() {
+        for index in 0..self.queues.len() {
             // A message whose results are on their way to the disk is waited for, or the order would be lost.
-            let behind = self.disk_is_behind();
-            let ready = |place: &usize| !self.closing.contains(place) && (!behind || self.open.contains_key(place));
-            if self.lanes[index].has_room()
-                && let Some(place) = self.lanes[index].backlog.pop_front_if(|place| ready(place))
+            let behind = self.commits_are_behind();
+            let ready = |place: &usize| !self.committing.contains(place) && (!behind || self.active.contains_key(place));
+            if self.queues[index].has_room()
+                && let Some(place) = self.queues[index].backlog.pop_front_if(|place| ready(place))
             {
-                self.lanes[index].running += 1;
-                return Some(match self.open.get_mut(&place) {
+                self.queues[index].running += 1;
+                return Some(match self.active.get_mut(&place) {
                     Some(seat) => {
                         seat.users += 1;
-                        Job::Give(Arc::clone(&seat.message), index)
+                        Job::HandOff(Arc::clone(&seat.message), index)
                     }
                     None => Job::Reopen(place, index),
                 });
@@ -192,8 +192,8 @@ impl<'e> Scheduler<'e> {
 
     fn admit(&mut self) -> Option<Job<'e>> {
         // Without anything under way there is nobody to wait for: what is left may still have expired.
-        let useful = self.jobs == 0 || self.lanes.iter().any(TransportQueue::wants_mail);
-        if self.disk_is_behind() || self.admitting || self.next >= self.end || self.allowance == 0 || !useful {
+        let useful = self.jobs == 0 || self.queues.iter().any(TransportQueue::wants_mail);
+        if self.commits_are_behind() || self.admitting || self.next >= self.end || self.allowance == 0 || !useful {
             return None;
         }
         self.admitting = true;
@@ -203,30 +203,30 @@ impl<'e> Scheduler<'e> {
 
     fn leave(&mut self) -> Option<Job<'e>> {
         let all_seen = self.next >= self.end || self.allowance == 0;
-        let index = self.lanes.iter().position(|lane| {
+        let index = self.queues.iter().position(|lane| {
             let shut = matches!(lane.ready, Readiness::No(_));
-            (all_seen || shut) && lane.is_idle() && lane.has_something() && !lane.leaving
+            (all_seen || shut) && lane.is_idle() && lane.holds_something() && !lane.releasing
         })?;
-        self.lanes[index].leaving = true;
-        Some(Job::Leave(index))
+        self.queues[index].releasing = true;
+        Some(Job::Release(index))
     }
 
     /// Takes out the messages that nobody is at work on or about to take up again: they go to the disk now, and
     /// whoever wants one meanwhile waits. The flag says that this run takes the message up again.
-    pub fn unneeded(&mut self) -> Vec<(Arc<ClaimedMessage<'e>>, bool)> {
+    pub fn take_idle(&mut self) -> Vec<(Arc<ClaimedMessage<'e>>, bool)> {
         let wanted =
-            |place: &usize| self.lanes.iter().any(|lane| lane.has_room() && lane.backlog.front() == Some(place));
+            |place: &usize| self.queues.iter().any(|lane| lane.has_room() && lane.backlog.front() == Some(place));
         let places: Vec<usize> = self
-            .open
+            .active
             .iter()
             .filter(|(place, seat)| seat.users == 0 && !wanted(place))
             .map(|(place, _)| *place)
             .collect();
         let mut messages = Vec::new();
         for place in places {
-            if let Some(seat) = self.open.remove(&place) {
-                self.closing.insert(place);
-                let again = self.lanes.iter().any(|lane| lane.backlog.binary_search(&place).is_ok());
+            if let Some(seat) = self.active.remove(&place) {
+                self.committing.insert(place);
+                let again = self.queues.iter().any(|lane| lane.backlog.binary_search(&place).is_ok());
                 messages.push((seat.message, again));
             }
         }
@@ -234,13 +234,13 @@ impl<'e> Scheduler<'e> {
     }
 
     /// It has arrived there.
-    pub fn closed(&mut self, place: usize) {
-        self.closing.remove(&place);
+    pub fn committed(&mut self, place: usize) {
+        self.committing.remove(&place);
     }
 
     /// Shuts a lane for the rest of the run; what waited for it is left.
-    pub fn shut(&mut self, lane: usize, reason: String) -> Vec<usize> {
-        self.lanes[lane].ready = Readiness::No(reason);
-        self.lanes[lane].backlog.drain(..).collect()
+    pub fn close_queue(&mut self, lane: usize, reason: String) -> Vec<usize> {
+        self.queues[lane].ready = Readiness::No(reason);
+        self.queues[lane].backlog.drain(..).collect()
     }
 }

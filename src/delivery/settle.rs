@@ -34,24 +34,24 @@ pub fn runs_programs(settings: &Settings) -> bool {
 }
 
 /// True when programs are run before the message moves on.
-pub fn takes_long(settings: &Settings, message: &ClaimedMessage<'_>) -> bool {
+pub fn needs_programs(settings: &Settings, message: &ClaimedMessage<'_>) -> bool {
     let history = message.history();
     history.is_settled()
-        && (history.reached_somebody() && !settings.outbound_hooks.is_empty()
-            || undone(settings, &history).next().is_some())
+        && (history.reached_any() && !settings.outbound_hooks.is_empty()
+            || transports_to_undo(settings, &history).next().is_some())
 }
 
 /// Tells the sender what is due, and then moves the message on: for whoever has just one.
 pub fn conclude(engine: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Result<()> {
-    tell_sender(engine, &message)?;
+    make_reports(engine, &message)?;
     settle(engine, message)
 }
 
 /// Makes every report that is due on a message, durably.
-pub fn tell_sender(engine: &DeliveryContext<'_>, message: &ClaimedMessage<'_>) -> Result<()> {
+pub fn make_reports(engine: &DeliveryContext<'_>, message: &ClaimedMessage<'_>) -> Result<()> {
     let mut written = dsn_writer::write(engine, message)?;
-    UnsyncedMessage::commit(written.iter_mut().filter_map(|one| one.placed.take()).collect())?;
-    dsn_writer::note(engine, message, written)?;
+    UnsyncedMessage::commit(written.iter_mut().filter_map(|one| one.unsynced.take()).collect())?;
+    dsn_writer::record_reports(engine, message, written)?;
     if message.sync().0? {
         engine.spool.sync_log_names()?;
     }
@@ -65,30 +65,30 @@ pub fn settle(engine: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Resu
     let (claim, history) = message.into_parts(engine.spool)?;
     let keep = |span: Duration| Some(now.after(span));
     if history.is_settled() {
-        if !finish(engine, &claim, &history)? {
+        if !run_final_steps(engine, &claim, &history)? {
             return Ok(());
         }
         let moved = match (&claim.message().envelope.after_sent, history.is_sent()) {
             (AfterSent::Delete, true) => claim.delete(),
-            (AfterSent::Keep, true) => claim.sent(None),
-            (_, true) => claim.sent(keep(queue.keep_sent)),
-            (_, false) => claim.failed(keep(queue.keep_failed)),
+            (AfterSent::Keep, true) => claim.finish_sent(None),
+            (_, true) => claim.finish_sent(keep(queue.keep_sent)),
+            (_, false) => claim.finish_failed(keep(queue.keep_failed)),
         };
         return Ok(moved?);
     }
     let envelope = &claim.message().envelope;
     let expires = envelope.expires(queue.lifetime, history.released);
-    let warning = reports_due::next(engine.settings, envelope, &history, now).unwrap_or(expires);
+    let warning = reports_due::next_delay_report(engine.settings, envelope, &history, now).unwrap_or(expires);
     let due = history.next().map(|next| next.min(expires).min(warning)).filter(|due| *due > now);
-    let moved = if history.was_attempted() { claim.owe(due) } else { claim.put_back(due) };
+    let moved = if history.was_attempted() { claim.requeue(due) } else { claim.reschedule(due) };
     Ok(moved?)
 }
 
 /// What comes before a finished message moves; `false` when it must stay where it is, for we were told to stop.
-pub fn finish(engine: &DeliveryContext<'_>, claim: &Claim<'_>, history: &History) -> Result<bool> {
+pub fn run_final_steps(engine: &DeliveryContext<'_>, claim: &Claim<'_>, history: &History) -> Result<bool> {
     let envelope = &claim.message().envelope;
     undo(engine, envelope, history)?;
-    if !history.reached_somebody() {
+    if !history.reached_any() {
         return Ok(true);
     }
     let copy = match &envelope.after_sent {
@@ -97,7 +97,7 @@ pub fn finish(engine: &DeliveryContext<'_>, claim: &Claim<'_>, history: &History
         AfterSent::Default if !envelope.sender.is_null() => engine.settings.queue.sent.clone(),
         _ => None,
     };
-    let filing = match &history.asked {
+    let filing = match &history.hook_answer {
         // An earlier run asked them, and could not do the rest.
         Some(Some(folder)) => SentCopyTarget::In(Folder::parse(folder).unwrap_or_default()),
         Some(None) => SentCopyTarget::Dropped,
@@ -110,7 +110,7 @@ pub fn finish(engine: &DeliveryContext<'_>, claim: &Claim<'_>, history: &History
             if let Some(maildir) = &copy {
                 let message = claim.message();
                 let file = message.file().as_fd();
-                maildir::file_in(maildir, &folder, envelope.id.as_str(), b"", file, message.body_at)?;
+                maildir::file_message(maildir, &folder, envelope.id.as_str(), b"", file, message.body_at)?;
             }
         }
     }
@@ -119,24 +119,24 @@ pub fn finish(engine: &DeliveryContext<'_>, claim: &Claim<'_>, history: &History
 
 /// Runs the undo commands of all transports that were given the message.
 pub fn undo(engine: &DeliveryContext<'_>, envelope: &Envelope, history: &History) -> Result<()> {
-    for transport in undone(engine.settings, history) {
+    for transport in transports_to_undo(engine.settings, history) {
         let transport = &engine.settings.transports[transport];
         if let Err(text) = transport.undo(envelope.id.as_str(), engine.spool.path(), engine.signals) {
             let text = format!("undo of transport {} {text}", transport.name);
-            engine.observer.problem(&format!("{}: {text}", envelope.id));
-            trouble(engine, engine.spool, envelope, text)?;
+            engine.observer.error(&format!("{}: {text}", envelope.id));
+            append_trouble(engine, engine.spool, envelope, text)?;
         }
     }
     Ok(())
 }
 
-fn undone<'a>(settings: &'a Settings, history: &'a History) -> impl Iterator<Item = usize> + 'a {
-    let tried = |name: &String| history.tried.contains(name);
+fn transports_to_undo<'a>(settings: &'a Settings, history: &'a History) -> impl Iterator<Item = usize> + 'a {
+    let tried = |name: &String| history.tried_transports.contains(name);
     let places = 0..settings.transports.len();
     places.filter(move |place| settings.transports[*place].undo.is_some() && tried(&settings.transports[*place].name))
 }
 
-fn trouble(engine: &DeliveryContext<'_>, spool: &Spool, envelope: &Envelope, text: String) -> Result<()> {
+fn append_trouble(engine: &DeliveryContext<'_>, spool: &Spool, envelope: &Envelope, text: String) -> Result<()> {
     Ok(spool.log(&envelope.id)?.append(&LogRecord { at: engine.now(), event: LogEvent::Trouble { text } })?)
 }
 
@@ -159,7 +159,7 @@ fn ask_hooks(
         let own = [
             ("MSPOOL_ID", envelope.id.to_string()),
             ("MSPOOL_SENDER", envelope.sender.as_str().to_owned()),
-            ("MSPOOL_RECIPIENTS", cut(&recipients.join("\n"))),
+            ("MSPOOL_RECIPIENTS", cut_list(&recipients.join("\n"))),
             ("MSPOOL_ENVID", envelope.report_id().to_owned()),
             ("MSPOOL_CLASS", class::MAIL.to_owned()),
             ("MSPOOL_FOLDER", folder.as_str().to_owned()),
@@ -171,32 +171,32 @@ fn ask_hooks(
             (Placeholder::Class, class::MAIL),
             (Placeholder::Folder, folder.as_str()),
         ];
-        let input = claim.copy_of_input(0)?;
+        let input = claim.unlocked_input(0)?;
         let answer = hook.ask(input.as_fd(), &words, &own, engine.signals);
         if let Some(wanted) = answer.folder {
             folder = wanted;
         }
-        match answer.wish {
-            HookVerdict::GoOn => {}
+        match answer.verdict {
+            HookVerdict::Continue => {}
             HookVerdict::Stop => break,
             HookVerdict::Drop => {
-                note_asked(engine, envelope, None)?;
+                record_hook_answer(engine, envelope, None)?;
                 return Ok(SentCopyTarget::Dropped);
             }
             HookVerdict::Interrupted => return Ok(SentCopyTarget::Interrupted),
             HookVerdict::Broken(text) => {
                 let text = format!("outbound hook {text}; it counts for nothing");
-                engine.observer.problem(&format!("{}: {text}", envelope.id));
-                trouble(engine, engine.spool, envelope, text)?;
+                engine.observer.error(&format!("{}: {text}", envelope.id));
+                append_trouble(engine, engine.spool, envelope, text)?;
             }
         }
     }
-    note_asked(engine, envelope, Some(folder.as_str()))?;
+    record_hook_answer(engine, envelope, Some(folder.as_str()))?;
     Ok(SentCopyTarget::In(folder))
 }
 
 /// Hooks are asked once, however often what follows is tried.
-fn note_asked(engine: &DeliveryContext<'_>, envelope: &Envelope, folder: Option<&str>) -> Result<()> {
+fn record_hook_answer(engine: &DeliveryContext<'_>, envelope: &Envelope, folder: Option<&str>) -> Result<()> {
     if engine.settings.outbound_hooks.is_empty() {
         return Ok(());
     }
@@ -205,7 +205,7 @@ fn note_asked(engine: &DeliveryContext<'_>, envelope: &Envelope, folder: Option<
 }
 
 /// As much of a list as the kernel takes in one variable.
-fn cut(list: &str) -> String {
+fn cut_list(list: &str) -> String {
     const MOST: usize = 100_000;
     if list.len() <= MOST {
         return list.to_owned();

@@ -49,13 +49,13 @@ impl TransportControl<'_> {
         };
         let mut resource = None;
         if let Some(name) = &transport.resource {
-            resource = self.spool.take_resource(name)?;
+            resource = self.spool.lock_resource(name)?;
             if resource.is_none() {
                 return Ok(no(format!("resource {name} is in use"), None));
             }
         }
         if let Some(argv) = &transport.connect {
-            let finished = transport.run_beside(argv, self.spool.path(), self.signals);
+            let finished = transport.run_control_command(argv, self.spool.path(), self.signals);
             let verdict = self.judge(transport, "connect", &finished)?;
             if transport.probe.is_none() || verdict.is_err() {
                 self.note_probe(transport, verdict.as_ref().err())?;
@@ -66,11 +66,11 @@ impl TransportControl<'_> {
         }
         let connected = transport.connect.is_some();
         if let Some(argv) = &transport.probe {
-            let finished = transport.run_beside(argv, self.spool.path(), self.signals);
+            let finished = transport.run_control_command(argv, self.spool.path(), self.signals);
             let verdict = self.judge(transport, "probe", &finished)?;
             self.note_probe(transport, verdict.as_ref().err())?;
             if let Err(reason) = verdict {
-                self.leave(transport, connected)?;
+                self.release(transport, connected)?;
                 return Ok(no(reason, None));
             }
         }
@@ -78,18 +78,18 @@ impl TransportControl<'_> {
     }
 
     /// Runs the disconnect command of a transport that was connected.
-    pub fn leave(&self, transport: &Transport, connected: bool) -> Result<Option<String>> {
+    pub fn release(&self, transport: &Transport, connected: bool) -> Result<Option<String>> {
         let Some(argv) = transport.disconnect.as_ref().filter(|_| connected || transport.connect.is_none()) else {
             return Ok(None);
         };
-        let finished = transport.run_beside(argv, self.spool.path(), self.signals);
+        let finished = transport.run_control_command(argv, self.spool.path(), self.signals);
         let failed = finished.ending != ProgramEnding::Exited(0);
-        Ok(failed.then(|| format!("transport {}: disconnect {}", transport.name, finished.trouble())))
+        Ok(failed.then(|| format!("transport {}: disconnect {}", transport.name, finished.failure_text())))
     }
 
     /// Reads the answer of a connect or probe command. One that says it can never work opens the breaker.
     fn judge(&self, transport: &Transport, what: &str, finished: &FinishedProgram) -> Result<Result<(), String>> {
-        let reason = || format!("{what} {}", finished.trouble());
+        let reason = || format!("{what} {}", finished.failure_text());
         match finished.ending {
             ProgramEnding::Exited(0) => Ok(Ok(())),
             ProgramEnding::Exited(70 | 78) | ProgramEnding::NotStarted(_) => {
@@ -102,7 +102,7 @@ impl TransportControl<'_> {
 
     /// Runs a transport's probe by itself and notes the answer: `Err` is why the transport cannot be used.
     pub fn probe(&self, transport: &Transport, argv: &[String]) -> Result<Result<(), String>> {
-        let finished = transport.run_beside(argv, self.spool.path(), self.signals);
+        let finished = transport.run_control_command(argv, self.spool.path(), self.signals);
         let verdict = self.judge(transport, "probe", &finished)?;
         self.note_probe(transport, verdict.as_ref().err())?;
         Ok(verdict)
@@ -110,7 +110,7 @@ impl TransportControl<'_> {
 
     fn note_probe(&self, transport: &Transport, trouble: Option<&String>) -> Result<()> {
         let probe = ProbeResult { at: self.now, ok: trouble.is_none(), text: trouble.cloned().unwrap_or_default() };
-        Ok(self.spool.change_gate(&transport.name, |gate| {
+        Ok(self.spool.update_transport_state(&transport.name, |gate| {
             if probe.ok {
                 gate.breaker = None;
             }
@@ -124,7 +124,7 @@ impl TransportControl<'_> {
     /// Notes that the transport does not work, and for how long it is left alone.
     pub fn open_breaker(&self, transport: &Transport, text: &str) -> Result<()> {
         let random = crate::sys::random();
-        Ok(self.spool.change_gate(&transport.name, |gate| {
+        Ok(self.spool.update_transport_state(&transport.name, |gate| {
             let before = gate.breaker.take().filter(|before| before.config == transport.fingerprint);
             if let Some(before) = before.as_ref().filter(|before| self.now < before.until) {
                 // Handed over beside the one that opened it: the same failure, and not one more.
@@ -134,7 +134,7 @@ impl TransportControl<'_> {
             let failures = before.as_ref().map_or(0, |before| before.failures) + 1;
             gate.breaker = Some(CircuitBreaker {
                 since: before.map_or(self.now, |before| before.since),
-                until: self.now.after(self.schedule.wait(failures, random)),
+                until: self.now.after(self.schedule.delay(failures, random)),
                 failures,
                 text: text.to_owned(),
                 config: transport.fingerprint.clone(),
@@ -144,6 +144,6 @@ impl TransportControl<'_> {
 
     /// Notes that the transport works again.
     pub fn close_breaker(&self, transport: &Transport) -> Result<()> {
-        Ok(self.spool.change_gate(&transport.name, |gate| gate.breaker = None)?)
+        Ok(self.spool.update_transport_state(&transport.name, |gate| gate.breaker = None)?)
     }
 }

@@ -39,23 +39,23 @@ pub struct TransportQueue<'e> {
     /// True between connect and disconnect.
     pub connected: bool,
     /// True while its disconnect command runs.
-    pub leaving: bool,
+    pub releasing: bool,
     /// True when its breaker was open as the run began.
-    pub broke_before: bool,
+    pub was_broken: bool,
 }
 
 /// Whether a transport may be given mail now, by what is known without asking it.
-pub fn known(
+pub fn readiness(
     transport: &Transport,
     gate: &TransportState,
     reach: Network,
     force: ForceLevel,
     now: Timestamp,
 ) -> Readiness {
-    if reach == Network::Offline && transport.is_remote() {
+    if reach == Network::Offline && transport.reaches_beyond_host() {
         return Readiness::No("offline".to_owned());
     }
-    if let Some(reason) = paused(gate, now) {
+    if let Some(reason) = pause_reason(gate, now) {
         return Readiness::No(reason);
     }
     let breaker = gate
@@ -74,7 +74,7 @@ pub fn known(
 }
 
 /// Why the operator's pause keeps mail from the transport, if it does.
-pub fn paused(gate: &TransportState, now: Timestamp) -> Option<String> {
+pub fn pause_reason(gate: &TransportState, now: Timestamp) -> Option<String> {
     let pause = gate.pause.as_ref().filter(|pause| pause.until.is_none_or(|until| until > now))?;
     let until = pause.until.map_or(String::new(), |until| format!(" until {until}"));
     let reason = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
@@ -83,7 +83,7 @@ pub fn paused(gate: &TransportState, now: Timestamp) -> Option<String> {
 
 impl<'e> TransportQueue<'e> {
     /// A lane that nothing waits for.
-    pub fn new(transport: &'e Transport, ready: Readiness, broke_before: bool) -> TransportQueue<'e> {
+    pub fn new(transport: &'e Transport, ready: Readiness, was_broken: bool) -> TransportQueue<'e> {
         let backlog = VecDeque::new();
         TransportQueue {
             transport,
@@ -92,15 +92,15 @@ impl<'e> TransportQueue<'e> {
             backlog,
             resource: None,
             connected: false,
-            leaving: false,
-            broke_before,
+            releasing: false,
+            was_broken,
         }
     }
 
     /// True when one more hand-off may begin now.
     pub fn has_room(&self) -> bool {
         match self.ready {
-            _ if self.leaving => false,
+            _ if self.releasing => false,
             Readiness::Yes => self.running < self.transport.parallel,
             Readiness::OneTrial => self.running == 0,
             Readiness::Unprepared | Readiness::Preparing | Readiness::No(_) => false,
@@ -113,13 +113,13 @@ impl<'e> TransportQueue<'e> {
     }
 
     /// True when it has taken something that must be given back.
-    pub fn has_something(&self) -> bool {
+    pub fn holds_something(&self) -> bool {
         self.resource.is_some() || self.connected
     }
 
     /// It has given everything back, and would have to be prepared again.
-    pub fn left(&mut self) {
-        (self.resource, self.connected, self.leaving) = (None, false, false);
+    pub fn released(&mut self) {
+        (self.resource, self.connected, self.releasing) = (None, false, false);
         if !matches!(self.ready, Readiness::No(_)) {
             self.ready = Readiness::Unprepared;
         }
@@ -130,7 +130,7 @@ impl<'e> TransportQueue<'e> {
         if self.ready == Readiness::OneTrial {
             self.ready = Readiness::Yes;
         }
-        std::mem::take(&mut self.broke_before)
+        std::mem::take(&mut self.was_broken)
     }
 
     /// True when nothing is under way and nothing waits.

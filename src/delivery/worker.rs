@@ -15,28 +15,28 @@ use crate::transports::transport::Transport;
 
 /// One run.
 pub(super) struct RunState<'e> {
-    pub(super) engine: DeliveryContext<'e>,
-    pub(super) orders: &'e Selection,
+    pub(super) context: DeliveryContext<'e>,
+    pub(super) selection: &'e Selection,
     pub(super) due: &'e DueMessages,
     pub(super) passed_over: &'e HashSet<QueueId>,
-    pub(super) board: Mutex<Scheduler<'e>>,
+    pub(super) shared_scheduler: Mutex<Scheduler<'e>>,
     pub(super) changed: Condvar,
 }
 
 impl<'e> RunState<'e> {
-    pub(super) fn board(&self) -> MutexGuard<'_, Scheduler<'e>> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn scheduler(&self) -> MutexGuard<'_, Scheduler<'e>> {
+        self.shared_scheduler.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn trouble(&self, error: &anyhow::Error) {
-        self.engine.observer.problem(&format!("{error:#}"));
-        self.board().tally.errors += 1;
+    pub(super) fn report_error(&self, error: &anyhow::Error) {
+        self.context.observer.error(&format!("{error:#}"));
+        self.scheduler().tally.errors += 1;
     }
 
     pub(super) fn prepare(&self, index: usize) -> Option<Arc<ClaimedMessage<'e>>> {
         let transport = self.transport(index);
-        let prepared = self.engine.keeper().prepare(transport).unwrap_or_else(|error| {
-            self.trouble(&error);
+        let prepared = self.context.control().prepare(transport).unwrap_or_else(|error| {
+            self.report_error(&error);
             PreparedTransport {
                 ready: Readiness::No(format!("{error:#}")),
                 resource: None,
@@ -45,30 +45,30 @@ impl<'e> RunState<'e> {
             }
         });
         if let Some(trouble) = &prepared.trouble {
-            self.engine.observer.problem(&format!("transport {}: {trouble}; its mail is kept", transport.name));
+            self.context.observer.error(&format!("transport {}: {trouble}; its mail is kept", transport.name));
         }
-        let mut board = self.board();
-        let lane = &mut board.lanes[index];
+        let mut board = self.scheduler();
+        let lane = &mut board.queues[index];
         (lane.resource, lane.connected) = (prepared.resource, prepared.connected);
         match prepared.ready {
-            Readiness::No(reason) => self.shut(&mut board, index, reason),
-            _ if lane.broke_before && transport.probe.is_none() => lane.ready = Readiness::OneTrial,
+            Readiness::No(reason) => self.close_queue(&mut board, index, reason),
+            _ if lane.was_broken && transport.probe.is_none() => lane.ready = Readiness::OneTrial,
             ready => lane.ready = ready,
         }
         None
     }
 
-    pub(super) fn leave(&self, index: usize) -> Option<Arc<ClaimedMessage<'e>>> {
-        let connected = self.board().lanes[index].connected;
+    pub(super) fn release(&self, index: usize) -> Option<Arc<ClaimedMessage<'e>>> {
+        let connected = self.scheduler().queues[index].connected;
         self.disconnect(self.transport(index), connected);
-        self.board().lanes[index].left();
+        self.scheduler().queues[index].released();
         None
     }
 
-    pub(super) fn shut(&self, board: &mut Scheduler<'e>, lane: usize, reason: String) {
-        for place in board.shut(lane, reason) {
+    pub(super) fn close_queue(&self, board: &mut Scheduler<'e>, lane: usize, reason: String) {
+        for place in board.close_queue(lane, reason) {
             board.tally.skipped += 1;
-            board.drained.push(place);
+            board.unserved.push(place);
             if let Some((_, name)) = self.due.get(place) {
                 board.tally.left.push(name.id);
             }
@@ -76,15 +76,15 @@ impl<'e> RunState<'e> {
     }
 
     pub(super) fn transport(&self, lane: usize) -> &'e Transport {
-        &self.engine.settings.transports[lane]
+        &self.context.settings.transports[lane]
     }
 
     /// Runs the disconnect command of a transport; what goes wrong is told.
     pub(super) fn disconnect(&self, transport: &Transport, connected: bool) {
-        match self.engine.keeper().leave(transport, connected) {
+        match self.context.control().release(transport, connected) {
             Ok(None) => {}
-            Ok(Some(trouble)) => self.engine.observer.problem(&trouble),
-            Err(error) => self.engine.observer.problem(&format!("{error:#}")),
+            Ok(Some(trouble)) => self.context.observer.error(&trouble),
+            Err(error) => self.context.observer.error(&format!("{error:#}")),
         }
     }
 }

@@ -58,7 +58,7 @@ pub fn check_delivered_before(
 }
 
 /// The envelope of a message that is received now.
-pub fn envelope(
+pub fn new_envelope(
     session: &Session,
     mailbox: Address,
     sender: Sender,
@@ -66,12 +66,12 @@ pub fn envelope(
     source: Option<MailOrigin>,
 ) -> Envelope {
     let now = session.clock.now();
-    let id = session.mint.next(now);
+    let id = session.ids.next_id(now);
     Envelope { hops, source, ..Envelope::new(id, now.into(), sender, vec![mailbox.into()]) }
 }
 
 /// Reads a message to its end into a draft.
-pub fn take_in<'s>(
+pub fn write_draft<'s>(
     spool: &'s Spool,
     envelope: &Envelope,
     head: &MessageHead,
@@ -98,7 +98,7 @@ pub fn sender_of(head: &MessageHead, header: Option<&Header<'_>>) -> Sender {
     let path = || Sender::parse(&header?.all("Return-Path").next()?.value()).ok();
     let known = marker.or_else(path);
     known.unwrap_or_else(|| {
-        if bounce::understand(&head.bytes).kind != bounce::IncomingReportKind::None {
+        if bounce::read_report(&head.bytes).kind != bounce::IncomingReportKind::None {
             return Sender::default();
         }
         header.and_then(compose::sender_of).unwrap_or_default()

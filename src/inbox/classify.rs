@@ -39,7 +39,7 @@ const LONGEST_SHOWN: usize = 300;
 
 impl Classification {
     /// Looks at a message with this header.
-    pub fn at(
+    pub fn of(
         settings: &Settings,
         envelope: &Envelope,
         header: Option<&Header<'_>>,

@@ -55,7 +55,7 @@ impl SentMailIndex {
 }
 
 /// Takes in what a received message reports.
-pub fn take_in(
+pub fn apply_report(
     engine: &DeliveryContext<'_>,
     index: &mut SentMailIndex,
     envelope: &Envelope,
@@ -104,7 +104,7 @@ fn agrees(message: &QueueFile, report: &IncomingReport) -> bool {
 }
 
 fn message_id(message: &QueueFile) -> Option<String> {
-    let bytes = message.beginning(HEAD).ok()?;
+    let bytes = message.first_bytes(HEAD).ok()?;
     let header = Header::scan(&bytes, InputSupply::End)?;
     let value = header.all("Message-ID").next().map(HeaderField::value)?;
     Some(value.trim().trim_start_matches('<').trim_end_matches('>').to_owned())
@@ -138,8 +138,8 @@ fn apply(
     for heard in &report.recipients {
         let Some(place) = places.find(heard) else { continue };
         let before = history.recipients[place].state;
-        let Some(after) = moved(report.kind, before, heard.action) else { continue };
-        if after == before && history.recipients[place].heard.iter().any(|known| known == heard.action.word()) {
+        let Some(after) = new_state(report.kind, before, heard.action) else { continue };
+        if after == before && history.recipients[place].incoming_actions.iter().any(|known| known == heard.action.word()) {
             // Heard before, and nothing changes.
             continue;
         }
@@ -160,7 +160,7 @@ fn apply(
         if let Some(log) = &mut log {
             log.append(&record)?;
         }
-        engine.observer.heard(&RecipientEvent {
+        engine.observer.reported(&RecipientEvent {
             id: envelope.id.clone(),
             address: envelope.recipients[place].address.clone(),
             transport: history.recipients[place].transport.clone(),
@@ -179,7 +179,7 @@ fn apply(
     match claim {
         // Finished, and somebody does not have it after all; a run that died here may have written so before.
         Some(claim) if state == QueueState::Sent && !history.is_sent() => {
-            Ok(claim.failed(Some(engine.now().after(engine.settings.queue.keep_failed)))?)
+            Ok(claim.finish_failed(Some(engine.now().after(engine.settings.queue.keep_failed)))?)
         }
         _ => Ok(()),
     }
@@ -221,7 +221,7 @@ impl RecipientNames {
 
 /// What a recipient is after a report; `None` when the report can say nothing about it. Only who was handed over can be
 /// reported on, and what was bad news stays so.
-fn moved(kind: IncomingReportKind, before: RecipientState, action: ReportedAction) -> Option<RecipientState> {
+fn new_state(kind: IncomingReportKind, before: RecipientState, action: ReportedAction) -> Option<RecipientState> {
     let handed_over = matches!(before, RecipientState::Relayed | RecipientState::Delivered | RecipientState::Read);
     if !handed_over {
         return None;

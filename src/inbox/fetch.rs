@@ -10,8 +10,8 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::delivery::context::DeliveryContext;
-use crate::exit::{ExitStatus, over_all, refuse};
-use crate::inbox::accept::{envelope, own_mailbox, sender_of, take_in};
+use crate::exit::{ExitStatus, combine, refuse};
+use crate::inbox::accept::{new_envelope, own_mailbox, sender_of, write_draft};
 use crate::mail::address::Address;
 use crate::mail::envelope::MailOrigin;
 use crate::mail::history::record::{LogEvent, LogRecord};
@@ -45,8 +45,8 @@ pub enum PollResult {
 }
 
 /// The inbound transports of these names; all without a name.
-pub fn chosen<'s>(session: &'s Session, names: &[String]) -> Result<Vec<&'s MailSource>> {
-    let known = &session.settings.inbound;
+pub fn chosen_sources<'s>(session: &'s Session, names: &[String]) -> Result<Vec<&'s MailSource>> {
+    let known = &session.settings.sources;
     if known.is_empty() {
         return refuse(ExitStatus::Config, "no source of mail is configured; see [inbound.NAME] in mspool.conf(5)");
     }
@@ -67,7 +67,7 @@ pub fn chosen<'s>(session: &'s Session, names: &[String]) -> Result<Vec<&'s Mail
 }
 
 /// Asks several sources, and goes on after one that does not work.
-pub fn all(
+pub fn fetch_all(
     session: &Session,
     engine: &DeliveryContext<'_>,
     sources: &[&MailSource],
@@ -79,15 +79,15 @@ pub fn all(
             break;
         }
         let polled =
-            one(session, engine, inbound, limit).unwrap_or_else(|error| PollResult::Failed(format!("{error:#}")));
+            fetch_source(session, engine, inbound, limit).unwrap_or_else(|error| PollResult::Failed(format!("{error:#}")));
         ends.push(match polled {
             PollResult::Emptied | PollResult::Left => ExitStatus::Ok,
             PollResult::Busy => {
-                engine.observer.problem(&format!("inbound {}: another run is asking it", inbound.name));
+                engine.observer.error(&format!("inbound {}: another run is asking it", inbound.name));
                 ExitStatus::TryAgain
             }
             PollResult::Failed(text) => {
-                engine.observer.problem(&format!("inbound {}: {text}", inbound.name));
+                engine.observer.error(&format!("inbound {}: {text}", inbound.name));
                 ExitStatus::TryAgain
             }
         });
@@ -95,21 +95,21 @@ pub fn all(
     // What they have in common is more than that some failed.
     Ok(match ends.first() {
         Some(first) if ends.iter().all(|end| end == first) => *first,
-        _ => over_all(&ends),
+        _ => combine(&ends),
     })
 }
 
 /// Asks one source until it has nothing left, and notes how that went.
-pub fn one(
+pub fn fetch_source(
     session: &Session,
     engine: &DeliveryContext<'_>,
     inbound: &MailSource,
     limit: Option<usize>,
 ) -> Result<PollResult> {
-    if session.reach == Network::Offline {
+    if session.network == Network::Offline {
         return Ok(PollResult::Left);
     }
-    let Some(_turn) = engine.spool.take_source(&inbound.name)? else { return Ok(PollResult::Busy) };
+    let Some(_turn) = engine.spool.lock_source(&inbound.name)? else { return Ok(PollResult::Busy) };
     let mut poll = SourcePoll { session, engine, inbound, seen: HashMap::new(), index: SentMailIndex::default() };
     let mut polled = PollResult::Left;
     for _ in 0..limit.unwrap_or(usize::MAX) {
@@ -129,7 +129,7 @@ pub fn one(
         }
     }
     let trouble = if let PollResult::Failed(text) = &polled { Some(text.clone()) } else { None };
-    engine.spool.change_source(&inbound.name, |state| {
+    engine.spool.update_source_state(&inbound.name, |state| {
         (state.polled, state.trouble) = (Some(engine.now()), trouble);
     })?;
     Ok(polled)
@@ -159,11 +159,11 @@ impl SourcePoll<'_, '_> {
             None => own_mailbox(self.session)?,
         };
         // The envelope goes before the message and tells what is known only behind it: so the message waits outside.
-        let id = self.session.mint.next(self.session.clock.now());
+        let id = self.session.ids.next_id(self.session.clock.now());
         let work = engine.spool.work(&id, &inbound.name, 0)?;
         let mut incoming = FetchedMessage::begin(work.path(), limit)?;
         let known = match inbound.keeping {
-            SourceKeeping::Yes => Some(engine.spool.seen(&inbound.name)?),
+            SourceKeeping::Yes => Some(engine.spool.seen_messages(&inbound.name)?),
             SourceKeeping::No => None,
         };
         let seen = known.as_ref().map(|(path, _)| path.as_path());
@@ -201,7 +201,7 @@ impl SourcePoll<'_, '_> {
         let comes_again = inbound.ack.is_some() || known.is_some();
         if comes_again && self.is_known(reference.as_deref(), &hash)? {
             if let (Some(_), Some(reference)) = (&known, &reference) {
-                engine.spool.see(&inbound.name, reference)?;
+                engine.spool.remember_seen(&inbound.name, reference)?;
             }
             return Ok(match self.acknowledge(reference.as_deref(), &hash, "known")? {
                 file::SourceKnowledge::Knows => None,
@@ -210,16 +210,16 @@ impl SourcePoll<'_, '_> {
                 )),
             });
         }
-        let envelope = envelope(self.session, mailbox, sender, 0, Some(source));
-        let draft = take_in(engine.spool, &envelope, &head, &mut file, u64::MAX)?;
-        UnsyncedMessage::commit(vec![draft.place(QueueState::Received, None)?])?;
+        let envelope = new_envelope(self.session, mailbox, sender, 0, Some(source));
+        let draft = write_draft(engine.spool, &envelope, &head, &mut file, u64::MAX)?;
+        UnsyncedMessage::commit(vec![draft.rename_into(QueueState::Received, None)?])?;
         // Safe: from here on the source may forget it.
         let claim = match engine.spool.find_received(&envelope.id)? {
             Some(name) => engine.spool.claim(QueueState::Received, &name)?,
             None => ClaimOutcome::Gone,
         };
         if let (Some(_), Some(reference)) = (&known, &reference) {
-            engine.spool.see(&inbound.name, reference)?;
+            engine.spool.remember_seen(&inbound.name, reference)?;
         }
         let known = self.acknowledge(reference.as_deref(), &hash, envelope.id.as_str())?;
         if known == file::SourceKnowledge::Knows && inbound.ack.is_some() {
@@ -237,7 +237,7 @@ impl SourcePoll<'_, '_> {
     fn file(&mut self, claim: Claim<'_>, known: file::SourceKnowledge) -> Result<()> {
         let id = claim.message().envelope.id.clone();
         if let Err(error) = file::file(self.engine, &mut self.index, claim, known) {
-            self.engine.observer.problem(&format!("{id}: {error:#}; it stays in the spool"));
+            self.engine.observer.error(&format!("{id}: {error:#}; it stays in the spool"));
         }
         Ok(())
     }
@@ -247,13 +247,13 @@ impl SourcePoll<'_, '_> {
         let (engine, inbound) = (self.engine, self.inbound);
         match inbound.acknowledge(reference.unwrap_or_default(), id, engine.spool.path(), engine.signals) {
             Ok(()) => {
-                engine.spool.change_source(&inbound.name, |state| state.forget(reference, hash))?;
+                engine.spool.update_source_state(&inbound.name, |state| state.forget(reference, hash))?;
                 Ok(file::SourceKnowledge::Knows)
             }
             Err(text) => {
                 let problem =
                     format!("inbound {}: the message is safe, but ack {text}; it may come again", inbound.name);
-                engine.observer.problem(&problem);
+                engine.observer.error(&problem);
                 Ok(file::SourceKnowledge::MayNotKnow)
             }
         }
@@ -262,7 +262,7 @@ impl SourcePoll<'_, '_> {
     /// True when this message is here already: filed and not acknowledged, or not even filed.
     fn is_known(&self, reference: Option<&str>, hash: &str) -> Result<bool> {
         let spool = self.engine.spool;
-        if spool.source(&self.inbound.name)?.knows(reference, hash) {
+        if spool.source_state(&self.inbound.name)?.knows(reference, hash) {
             return Ok(true);
         }
         for entry in spool.entries(QueueState::Received)? {

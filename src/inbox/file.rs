@@ -13,7 +13,7 @@ use crate::mail::envelope::Envelope;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::history::record::{LogEvent, LogRecord};
 use crate::mail::message::folder::Folder;
-use crate::mail::message::header::{Header, InputSupply, LONGEST};
+use crate::mail::message::header::{Header, InputSupply, MAX_HEADER_BYTES};
 use crate::mail::report::bounce;
 use crate::output::observer::NewMail;
 use crate::spool::claim::Claim;
@@ -54,16 +54,16 @@ pub fn file(
 ) -> Result<FilingResult> {
     let message = claim.message();
     let envelope = message.envelope.clone();
-    let head = message.beginning(LONGEST)?;
+    let head = message.first_bytes(MAX_HEADER_BYTES)?;
     let header = Header::scan(&head, InputSupply::End);
-    let report = bounce::understand(&head);
-    let look = Classification::at(engine.settings, &envelope, header.as_ref(), &report);
+    let report = bounce::read_report(&head);
+    let look = Classification::of(engine.settings, &envelope, header.as_ref(), &report);
     // A line of an mbox that the delivering program put before the message is no part of it.
     let marker = header.as_ref().map_or(0, |header| header.marker.len()) as u64;
     let body_at = message.body_at + marker;
     let mut filer = MessageFiler { engine, envelope: &envelope, log: engine.spool.log(&envelope.id)? };
     let asked = HookRun { engine, envelope: &envelope, look: &look };
-    let (decision, troubles) = asked.ask(&mut || Ok(claim.copy_of_input(marker)?))?;
+    let (decision, troubles) = asked.run(&mut || Ok(claim.unlocked_input(marker)?))?;
     for text in troubles {
         filer.trouble(text)?;
     }
@@ -73,22 +73,22 @@ pub fn file(
         HookDecision::Dropped(hook) => {
             filer.note(LogEvent::Dropped { hook: hook.clone() })?;
             filer.log.sync()?;
-            remember(engine, &claim, source)?;
-            claim.filed()?;
+            remember_unacknowledged(engine, &claim, source)?;
+            claim.finish_filed()?;
             engine.observer.dropped(&envelope.id, &hook);
             return Ok(FilingResult::Dropped);
         }
     };
-    let trace = trace(engine, &envelope, header.as_ref());
+    let trace = trace_lines(engine, &envelope, header.as_ref());
     let (path, folder) = filer.deliver(&claim, folder, trace.as_bytes(), body_at)?;
     filer.note(LogEvent::Filed { folder: folder.as_str().to_owned(), class: look.class.clone() })?;
-    if let Err(error) = correlate::take_in(engine, index, &envelope, &report) {
+    if let Err(error) = correlate::apply_report(engine, index, &envelope, &report) {
         // It is filed: to do that again, for what it says could not be noted, would be worse.
         filer.trouble(format!("what it reports could not be taken in: {error:#}"))?;
     }
-    remember(engine, &claim, source)?;
-    claim.filed()?;
-    tell(engine, &envelope.id, &look, &folder, path);
+    remember_unacknowledged(engine, &claim, source)?;
+    claim.finish_filed()?;
+    announce(engine, &envelope.id, &look, &folder, path);
     Ok(FilingResult::Yes)
 }
 
@@ -96,7 +96,7 @@ pub fn file(
 const ACKNOWLEDGED: &[u8] = b"\"event\":\"acknowledged\"";
 
 /// A message whose source may not know that it is safe will come again, and must be known then.
-fn remember(engine: &DeliveryContext<'_>, claim: &Claim<'_>, source: SourceKnowledge) -> Result<()> {
+fn remember_unacknowledged(engine: &DeliveryContext<'_>, claim: &Claim<'_>, source: SourceKnowledge) -> Result<()> {
     let message = claim.message();
     let (Some(from), SourceKnowledge::MayNotKnow) = (&message.envelope.source, source) else { return Ok(()) };
     if engine.spool.read_log(&message.envelope.id)?.windows(ACKNOWLEDGED.len()).any(|part| part == ACKNOWLEDGED) {
@@ -108,11 +108,11 @@ fn remember(engine: &DeliveryContext<'_>, claim: &Claim<'_>, source: SourceKnowl
         id: message.envelope.id.clone(),
         at: engine.now(),
     };
-    Ok(engine.spool.change_source(&from.inbound, |state| state.remember(known))?)
+    Ok(engine.spool.update_source_state(&from.inbound, |state| state.remember(known))?)
 }
 
 /// The lines put before a message (RFC 5321 section 4.4; qmail's `Delivered-To`).
-fn trace(engine: &DeliveryContext<'_>, envelope: &Envelope, header: Option<&Header<'_>>) -> String {
+fn trace_lines(engine: &DeliveryContext<'_>, envelope: &Envelope, header: Option<&Header<'_>>) -> String {
     let end = header.map_or("\n", Header::line_end);
     let mailbox = envelope.address(0).map_or(String::new(), |address| address.text().to_owned());
     let mut lines = String::new();
@@ -134,9 +134,9 @@ fn trace(engine: &DeliveryContext<'_>, envelope: &Envelope, header: Option<&Head
 }
 
 /// Tells the user, and whoever looks on.
-pub fn tell(engine: &DeliveryContext<'_>, id: &QueueId, look: &Classification, folder: &Folder, path: PathBuf) {
+pub fn announce(engine: &DeliveryContext<'_>, id: &QueueId, look: &Classification, folder: &Folder, path: PathBuf) {
     let path = path.to_string_lossy().into_owned();
-    if let Some(notice) = engine.settings.notice.as_ref().filter(|notice| look.class.starts_with(&notice.class)) {
+    if let Some(notice) = engine.settings.notify.as_ref().filter(|notice| look.class.starts_with(&notice.class)) {
         let news = NewMailValues {
             id: id.as_str(),
             path: &path,
@@ -145,8 +145,8 @@ pub fn tell(engine: &DeliveryContext<'_>, id: &QueueId, look: &Classification, f
             from: &look.from,
             subject: &look.subject,
         };
-        if let Err(text) = notice.tell(&news, engine.spool.path(), engine.signals) {
-            engine.observer.problem(&format!("{id}: the command of notify {text}"));
+        if let Err(text) = notice.run(&news, engine.spool.path(), engine.signals) {
+            engine.observer.error(&format!("{id}: the command of notify {text}"));
         }
     }
     engine.observer.new_mail(&NewMail {
@@ -172,7 +172,7 @@ impl MessageFiler<'_, '_> {
     }
 
     fn trouble(&mut self, text: String) -> Result<()> {
-        self.engine.observer.problem(&format!("{}: {text}", self.envelope.id));
+        self.engine.observer.error(&format!("{}: {text}", self.envelope.id));
         self.note(LogEvent::Trouble { text })
     }
 
@@ -180,11 +180,11 @@ impl MessageFiler<'_, '_> {
     fn deliver(&mut self, claim: &Claim<'_>, folder: Folder, trace: &[u8], body_at: u64) -> Result<(PathBuf, Folder)> {
         let (store, id) = (&self.engine.settings.store, self.envelope.id.as_str());
         let file = claim.message().file();
-        match maildir::file_in(store, &folder, id, trace, file.as_fd(), body_at) {
+        match maildir::file_message(store, &folder, id, trace, file.as_fd(), body_at) {
             Ok(path) => Ok((path, folder)),
             Err(error) if folder != Folder::inbox() && !error.is_shortage() => {
                 let inbox = Folder::inbox();
-                let path = maildir::file_in(store, &inbox, id, trace, file.as_fd(), body_at)?;
+                let path = maildir::file_message(store, &inbox, id, trace, file.as_fd(), body_at)?;
                 self.trouble(format!("the folder {} cannot be used: {error}; the inbox takes it", folder.as_str()))?;
                 Ok((path, inbox))
             }

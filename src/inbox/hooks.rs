@@ -35,7 +35,7 @@ pub struct HookRun<'a, 'e> {
 impl HookRun<'_, '_> {
     /// Asks them one after another; `input` gives each the message from its first byte. The texts say what went wrong
     /// with hooks that count for nothing.
-    pub fn ask<I: AsFd>(&self, input: &mut dyn FnMut() -> Result<I>) -> Result<(HookDecision, Vec<String>)> {
+    pub fn run<I: AsFd>(&self, input: &mut dyn FnMut() -> Result<I>) -> Result<(HookDecision, Vec<String>)> {
         let settings = self.engine.settings;
         let (mut folder, _) = settings.folders.of(&self.look.class);
         let mut troubles = Vec::new();
@@ -49,8 +49,8 @@ impl HookRun<'_, '_> {
             if let Some(wanted) = answer.folder {
                 folder = wanted;
             }
-            match answer.wish {
-                HookVerdict::GoOn => {}
+            match answer.verdict {
+                HookVerdict::Continue => {}
                 HookVerdict::Stop => break,
                 HookVerdict::Drop => return Ok((HookDecision::Dropped(hook.program()), troubles)),
                 HookVerdict::Interrupted => return Ok((HookDecision::NotNow, troubles)),

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::delivery::context::DeliveryContext;
 use crate::exit::{ExitStatus, refuse};
-use crate::inbox::accept::{envelope, own_mailbox, sender_of};
+use crate::inbox::accept::{new_envelope, own_mailbox, sender_of};
 use crate::mail::message::folder::Folder;
 use crate::mail::message::header::{Header, InputSupply};
 use crate::mail::report::bounce;
@@ -31,7 +31,7 @@ const OFTEN: usize = 64;
 pub fn look_at_all(session: &Session, engine: &DeliveryContext<'_>, store: &Path) -> Result<ExitStatus> {
     let spool = engine.spool;
     let new = Dir::open(&store.join("new"))?;
-    let Some(_turn) = spool.take_in_place()? else {
+    let Some(_turn) = spool.lock_in_place()? else {
         return refuse(ExitStatus::TryAgain, "another \"receive --in-place\" is running; try again later");
     };
     let key = store.to_string_lossy().into_owned();
@@ -50,36 +50,36 @@ pub fn look_at_all(session: &Session, engine: &DeliveryContext<'_>, store: &Path
             Ok(true) => {
                 done.insert(name.clone());
                 if done.len().is_multiple_of(OFTEN) {
-                    spool.see_in_place(&key, done.clone())?;
+                    spool.remember_in_place(&key, done.clone())?;
                 }
             }
             Ok(false) => {}
             Err(error) => {
-                engine.observer.problem(&format!("{}: {error:#}; it stays as it is", new.path_of(name).display()));
+                engine.observer.error(&format!("{}: {error:#}; it stays as it is", new.path_of(name).display()));
                 end = ExitStatus::TryAgain;
             }
         }
     }
-    spool.see_in_place(&key, done)?;
+    spool.remember_in_place(&key, done)?;
     Ok(engine.signals.stop_requested().map_or(end, ExitStatus::Signal))
 }
 
 /// Looks at one message; `false` when that must be done again.
 fn one(session: &Session, engine: &DeliveryContext<'_>, store: &Path, new: &Dir, name: &str) -> Result<bool> {
-    if !new.look(name)?.is_some_and(|facts| facts.regular) {
+    if !new.stat_name(name)?.is_some_and(|facts| facts.regular) {
         // Gone, or something that no mail program puts there.
         return Ok(true);
     }
     let mut file = new.open_file(name)?;
     let head = input::head(&mut file, HeaderUse::None)?;
     let header = Header::scan(&head.bytes, InputSupply::End);
-    let report = bounce::understand(&head.bytes);
-    let envelope = envelope(session, own_mailbox(session)?, sender_of(&head, header.as_ref()), 0, None);
-    let look = Classification::at(engine.settings, &envelope, header.as_ref(), &report);
+    let report = bounce::read_report(&head.bytes);
+    let envelope = new_envelope(session, own_mailbox(session)?, sender_of(&head, header.as_ref()), 0, None);
+    let look = Classification::of(engine.settings, &envelope, header.as_ref(), &report);
     let asked = HookRun { engine, envelope: &envelope, look: &look };
-    let (decision, troubles) = asked.ask(&mut || rewound(&file))?;
+    let (decision, troubles) = asked.run(&mut || rewound(&file))?;
     for text in troubles {
-        engine.observer.problem(&format!("{name}: {text}"));
+        engine.observer.error(&format!("{name}: {text}"));
     }
     let folder = match decision {
         HookDecision::NotNow => return Ok(false),
@@ -93,12 +93,12 @@ fn one(session: &Session, engine: &DeliveryContext<'_>, store: &Path, new: &Dir,
     let path = if folder == Folder::inbox() {
         new.path_of(name)
     } else {
-        let path = maildir::file_in(store, &folder, name, b"", &file, 0)?;
+        let path = maildir::file_message(store, &folder, name, b"", &file, 0)?;
         new.remove_if_there(name)?;
         path
     };
-    correlate::take_in(engine, &mut SentMailIndex::default(), &envelope, &report)?;
-    file::tell(engine, &envelope.id, &look, &folder, path);
+    correlate::apply_report(engine, &mut SentMailIndex::default(), &envelope, &report)?;
+    file::announce(engine, &envelope.id, &look, &folder, path);
     Ok(true)
 }
 

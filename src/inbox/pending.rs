@@ -26,7 +26,7 @@ pub struct FilingCounts {
 pub fn file_all(engine: &DeliveryContext<'_>) -> Result<FilingCounts> {
     let mut outcome = FilingCounts::default();
     let mut index = SentMailIndex::default();
-    for name in engine.spool.sorted(QueueState::Received)? {
+    for name in engine.spool.messages_in_order(QueueState::Received)? {
         if engine.signals.abort_requested() {
             outcome.left += 1;
             continue;
@@ -36,7 +36,7 @@ pub fn file_all(engine: &DeliveryContext<'_>) -> Result<FilingCounts> {
             Ok(false) => outcome.left += 1,
             Err(error) => {
                 outcome.left += 1;
-                engine.observer.problem(&format!("{}: {error:#}; it stays in the spool", name.id));
+                engine.observer.error(&format!("{}: {error:#}; it stays in the spool", name.id));
             }
         }
     }
@@ -60,24 +60,24 @@ fn one(engine: &DeliveryContext<'_>, index: &mut SentMailIndex, name: &FileName)
         ClaimOutcome::Busy => Ok(false),
         ClaimOutcome::Stray(reason) => {
             let path = engine.spool.path_of_message(QueueState::Received, name);
-            engine.observer.problem(&format!("{} {reason}; it is left alone", path.display()));
+            engine.observer.error(&format!("{} {reason}; it is left alone", path.display()));
             Ok(false)
         }
         ClaimOutcome::SetAside(reason) => {
-            engine.observer.problem(&format!("{} was moved to corrupt: {reason}", name.id));
+            engine.observer.error(&format!("{} was moved to corrupt: {reason}", name.id));
             Ok(true)
         }
     }
 }
 
 /// True when a watch is at work, which files what is received and tells of it.
-pub fn watch_runs(spool: &Spool) -> Result<bool> {
+pub fn is_watch_running(spool: &Spool) -> Result<bool> {
     Ok(spool.runner(&LocksHeld::now())? == Some(RunnerKind::Watch))
 }
 
 /// Files everything that waits, unless a watch is at work that does.
 pub fn file_unless_watched(engine: &DeliveryContext<'_>) -> Result<()> {
-    if !watch_runs(engine.spool)? {
+    if !is_watch_running(engine.spool)? {
         file_all(engine)?;
     }
     Ok(())

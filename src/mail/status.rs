@@ -88,7 +88,7 @@ impl Status {
     }
 
     /// Splits `5.2.2 mailbox full` into the status and what follows it.
-    pub fn lead(text: &str) -> Option<(Status, &str)> {
+    pub fn leading(text: &str) -> Option<(Status, &str)> {
         let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
         Some((Status::parse(word)?, rest.trim()))
     }
@@ -138,9 +138,9 @@ mod tests {
 
     #[test]
     fn a_leading_code_is_split_from_its_text() {
-        assert_eq!(Status::lead("5.1.1 no such user"), Some((Status::NO_MAILBOX, "no such user")));
-        assert_eq!(Status::lead("2.0.0"), Some((Status::DONE, "")));
-        assert_eq!(Status::lead("2.0.0ok"), None);
-        assert_eq!(Status::lead("version 5.1.1"), None);
+        assert_eq!(Status::leading("5.1.1 no such user"), Some((Status::NO_MAILBOX, "no such user")));
+        assert_eq!(Status::leading("2.0.0"), Some((Status::DONE, "")));
+        assert_eq!(Status::leading("2.0.0ok"), None);
+        assert_eq!(Status::leading("version 5.1.1"), None);
     }
 }

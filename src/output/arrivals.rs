@@ -12,8 +12,8 @@ use crate::output::print;
 /// Prints what became of received messages: nothing, unless it is asked for or a hook dropped one.
 #[derive(Debug)]
 pub struct ArrivalConsole {
-    voice: Verbosity,
-    form: OutputFormat,
+    verbosity: Verbosity,
+    format: OutputFormat,
 }
 
 #[derive(Serialize)]
@@ -24,34 +24,34 @@ struct DroppedLine<'a> {
 
 impl ArrivalConsole {
     /// Prints with this verbosity and format.
-    pub fn new(voice: Verbosity, form: OutputFormat) -> ArrivalConsole {
-        ArrivalConsole { voice, form }
+    pub fn new(verbosity: Verbosity, format: OutputFormat) -> ArrivalConsole {
+        ArrivalConsole { verbosity, format }
     }
 }
 
 impl RunObserver for ArrivalConsole {
     fn handled(&self, _handled: &RecipientEvent) {}
 
-    fn problem(&self, text: &str) {
-        print::problem(text);
+    fn error(&self, text: &str) {
+        print::error(text);
     }
 
     fn new_mail(&self, news: &NewMail) {
-        let mut out = print::output();
+        let mut out = print::stdout();
         // Nobody listening is no reason to stop.
-        let _ = match self.form {
+        let _ = match self.format {
             OutputFormat::Json => print::json(&mut out, news),
-            OutputFormat::Text if self.voice == Verbosity::Verbose => print::line(&mut out, &news.sentence()),
+            OutputFormat::Text if self.verbosity == Verbosity::Verbose => print::line(&mut out, &news.sentence()),
             OutputFormat::Text => Ok(()),
         };
         let _ = out.flush();
     }
 
     fn dropped(&self, id: &QueueId, hook: &str) {
-        let mut out = print::output();
-        let _ = match self.form {
+        let mut out = print::stdout();
+        let _ = match self.format {
             OutputFormat::Json => print::json(&mut out, &DroppedLine { id, dropped: hook }),
-            OutputFormat::Text if self.voice == Verbosity::Quiet => Ok(()),
+            OutputFormat::Text if self.verbosity == Verbosity::Quiet => Ok(()),
             OutputFormat::Text => print::line(&mut out, &format!("deleted {id} hook={hook}")),
         };
         let _ = out.flush();

@@ -28,8 +28,8 @@ const WORTH_A_BAR: usize = 5;
 /// Prints what a run does.
 #[derive(Debug)]
 pub struct Console {
-    voice: Verbosity,
-    form: OutputFormat,
+    verbosity: Verbosity,
+    format: OutputFormat,
     bar: ProgressBar,
     /// True when the progress is wanted and there is no terminal to draw a bar on.
     counts: bool,
@@ -48,8 +48,8 @@ struct RecipientLine<'a> {
 
 impl Console {
     /// For a run over so many messages.
-    pub fn new(voice: Verbosity, form: OutputFormat, bar: ProgressBarUse, messages: usize) -> Console {
-        let terminal = io::stderr().is_terminal() && voice > Verbosity::Quiet && form == OutputFormat::Text;
+    pub fn new(verbosity: Verbosity, format: OutputFormat, bar: ProgressBarUse, messages: usize) -> Console {
+        let terminal = io::stderr().is_terminal() && verbosity > Verbosity::Quiet && format == OutputFormat::Text;
         let shown = bar == ProgressBarUse::Always || (terminal && messages >= WORTH_A_BAR);
         let counts = bar == ProgressBarUse::Always && !io::stderr().is_terminal();
         let target = if shown { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
@@ -57,15 +57,15 @@ impl Console {
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}") {
             bar.set_style(style);
         }
-        Console { voice, form, bar, counts }
+        Console { verbosity, format, bar, counts }
     }
 }
 
 impl Console {
     /// What only those want to know who want to know everything.
-    fn also(&self, text: &str) {
-        if self.voice == Verbosity::Verbose && self.form == OutputFormat::Text {
-            self.bar.suspend(|| drop(print::line(&mut print::output(), text)));
+    fn verbose_line(&self, text: &str) {
+        if self.verbosity == Verbosity::Verbose && self.format == OutputFormat::Text {
+            self.bar.suspend(|| drop(print::line(&mut print::stdout(), text)));
         }
     }
 }
@@ -89,8 +89,8 @@ pub fn sentence(handled: &RecipientEvent) -> String {
 impl RunObserver for Console {
     fn handled(&self, handled: &RecipientEvent) {
         let print = || {
-            let mut out = print::output();
-            if self.form == OutputFormat::Json {
+            let mut out = print::stdout();
+            if self.format == OutputFormat::Json {
                 let line = RecipientLine {
                     id: handled.id.as_str(),
                     address: handled.address.text(),
@@ -101,7 +101,7 @@ impl RunObserver for Console {
                     text: &handled.text,
                 };
                 print::json(&mut out, &line)
-            } else if self.voice == Verbosity::Verbose {
+            } else if self.verbosity == Verbosity::Verbose {
                 print::line(&mut out, &sentence(handled))
             } else {
                 Ok(())
@@ -111,28 +111,28 @@ impl RunObserver for Console {
             // Nobody listening is no reason to stop delivering.
             let _ = print();
             if handled.state == RecipientState::Failed
-                && self.form == OutputFormat::Text
-                && self.voice == Verbosity::Normal
+                && self.format == OutputFormat::Text
+                && self.verbosity == Verbosity::Normal
             {
-                print::problem(&sentence(handled));
+                print::error(&sentence(handled));
             }
         });
     }
 
-    fn problem(&self, text: &str) {
-        self.bar.suspend(|| print::problem(text));
+    fn error(&self, text: &str) {
+        self.bar.suspend(|| print::error(text));
     }
 
     fn new_mail(&self, news: &NewMail) {
-        self.also(&news.sentence());
+        self.verbose_line(&news.sentence());
     }
 
     fn dropped(&self, id: &QueueId, hook: &str) {
-        self.also(&format!("{id}: dropped by the hook {hook}"));
+        self.verbose_line(&format!("{id}: dropped by the hook {hook}"));
     }
 
-    fn heard(&self, handled: &RecipientEvent) {
-        self.also(&sentence(handled));
+    fn reported(&self, handled: &RecipientEvent) {
+        self.verbose_line(&sentence(handled));
     }
 
     fn message_done(&self) {

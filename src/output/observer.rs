@@ -59,9 +59,9 @@ pub trait RunObserver: Sync {
     /// A recipient was handled, and that is durable.
     fn handled(&self, handled: &RecipientEvent);
     /// Something is wrong that somebody should look into.
-    fn problem(&self, text: &str);
+    fn error(&self, text: &str);
     /// A message that was not seen before is being looked at.
-    fn picked_up(&self, _id: &QueueId) {}
+    fn message_started(&self, _id: &QueueId) {}
     /// A message is done with for this run.
     fn message_done(&self) {}
     /// A received message was filed.
@@ -69,7 +69,7 @@ pub trait RunObserver: Sync {
     /// A hook dropped a received message.
     fn dropped(&self, _id: &QueueId, _hook: &str) {}
     /// Another system has reported on a recipient.
-    fn heard(&self, _handled: &RecipientEvent) {}
+    fn reported(&self, _handled: &RecipientEvent) {}
     /// A transport says how far it is.
     fn progress(&self, _transport: &str, _done: u64, _all: u64, _text: &str) {}
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 
-use crate::exit::{ExitStatus, over_all};
+use crate::exit::{ExitStatus, combine};
 use crate::output::mode::Verbosity;
 use crate::output::print;
 
@@ -19,7 +19,7 @@ pub fn for_each_id(
     operation: &mut dyn FnMut(&str) -> Result<Answer>,
 ) -> Result<ExitStatus> {
     let mut ends = Vec::new();
-    let mut out = print::output();
+    let mut out = print::stdout();
     for text in ids {
         let (exit, words) = match operation(text) {
             Ok(answer) => answer,
@@ -27,12 +27,12 @@ pub fn for_each_id(
             Err(error) => (ExitStatus::Io, format!("{text}: {error:#}")),
         };
         if exit != ExitStatus::Ok {
-            print::problem(&words);
+            print::error(&words);
         } else if verbosity > Verbosity::Quiet {
             print::line(&mut out, &words)?;
         }
         ends.push(exit);
     }
     out.flush()?;
-    Ok(over_all(&ends))
+    Ok(combine(&ends))
 }

@@ -9,12 +9,12 @@ use serde_json::ser::{CompactFormatter, Formatter};
 use crate::values::printable;
 
 /// Standard output with a buffer; what is left in it is printed when it goes.
-pub fn output() -> BufWriter<StdoutLock<'static>> {
+pub fn stdout() -> BufWriter<StdoutLock<'static>> {
     BufWriter::with_capacity(64 << 10, io::stdout().lock())
 }
 
 /// One line on standard error, with the program's name before it. That nobody may be listening is no reason to stop.
-pub fn problem(text: &str) {
+pub fn error(text: &str) {
     let _ = writeln!(io::stderr(), "mspool: {}", printable::line(text));
 }
 
@@ -24,8 +24,8 @@ pub fn note(text: &str) {
 }
 
 /// Prints a text of our own as it is.
-pub fn output_text(text: &str) -> Result<()> {
-    let mut out = output();
+pub fn text(text: &str) -> Result<()> {
+    let mut out = stdout();
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
 }

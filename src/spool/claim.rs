@@ -10,7 +10,7 @@ use std::io::{Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::mail::envelope::file_name::FileName;
-use crate::sys::dir::{Dir, FileStat, facts_of};
+use crate::sys::dir::{Dir, FileStat, stat_of};
 use crate::sys::error::{AtPath, PathError};
 use crate::sys::lock;
 use crate::values::time::Timestamp;
@@ -32,14 +32,14 @@ pub enum ClaimInput<'c> {
     /// The claimed file itself.
     Claimed(&'c File),
     /// The same file opened anew, for one of several hand-offs at once.
-    Own(File),
+    Reopened(File),
 }
 
 impl AsFd for ClaimInput<'_> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             ClaimInput::Claimed(file) => file.as_fd(),
-            ClaimInput::Own(file) => file.as_fd(),
+            ClaimInput::Reopened(file) => file.as_fd(),
         }
     }
 }
@@ -48,7 +48,7 @@ impl Drop for ClaimInput<'_> {
     /// Explicitly, not by closing: a transport that went to the background may still have the file open, and must
     /// not keep the message locked for as long as it lives.
     fn drop(&mut self) {
-        if let ClaimInput::Own(file) = self {
+        if let ClaimInput::Reopened(file) = self {
             let _ = lock::unlock(file);
         }
     }
@@ -97,7 +97,7 @@ impl Spool {
             return Ok(ClaimOutcome::Gone);
         }
         // The size is read under the lock: whoever writes the file holds the lock until it is complete.
-        let facts = facts_of(&file, &path)?;
+        let facts = stat_of(&file, &path)?;
         match QueueFile::parse(state, name, file, facts, &path) {
             Ok(queue_file) => Ok(ClaimOutcome::Claimed(Box::new(Claim { spool: self, queue_file }))),
             Err(UnusableFile::Corrupt(reason)) => {
@@ -112,7 +112,7 @@ impl Spool {
 
 /// The second look.
 fn still_there(dir: &Dir, name: &str, facts: &FileStat) -> Result<bool, PathError> {
-    Ok(dir.look(name)?.is_some_and(|now| now.same_file(facts)))
+    Ok(dir.stat_name(name)?.is_some_and(|now| now.same_file(facts)))
 }
 
 impl Claim<'_> {
@@ -124,7 +124,7 @@ impl Claim<'_> {
     /// Makes the claim fit for several hand-offs at once: the lock becomes a shared one, which nobody can claim past
     /// and which each hand-off's own open file can hold too. `false` when somebody else got in between; then nothing
     /// may be done with the message. To be called before the first hand-off.
-    pub fn share(&self) -> Result<bool, PathError> {
+    pub fn share_lock(&self) -> Result<bool, PathError> {
         lock::try_shared(self.queue_file.file()).at("lock", self.path())
     }
 
@@ -137,10 +137,10 @@ impl Claim<'_> {
 
     /// The message behind so many of its bytes, for a program beside the delivery: opened anew and not locked, so that
     /// such a program, should it outlive us, keeps nobody from the message.
-    pub fn copy_of_input(&self, bytes: u64) -> Result<File, PathError> {
+    pub fn unlocked_input(&self, bytes: u64) -> Result<File, PathError> {
         let dir = self.spool.messages(self.queue_file.state)?;
         let mut file = dir.open_file(&self.queue_file.name.to_string())?;
-        if !facts_of(&file, &self.path())?.same_file(self.queue_file.facts()) {
+        if !stat_of(&file, &self.path())?.same_file(self.queue_file.stat()) {
             return Err(PathError::new("open", self.path(), std::io::Error::from(std::io::ErrorKind::NotFound)));
         }
         file.seek(SeekFrom::Start(self.queue_file.body_at + bytes)).at("read", self.path())?;
@@ -148,40 +148,40 @@ impl Claim<'_> {
     }
 
     /// The message for one of several hand-offs at once; only after [`Claim::share`].
-    pub fn another_input(&self) -> Result<ClaimInput<'_>, PathError> {
+    pub fn parallel_input(&self) -> Result<ClaimInput<'_>, PathError> {
         let dir = self.spool.messages(self.queue_file.state)?;
         let mut file = dir.open_file(&self.queue_file.name.to_string())?;
-        let same = facts_of(&file, &self.path())?.same_file(self.queue_file.facts());
+        let same = stat_of(&file, &self.path())?.same_file(self.queue_file.stat());
         if !same || !lock::try_shared(&file).at("lock", self.path())? {
             return Err(PathError::new("lock", self.path(), std::io::Error::from(std::io::ErrorKind::WouldBlock)));
         }
         file.seek(SeekFrom::Start(self.queue_file.body_at)).at("read", self.path())?;
-        Ok(ClaimInput::Own(file))
+        Ok(ClaimInput::Reopened(file))
     }
 
     /// Still owed: it lies in `cur` and is due again at that time; `None` is at once. Not synced, for the log says
     /// the same and is.
-    pub fn owe(self, due: Option<Timestamp>) -> Result<(), PathError> {
+    pub fn requeue(self, due: Option<Timestamp>) -> Result<(), PathError> {
         self.move_to(QueueState::Cur, self.queue_file.name.due(due))
     }
 
     /// Untouched, with another time in its name.
-    pub fn put_back(self, due: Option<Timestamp>) -> Result<(), PathError> {
+    pub fn reschedule(self, due: Option<Timestamp>) -> Result<(), PathError> {
         self.move_to(self.queue_file.state, self.queue_file.name.due(due))
     }
 
     /// Finished, everybody has it. It may be removed after that time; `None` is never.
-    pub fn sent(self, keep_until: Option<Timestamp>) -> Result<(), PathError> {
+    pub fn finish_sent(self, keep_until: Option<Timestamp>) -> Result<(), PathError> {
         self.move_to(QueueState::Sent, self.queue_file.name.due(keep_until))
     }
 
     /// Finished, somebody does not have it. It may be removed after that time.
-    pub fn failed(self, keep_until: Option<Timestamp>) -> Result<(), PathError> {
+    pub fn finish_failed(self, keep_until: Option<Timestamp>) -> Result<(), PathError> {
         self.move_to(QueueState::Failed, self.queue_file.name.due(keep_until))
     }
 
     /// Taken out by the operator; durable when this returns. It lies among what failed.
-    pub fn cancelled(self, keep_until: Option<Timestamp>) -> Result<(), PathError> {
+    pub fn finish_cancelled(self, keep_until: Option<Timestamp>) -> Result<(), PathError> {
         self.move_to(QueueState::Failed, self.queue_file.name.due(keep_until))?;
         self.sync(&[self.queue_file.state, QueueState::Failed])
     }
@@ -201,7 +201,7 @@ impl Claim<'_> {
     }
 
     /// Filed in the store, and no longer needed here; durable when this returns.
-    pub fn filed(self) -> Result<(), PathError> {
+    pub fn finish_filed(self) -> Result<(), PathError> {
         let dir = self.spool.messages(self.queue_file.state)?;
         dir.remove(&self.queue_file.name.to_string())?;
         dir.sync()

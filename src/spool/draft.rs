@@ -118,7 +118,7 @@ impl<'s> Draft<'s> {
     }
 
     /// Completes the file and renames it to its place; not durable yet, and still ours alone.
-    pub fn place(mut self, state: QueueState, due: Option<Timestamp>) -> Result<UnsyncedMessage<'s>, PathError> {
+    pub fn rename_into(mut self, state: QueueState, due: Option<Timestamp>) -> Result<UnsyncedMessage<'s>, PathError> {
         let size = size_field(self.size());
         if self.written == 0 {
             let at = SIZE_OFFSET as usize;

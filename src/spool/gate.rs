@@ -70,22 +70,22 @@ pub struct ResourceLock(std::fs::File);
 
 impl Spool {
     /// What is known of a transport. A name that has no file has no past.
-    pub fn gate(&self, transport: &str) -> Result<TransportState, SpoolError> {
+    pub fn transport_state(&self, transport: &str) -> Result<TransportState, SpoolError> {
         self.state_file(&file_name(transport))
     }
 
     /// Changes what is known of a transport, one run at a time.
-    pub fn change_gate(&self, transport: &str, change: impl FnOnce(&mut TransportState)) -> Result<(), SpoolError> {
+    pub fn update_transport_state(&self, transport: &str, change: impl FnOnce(&mut TransportState)) -> Result<(), SpoolError> {
         self.change_state_file(&file_name(transport), change)
     }
 
     /// Takes a resource for this run; `None` when another has it.
-    pub fn take_resource(&self, name: &str) -> Result<Option<ResourceLock>, PathError> {
-        self.take(&format!("resource.{name}"))
+    pub fn lock_resource(&self, name: &str) -> Result<Option<ResourceLock>, PathError> {
+        self.lock_file(&format!("resource.{name}"))
     }
 
     /// Takes the lock of that name.
-    pub(super) fn take(&self, name: &str) -> Result<Option<ResourceLock>, PathError> {
+    pub(super) fn lock_file(&self, name: &str) -> Result<Option<ResourceLock>, PathError> {
         let dir = self.dir(SpoolDirectory::Transports)?;
         let file = dir.open_or_create(name)?;
         Ok(lock::try_exclusive(&file).at("lock", dir.path_of(name))?.then_some(ResourceLock(file)))

@@ -24,12 +24,12 @@ impl Spool {
     }
 
     /// The right to look at mail in its place; `None` while another run does.
-    pub fn take_in_place(&self) -> Result<Option<ResourceLock>, PathError> {
-        self.take("in-place.lock")
+    pub fn lock_in_place(&self) -> Result<Option<ResourceLock>, PathError> {
+        self.lock_file("in-place.lock")
     }
 
     /// These were, and no others that are still there.
-    pub fn see_in_place(&self, maildir: &str, names: BTreeSet<String>) -> Result<(), SpoolError> {
+    pub fn remember_in_place(&self, maildir: &str, names: BTreeSet<String>) -> Result<(), SpoolError> {
         self.change_state_file(FILE, |seen: &mut SeenInPlace| {
             seen.maildirs.insert(maildir.to_owned(), names);
         })

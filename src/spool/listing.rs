@@ -36,7 +36,7 @@ impl Spool {
     }
 
     /// The messages in a state, oldest first.
-    pub fn sorted(&self, state: QueueState) -> Result<Vec<FileName>, PathError> {
+    pub fn messages_in_order(&self, state: QueueState) -> Result<Vec<FileName>, PathError> {
         let mut found = Vec::new();
         for entry in self.entries(state)? {
             if let DirectoryEntry::Message(name) = entry? {
@@ -48,7 +48,7 @@ impl Spool {
     }
 
     /// Walks over everything queued and sorts out what is due at `now`.
-    pub fn look_for_due(
+    pub fn due_messages(
         &self,
         now: Timestamp,
         mut stray: impl FnMut(QueueState, OsString),

@@ -56,7 +56,7 @@ impl Spool {
         let dir = self.dir(SpoolDirectory::Log)?;
         let path = dir.path_of(id.as_str());
         let mut file = dir.append_to(id.as_str())?;
-        let mut size = dir::facts_of(&file, &path)?.size;
+        let mut size = dir::stat_of(&file, &path)?.size;
         let created = size == 0;
         if size > 0 {
             let mut last = [b'\n'];
@@ -105,8 +105,8 @@ impl MessageLog {
     }
 
     /// True when somebody else has added lines: a report from elsewhere may be noted whoever has the claim.
-    pub fn has_others_lines(&self) -> bool {
-        dir::facts_of(&self.file, &self.path).is_ok_and(|facts| facts.size > self.size)
+    pub fn has_foreign_lines(&self) -> bool {
+        dir::stat_of(&self.file, &self.path).is_ok_and(|facts| facts.size > self.size)
     }
 
     /// Tells the kernel to begin writing the lines out.

@@ -143,7 +143,7 @@ impl Spool {
             Err(error) if error.is_not_found() => Dir::make(path).map_err(SpoolError::CannotMake)?,
             Err(error) => return Err(error.into()),
         };
-        trust::ours(path, &root.facts()?)?;
+        trust::ours(path, &root.stat()?)?;
         trust::parent_is_closed(path)??;
         let spool = Spool { root, dirs: Default::default() };
         match spool.version()?.as_deref() {
@@ -212,7 +212,7 @@ impl Spool {
     }
 
     /// The directory of the transports' states, for watching it.
-    pub fn path_of_gates(&self) -> PathBuf {
+    pub fn path_of_transport_states(&self) -> PathBuf {
         self.root.path_of("state")
     }
 
@@ -246,10 +246,10 @@ impl Spool {
     /// Checks what cannot change under a running program: every directory there, ours, and on one filesystem, so that
     /// a rename is one step.
     pub fn verify(&self) -> Result<(), SpoolError> {
-        let root = self.root.facts()?;
+        let root = self.root.stat()?;
         for place in PLACES {
             let dir = self.dir(place)?;
-            let facts = dir.facts()?;
+            let facts = dir.stat()?;
             trust::ours(dir.path(), &facts)?;
             if facts.device != root.device {
                 return Err(SpoolError::OtherFilesystem(dir.path().to_owned()));
@@ -277,7 +277,7 @@ impl Spool {
     }
 
     fn find_in(&self, state: QueueState, id: &QueueId) -> Result<Option<FileName>, SpoolError> {
-        if self.messages(state)?.look(id.as_str())?.is_some() {
+        if self.messages(state)?.stat_name(id.as_str())?.is_some() {
             return Ok(FileName::parse(id.as_str()));
         }
         let names = names::names(self.messages(state)?.path())?;

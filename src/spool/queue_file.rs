@@ -32,7 +32,7 @@ pub struct QueueFile {
     /// Where the message begins in the file.
     pub body_at: u64,
     file: File,
-    facts: FileStat,
+    stat: FileStat,
     head: Vec<u8>,
 }
 
@@ -69,12 +69,12 @@ impl From<PathError> for UnusableFile {
 /// Opens a file that must be a message: regular, ours, and with no second name elsewhere.
 pub(super) fn open_message(dir: &Dir, name: &str) -> Result<(File, FileStat), UnusableFile> {
     // Before opening, so that neither a link nor a device is ever opened, however harmless that would be.
-    let before = dir.look(name)?.ok_or(UnusableFile::Gone)?;
+    let before = dir.stat_name(name)?.ok_or(UnusableFile::Gone)?;
     if !before.regular {
         return Err(UnusableFile::Stray("is not a regular file"));
     }
     let file = dir.open_file(name)?;
-    let facts = dir::facts_of(&file, &dir.path_of(name))?;
+    let facts = dir::stat_of(&file, &dir.path_of(name))?;
     if !facts.regular {
         Err(UnusableFile::Stray("is not a regular file"))
     } else if facts.owner != trust::user() {
@@ -123,7 +123,7 @@ impl QueueFile {
             return corrupt(&format!("the message has {has} bytes where its envelope says {wants}"));
         }
         head.drain(..line + 1);
-        Ok(QueueFile { name: name.clone(), state, envelope, body_at, file, facts, head })
+        Ok(QueueFile { name: name.clone(), state, envelope, body_at, file, stat: facts, head })
     }
 
     /// The first bytes of the message: with luck, its header.
@@ -132,7 +132,7 @@ impl QueueFile {
     }
 
     /// The beginning of the message, up to so many bytes.
-    pub fn beginning(&self, longest: usize) -> std::io::Result<Vec<u8>> {
+    pub fn first_bytes(&self, longest: usize) -> std::io::Result<Vec<u8>> {
         let mut bytes = vec![0; longest.min(self.envelope.size as usize)];
         let mut filled = 0;
         while filled < bytes.len() {
@@ -148,7 +148,7 @@ impl QueueFile {
     /// A hash of the message's bytes, without the envelope.
     pub fn fingerprint(&self) -> std::io::Result<String> {
         let mut print = Fingerprint::default();
-        self.each_piece(&mut |piece| {
+        self.for_each_chunk(&mut |piece| {
             print.add(piece);
             Ok::<(), std::io::Error>(())
         })?;
@@ -156,7 +156,7 @@ impl QueueFile {
     }
 
     /// The message in pieces, so that memory does not grow with it.
-    pub fn each_piece<E: From<std::io::Error>>(&self, take: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    pub fn for_each_chunk<E: From<std::io::Error>>(&self, take: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         let mut buffer = vec![0; 64 << 10];
         let mut at = self.body_at;
         loop {
@@ -175,8 +175,8 @@ impl QueueFile {
     }
 
     /// What the file is.
-    pub fn facts(&self) -> &FileStat {
-        &self.facts
+    pub fn stat(&self) -> &FileStat {
+        &self.stat
     }
 }
 
@@ -203,7 +203,7 @@ impl Spool {
     }
 
     /// Makes a message durable that another run has put there.
-    pub fn make_sure(&self, state: QueueState, name: &FileName) -> Result<(), PathError> {
+    pub fn ensure_durable(&self, state: QueueState, name: &FileName) -> Result<(), PathError> {
         let dir = self.messages(state)?;
         let text = name.to_string();
         dir::sync(&dir.open_file(&text)?, &dir.path_of(&text))?;

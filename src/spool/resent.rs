@@ -23,8 +23,8 @@ struct ResentNote {
 
 impl Spool {
     /// The right to send messages again; `None` while another run does.
-    pub fn take_resend(&self) -> Result<Option<ResourceLock>, PathError> {
-        self.take("resend.lock")
+    pub fn lock_resend(&self) -> Result<Option<ResourceLock>, PathError> {
+        self.lock_file("resend.lock")
     }
 
     /// The addresses for which the message with this Message-ID is remembered.

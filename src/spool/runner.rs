@@ -38,7 +38,7 @@ pub struct RunnerLock(#[expect(dead_code, reason = "the open file is the lock")]
 
 impl Spool {
     /// Shows that a run of this kind is at work. Any number may be.
-    pub fn announce(&self, runner: RunnerKind) -> Result<RunnerLock, PathError> {
+    pub fn announce_runner(&self, runner: RunnerKind) -> Result<RunnerLock, PathError> {
         let dir = self.dir(SpoolDirectory::Transports)?;
         let file = dir.open_or_create(&runner.file())?;
         lock::shared(&file).at("lock", dir.path_of(&runner.file()))?;
@@ -49,7 +49,7 @@ impl Spool {
     pub fn runner(&self, held: &LocksHeld) -> Result<Option<RunnerKind>, PathError> {
         let dir = self.dir(SpoolDirectory::Transports)?;
         for runner in [RunnerKind::Watch, RunnerKind::Flush] {
-            if dir.look(&runner.file())?.is_some_and(|facts| held.contains(facts.inode)) {
+            if dir.stat_name(&runner.file())?.is_some_and(|facts| held.contains(facts.inode)) {
                 return Ok(Some(runner));
             }
         }
@@ -60,6 +60,6 @@ impl Spool {
 impl QueueFile {
     /// True when someone is at work on the message.
     pub fn is_active(&self, held: &LocksHeld) -> bool {
-        held.contains(self.facts().inode)
+        held.contains(self.stat().inode)
     }
 }

@@ -69,17 +69,17 @@ impl SourceState {
 
 impl Spool {
     /// What is known of an inbound transport.
-    pub fn source(&self, inbound: &str) -> Result<SourceState, SpoolError> {
+    pub fn source_state(&self, inbound: &str) -> Result<SourceState, SpoolError> {
         self.state_file(&file_name(inbound))
     }
 
     /// Changes what is known of an inbound transport, one run at a time.
-    pub fn change_source(&self, inbound: &str, change: impl FnOnce(&mut SourceState)) -> Result<(), SpoolError> {
+    pub fn update_source_state(&self, inbound: &str, change: impl FnOnce(&mut SourceState)) -> Result<(), SpoolError> {
         self.change_state_file(&file_name(inbound), change)
     }
 
     /// The file with the names of messages that an inbound transport gave and keeps, and those names.
-    pub fn seen(&self, inbound: &str) -> Result<(PathBuf, HashSet<String>), PathError> {
+    pub fn seen_messages(&self, inbound: &str) -> Result<(PathBuf, HashSet<String>), PathError> {
         let dir = self.dir(SpoolDirectory::Transports)?;
         let name = seen_name(inbound);
         let mut text = String::new();
@@ -88,7 +88,7 @@ impl Spool {
     }
 
     /// Adds a name to them, durably.
-    pub fn see(&self, inbound: &str, reference: &str) -> Result<(), PathError> {
+    pub fn remember_seen(&self, inbound: &str, reference: &str) -> Result<(), PathError> {
         let dir = self.dir(SpoolDirectory::Transports)?;
         let name = seen_name(inbound);
         let mut file = dir.append_to(&name)?;
@@ -97,8 +97,8 @@ impl Spool {
     }
 
     /// The right to ask an inbound transport; `None` while another run does.
-    pub fn take_source(&self, inbound: &str) -> Result<Option<ResourceLock>, PathError> {
-        self.take(&format!("inbound.{inbound}.lock"))
+    pub fn lock_source(&self, inbound: &str) -> Result<Option<ResourceLock>, PathError> {
+        self.lock_file(&format!("inbound.{inbound}.lock"))
     }
 }
 

@@ -21,7 +21,7 @@ impl Spool {
             file => file?,
         };
         let path = dir.path_of(name);
-        trust::ours(&path, &dir::facts_of(&file, &path)?)?;
+        trust::ours(&path, &dir::stat_of(&file, &path)?)?;
         let mut text = String::new();
         file.read_to_string(&mut text).at("read", &path)?;
         serde_json::from_str(&text).map_err(|error| {

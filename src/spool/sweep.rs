@@ -46,14 +46,14 @@ impl Spool {
         if last.is_some_and(|last| (last..last.saturating_add(INTERVAL)).contains(&now.seconds())) {
             return Ok(None);
         }
-        let swept = self.sweep(now)?;
+        let swept = self.sweep_now(now)?;
         // Afterwards: a full disk has room for the mark again by then.
         dir.replace("swept", format!("{}\n", now.seconds()).as_bytes())?;
         Ok(Some(swept))
     }
 
     /// Removes what nobody needs any more.
-    pub fn sweep(&self, now: Timestamp) -> Result<SweepResult, PathError> {
+    pub fn sweep_now(&self, now: Timestamp) -> Result<SweepResult, PathError> {
         let finished = self.sweep_finished(now)?;
         self.sweep_work(now)?;
         Ok(SweepResult { drafts: self.sweep_drafts(now)?, finished, logs: self.sweep_logs(now)? })
@@ -68,7 +68,7 @@ impl Spool {
         let mut swept = 0;
         for name in names(tmp.path())? {
             let Some(id) = name.to_str().and_then(|name| QueueId::parse(name).ok()) else { continue };
-            let Some(facts) = tmp.look(id.as_str())?.filter(|facts| facts.regular) else { continue };
+            let Some(facts) = tmp.stat_name(id.as_str())?.filter(|facts| facts.regular) else { continue };
             let youngest = id.seconds().max(facts.modified.max(0) as u64);
             if now.seconds().saturating_sub(youngest) < DEAD_DRAFT {
                 continue;

@@ -52,7 +52,7 @@ impl Spool {
         for name in crate::spool::names::names(dir.path())? {
             let Some(name) = name.to_str() else { continue };
             let id = name.rsplitn(3, '.').nth(2).and_then(|id| QueueId::parse(id).ok());
-            let facts = dir.look(name)?.filter(|facts| facts.directory);
+            let facts = dir.stat_name(name)?.filter(|facts| facts.directory);
             let (Some(_), Some(facts)) = (id, facts) else { continue };
             if now.seconds().saturating_sub(facts.modified.max(0) as u64) >= DEAD {
                 std::fs::remove_dir_all(dir.path_of(name)).at("remove", dir.path_of(name))?;

@@ -27,6 +27,6 @@ pub fn flush_in_background(session: &Session) {
         Ok(())
     };
     if let Err(error) = start() {
-        print::problem(&format!("no flush could be started ({error}); the message stays queued"));
+        print::error(&format!("no flush could be started ({error}); the message stays queued"));
     }
 }

@@ -36,7 +36,7 @@ impl<'c, 'a> CommitGroup<'c, 'a> {
     }
 
     fn add(&mut self, input: &mut dyn MessageInput) -> Result<()> {
-        let (draft, envelope) = self.composer.take_in(input)?;
+        let (draft, envelope) = self.composer.read_message(input)?;
         let size = draft.size();
         self.placed.push(self.composer.place(draft, &envelope)?);
         self.envelopes.push((envelope, size));

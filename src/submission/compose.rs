@@ -37,12 +37,12 @@ pub struct MessageComposer<'a> {
     /// Where messages go.
     pub spool: &'a Spool,
     /// Where their ids come from.
-    pub mint: &'a IdGenerator,
+    pub ids: &'a IdGenerator,
 }
 
 impl<'a> MessageComposer<'a> {
     /// Reads one message to its end into a draft, which is not placed yet.
-    pub fn take_in(&self, input: &mut dyn MessageInput) -> Result<(Draft<'a>, Envelope)> {
+    pub fn read_message(&self, input: &mut dyn MessageInput) -> Result<(Draft<'a>, Envelope)> {
         let looks =
             if self.options.completion == HeaderCompletion::None { self.options.header } else { HeaderUse::Recipients };
         let head = input::head(input, looks)?;
@@ -75,15 +75,15 @@ impl<'a> MessageComposer<'a> {
 
     /// Renames a complete draft to where the message begins; it is not synced yet.
     pub fn place(&self, draft: Draft<'a>, envelope: &Envelope) -> Result<UnsyncedMessage<'a>> {
-        let due = envelope.wakes(self.session.now()).filter(|_| self.options.begin == InitialState::Queued);
-        Ok(draft.place(self.options.begin.state(), due)?)
+        let due = envelope.delayed_until(self.session.now()).filter(|_| self.options.initial_state == InitialState::Queued);
+        Ok(draft.rename_into(self.options.initial_state.state(), due)?)
     }
 
     /// The envelope of a message that begins so, and its header if that is changed.
     fn envelope(&self, head: &MessageHead) -> Result<(Envelope, Option<Vec<u8>>)> {
         let options = self.options;
         let now = self.session.clock.now();
-        let id = self.mint.next(now);
+        let id = self.ids.next_id(now);
         let mut recipients = options.recipients.clone();
         let mut header_sender = None;
         let header = Header::scan(&head.bytes, InputSupply::End);

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use anyhow::{Context, Result};
 
 use crate::exit::{ExitStatus, refuse};
-use crate::mail::message::header::{Header, InputSupply, LONGEST};
+use crate::mail::message::header::{Header, InputSupply, MAX_HEADER_BYTES};
 use crate::sys::dir;
 use crate::sys::ready;
 use crate::sys::signals::Signals;
@@ -79,7 +79,7 @@ pub fn head(input: &mut dyn MessageInput, header: HeaderUse) -> Result<MessageHe
             if enough {
                 return Ok(MessageHead { bytes, supply: InputSupply::More });
             }
-            if bytes.len() >= LONGEST {
+            if bytes.len() >= MAX_HEADER_BYTES {
                 return refuse(ExitStatus::Data, "the header does not end within 1 MiB; nothing was queued");
             }
             bytes.resize(bytes.len() * 2, 0);

@@ -41,7 +41,7 @@ pub struct SubmissionOptions {
     /// What becomes of the message afterwards.
     pub after_sent: AfterSent,
     /// Where the message begins.
-    pub begin: InitialState,
+    pub initial_state: InitialState,
     /// The only transport to be used.
     pub transport: Option<String>,
 }
@@ -65,7 +65,7 @@ impl SubmissionOptions {
             envid: None,
             priority: Priority::Normal,
             after_sent: AfterSent::Default,
-            begin: InitialState::Queued,
+            initial_state: InitialState::Queued,
             transport: None,
         }
     }

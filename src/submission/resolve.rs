@@ -11,7 +11,7 @@ use crate::mail::address::alias::{self, AliasTable, AliasTarget};
 use crate::mail::address::{Address, AddressType, Sender};
 use crate::mail::envelope::recipient::Recipient;
 use crate::mail::envelope::request::OriginalRecipient;
-use crate::sys::dir::facts_of;
+use crate::sys::dir::stat_of;
 use crate::sys::trust;
 use crate::values::printable;
 
@@ -44,7 +44,7 @@ impl<'a> AddressResolver<'a> {
     /// Everybody whom these recipients stand for.
     pub fn recipients(&mut self, recipients: Vec<Recipient>) -> Result<Vec<Recipient>> {
         let rules = &self.settings.addresses;
-        if rules.recipients.is_empty() && rules.aliases.is_empty() && rules.qualify.is_none() {
+        if rules.recipient_rules.is_empty() && rules.aliases.is_empty() && rules.qualify.is_none() {
             return Ok(recipients);
         }
         let mut resolved = Vec::with_capacity(recipients.len());
@@ -55,7 +55,7 @@ impl<'a> AddressResolver<'a> {
                 // Names that only stand for each other: better one that nobody takes than nobody at all.
                 found.push(self.qualified(recipient.address.clone()));
             }
-            resolved.extend(found.into_iter().map(|address| came_from(&recipient, address)));
+            resolved.extend(found.into_iter().map(|address| derived_recipient(&recipient, address)));
         }
         Ok(resolved)
     }
@@ -66,7 +66,7 @@ impl<'a> AddressResolver<'a> {
             return sender;
         }
         let rewritten =
-            Address::parse(sender.as_str()).ok().and_then(|address| self.settings.addresses.senders.apply(&address));
+            Address::parse(sender.as_str()).ok().and_then(|address| self.settings.addresses.sender_rules.apply(&address));
         let rewritten = rewritten.and_then(|text| Sender::parse(&text).ok()).unwrap_or(sender);
         match &self.settings.addresses.qualify {
             Some(domain) if !rewritten.as_str().contains('@') => {
@@ -81,7 +81,7 @@ impl<'a> AddressResolver<'a> {
         if self.steps > MOST_STEPS {
             return refuse(ExitStatus::Config, format!("the aliases behind {address} have no end"));
         }
-        let rewritten = self.settings.addresses.recipients.apply(address);
+        let rewritten = self.settings.addresses.recipient_rules.apply(address);
         let address = match rewritten.and_then(|text| Address::parse(&text).ok()) {
             Some(rewritten) => rewritten,
             None => address.clone(),
@@ -189,7 +189,7 @@ impl<'a> AddressResolver<'a> {
 }
 
 /// The recipient that an address became, with what was asked for the one it came from.
-fn came_from(first: &Recipient, address: Address) -> Recipient {
+fn derived_recipient(first: &Recipient, address: Address) -> Recipient {
     if address == first.address {
         return first.clone();
     }
@@ -207,7 +207,7 @@ fn came_from(first: &Recipient, address: Address) -> Recipient {
 fn read(path: &Path) -> Result<String> {
     let about = || format!("cannot read {}", path.display());
     let mut file = File::open(path).with_context(about)?;
-    trust::ours_or_roots(path, &facts_of(&file, path)?)?;
+    trust::ours_or_roots(path, &stat_of(&file, path)?)?;
     let mut text = String::new();
     file.by_ref().take(LONGEST_FILE).read_to_string(&mut text).with_context(about)?;
     Ok(text)

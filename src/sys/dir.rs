@@ -150,7 +150,7 @@ impl Dir {
     }
 
     /// What is at a name: `None` when nothing is. A symbolic link is described itself.
-    pub fn look(&self, name: &str) -> Result<Option<FileStat>, PathError> {
+    pub fn stat_name(&self, name: &str) -> Result<Option<FileStat>, PathError> {
         match fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat.into())),
             Err(Errno::NOENT) => Ok(None),
@@ -159,7 +159,7 @@ impl Dir {
     }
 
     /// What the directory itself is.
-    pub fn facts(&self) -> Result<FileStat, PathError> {
+    pub fn stat(&self) -> Result<FileStat, PathError> {
         Ok(fs::fstat(&self.fd).at("look at", &self.path)?.into())
     }
 
@@ -216,7 +216,7 @@ impl Dir {
 }
 
 /// What an open file is.
-pub fn facts_of(file: &File, path: &Path) -> Result<FileStat, PathError> {
+pub fn stat_of(file: &File, path: &Path) -> Result<FileStat, PathError> {
     Ok(fs::fstat(file).at("look at", path)?.into())
 }
 

@@ -35,7 +35,7 @@ impl PathError {
 
 impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {} {}: {}", self.doing, self.path.display(), plain(&self.source))
+        write!(f, "cannot {} {}: {}", self.doing, self.path.display(), reason_text(&self.source))
     }
 }
 
@@ -43,7 +43,7 @@ impl fmt::Display for PathError {
 impl std::error::Error for PathError {}
 
 /// The system's words for an error, without Rust's ` (os error 28)` behind them.
-pub fn plain(error: &io::Error) -> String {
+pub fn reason_text(error: &io::Error) -> String {
     let text = error.to_string();
     match (error.raw_os_error(), text.rfind(" (os error")) {
         (Some(_), Some(end)) => text[..end].to_owned(),

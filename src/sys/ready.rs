@@ -53,12 +53,12 @@ impl WakeupEvent {
     }
 
     /// Rings; a bell that is already ringing stays as it is.
-    pub fn ring(&self) {
+    pub fn notify(&self) {
         let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
     }
 
     /// Stops the ringing.
-    pub fn silence(&self) {
+    pub fn clear(&self) {
         let _ = read_now(&self.0, &mut [0; 8]);
     }
 

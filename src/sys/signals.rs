@@ -70,10 +70,10 @@ impl Signals {
     }
 
     /// Asks ourselves to stop, unless somebody has.
-    pub fn stop_ourselves(&self) {
+    pub fn request_stop(&self) {
         if self.0.stops.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
             self.0.first_stop.store(libc::SIGTERM, Ordering::SeqCst);
-            self.0.stop.ring();
+            self.0.stop.notify();
         }
     }
 
@@ -94,7 +94,7 @@ impl Signals {
 
     /// Takes a request to reload.
     pub fn take_reload(&self) -> bool {
-        self.0.reloading.silence();
+        self.0.reloading.clear();
         self.0.reload.swap(false, Ordering::SeqCst)
     }
 }
@@ -103,15 +103,15 @@ impl SignalState {
     fn stop(&self, signal: i32) {
         if self.stops.fetch_add(1, Ordering::SeqCst) == 0 {
             self.first_stop.store(signal, Ordering::SeqCst);
-            self.stop.ring();
+            self.stop.notify();
         } else {
-            self.abort.ring();
+            self.abort.notify();
         }
     }
 
     fn reload(&self) {
         self.reload.store(true, Ordering::SeqCst);
-        self.reloading.ring();
+        self.reloading.notify();
     }
 }
 

@@ -31,11 +31,11 @@ pub enum ProgramEnding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResultKind {
     /// The transport has taken responsibility.
-    Taken,
+    Accepted,
     /// It never will.
     Failed,
     /// Later: after so many seconds, if the transport said; after the back-off, if not.
-    Later(Option<u64>),
+    Deferred(Option<u64>),
     /// Not now, and no fault of the message: it is not charged and does not wait.
     Busy,
     /// Another transport should be asked.
@@ -109,7 +109,7 @@ impl Remains<'_> {
             LinesCompleteness::Whole => self.base(lines.retry_after),
             // Whoever has no line may have had one among those that were lost.
             LinesCompleteness::Cut => TransportResult::new(
-                ResultKind::Later(lines.retry_after),
+                ResultKind::Deferred(lines.retry_after),
                 Status::LOCAL_TROUBLE,
                 "more result lines than are kept, outcome unknown",
             ),
@@ -121,12 +121,12 @@ impl Remains<'_> {
 
     /// The outcome of every recipient without a line of its own.
     fn base(&self, retry_after: Option<u64>) -> TransportResult {
-        let said = [self.stdout, self.stderr].map(|bytes| printable::output(bytes, printable::LONGEST_TEXT));
+        let said = [self.stdout, self.stderr].map(|bytes| printable::output(bytes, printable::MAX_TEXT_CHARS));
         let code = match &self.ending {
             ProgramEnding::Exited(code) => *code,
             ending => return without_exit(ending, retry_after),
         };
-        let lead = said.iter().find_map(|text| Status::lead(text));
+        let lead = said.iter().find_map(|text| Status::leading(text));
         let text = said.iter().find(|text| !text.is_empty()).cloned().unwrap_or_default();
         let (verdict, status, explanation) = by_exit(code, retry_after);
         // A status in the output decides over the exit code, but success now cannot be more than a result to come.
@@ -142,13 +142,13 @@ impl Remains<'_> {
 
 fn without_exit(ending: &ProgramEnding, retry_after: Option<u64>) -> TransportResult {
     let (verdict, status, text) = match ending {
-        ProgramEnding::Exited(_) => (ResultKind::Later(retry_after), Status::TEMPORARY, String::new()),
+        ProgramEnding::Exited(_) => (ResultKind::Deferred(retry_after), Status::TEMPORARY, String::new()),
         ProgramEnding::Signalled(signal) => {
-            (ResultKind::Later(retry_after), Status::LOCAL_TROUBLE, format!("killed by signal {signal}"))
+            (ResultKind::Deferred(retry_after), Status::LOCAL_TROUBLE, format!("killed by signal {signal}"))
         }
         ProgramEnding::TimedOut(limit) => {
             let text = format!("killed after {}, outcome unknown", time::span(*limit));
-            (ResultKind::Later(retry_after), Status::LOCAL_TROUBLE, text)
+            (ResultKind::Deferred(retry_after), Status::LOCAL_TROUBLE, text)
         }
         ProgramEnding::Interrupted => (ResultKind::Busy, Status::NOT_NOW, "interrupted, outcome unknown".to_owned()),
         ProgramEnding::NotStarted(reason) => (ResultKind::Broken, Status::BROKEN, printable::line(reason)),
@@ -159,9 +159,9 @@ fn without_exit(ending: &ProgramEnding, retry_after: Option<u64>) -> TransportRe
 
 /// sysexits(3) as mail programs use them, and the answers of our own from 80 on.
 fn by_exit(code: i32, retry_after: Option<u64>) -> (ResultKind, Status, String) {
-    let later = ResultKind::Later(retry_after);
+    let later = ResultKind::Deferred(retry_after);
     let (verdict, status, text) = match code {
-        0 => (ResultKind::Taken, Status::DONE, ""),
+        0 => (ResultKind::Accepted, Status::DONE, ""),
         64 => (ResultKind::Failed, Status::BAD_USAGE, "usage error"),
         65 => (ResultKind::Failed, Status::BAD_MESSAGE, "message refused"),
         67 => (ResultKind::Failed, Status::NO_MAILBOX, "no such user"),
@@ -181,8 +181,8 @@ fn by_exit(code: i32, retry_after: Option<u64>) -> (ResultKind, Status, String) 
 
 fn by_status(status: Status, retry_after: Option<u64>) -> ResultKind {
     match status.class() {
-        StatusClass::Success => ResultKind::Taken,
-        StatusClass::Temporary => ResultKind::Later(retry_after),
+        StatusClass::Success => ResultKind::Accepted,
+        StatusClass::Temporary => ResultKind::Deferred(retry_after),
         StatusClass::Permanent => ResultKind::Failed,
     }
 }
@@ -211,9 +211,9 @@ impl ResultLines {
             match *word {
                 "rcpt" => {
                     let Some((index, rest)) = recipient(rest, &known) else { continue };
-                    let Some((status, text)) = Status::lead(rest) else { continue };
+                    let Some((status, text)) = Status::leading(rest) else { continue };
                     let verdict = by_status(status, read.retry_after);
-                    let text = printable::output(text.as_bytes(), printable::LONGEST_TEXT);
+                    let text = printable::output(text.as_bytes(), printable::MAX_TEXT_CHARS);
                     read.outcomes[index] = Some(TransportResult::new(verdict, status, text));
                 }
                 "notme" => {
@@ -276,13 +276,13 @@ mod tests {
 
     #[test]
     fn the_exit_table() {
-        assert_eq!(exit(0), (ResultKind::Taken, "2.0.0".into()));
+        assert_eq!(exit(0), (ResultKind::Accepted, "2.0.0".into()));
         assert_eq!(exit(64), (ResultKind::Failed, "5.5.4".into()));
         assert_eq!(exit(65), (ResultKind::Failed, "5.6.0".into()));
         assert_eq!(exit(67), (ResultKind::Failed, "5.1.1".into()));
         assert_eq!(exit(77), (ResultKind::Failed, "5.7.1".into()));
         for code in [1, 2, 68, 69, 75, 76, 83, 99, 126, 127, 255] {
-            assert_eq!(exit(code).0, ResultKind::Later(None), "{code}");
+            assert_eq!(exit(code).0, ResultKind::Deferred(None), "{code}");
         }
         assert_eq!(exit(70).0, ResultKind::Broken);
         assert_eq!(exit(78).0, ResultKind::Broken);
@@ -299,18 +299,18 @@ mod tests {
             (outcome.verdict, outcome.status.to_string(), outcome.text)
         };
         assert_eq!(said(75, "5.2.2 mailbox full\n", ""), (ResultKind::Failed, "5.2.2".into(), "mailbox full".into()));
-        assert_eq!(said(67, "", "4.2.1 away\n"), (ResultKind::Later(None), "4.2.1".into(), "away".into()));
-        assert_eq!(said(1, "2.0.0 queued", ""), (ResultKind::Taken, "2.0.0".into(), "queued".into()));
+        assert_eq!(said(67, "", "4.2.1 away\n"), (ResultKind::Deferred(None), "4.2.1".into(), "away".into()));
+        assert_eq!(said(1, "2.0.0 queued", ""), (ResultKind::Accepted, "2.0.0".into(), "queued".into()));
         assert_eq!(said(67, "version 5.1.1", ""), (ResultKind::Failed, "5.1.1".into(), "version 5.1.1".into()));
         assert_eq!(said(81, "2.0.0 soon", "").0, ResultKind::Async);
-        assert_eq!(said(0, "3.1.1 odd", "").0, ResultKind::Taken);
+        assert_eq!(said(0, "3.1.1 odd", "").0, ResultKind::Accepted);
     }
 
     #[test]
     fn no_exit_status_leaves_the_mail_owed() {
         let verdict = |ending| answer(ending, "5.1.1 gone", "", "", &["a@x"]).outcomes[0].verdict.clone();
-        assert_eq!(verdict(ProgramEnding::Signalled(9)), ResultKind::Later(None));
-        assert_eq!(verdict(ProgramEnding::TimedOut(Duration::from_secs(600))), ResultKind::Later(None));
+        assert_eq!(verdict(ProgramEnding::Signalled(9)), ResultKind::Deferred(None));
+        assert_eq!(verdict(ProgramEnding::TimedOut(Duration::from_secs(600))), ResultKind::Deferred(None));
         assert_eq!(verdict(ProgramEnding::Interrupted), ResultKind::Busy);
         assert_eq!(verdict(ProgramEnding::NotStarted("no such file".into())), ResultKind::Broken);
         assert_eq!(verdict(ProgramEnding::NoResources("too many".into())), ResultKind::Busy);
@@ -323,10 +323,10 @@ mod tests {
         let answer =
             answer(ProgramEnding::Exited(75), "", "", lines, &["a@x", "b@x", "c@x", "d@x", "\"e e\"@x", "FAX:1"]);
         let verdicts: Vec<ResultKind> = answer.outcomes.iter().map(|outcome| outcome.verdict.clone()).collect();
-        let later = ResultKind::Later(Some(90));
+        let later = ResultKind::Deferred(Some(90));
         assert_eq!(
             verdicts,
-            [ResultKind::Taken, ResultKind::Failed, ResultKind::NotMine, later.clone(), later.clone(), later]
+            [ResultKind::Accepted, ResultKind::Failed, ResultKind::NotMine, later.clone(), later.clone(), later]
         );
         assert_eq!(answer.outcomes[1].text, "no such user");
         assert_eq!(answer.remote_id.as_deref(), Some("4F2A"));
@@ -338,7 +338,7 @@ mod tests {
         let answer =
             answer(ProgramEnding::Exited(0), "", "", lines, &["bob@Example.COM", "FAX:4930", "Bob@example.com"]);
         let verdicts: Vec<ResultKind> = answer.outcomes.iter().map(|outcome| outcome.verdict.clone()).collect();
-        assert_eq!(verdicts, [ResultKind::Failed, ResultKind::Failed, ResultKind::Taken]);
+        assert_eq!(verdicts, [ResultKind::Failed, ResultKind::Failed, ResultKind::Accepted]);
     }
 
     #[test]
@@ -351,13 +351,13 @@ mod tests {
             lines: b"",
             completeness: LinesCompleteness::Cut,
         };
-        assert_eq!(remains.interpret(&[&address]).outcomes[0].verdict, ResultKind::Later(None));
+        assert_eq!(remains.interpret(&[&address]).outcomes[0].verdict, ResultKind::Deferred(None));
     }
 
     #[test]
     fn a_broken_transport_keeps_the_results_it_gave() {
         let answer = answer(ProgramEnding::Exited(70), "", "boom", "rcpt a@x 2.0.0 ok\n", &["a@x", "b@x"]);
-        assert_eq!(answer.outcomes[0].verdict, ResultKind::Taken);
+        assert_eq!(answer.outcomes[0].verdict, ResultKind::Accepted);
         assert_eq!(answer.outcomes[1].verdict, ResultKind::Broken);
         assert_eq!(answer.broken.as_deref(), Some("boom"));
     }
@@ -381,7 +381,7 @@ mod tests {
             prop_assert_eq!(answer.outcomes.len(), count);
             for outcome in answer.outcomes {
                 prop_assert!(!outcome.text.chars().any(printable::is_unsafe));
-                prop_assert!(outcome.text.chars().count() <= printable::LONGEST_TEXT);
+                prop_assert!(outcome.text.chars().count() <= printable::MAX_TEXT_CHARS);
             }
         }
     }

@@ -143,21 +143,21 @@ impl CommandTemplate {
     }
 
     /// True when this recipient's address may stand in the command line.
-    pub fn takes_recipient(&self, address: &str) -> bool {
-        self.takes(address, &[Placeholder::Recipient, Placeholder::Recipients])
+    pub fn accepts_recipient(&self, address: &str) -> bool {
+        self.accepts(address, &[Placeholder::Recipient, Placeholder::Recipients])
     }
 
     /// True when this sender's address may stand in the command line.
-    pub fn takes_sender(&self, address: &str) -> bool {
-        self.takes(address, &[Placeholder::Sender])
+    pub fn accepts_sender(&self, address: &str) -> bool {
+        self.accepts(address, &[Placeholder::Sender])
     }
 
     /// True when the sender's name for the message may stand in the command line.
-    pub fn takes_envid(&self, envid: &str) -> bool {
-        self.takes(envid, &[Placeholder::Envid])
+    pub fn accepts_envid(&self, envid: &str) -> bool {
+        self.accepts(envid, &[Placeholder::Envid])
     }
 
-    fn takes(&self, address: &str, values: &[Placeholder]) -> bool {
+    fn accepts(&self, address: &str, values: &[Placeholder]) -> bool {
         self.args.iter().filter(|arg| values.iter().any(|value| arg.has(*value))).all(|arg| {
             let first = matches!(&arg.parts[0], TemplatePart::Value(value) if values.contains(value));
             let option = first && !arg.guarded && address.starts_with('-');
@@ -186,8 +186,8 @@ impl CommandTemplate {
     }
 
     /// True when a word for this placeholder would be taken for an option somewhere.
-    pub fn takes_for_option(&self, value: Placeholder, word: &str) -> bool {
-        !self.takes(word, &[value])
+    pub fn could_be_option(&self, value: Placeholder, word: &str) -> bool {
+        !self.accepts(word, &[value])
     }
 
     /// The arguments with everything put in. Empty values leave empty arguments, so that positions never shift.
@@ -339,24 +339,24 @@ mod tests {
     #[test]
     fn an_address_is_never_an_option() {
         let open = template(&["m", "{recipients}"]).unwrap();
-        assert!(!open.takes_recipient("-oQ/tmp") && open.takes_recipient("a-@x"));
+        assert!(!open.accepts_recipient("-oQ/tmp") && open.accepts_recipient("a-@x"));
         let guarded = template(&["m", "-f", "{sender}", "--", "{recipients}"]).unwrap();
-        assert!(guarded.takes_recipient("-oQ/tmp") && !guarded.takes_sender("-x@y"));
-        assert!(template(&["m", "--to={recipient}"]).unwrap().takes_recipient("-x"));
-        assert!(!template(&["m", "{envid}"]).unwrap().takes_envid("--help"));
-        assert!(!template(&["sh", "-c", "echo {envid}"]).unwrap().takes_envid("$(id)"));
+        assert!(guarded.accepts_recipient("-oQ/tmp") && !guarded.accepts_sender("-x@y"));
+        assert!(template(&["m", "--to={recipient}"]).unwrap().accepts_recipient("-x"));
+        assert!(!template(&["m", "{envid}"]).unwrap().accepts_envid("--help"));
+        assert!(!template(&["sh", "-c", "echo {envid}"]).unwrap().accepts_envid("$(id)"));
     }
 
     #[test]
     fn an_address_is_never_a_program() {
         for shell in ["sh", "/bin/bash"] {
             let script = template(&[shell, "-c", "mail {recipient}"]).unwrap();
-            assert!(script.takes_recipient("bob+tag@example.com"));
+            assert!(script.accepts_recipient("bob+tag@example.com"));
             for address in ["$(id)@x", "a;b@x", "`id`@x", "a b@x", "a'b@x", "a|b@x", "a\\b@x", "~@x", "a&b", "<a>"] {
-                assert!(!script.takes_recipient(address), "{address}");
+                assert!(!script.accepts_recipient(address), "{address}");
             }
             let argument = template(&[shell, "-ec", "mail \"$1\"", "sh", "--", "{recipient}"]).unwrap();
-            assert!(argument.takes_recipient("`id`@x"));
+            assert!(argument.accepts_recipient("`id`@x"));
         }
         for script in [
             &["sh", "-ce", "echo {recipient}"][..],
@@ -369,9 +369,9 @@ mod tests {
             &["su", "joe", "-c", "{recipient}"],
         ] {
             let script = template(script).unwrap();
-            assert!(script.takes_recipient("bob+tag@example.com"), "{script:?}");
+            assert!(script.accepts_recipient("bob+tag@example.com"), "{script:?}");
             for address in ["a|id@x", "`id`@x", "-oQ/tmp@x", "--reference=x@y", "a&b@x"] {
-                assert!(!script.takes_recipient(address), "{script:?} {address}");
+                assert!(!script.accepts_recipient(address), "{script:?} {address}");
             }
         }
     }

@@ -19,12 +19,12 @@ impl Transport {
         env.push(("MSPOOL_TRANSPORT".to_owned(), self.name.clone()));
         env.push(("MSPOOL_SPOOL".to_owned(), spool.to_string_lossy().into_owned()));
         let run = ProgramRun { argv, env: &env, input: None, results: ResultChannel::Exit, timeout: self.timeout };
-        let finished = run.finish(signals, &mut |_| {});
-        if finished.ending == ProgramEnding::Exited(0) { Ok(()) } else { Err(finished.trouble()) }
+        let finished = run.run_to_end(signals, &mut |_| {});
+        if finished.ending == ProgramEnding::Exited(0) { Ok(()) } else { Err(finished.failure_text()) }
     }
 
     /// Runs one of the commands around deliveries: probe, connect, disconnect.
-    pub fn run_beside(&self, argv: &[String], spool: &Path, signals: &Signals) -> FinishedProgram {
+    pub fn run_control_command(&self, argv: &[String], spool: &Path, signals: &Signals) -> FinishedProgram {
         let mut env = environment::configured(&self.env);
         env.push(("MSPOOL_TRANSPORT".to_owned(), self.name.clone()));
         env.push(("MSPOOL_SPOOL".to_owned(), spool.to_string_lossy().into_owned()));
@@ -35,6 +35,6 @@ impl Transport {
             results: ResultChannel::Exit,
             timeout: self.timeout,
         };
-        run.finish(signals, &mut |_| {})
+        run.run_to_end(signals, &mut |_| {})
     }
 }

@@ -7,15 +7,15 @@ use crate::transports::answer::{HandOffResult, Remains, TransportResult};
 use crate::transports::argv::{CommandTemplate, DeliveryValues};
 
 use crate::transports::environment;
-use crate::transports::hand_off::{HandOff, refused};
+use crate::transports::hand_off::{HandOff, refused_result};
 use crate::transports::program::{FinishedProgram, ProgramRun, ResultChannel};
 use crate::transports::transport::Transport;
 
 /// Recipients in one run at most, so that their addresses fit into an argument list.
-pub const MOST_RECIPIENTS: usize = 500;
+pub const MAX_RECIPIENTS: usize = 500;
 
 /// Bytes of addresses in one run at most: the kernel takes 128 KiB in one variable.
-pub const MOST_ADDRESS_BYTES: usize = 100_000;
+pub const MAX_ADDRESS_BYTES: usize = 100_000;
 
 pub(super) fn deliver(
     transport: &Transport,
@@ -25,9 +25,9 @@ pub(super) fn deliver(
     signals: &Signals,
     heard: &mut dyn FnMut(&str),
 ) -> HandOffResult {
-    let sender_fits = template.takes_sender(hand_off.sender.as_str());
-    let envid_fits = template.takes_envid(hand_off.envid);
-    let fits = |address: &Address| sender_fits && envid_fits && template.takes_recipient(address.text());
+    let sender_fits = template.accepts_sender(hand_off.sender.as_str());
+    let envid_fits = template.accepts_envid(hand_off.envid);
+    let fits = |address: &Address| sender_fits && envid_fits && template.accepts_recipient(address.text());
     let taken: Vec<&Address> = hand_off.recipients.iter().map(|(_, address)| *address).filter(|a| fits(a)).collect();
     let mut answer = if taken.is_empty() {
         HandOffResult { outcomes: Vec::new(), broken: None, remote_id: None }
@@ -48,7 +48,7 @@ pub(super) fn deliver(
             (true, false) => "the envelope id",
             (true, true) => "the address",
         };
-        refused(
+        refused_result(
             Status::BAD_SYNTAX,
             &format!("{whose} cannot be handed over: the command could take it for an option or run it"),
         )
@@ -84,5 +84,5 @@ fn run(
         results,
         timeout: transport.timeout,
     };
-    run.finish(signals, heard)
+    run.run_to_end(signals, heard)
 }

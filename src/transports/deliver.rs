@@ -16,7 +16,7 @@ pub fn deliver(
     signals: &Signals,
     on_line: &mut dyn FnMut(&str),
 ) -> HandOffResult {
-    let mut unfiltered = |hand_off: &HandOff<'_>| match &transport.action {
+    let mut unfiltered = |hand_off: &HandOff<'_>| match &transport.method {
         DeliveryMethod::Command { template, results } => {
             command::deliver(transport, template, *results, hand_off, signals, on_line)
         }

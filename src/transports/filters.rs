@@ -19,7 +19,7 @@ use crate::transports::argv::{CommandTemplate, DeliveryValues};
 use crate::values::printable;
 
 use crate::transports::environment;
-use crate::transports::hand_off::{HandOff, refused};
+use crate::transports::hand_off::{HandOff, refused_result};
 use crate::transports::program::{ProgramRun, ResultChannel};
 use crate::transports::transport::Transport;
 use crate::values::quoting::quoted;
@@ -48,13 +48,13 @@ struct FilterFailure(ResultKind, Status, String);
 
 impl From<io::Error> for FilterFailure {
     fn from(error: io::Error) -> FilterFailure {
-        FilterFailure(ResultKind::Later(None), Status::LOCAL_TROUBLE, format!("preprocessing: {error}"))
+        FilterFailure(ResultKind::Deferred(None), Status::LOCAL_TROUBLE, format!("preprocessing: {error}"))
     }
 }
 
 impl From<PathError> for FilterFailure {
     fn from(error: PathError) -> FilterFailure {
-        FilterFailure(ResultKind::Later(None), Status::LOCAL_TROUBLE, format!("preprocessing: {error}"))
+        FilterFailure(ResultKind::Deferred(None), Status::LOCAL_TROUBLE, format!("preprocessing: {error}"))
     }
 }
 
@@ -82,7 +82,7 @@ pub(super) fn deliver(
     let mut broken = None;
     let mut remote_id = None;
     let has =
-        |part: &FilteredPart, index: usize| hand_off.parts.iter().any(|(of, name)| *of == index && *name == part.name);
+        |part: &FilteredPart, index: usize| hand_off.parts_delivered.iter().any(|(of, name)| *of == index && *name == part.name);
     for part in &parts {
         let open: Vec<usize> = part.recipients.iter().copied().filter(|index| !has(part, *index)).collect();
         if open.is_empty() {
@@ -101,12 +101,12 @@ pub(super) fn deliver(
     // Last: what was said just now tells more.
     for part in &parts {
         for index in part.recipients.iter().filter(|index| has(part, **index)) {
-            let had = TransportResult::new(ResultKind::Taken, Status::DONE, "delivered before");
+            let had = TransportResult::new(ResultKind::Accepted, Status::DONE, "delivered before");
             merge(&mut outcomes[*index], part, had);
         }
     }
     let unmade =
-        || TransportResult::new(ResultKind::Later(None), Status::LOCAL_TROUBLE, "preprocessing made no message for it");
+        || TransportResult::new(ResultKind::Deferred(None), Status::LOCAL_TROUBLE, "preprocessing made no message for it");
     let outcomes = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unmade)).collect();
     HandOffResult { outcomes, broken, remote_id }
 }
@@ -118,16 +118,16 @@ fn weight(verdict: &ResultKind) -> u8 {
         ResultKind::Failed => 6,
         ResultKind::Broken => 5,
         ResultKind::Busy => 4,
-        ResultKind::Later(_) => 3,
+        ResultKind::Deferred(_) => 3,
         ResultKind::NotMine => 2,
         ResultKind::Async => 1,
-        ResultKind::Taken => 0,
+        ResultKind::Accepted => 0,
     }
 }
 
 /// Takes the outcome of one part in. A part that is waited for is not handed over again either.
 fn merge(known: &mut Option<TransportResult>, part: &FilteredPart, outcome: TransportResult) {
-    let taken = matches!(outcome.verdict, ResultKind::Taken | ResultKind::Async) && !part.name.is_empty();
+    let taken = matches!(outcome.verdict, ResultKind::Accepted | ResultKind::Async) && !part.name.is_empty();
     let mut parts: Vec<String> = known.iter().flat_map(|known| known.parts.clone()).collect();
     if taken {
         parts.push(part.name.clone());
@@ -188,12 +188,12 @@ impl FilterStage<'_> {
         outcomes: &mut [Option<TransportResult>],
     ) -> Result<Vec<FilteredPart>, FilterFailure> {
         let message_fits =
-            self.filter.takes_sender(self.hand_off.sender.as_str()) && self.filter.takes_envid(self.hand_off.envid);
+            self.filter.accepts_sender(self.hand_off.sender.as_str()) && self.filter.accepts_envid(self.hand_off.envid);
         part.recipients.retain(|index| {
-            let fits = message_fits && self.filter.takes_recipient(self.hand_off.recipients[*index].1.text());
+            let fits = message_fits && self.filter.accepts_recipient(self.hand_off.recipients[*index].1.text());
             if !fits {
                 let text = "an address cannot be handed over: a filter could take it for an option or run it";
-                outcomes[*index] = Some(refused(Status::BAD_SYNTAX, text));
+                outcomes[*index] = Some(refused_result(Status::BAD_SYNTAX, text));
             }
             fits
         });
@@ -245,7 +245,7 @@ impl FilterStage<'_> {
             timeout: self.transport.timeout,
         };
         let mut room = hand_off.limit;
-        let finished = run.finish_into(self.signals, &mut |bytes| {
+        let finished = run.run_into(self.signals, &mut |bytes| {
             room = room.checked_sub(bytes.len() as u64).ok_or(io::ErrorKind::FileTooLarge)?;
             output.write_all(bytes)
         });
@@ -257,12 +257,12 @@ impl FilterStage<'_> {
                 return Err(FilterFailure(ResultKind::Busy, Status::NOT_NOW, "interrupted".to_owned()));
             }
             ProgramEnding::NotStarted(_) | ProgramEnding::Exited(70 | 78) => {
-                let text = format!("preprocess {}", finished.trouble());
+                let text = format!("preprocess {}", finished.failure_text());
                 return Err(FilterFailure(ResultKind::Broken, Status::BROKEN, text));
             }
-            _ => return Err(self.later(&finished.trouble())),
+            _ => return Err(self.later(&finished.failure_text())),
         }
-        let size = dir::facts_of(&output, &self.dir.path_of("message"))?.size;
+        let size = dir::stat_of(&output, &self.dir.path_of("message"))?.size;
         dir::seek(&output, 0)?;
         Ok((size > 0).then_some(output))
     }
@@ -280,7 +280,7 @@ impl FilterStage<'_> {
                 continue;
             }
             let index = self.find(part, address)?;
-            let (status, text) = Status::lead(rest).unwrap_or((Status::BAD_MESSAGE, rest));
+            let (status, text) = Status::leading(rest).unwrap_or((Status::BAD_MESSAGE, rest));
             let status = if status.class() == StatusClass::Permanent { status } else { Status::BAD_MESSAGE };
             let text = printable::output(text.as_bytes(), 500);
             outcomes[index] = Some(TransportResult::new(ResultKind::Failed, status, text));
@@ -303,7 +303,7 @@ impl FilterStage<'_> {
         let mut made = Vec::new();
         for stem in stems {
             let file = out.open_file(&format!("{stem}.eml"))?;
-            let facts = dir::facts_of(&file, &out.path_of(&stem))?;
+            let facts = dir::stat_of(&file, &out.path_of(&stem))?;
             if !facts.regular || facts.size == 0 {
                 return Err(self.later(&format!("out/{stem}.eml is empty, or no file")));
             }
@@ -348,6 +348,6 @@ impl FilterStage<'_> {
 
     fn later(&self, what: &str) -> FilterFailure {
         let text = format!("preprocess {} {what}", self.filter.program());
-        FilterFailure(ResultKind::Later(None), Status::LOCAL_TROUBLE, text)
+        FilterFailure(ResultKind::Deferred(None), Status::LOCAL_TROUBLE, text)
     }
 }

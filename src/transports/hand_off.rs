@@ -29,11 +29,11 @@ pub struct HandOff<'a> {
     /// Where in that file the message begins.
     pub body_at: u64,
     /// Whether an earlier attempt may have succeeded without anybody noticing.
-    pub before: EarlierAttempt,
+    pub earlier_attempt: EarlierAttempt,
     /// Which of the messages made by preprocessing this is; empty for the only one.
     pub part: &'a str,
     /// Which messages made by preprocessing some recipients have already, by position in `recipients`.
-    pub parts: &'a [(usize, String)],
+    pub parts_delivered: &'a [(usize, String)],
     /// A directory for preprocessing, where the transport needs one.
     pub work: Option<&'a Path>,
     /// Bytes that preprocessing may make of the message.
@@ -50,6 +50,6 @@ pub enum EarlierAttempt {
 }
 
 /// The answer for recipients that were not even tried.
-pub(super) fn refused(status: Status, text: &str) -> TransportResult {
+pub(super) fn refused_result(status: Status, text: &str) -> TransportResult {
     TransportResult::new(ResultKind::Failed, status, text)
 }

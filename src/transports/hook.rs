@@ -28,7 +28,7 @@ pub struct Hook {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HookVerdict {
     /// The next hook is asked.
-    GoOn,
+    Continue,
     /// No further hook is asked.
     Stop,
     /// The message is dropped.
@@ -43,7 +43,7 @@ pub enum HookVerdict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookAnswer {
     /// What it wants.
-    pub wish: HookVerdict,
+    pub verdict: HookVerdict,
     /// Where it wants the message, if it says so.
     pub folder: Option<Folder>,
 }
@@ -77,21 +77,21 @@ impl Hook {
             results: ResultChannel::Exit,
             timeout: self.timeout,
         };
-        let finished = run.finish(signals, &mut |_| {});
+        let finished = run.run_to_end(signals, &mut |_| {});
         let wish = match finished.ending {
-            ProgramEnding::Exited(0) => HookVerdict::GoOn,
+            ProgramEnding::Exited(0) => HookVerdict::Continue,
             ProgramEnding::Exited(STOP) => HookVerdict::Stop,
             ProgramEnding::Exited(DROP) => HookVerdict::Drop,
             ProgramEnding::Interrupted => HookVerdict::Interrupted,
-            ProgramEnding::NotStarted(_) | ProgramEnding::NoResources(_) => HookVerdict::Broken(finished.trouble()),
-            _ => HookVerdict::Broken(format!("{} {}", self.program(), finished.trouble())),
+            ProgramEnding::NotStarted(_) | ProgramEnding::NoResources(_) => HookVerdict::Broken(finished.failure_text()),
+            _ => HookVerdict::Broken(format!("{} {}", self.program(), finished.failure_text())),
         };
-        if !matches!(wish, HookVerdict::GoOn | HookVerdict::Stop) {
-            return HookAnswer { wish, folder: None };
+        if !matches!(wish, HookVerdict::Continue | HookVerdict::Stop) {
+            return HookAnswer { verdict: wish, folder: None };
         }
         match folder(&finished.stdout) {
-            Ok(folder) => HookAnswer { wish, folder },
-            Err(text) => HookAnswer { wish: HookVerdict::Broken(format!("{}: {text}", self.program())), folder: None },
+            Ok(folder) => HookAnswer { verdict: wish, folder },
+            Err(text) => HookAnswer { verdict: HookVerdict::Broken(format!("{}: {text}", self.program())), folder: None },
         }
     }
 }

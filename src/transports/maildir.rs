@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use crate::mail::address::Address;
 use crate::mail::message::folder::Folder;
-use crate::mail::message::header::{Header, InputSupply, LONGEST};
+use crate::mail::message::header::{Header, InputSupply, MAX_HEADER_BYTES};
 use crate::mail::status::Status;
 use crate::sys::dir::{self, Dir};
 use crate::sys::error::{AtPath, PathError};
 use crate::transports::answer::{HandOffResult, ResultKind, TransportResult};
 use crate::values::digest::Fingerprint;
 
-use crate::transports::hand_off::{EarlierAttempt, HandOff, refused};
+use crate::transports::hand_off::{EarlierAttempt, HandOff, refused_result};
 
 /// A Maildir with its three directories open.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Maildir {
     fn folder(path: &Path, folder: &Folder) -> Result<Maildir, PathError> {
         let root = Dir::make(path)?;
         let Some(name) = folder.directory() else { return Maildir::of(&root) };
-        let is_new = root.look(name)?.is_none();
+        let is_new = root.stat_name(name)?.is_none();
         let inside = root.make_in(name)?;
         let maildir = Maildir::of(&inside)?;
         if is_new {
@@ -52,7 +52,7 @@ impl Maildir {
 
     /// True when a message of this name is there already, read or not.
     fn has(&self, name: &str) -> Result<bool, PathError> {
-        if self.new.look(name)?.is_some() || self.cur.look(name)?.is_some() {
+        if self.new.stat_name(name)?.is_some() || self.cur.stat_name(name)?.is_some() {
             return Ok(true);
         }
         for entry in std::fs::read_dir(self.cur.path()).at("list", self.cur.path())? {
@@ -66,7 +66,7 @@ impl Maildir {
 
     /// Files a message: written under `tmp`, renamed to `new`, then synced, file and directory.
     fn file(&self, name: &str, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), PathError> {
-        if self.new.look(name)?.is_some() {
+        if self.new.stat_name(name)?.is_some() {
             // Nobody else gives this name: an attempt that left no trace has filed it.
             return Ok(());
         }
@@ -93,7 +93,7 @@ impl Maildir {
 /// (RFC 5321 section 4.4; qmail's fields).
 pub(super) fn deliver(path: &Path, hand_off: &HandOff<'_>) -> HandOffResult {
     let opened = Maildir::open(path).and_then(|maildir| {
-        let head = beginning(hand_off.input, hand_off.body_at).at("read", path)?;
+        let head = read_header(hand_off.input, hand_off.body_at).at("read", path)?;
         Ok((maildir, head))
     });
     let (maildir, head) = match opened {
@@ -107,18 +107,18 @@ pub(super) fn deliver(path: &Path, hand_off: &HandOff<'_>) -> HandOffResult {
     };
     let header = Header::scan(&head, InputSupply::End);
     let one = |(place, address): &(usize, &Address)| -> TransportResult {
-        if header.as_ref().is_some_and(|header| was_here(header, address)) {
-            return refused(Status::LOOP, "mail loop: the message has a Delivered-To of this address already");
+        if header.as_ref().is_some_and(|header| has_delivered_to(header, address)) {
+            return refused_result(Status::LOOP, "mail loop: the message has a Delivered-To of this address already");
         }
         match file_for(&maildir, hand_off, *place, address, header.as_ref().map_or("\n", Header::line_end)) {
-            Ok(()) => TransportResult::new(ResultKind::Taken, Status::DONE, ""),
-            Err(error) => TransportResult::new(ResultKind::Later(None), Status::LOCAL_TROUBLE, error.to_string()),
+            Ok(()) => TransportResult::new(ResultKind::Accepted, Status::DONE, ""),
+            Err(error) => TransportResult::new(ResultKind::Deferred(None), Status::LOCAL_TROUBLE, error.to_string()),
         }
     };
     HandOffResult { outcomes: hand_off.recipients.iter().map(one).collect(), broken: None, remote_id: None }
 }
 
-fn was_here(header: &Header<'_>, address: &Address) -> bool {
+fn has_delivered_to(header: &Header<'_>, address: &Address) -> bool {
     header.all("Delivered-To").any(|field| Address::parse(&field.value()).is_ok_and(|to| to.key() == address.key()))
 }
 
@@ -130,7 +130,7 @@ fn file_for(
     line_end: &str,
 ) -> Result<(), PathError> {
     let name = file_name(hand_off.id, place, hand_off.part);
-    if hand_off.before == EarlierAttempt::MaybeDelivered && maildir.has(&name)? {
+    if hand_off.earlier_attempt == EarlierAttempt::MaybeDelivered && maildir.has(&name)? {
         return Ok(());
     }
     let sender = hand_off.sender.as_str();
@@ -143,7 +143,7 @@ fn file_for(
 
 /// Files a message in a folder of a store, with these lines before it; once, however often it is called for
 /// the same name. Returns where it is.
-pub fn file_in(
+pub fn file_message(
     store: &Path,
     folder: &Folder,
     name: &str,
@@ -182,10 +182,10 @@ fn file_name(id: &str, place: usize, part: &str) -> String {
     format!("{}D{place}{part}{}", &id[..host], &id[host..])
 }
 
-fn beginning(input: BorrowedFd<'_>, at: u64) -> io::Result<Vec<u8>> {
+fn read_header(input: BorrowedFd<'_>, at: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut buffer = vec![0; 64 << 10];
-    while bytes.len() < LONGEST {
+    while bytes.len() < MAX_HEADER_BYTES {
         let count = dir::read_at(input, &mut buffer, at + bytes.len() as u64)?;
         if count == 0 {
             break;

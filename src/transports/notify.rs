@@ -43,7 +43,7 @@ pub struct NewMailValues<'a> {
 
 impl NotifyCommand {
     /// Runs the command; `Err` is what went wrong.
-    pub fn tell(&self, news: &NewMailValues<'_>, spool: &Path, signals: &Signals) -> Result<(), String> {
+    pub fn run(&self, news: &NewMailValues<'_>, spool: &Path, signals: &Signals) -> Result<(), String> {
         let mut env = environment::configured(&self.env);
         let own = [
             ("MSPOOL_ID", news.id),
@@ -65,7 +65,7 @@ impl NotifyCommand {
         ];
         let argv = self.command.fill_words(&words);
         let run = ProgramRun { argv, env: &env, input: None, results: ResultChannel::Exit, timeout: self.timeout };
-        let finished = run.finish(signals, &mut |_| {});
-        if finished.ending == ProgramEnding::Exited(0) { Ok(()) } else { Err(finished.trouble()) }
+        let finished = run.run_to_end(signals, &mut |_| {});
+        if finished.ending == ProgramEnding::Exited(0) { Ok(()) } else { Err(finished.failure_text()) }
     }
 }

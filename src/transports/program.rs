@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use crate::sys::error::plain;
+use crate::sys::error::reason_text;
 use crate::sys::process::{ChildEnd, ChildProcess, ProgramStart, is_shortage};
 use crate::sys::ready;
 use crate::sys::signals::Signals;
@@ -67,7 +67,7 @@ pub type Sink<'s> = dyn FnMut(&[u8]) -> io::Result<()> + 's;
 
 impl FinishedProgram {
     /// What went wrong, in words; what the program said is part of them.
-    pub fn trouble(&self) -> String {
+    pub fn failure_text(&self) -> String {
         let texts = [&self.stderr, &self.stdout].map(|bytes| printable::output(bytes, 200));
         let text = texts.into_iter().find(|text| !text.is_empty()).map_or(String::new(), |text| format!(": {text}"));
         match &self.ending {
@@ -114,12 +114,12 @@ impl CapturedStream {
 
 impl ProgramRun<'_> {
     /// Runs the program to its end. `heard` is given every complete result line as it comes.
-    pub fn finish(&self, signals: &Signals, heard: &mut dyn FnMut(&str)) -> FinishedProgram {
+    pub fn run_to_end(&self, signals: &Signals, heard: &mut dyn FnMut(&str)) -> FinishedProgram {
         self.run(signals, heard, None)
     }
 
     /// Runs the program to its end, with all of its standard output going into a sink.
-    pub fn finish_into(&self, signals: &Signals, sink: &mut Sink<'_>) -> FinishedProgram {
+    pub fn run_into(&self, signals: &Signals, sink: &mut Sink<'_>) -> FinishedProgram {
         self.run(signals, &mut |_| {}, Some(sink))
     }
 
@@ -128,7 +128,7 @@ impl ProgramRun<'_> {
             Ok(started) => started,
             Err(error) => {
                 let program = self.argv.first().map_or("", String::as_str);
-                let reason = format!("{program} cannot be started: {}", plain(&error));
+                let reason = format!("{program} cannot be started: {}", reason_text(&error));
                 let ending = if is_shortage(&error) {
                     ProgramEnding::NoResources(reason)
                 } else {
@@ -201,7 +201,7 @@ impl ProgramRun<'_> {
             for (index, _) in open.iter().zip(&ready[2..]).filter(|(_, ready)| **ready) {
                 if let Err(error) = drain(streams, *index, &mut sink) {
                     stop(child);
-                    return ProgramEnding::NoResources(format!("its output could not be kept: {}", plain(&error)));
+                    return ProgramEnding::NoResources(format!("its output could not be kept: {}", reason_text(&error)));
                 }
             }
             if let Some(lines) = streams.get_mut(2) {
@@ -228,7 +228,7 @@ impl ProgramRun<'_> {
                     _ if drained.is_err() => ProgramEnding::NoResources("its output could not be kept".to_owned()),
                     Ok(ChildEnd::Exited(code)) => ProgramEnding::Exited(code),
                     Ok(ChildEnd::Signalled(signal)) => ProgramEnding::Signalled(signal),
-                    Err(error) => ProgramEnding::NoResources(format!("its end was missed: {}", plain(&error))),
+                    Err(error) => ProgramEnding::NoResources(format!("its end was missed: {}", reason_text(&error))),
                 };
             }
             if aborted || left.is_zero() {

@@ -72,7 +72,7 @@ impl MailSource {
             results: ResultChannel::Lines,
             timeout: self.timeout,
         };
-        let finished = run.finish_into(signals, &mut |piece| {
+        let finished = run.run_into(signals, &mut |piece| {
             bytes += piece.len();
             sink(piece)
         });
@@ -81,22 +81,22 @@ impl MailSource {
             ProgramEnding::Exited(0) => FetchResult::Message(reference(&finished.lines)),
             ProgramEnding::Exited(1) => FetchResult::Nothing,
             ProgramEnding::Interrupted => FetchResult::Interrupted,
-            _ => FetchResult::Failed(finished.trouble()),
+            _ => FetchResult::Failed(finished.failure_text()),
         }
     }
 
     /// Tells the source that a message is safe here.
     pub fn acknowledge(&self, reference: &str, id: &str, spool: &Path, signals: &Signals) -> Result<(), String> {
         let Some(template) = &self.ack else { return Ok(()) };
-        if template.takes_for_option(Placeholder::Ref, reference) {
+        if template.could_be_option(Placeholder::Ref, reference) {
             return Err(format!("{} could be taken for an option; put \"--\" before {{ref}}", quoted(reference)));
         }
         let own = [("MSPOOL_REF", reference.to_owned()), ("MSPOOL_ID", id.to_owned())];
         let env = self.environment(spool, &own);
         let argv = template.fill_words(&[(Placeholder::Ref, reference), (Placeholder::Id, id)]);
         let run = ProgramRun { argv, env: &env, input: None, results: ResultChannel::Exit, timeout: self.timeout };
-        let finished = run.finish(signals, &mut |_| {});
-        if finished.ending == ProgramEnding::Exited(0) { Ok(()) } else { Err(finished.trouble()) }
+        let finished = run.run_to_end(signals, &mut |_| {});
+        if finished.ending == ProgramEnding::Exited(0) { Ok(()) } else { Err(finished.failure_text()) }
     }
 
     fn environment(&self, spool: &Path, own: &[(&str, String)]) -> Vec<(String, String)> {

@@ -14,15 +14,15 @@ pub struct Transport {
     /// Its name: lower-case letters, digits, `-` and `_`.
     pub name: String,
     /// What it takes.
-    pub claims: AcceptedAddresses,
+    pub accepts: AcceptedAddresses,
     /// How it delivers.
-    pub action: DeliveryMethod,
+    pub method: DeliveryMethod,
     /// When a run of its command is killed.
     pub timeout: Duration,
     /// Hand-offs at once, in one run of the spooler.
     pub parallel: usize,
     /// What its success means.
-    pub success: SuccessMeaning,
+    pub success_meaning: SuccessMeaning,
     /// A command that says whether it can be used now.
     pub probe: Option<Vec<String>>,
     /// What it needs for itself while it works.
@@ -68,24 +68,24 @@ pub enum SuccessMeaning {
 
 impl Transport {
     /// How many recipients one hand-off takes.
-    pub fn batch(&self) -> RecipientBatch {
+    pub fn recipient_batch(&self) -> RecipientBatch {
         if self.preprocess.iter().any(|filter| filter.batch() == RecipientBatch::One) {
             return RecipientBatch::One;
         }
-        match &self.action {
+        match &self.method {
             DeliveryMethod::Command { template, .. } => template.batch(),
             DeliveryMethod::Maildir(_) => RecipientBatch::All,
         }
     }
 
     /// True when it reaches beyond this machine, as far as we can know: any command may.
-    pub fn is_remote(&self) -> bool {
-        matches!(self.action, DeliveryMethod::Command { .. })
+    pub fn reaches_beyond_host(&self) -> bool {
+        matches!(self.method, DeliveryMethod::Command { .. })
     }
 
     /// The word for how it delivers.
     pub fn kind(&self) -> &'static str {
-        match self.action {
+        match self.method {
             DeliveryMethod::Command { .. } => "command",
             DeliveryMethod::Maildir(_) => "maildir",
         }
@@ -93,7 +93,7 @@ impl Transport {
 
     /// What a recipient is after success.
     pub fn success_state(&self) -> RecipientState {
-        match self.success {
+        match self.success_meaning {
             SuccessMeaning::Delivered => RecipientState::Delivered,
             SuccessMeaning::Relayed => RecipientState::Relayed,
         }

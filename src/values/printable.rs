@@ -3,7 +3,7 @@
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Longest text kept of an answer, in characters.
-pub const LONGEST_TEXT: usize = 1000;
+pub const MAX_TEXT_CHARS: usize = 1000;
 
 /// True for characters that steer a terminal or turn the reading direction instead of showing something.
 pub fn is_unsafe(c: char) -> bool {

@@ -23,7 +23,7 @@ impl Default for RetrySchedule {
 
 impl RetrySchedule {
     /// The wait after so many charged attempts, at least one. `random` is any number; the same one gives the same wait.
-    pub fn wait(&self, attempts: u32, random: u64) -> Duration {
+    pub fn delay(&self, attempts: u32, random: u64) -> Duration {
         let growth = self.factor.powi(attempts.clamp(1, 1000) as i32 - 1);
         let plain = (self.first.as_secs_f64() * growth).min(self.max.as_secs_f64());
         let share = (random >> 11) as f64 / (1u64 << 53) as f64;
@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn waits_double_up_to_the_ceiling() {
         let schedule = RetrySchedule { jitter: 0.0, ..RetrySchedule::default() };
-        let minutes = |attempts| schedule.wait(attempts, 0).as_secs() / 60;
+        let minutes = |attempts| schedule.delay(attempts, 0).as_secs() / 60;
         assert_eq!([1, 2, 3, 6, 7, 99].map(minutes), [5, 10, 20, 160, 240, 240]);
         assert_eq!(minutes(0), 5);
         assert_eq!(minutes(u32::MAX), 240);
@@ -55,8 +55,8 @@ mod tests {
         ) {
             let (first, max) = (Duration::from_secs(first), Duration::from_secs(max));
             let schedule = RetrySchedule { first, factor, max, jitter };
-            let plain = RetrySchedule { jitter: 0.0, ..schedule }.wait(attempts, random).as_secs_f64();
-            let wait = schedule.wait(attempts, random).as_secs_f64();
+            let plain = RetrySchedule { jitter: 0.0, ..schedule }.delay(attempts, random).as_secs_f64();
+            let wait = schedule.delay(attempts, random).as_secs_f64();
             prop_assert!(wait >= (plain * (1.0 - jitter)).floor() - 1.0, "{wait} {plain}");
             prop_assert!(wait <= (plain * (1.0 + jitter)).ceil() + 1.0, "{wait} {plain}");
             prop_assert!(plain <= max.as_secs_f64());
@@ -65,7 +65,7 @@ mod tests {
         #[test]
         fn without_jitter_a_wait_is_never_shorter_than_the_one_before(attempts in 1u32..2000) {
             let schedule = RetrySchedule { jitter: 0.0, ..RetrySchedule::default() };
-            prop_assert!(schedule.wait(attempts, 0) <= schedule.wait(attempts + 1, 0));
+            prop_assert!(schedule.delay(attempts, 0) <= schedule.delay(attempts + 1, 0));
         }
     }
 }

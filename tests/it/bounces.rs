@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use mspool::mail::report::bounce::{
-    IncomingReport, IncomingReportKind, ReportedAction, ReportedRecipient, ReturnedOriginal, understand,
+    IncomingReport, IncomingReportKind, ReportedAction, ReportedRecipient, ReturnedOriginal, read_report,
 };
 use serde_json::Value;
 
@@ -114,7 +114,7 @@ fn corpus(folder: &str) -> Vec<PathBuf> {
 fn bounces() -> BTreeMap<String, (PathBuf, IncomingReport)> {
     let files = corpus("bounces").into_iter().filter(|path| path.extension().is_some_and(|end| end == "eml"));
     let read = |path: PathBuf| {
-        let understood = understand(&fs::read(&path).unwrap());
+        let understood = read_report(&fs::read(&path).unwrap());
         (path.file_name().unwrap().to_string_lossy().into_owned(), (path, understood))
     };
     files.map(read).collect()
@@ -138,7 +138,7 @@ fn no_mail_is_too_odd() {
     for path in corpus("") {
         let bytes = fs::read(&path).unwrap();
         for end in [bytes.len(), bytes.len() / 2, bytes.len() / 3] {
-            let understood = understand(&bytes[..end]);
+            let understood = read_report(&bytes[..end]);
             if let ReturnedOriginal::Header(range) | ReturnedOriginal::Full(range) = understood.original {
                 assert!(range.start < range.end && range.end <= end, "{}", path.display());
             }

@@ -185,8 +185,8 @@ impl<'a> RequestReader<'a> {
             jobs: None,
             limit: None,
             owed: OwedMeaning::IsFine,
-            bar: ProgressBarUse::IfUseful,
-            form: OutputFormat::Text,
+            progress: ProgressBarUse::IfUseful,
+            format: OutputFormat::Text,
             direction: FlushDirection::Out,
         });
         match value.chars().next() {

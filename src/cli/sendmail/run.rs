@@ -41,7 +41,7 @@ pub fn run(session: &Session, mode: Mode) -> Result<ExitStatus> {
         Mode::Flush(options) => flush::run(session, &options),
         Mode::Verify(recipients) => sendmail::verify(session, &recipients),
         Mode::Help(text) => {
-            print::output_text(&text)?;
+            print::text(&text)?;
             Ok(ExitStatus::Ok)
         }
         Mode::Nothing => Ok(ExitStatus::Ok),

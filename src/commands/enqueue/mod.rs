@@ -37,11 +37,11 @@ pub struct EnqueueOptions {
     /// Whether and how long this process sees to the delivery.
     pub effort: EnqueueEffort,
     /// Where messages come from.
-    pub from: MessageSource,
+    pub source: MessageSource,
     /// Whether anything is really queued.
-    pub rehearsal: DryRun,
+    pub dry_run: DryRun,
     /// In what form results are printed.
-    pub form: OutputFormat,
+    pub format: OutputFormat,
 }
 
 /// What the caller wants beyond a place in the queue.
@@ -80,15 +80,15 @@ pub fn run(session: &Session, options: &EnqueueOptions) -> Result<ExitStatus> {
     if submission.recipients.is_empty() && submission.header == HeaderUse::None {
         return refuse(ExitStatus::Data, compose::NO_RECIPIENT);
     }
-    if options.rehearsal == DryRun::Yes {
-        return rehearse(session, options);
+    if options.dry_run == DryRun::Yes {
+        return dry_run(session, options);
     }
     let spool = session.spool()?;
     check_room(session, &spool)?;
     let signals = Signals::listen(HangupMeaning::Stops)?;
-    let composer = MessageComposer { session, options: submission, spool: &spool, mint: &session.mint };
-    let mut accepted = |envelope: &Envelope, size| tell(options.form, envelope, size, submission.begin.state());
-    match &options.from {
+    let composer = MessageComposer { session, options: submission, spool: &spool, ids: &session.ids };
+    let mut accepted = |envelope: &Envelope, size| print_accepted(options.format, envelope, size, submission.initial_state.state());
+    match &options.source {
         MessageSource::Stdin => one(&composer, options, &signals),
         MessageSource::Mbox => batch::mbox(&composer, &signals, &mut accepted),
         MessageSource::Maildir(path) => batch::maildir(&composer, &signals, path, &mut accepted),
@@ -97,22 +97,22 @@ pub fn run(session: &Session, options: &EnqueueOptions) -> Result<ExitStatus> {
 
 fn one(composer: &MessageComposer<'_>, options: &EnqueueOptions, signals: &Signals) -> Result<ExitStatus> {
     let (session, spool) = (composer.session, composer.spool);
-    let (draft, envelope) = composer.take_in(&mut StandardInput::new(signals))?;
+    let (draft, envelope) = composer.read_message(&mut StandardInput::new(signals))?;
     let size = draft.size();
     UnsyncedMessage::commit(vec![composer.place(draft, &envelope)?])?;
-    tell(options.form, &envelope, size, options.submission.begin.state())?;
-    let voices = Console::new(session.voice, OutputFormat::Text, ProgressBarUse::IfUseful, 1);
+    print_accepted(options.format, &envelope, size, options.submission.initial_state.state())?;
+    let voices = Console::new(session.verbosity, OutputFormat::Text, ProgressBarUse::IfUseful, 1);
     let engine = DeliveryContext::new(session, spool, signals, &voices);
     match options.effort {
         EnqueueEffort::Queue => Ok(ExitStatus::Ok),
         EnqueueEffort::Attempt => {
             // Whatever comes of the attempt, the message is queued, and that is what was asked.
-            if let Err(error) = attempt_and_file(&engine, &envelope.id, session.reach) {
-                print::problem(&format!("{error:#}; the message stays queued"));
+            if let Err(error) = attempt_and_file(&engine, &envelope.id, session.network) {
+                print::error(&format!("{error:#}; the message stays queued"));
             }
             Ok(ExitStatus::Ok)
         }
-        EnqueueEffort::Outcome(limit) => wait::outcome(&engine, &envelope.id, limit, session.reach),
+        EnqueueEffort::Outcome(limit) => wait::outcome(&engine, &envelope.id, limit, session.network),
     }
 }
 
@@ -128,8 +128,8 @@ struct AcceptedLine<'a> {
 }
 
 /// Says that a message was accepted. That the caller does not listen changes nothing about it.
-fn tell(form: OutputFormat, envelope: &Envelope, size: u64, state: QueueState) -> Result<()> {
-    let mut out = print::output();
+fn print_accepted(form: OutputFormat, envelope: &Envelope, size: u64, state: QueueState) -> Result<()> {
+    let mut out = print::stdout();
     let told = match form {
         OutputFormat::Text => writeln!(out, "{}", envelope.id).map_err(Into::into),
         OutputFormat::Json => print::json(
@@ -146,7 +146,7 @@ fn tell(form: OutputFormat, envelope: &Envelope, size: u64, state: QueueState) -
         ),
     };
     if told.and_then(|()| Ok(out.flush()?)).is_err() {
-        print::problem(&format!("{} is queued, but its id could not be printed", envelope.id));
+        print::error(&format!("{} is queued, but its id could not be printed", envelope.id));
     }
     Ok(())
 }
@@ -159,7 +159,7 @@ struct RouteLine<'a> {
 }
 
 /// Says who would be asked to take each recipient.
-fn rehearse(session: &Session, options: &EnqueueOptions) -> Result<ExitStatus> {
+fn dry_run(session: &Session, options: &EnqueueOptions) -> Result<ExitStatus> {
     let mut recipients = options.submission.recipients.clone();
     if options.submission.header == HeaderUse::Recipients {
         let signals = Signals::listen(HangupMeaning::Stops)?;
@@ -172,12 +172,12 @@ fn rehearse(session: &Session, options: &EnqueueOptions) -> Result<ExitStatus> {
     if recipients.is_empty() {
         return refuse(ExitStatus::Data, compose::NO_RECIPIENT);
     }
-    let mut out = print::output();
+    let mut out = print::stdout();
     for Recipient { address, .. } in &recipients {
         let candidates = session.settings.candidates(address, options.submission.transport.as_deref());
         let transports: Vec<&str> =
             candidates.iter().map(|place| session.settings.transports[*place].name.as_str()).collect();
-        match options.form {
+        match options.format {
             OutputFormat::Json => {
                 let line = RouteLine { address: address.text(), r#type: address.kind().as_str(), transports };
                 print::json(&mut out, &line)?;

@@ -33,11 +33,11 @@ pub fn outcome(
             None | Some((QueueState::Sent | QueueState::Received, _)) => return Ok(ExitStatus::Ok),
             Some((QueueState::Failed, _)) => return Ok(ExitStatus::Unavailable),
             Some((QueueState::Corrupt, name)) => {
-                print::problem(&format!("{} cannot be read any more; it lies in corrupt", name.id));
+                print::error(&format!("{} cannot be read any more; it lies in corrupt", name.id));
                 return Ok(ExitStatus::Io);
             }
             Some((QueueState::Hold, name)) => {
-                print::problem(&format!("{} is on hold", name.id));
+                print::error(&format!("{} is on hold", name.id));
                 return Ok(ExitStatus::TryAgain);
             }
             Some((QueueState::New | QueueState::Cur, name)) => {
@@ -47,7 +47,7 @@ pub fn outcome(
                 if is_due && rested {
                     let tally = attempt_and_file(engine, id, reach)?;
                     if tally.unconfigured > 0 {
-                        print::problem(
+                        print::error(
                             "no transport is configured for it; `mspool init` makes a configuration to start from",
                         );
                         return Ok(ExitStatus::Config);
@@ -59,12 +59,12 @@ pub fn outcome(
             }
         }
         if let Some(signal) = engine.signals.stop_requested() {
-            print::problem("interrupted; the message stays queued");
+            print::error("interrupted; the message stays queued");
             return Ok(ExitStatus::Signal(signal));
         }
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero()) {
-            print::problem(&format!("{id} is still owed to {}", owed(engine, id)?));
+            print::error(&format!("{id} is still owed to {}", owed(engine, id)?));
             return Ok(ExitStatus::TryAgain);
         }
         ready::readable(&[engine.signals.stop_fd()], Some(left.map_or(LOOK, |left| left.min(LOOK))))?;

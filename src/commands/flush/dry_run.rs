@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::exit::{ExitStatus, over_all};
+use crate::exit::{ExitStatus, combine};
 use crate::mail::history::History;
 use crate::mail::history::record::RecipientState;
 use crate::output::mode::OutputFormat;
@@ -38,14 +38,14 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
     for text in &options.ids {
         let id = session.id(text)?;
         if !matches!(spool.find(&id)?, Some((QueueState::New | QueueState::Cur | QueueState::Hold, _))) {
-            print::problem(&format!("{id} is not queued"));
+            print::error(&format!("{id} is not queued"));
             ends.push(ExitStatus::NoInput);
         }
     }
-    let mut out = print::output();
+    let mut out = print::stdout();
     let mut left = options.limit.unwrap_or(usize::MAX);
     for state in [QueueState::New, QueueState::Cur, QueueState::Hold] {
-        for name in spool.sorted(state)? {
+        for name in spool.messages_in_order(state)? {
             if !options.ids.is_empty() && !options.ids.iter().any(|id| id == name.id.as_str()) {
                 continue;
             }
@@ -53,7 +53,7 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
                 Ok(message) => message,
                 Err(UnusableFile::Gone) => continue,
                 Err(trouble) => {
-                    print::problem(&format!("{} {trouble}", spool.path_of_message(state, &name).display()));
+                    print::error(&format!("{} {trouble}", spool.path_of_message(state, &name).display()));
                     continue;
                 }
             };
@@ -78,7 +78,7 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
                     action,
                     reason,
                 };
-                match options.form {
+                match options.format {
                     OutputFormat::Json => print::json(&mut out, &line)?,
                     OutputFormat::Text => {
                         let via = transport.map_or(String::new(), |name| format!(" via {name}"));
@@ -89,7 +89,7 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
             left = left.saturating_sub(usize::from(acts));
         }
     }
-    Ok(if options.ids.len() == 1 { *ends.last().unwrap_or(&ExitStatus::Ok) } else { over_all(&ends) })
+    Ok(if options.ids.len() == 1 { *ends.last().unwrap_or(&ExitStatus::Ok) } else { combine(&ends) })
 }
 
 struct DryRunExplainer<'a> {
@@ -123,37 +123,37 @@ impl DryRunExplainer<'_> {
         if self.active {
             return keep("somebody is at work on it".to_owned());
         }
-        if envelope.wakes(now).is_some() {
+        if envelope.delayed_until(now).is_some() {
             let time = envelope.not_before.unwrap_or(now);
             return keep(format!("not before {time}"));
         }
         let named = !self.options.ids.is_empty() || self.options.force != ForceLevel::No;
-        let patience = if named { BackoffRule::None } else { BackoffRule::Waits };
+        let patience = if named { BackoffRule::Ignore } else { BackoffRule::Respect };
         Ok(Some(match plan(&self.session.settings, envelope, history, place, now, patience) {
-            RecipientPlan::Rest if progress.state == RecipientState::Async => {
+            RecipientPlan::Wait if progress.state == RecipientState::Async => {
                 let until = progress.next.map_or(String::new(), |next| format!(" until {next}"));
                 ("keep", None, format!("handed over; its result is waited for{until}"))
             }
-            RecipientPlan::Rest => {
+            RecipientPlan::Wait => {
                 let next = progress.next.unwrap_or(now);
                 ("keep", None, format!("attempt {} failed; next attempt {next}", progress.attempts))
             }
             RecipientPlan::Expire(_, text) | RecipientPlan::NoRoute(text) => ("fail", None, text),
             RecipientPlan::Unconfigured => ("keep", None, "no transport is configured for it".to_owned()),
-            RecipientPlan::AsyncOver => ("attempt", None, "the result that was promised has not come".to_owned()),
-            RecipientPlan::Give(lane) if self.only.is_some_and(|only| only != lane) => {
+            RecipientPlan::AsyncTimeout => ("attempt", None, "the result that was promised has not come".to_owned()),
+            RecipientPlan::HandOver(lane) if self.only.is_some_and(|only| only != lane) => {
                 ("keep", Some(lane), "for another transport than the one named".to_owned())
             }
-            RecipientPlan::Give(_) if left == 0 => ("keep", None, "beyond the limit".to_owned()),
-            RecipientPlan::Give(lane) => self.give(lane, progress.attempts, now)?,
+            RecipientPlan::HandOver(_) if left == 0 => ("keep", None, "beyond the limit".to_owned()),
+            RecipientPlan::HandOver(lane) => self.give(lane, progress.attempts, now)?,
         }))
     }
 
     fn give(&self, lane: usize, attempts: u32, now: Timestamp) -> Result<Explanation> {
         let transport = &self.session.settings.transports[lane];
-        let gate = self.spool.gate(&transport.name)?;
+        let gate = self.spool.transport_state(&transport.name)?;
         let attempt = attempts + 1;
-        Ok(match transport_queue::known(transport, &gate, self.session.reach, self.options.force, now) {
+        Ok(match transport_queue::readiness(transport, &gate, self.session.network, self.options.force, now) {
             Readiness::No(reason) => ("keep", Some(lane), format!("the transport is {reason}")),
             Readiness::OneTrial => {
                 ("attempt", Some(lane), format!("attempt {attempt}, as a trial of a transport that was broken"))

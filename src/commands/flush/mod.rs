@@ -22,7 +22,7 @@ use crate::delivery::context::DeliveryContext;
 use crate::delivery::remaining::RemainingMail;
 use crate::delivery::run;
 use crate::delivery::selection::{ForceLevel, Selection};
-use crate::exit::{ExitStatus, over_all, refuse};
+use crate::exit::{ExitStatus, combine, refuse};
 use crate::inbox::fetch;
 use crate::inbox::pending;
 use crate::output::console::{Console, ProgressBarUse};
@@ -49,9 +49,9 @@ pub struct FlushOptions {
     /// What mail that is still owed means for the exit code.
     pub owed: OwedMeaning,
     /// Whether a bar shows how far it is.
-    pub bar: ProgressBarUse,
+    pub progress: ProgressBarUse,
     /// In what form results are printed.
-    pub form: OutputFormat,
+    pub format: OutputFormat,
     /// Which way mail goes.
     pub direction: FlushDirection,
 }
@@ -81,35 +81,35 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
     let spool = session.spool()?;
     spool.verify()?;
     let sources = sources(session, options)?;
-    let orders = orders(session, options)?;
+    let orders = selection(session, options)?;
     let signals = Signals::listen(HangupMeaning::Stops)?;
-    let presence = spool.announce(RunnerKind::Flush)?;
+    let presence = spool.announce_runner(RunnerKind::Flush)?;
     if let Err(error) = spool.sweep_if_due(session.now()) {
         // Mail goes out all the same.
-        print::problem(&format!("what is no longer needed could not be removed: {error}"));
+        print::error(&format!("what is no longer needed could not be removed: {error}"));
     }
     let (due, ends) = match options.direction {
         FlushDirection::In => (DueMessages::default(), Vec::new()),
         FlushDirection::Out | FlushDirection::Both => select(session, &spool, options)?,
     };
-    let voices = Console::new(session.voice, options.form, options.bar, due.len());
+    let voices = Console::new(session.verbosity, options.format, options.progress, due.len());
     let engine = DeliveryContext::new(session, &spool, &signals, &voices);
     let tally = match orders {
         Some(orders) => run::run(&engine, &due, &orders, &HashSet::new())?,
         None => RunTally::default(),
     };
-    let polled = fetch::all(session, &engine, &sources, options.limit)?;
-    if signals.stop_requested().is_none() && !pending::watch_runs(&spool)? {
+    let polled = fetch::fetch_all(session, &engine, &sources, options.limit)?;
+    if signals.stop_requested().is_none() && !pending::is_watch_running(&spool)? {
         pending::file_all(&engine)?;
     }
     drop(voices);
     drop(presence);
-    if options.form == OutputFormat::Json {
+    if options.format == OutputFormat::Json {
         let rest = RemainingMail::count(&spool, session.now())?;
-        print::json(&mut print::output(), &serde_json::json!({ "summary": FlushSummary::of(&tally, &rest) }))?;
+        print::json(&mut print::stdout(), &serde_json::json!({ "summary": FlushSummary::of(&tally, &rest) }))?;
     }
     if let Some(signal) = signals.stop_requested() {
-        print::problem(&format!("stopped by signal {signal}; what was not attempted stays queued"));
+        print::error(&format!("stopped by signal {signal}; what was not attempted stays queued"));
         return Ok(ExitStatus::Signal(signal));
     }
     if tally.errors > 0 {
@@ -118,7 +118,7 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
     if tally.unconfigured > 0 {
         return refuse(ExitStatus::Config, session.settings.why_unconfigured());
     }
-    if tally.skipped > 0 && session.voice == Verbosity::Verbose && options.form == OutputFormat::Text {
+    if tally.skipped > 0 && session.verbosity == Verbosity::Verbose && options.format == OutputFormat::Text {
         print::note(&format!(
             "{} recipients were kept, for their transports cannot be used now; `mspool report status` says why",
             tally.skipped
@@ -131,31 +131,31 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
         return Ok(ExitStatus::Ok);
     }
     for id in &tally.busy {
-        print::problem(&format!("{id}: in progress: somebody is at work on it"));
+        print::error(&format!("{id}: in progress: somebody is at work on it"));
     }
     let end = |(id, end): End| {
         if id.is_some_and(|id| tally.busy.contains(&id)) { ExitStatus::TryAgain } else { end }
     };
-    Ok(over_all(&ends.into_iter().map(end).collect::<Vec<_>>()))
+    Ok(combine(&ends.into_iter().map(end).collect::<Vec<_>>()))
 }
 
 /// The inbound transports that are asked.
 fn sources<'s>(session: &'s Session, options: &FlushOptions) -> Result<Vec<&'s MailSource>> {
     match (options.direction, &options.transport) {
         (FlushDirection::Out, _) => Ok(Vec::new()),
-        (FlushDirection::In, None) => fetch::chosen(session, &[]),
-        (FlushDirection::In, Some(name)) => fetch::chosen(session, std::slice::from_ref(name)),
+        (FlushDirection::In, None) => fetch::chosen_sources(session, &[]),
+        (FlushDirection::In, Some(name)) => fetch::chosen_sources(session, std::slice::from_ref(name)),
         // Whatever goes one way only is passed over in the other.
         (FlushDirection::Both, name) => {
             let wanted = |inbound: &&MailSource| name.as_ref().is_none_or(|name| inbound.name == *name);
-            Ok(session.settings.inbound.iter().filter(wanted).collect())
+            Ok(session.settings.sources.iter().filter(wanted).collect())
         }
     }
 }
 
 /// What is to be sent; `None` when nothing is.
-fn orders(session: &Session, options: &FlushOptions) -> Result<Option<Selection>> {
-    let only_inbound = |name: &String| session.settings.inbound.iter().any(|inbound| inbound.name == *name);
+fn selection(session: &Session, options: &FlushOptions) -> Result<Option<Selection>> {
+    let only_inbound = |name: &String| session.settings.sources.iter().any(|inbound| inbound.name == *name);
     match (options.direction, &options.transport) {
         (FlushDirection::In, _) => return Ok(None),
         (FlushDirection::Both, Some(name)) if session.settings.transport(name).is_none() && only_inbound(name) => {
@@ -166,7 +166,7 @@ fn orders(session: &Session, options: &FlushOptions) -> Result<Option<Selection>
     let mut orders = Selection {
         to: options.to.clone(),
         force: options.force,
-        reach: session.reach,
+        reach: session.network,
         jobs: options.jobs,
         limit: options.limit,
         ..Selection::all()
@@ -194,7 +194,7 @@ fn select(session: &Session, spool: &Spool, options: &FlushOptions) -> Result<(D
                 Ok(id) => id,
                 Err(error) if options.ids.len() == 1 => return Err(error),
                 Err(error) => {
-                    print::problem(&format!("{error:#}"));
+                    print::error(&format!("{error:#}"));
                     ends.push((None, ExitStatus::Data));
                     continue;
                 }
@@ -205,15 +205,15 @@ fn select(session: &Session, spool: &Spool, options: &FlushOptions) -> Result<(D
                     ExitStatus::Ok
                 }
                 Some((QueueState::Hold, _)) => {
-                    print::problem(&format!("{id} is on hold; `mspool release {id}` lets it go on"));
+                    print::error(&format!("{id} is on hold; `mspool release {id}` lets it go on"));
                     ExitStatus::TryAgain
                 }
                 Some((state, _)) => {
-                    print::problem(&format!("{id} is not queued any more: {}", state.word()));
+                    print::error(&format!("{id} is not queued any more: {}", state.word()));
                     ExitStatus::NoInput
                 }
                 None => {
-                    print::problem(&format!("{id} is not in the spool"));
+                    print::error(&format!("{id} is not in the spool"));
                     ExitStatus::NoInput
                 }
             };
@@ -223,10 +223,10 @@ fn select(session: &Session, spool: &Spool, options: &FlushOptions) -> Result<(D
     }
     let now =
         if options.force == ForceLevel::BackoffAndBreaker { Timestamp::from_seconds(u64::MAX) } else { session.now() };
-    let due = spool.look_for_due(now, |state, name| {
-        if session.voice > Verbosity::Quiet {
+    let due = spool.due_messages(now, |state, name| {
+        if session.verbosity > Verbosity::Quiet {
             let path = spool.path_of_state(state).join(name);
-            print::problem(&format!("{} is not a message of this spool; it is left alone", path.display()));
+            print::error(&format!("{} is not a message of this spool; it is left alone", path.display()));
         }
     })?;
     Ok((due, Vec::new()))
@@ -273,14 +273,14 @@ pub fn pause(session: &Session, name: &str, span: Option<Duration>, reason: &str
     session.settings.known_transport(name)?;
     let now = session.now();
     let pause = TransportPause { since: now, until: span.map(|span| now.after(span)), reason: reason.to_owned() };
-    session.spool()?.change_gate(name, |gate| gate.pause = Some(pause))?;
+    session.spool()?.update_transport_state(name, |gate| gate.pause = Some(pause))?;
     Ok(ExitStatus::Ok)
 }
 
 /// Lets mail go to a transport again: ends its pause and closes its breaker.
 pub fn resume(session: &Session, name: &str) -> Result<ExitStatus> {
     session.settings.known_transport(name)?;
-    session.spool()?.change_gate(name, |gate| {
+    session.spool()?.update_transport_state(name, |gate| {
         gate.pause = None;
         gate.breaker = None;
     })?;

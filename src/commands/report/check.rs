@@ -16,7 +16,7 @@ use crate::spool::listing::DirectoryEntry;
 use crate::spool::queue_file::UnusableFile;
 use crate::spool::{QueueState, Spool};
 use crate::submission::resolve::AddressResolver;
-use crate::sys::error::plain;
+use crate::sys::error::reason_text;
 use crate::sys::signals::{HangupMeaning, Signals};
 use crate::transports::argv::CommandTemplate;
 use crate::transports::transport::{DeliveryMethod, Transport};
@@ -83,7 +83,7 @@ pub fn run(session: &Session, probing: ProbeUse, form: OutputFormat) -> Result<E
     if probing == ProbeUse::Yes {
         probes(session, &spool, &mut findings)?;
     }
-    let mut out = print::output();
+    let mut out = print::stdout();
     for finding in &findings.0 {
         match form {
             OutputFormat::Json => print::json(&mut out, finding)?,
@@ -176,7 +176,7 @@ fn of_maildir(path: &Path) -> (ExitStatus, &'static str) {
 
 fn of_transport(session: &Session, spool: &Spool, transport: &Transport, findings: &mut CheckFindings) -> Result<()> {
     let name = &transport.name;
-    match &transport.action {
+    match &transport.method {
         DeliveryMethod::Command { template, .. } => {
             let program = template.program();
             match find_program(&program) {
@@ -196,7 +196,7 @@ fn of_transport(session: &Session, spool: &Spool, transport: &Transport, finding
             findings.add("transport", ExitStatus::Config, format!("{name}: {program}: {text}"), None);
         }
     }
-    let gate = spool.gate(name)?;
+    let gate = spool.transport_state(name)?;
     if let Some(breaker) = gate.breaker.as_ref().filter(|breaker| breaker.config == transport.fingerprint) {
         findings.add(
             "transport",
@@ -205,7 +205,7 @@ fn of_transport(session: &Session, spool: &Spool, transport: &Transport, finding
             None,
         );
     }
-    if let Some(text) = crate::delivery::transport_queue::paused(&gate, session.now()) {
+    if let Some(text) = crate::delivery::transport_queue::pause_reason(&gate, session.now()) {
         findings.good("transport", format!("{name}: {text}"), None);
     }
     Ok(())
@@ -215,16 +215,16 @@ fn of_transport(session: &Session, spool: &Spool, transport: &Transport, finding
 fn inbound_side(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Result<()> {
     let settings = &session.settings;
     let mut programs = Vec::new();
-    for inbound in &settings.inbound {
+    for inbound in &settings.sources {
         let ack = inbound.ack.iter().map(CommandTemplate::program);
         programs.extend(inbound.fetch.first().cloned().into_iter().chain(ack).map(|program| ("inbound", program)));
-        if let Some(text) = spool.source(&inbound.name)?.trouble {
+        if let Some(text) = spool.source_state(&inbound.name)?.trouble {
             findings.add("inbound", ExitStatus::TryAgain, format!("{}: {text}", inbound.name), None);
         }
     }
     let hooks = settings.inbound_hooks.iter().chain(&settings.outbound_hooks);
     programs.extend(hooks.map(|hook| ("hook", hook.program())));
-    programs.extend(settings.notice.iter().map(|notice| ("notify", notice.command.program())));
+    programs.extend(settings.notify.iter().map(|notice| ("notify", notice.command.program())));
     for (check, program) in programs {
         match find_program(&program) {
             Ok(path) => findings.good(check, "command found", Some(&path)),
@@ -237,7 +237,7 @@ fn inbound_side(session: &Session, spool: &Spool, findings: &mut CheckFindings) 
             findings.add(check, exit, text, Some(path));
         }
     }
-    let waiting = spool.sorted(QueueState::Received)?.len();
+    let waiting = spool.messages_in_order(QueueState::Received)?.len();
     if waiting > 0 {
         let path = spool.path_of_state(QueueState::Received);
         findings.good("store", format!("{waiting} messages wait to be filed"), Some(&path));
@@ -267,7 +267,7 @@ fn probes(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Res
 fn find_program(program: &str) -> Result<PathBuf, String> {
     use std::os::unix::fs::PermissionsExt;
     let runs = |path: &Path| -> Result<PathBuf, String> {
-        let facts = std::fs::metadata(path).map_err(|error| plain(&error))?;
+        let facts = std::fs::metadata(path).map_err(|error| reason_text(&error))?;
         if !facts.is_file() || facts.permissions().mode() & 0o111 == 0 {
             return Err("is not a program".to_owned());
         }

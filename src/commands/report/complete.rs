@@ -20,7 +20,7 @@ use crate::sys::signals::{HangupMeaning, Signals};
 /// Records the result of one recipient whose state is `async`.
 pub fn run(session: &Session, id: &str, recipient: &Address, status: Status) -> Result<ExitStatus> {
     let signals = Signals::listen(HangupMeaning::Stops)?;
-    let voices = Console::new(session.voice, OutputFormat::Text, ProgressBarUse::IfUseful, 0);
+    let voices = Console::new(session.verbosity, OutputFormat::Text, ProgressBarUse::IfUseful, 0);
     session.each_message(&[id.to_owned()], &mut |spool, id| {
         let claim = match claim_by_id(spool, id, &[QueueState::New, QueueState::Cur, QueueState::Hold])? {
             Ok(claim) => claim,
@@ -40,7 +40,7 @@ pub fn run(session: &Session, id: &str, recipient: &Address, status: Status) -> 
         let success =
             known.map_or(RecipientState::Delivered, |index| session.settings.transports[index].success_state());
         let wait =
-            || session.now().after(session.settings.queue.retry.wait(history.recipients[place].attempts, random()));
+            || session.now().after(session.settings.queue.retry.delay(history.recipients[place].attempts, random()));
         let (state, next) = match status.class() {
             StatusClass::Success => (success, None),
             StatusClass::Permanent => (RecipientState::Failed, None),

@@ -34,11 +34,11 @@ pub enum QueueDialect {
 pub fn run(session: &Session, dialect: QueueDialect) -> Result<ExitStatus> {
     let spool = session.spool()?;
     let held = LocksHeld::now();
-    let mut out = print::output();
+    let mut out = print::stdout();
     let mut list = DialectList { dialect, now: session.now(), messages: 0, untried: 0, bytes: 0 };
     let mut listed = Vec::new();
     for state in [QueueState::New, QueueState::Cur, QueueState::Hold] {
-        listed.extend(spool.sorted(state)?.into_iter().map(|name| (state, name)));
+        listed.extend(spool.messages_in_order(state)?.into_iter().map(|name| (state, name)));
     }
     listed.sort_by(|(_, a), (_, b)| a.id.cmp(&b.id));
     for (state, name) in listed {

@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::exit::{ExitStatus, over_all};
+use crate::exit::{ExitStatus, combine};
 use crate::mail::envelope::id::QueueId;
 use crate::mail::history::record::LogRecord;
 use crate::output::mode::OutputFormat;
@@ -37,7 +37,7 @@ pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], form: Ou
         let ids = ids.iter().map(|text| session.id(text)).collect::<Result<Vec<_>>>()?;
         for id in &ids {
             if spool.find(id)?.is_none() && spool.read_log(id)?.is_empty() {
-                print::problem(&format!("{id} is not in the spool"));
+                print::error(&format!("{id} is not in the spool"));
                 missing = ExitStatus::NoInput;
             }
         }
@@ -52,7 +52,7 @@ pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], form: Ou
     }
     records.sort_by_key(|(record, index)| (record.at, *index));
     let held = LocksHeld::default();
-    let mut out = print::output();
+    let mut out = print::stdout();
     for (record, index) in &records {
         let id = &ids[*index];
         let found = spool.find(id)?;
@@ -74,5 +74,5 @@ pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], form: Ou
         }
     }
     out.flush()?;
-    Ok(if several { over_all(&[missing, ExitStatus::Ok]) } else { missing })
+    Ok(if several { combine(&[missing, ExitStatus::Ok]) } else { missing })
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 
-use crate::exit::{ExitStatus, over_all};
+use crate::exit::{ExitStatus, combine};
 use crate::mail::envelope::id::QueueId;
 use crate::mail::history::record::{LogEvent, LogRecord, ReportKind};
 use crate::output::mode::OutputFormat;
@@ -18,13 +18,13 @@ use crate::commands::report::view::{MessageView, RecipientView, view};
 pub fn run(session: &Session, ids: &[String], form: OutputFormat) -> Result<ExitStatus> {
     let spool = session.spool()?;
     let held = LocksHeld::now();
-    let mut out = print::output();
+    let mut out = print::stdout();
     let mut ends = Vec::new();
     for text in ids {
         let id = match session.id(text) {
             Ok(id) => id,
             Err(error) => {
-                print::problem(&format!("{error:#}"));
+                print::error(&format!("{error:#}"));
                 ends.push(ExitStatus::Data);
                 continue;
             }
@@ -45,13 +45,13 @@ pub fn run(session: &Session, ids: &[String], form: OutputFormat) -> Result<Exit
                 ends.push(ExitStatus::Ok);
             }
             None => {
-                print::problem(&format!("{id} is not in the spool"));
+                print::error(&format!("{id} is not in the spool"));
                 ends.push(ExitStatus::NoInput);
             }
         }
     }
     out.flush()?;
-    Ok(over_all(&ends))
+    Ok(combine(&ends))
 }
 
 fn print(out: &mut impl Write, view: &MessageView, log: &[u8], form: OutputFormat) -> Result<()> {

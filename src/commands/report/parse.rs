@@ -51,10 +51,10 @@ impl<'a> ParsedRecipient<'a> {
 
 /// Prints one object for each file; `-` is standard input.
 pub fn run(session: &Session, files: &[String]) -> Result<ExitStatus> {
-    let mut out = print::output();
+    let mut out = print::stdout();
     for file in files {
         let bytes = read(file, session.settings.queue.message_limit.saturating_mul(2))?;
-        let understood = bounce::understand(&bytes);
+        let understood = bounce::read_report(&bytes);
         let class = class_of(&understood);
         let (folder, rule) = session.settings.folders.of(&class);
         let line = ParsedReport {

@@ -31,12 +31,12 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
     let spool = session.spool()?;
     let mut listed: Vec<(QueueState, FileName)> = Vec::new();
     for state in LISTED {
-        listed.extend(spool.sorted(state)?.into_iter().map(|name| (state, name)));
+        listed.extend(spool.messages_in_order(state)?.into_iter().map(|name| (state, name)));
     }
     // Stable, for each state is in order already.
     listed.sort_by(|(_, a), (_, b)| (a.id.micros(), &a.id).cmp(&(b.id.micros(), &b.id)));
     let held = LocksHeld::now();
-    let mut out = print::output();
+    let mut out = print::stdout();
     let mut table = QueueTable::new(session.now());
     for (number, (state, name)) in listed.iter().enumerate() {
         let Some(view) = view(&spool, &session.settings, &held, *state, name)? else { continue };
@@ -57,7 +57,7 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
     }
     if form == OutputFormat::Text {
         table.end(&mut out)?;
-        let received = spool.sorted(QueueState::Received)?.len();
+        let received = spool.messages_in_order(QueueState::Received)?.len();
         if received > 0 {
             print::line(&mut out, &format!("Received and not filed yet: {received}"))?;
         }

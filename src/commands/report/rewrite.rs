@@ -28,7 +28,7 @@ struct ResolvedAddress<'a> {
 /// Prints what each address becomes as a recipient, who takes it, and what it becomes as a sender.
 pub fn run(session: &Session, addresses: &[Address], form: OutputFormat) -> Result<ExitStatus> {
     let mut resolver = AddressResolver::new(&session.settings);
-    let mut out = print::output();
+    let mut out = print::stdout();
     for address in addresses {
         let found = resolver.recipients(vec![address.clone().into()])?;
         let recipients = found.iter().map(|recipient| ResolvedAddress {

@@ -72,7 +72,7 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
     for state in QueueState::ALL {
         states.push((state, count(&spool, state, now, &mut domains)?));
     }
-    let mut out = print::output();
+    let mut out = print::stdout();
     if form == OutputFormat::Json {
         for (state, count) in &states {
             print::json(&mut out, &StateLine { state: state.word(), count })?;

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::delivery::plan::{BackoffRule, RecipientPlan, plan};
-use crate::delivery::transport_queue::paused;
+use crate::delivery::transport_queue::pause_reason;
 use crate::exit::ExitStatus;
 use crate::mail::address::route::AcceptedTypes;
 use crate::output::mode::OutputFormat;
@@ -65,11 +65,11 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
     let spool = session.spool()?;
     let held = LocksHeld::now();
     let transports = &session.settings.transports;
-    let gates = transports.iter().map(|transport| spool.gate(&transport.name)).collect::<Result<Vec<_>, _>>()?;
+    let gates = transports.iter().map(|transport| spool.transport_state(&transport.name)).collect::<Result<Vec<_>, _>>()?;
     let breakers: Vec<Option<&CircuitBreaker>> =
         transports.iter().zip(&gates).map(|(of, gate)| breaker(of, gate)).collect();
     let (loads, all) = loads(session, &spool, &held, &breakers)?;
-    let mut out = print::output();
+    let mut out = print::stdout();
     if form == OutputFormat::Text {
         let head =
             format!("{:<16}{:<9}{:<11}{:<12}{:>6}{:>8}  ", "TRANSPORT", "KIND", "STATE", "TYPES", "OWED", "ACTIVE");
@@ -83,9 +83,9 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
             state,
             text,
             types: types(transport),
-            outbound: transport.claims.types != AcceptedTypes::Only(Vec::new())
-                || !transport.claims.patterns.is_empty(),
-            inbound: session.settings.inbound.iter().any(|inbound| inbound.name == transport.name),
+            outbound: transport.accepts.types != AcceptedTypes::Only(Vec::new())
+                || !transport.accepts.patterns.is_empty(),
+            inbound: session.settings.sources.iter().any(|inbound| inbound.name == transport.name),
             owed: load.owed,
             active: load.active,
             next_attempt: load.next,
@@ -93,11 +93,11 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
         };
         row.print(&mut out, form)?;
     }
-    for inbound in &session.settings.inbound {
+    for inbound in &session.settings.sources {
         inbound_row(session, &spool, inbound)?.print(&mut out, form)?;
     }
     let runner = spool.runner(&held)?.map_or("none", |runner| runner.word());
-    let received = spool.sorted(QueueState::Received)?.len();
+    let received = spool.messages_in_order(QueueState::Received)?.len();
     let row = RunnerRow { runner, owed: all.owed, next_attempt: all.next, received };
     match form {
         OutputFormat::Json => print::json(&mut out, &row)?,
@@ -131,10 +131,10 @@ impl TransportRow<'_> {
 
 /// A source of mail: what came of asking it last.
 fn inbound_row<'s>(session: &Session, spool: &Spool, inbound: &'s MailSource) -> Result<TransportRow<'s>> {
-    let known = spool.source(&inbound.name)?;
+    let known = spool.source_state(&inbound.name)?;
     let next = known.polled.map(|polled| polled.after(inbound.every));
     let (state, text) = match (&known.polled, &known.trouble) {
-        _ if session.reach == Network::Offline => ("offline", "offline, as asked".to_owned()),
+        _ if session.network == Network::Offline => ("offline", "offline, as asked".to_owned()),
         (Some(at), Some(trouble)) => ("failure", format!("asked at {at}: {trouble}")),
         (Some(at), None) => ("available", format!("asked at {at}")),
         (None, _) => ("available", "not asked yet".to_owned()),
@@ -155,7 +155,7 @@ fn inbound_row<'s>(session: &Session, spool: &Spool, inbound: &'s MailSource) ->
 }
 
 fn types(transport: &Transport) -> Vec<&str> {
-    match &transport.claims.types {
+    match &transport.accepts.types {
         AcceptedTypes::Any => vec!["*"],
         AcceptedTypes::Only(types) => types.iter().map(|kind| kind.as_str()).collect(),
     }
@@ -163,10 +163,10 @@ fn types(transport: &Transport) -> Vec<&str> {
 
 /// A transport's state in one word and one sentence.
 fn state(session: &Session, transport: &Transport, gate: &TransportState) -> (&'static str, String) {
-    if let Some(text) = paused(gate, session.now()) {
+    if let Some(text) = pause_reason(gate, session.now()) {
         return ("paused", text);
     }
-    if session.reach == Network::Offline && transport.is_remote() {
+    if session.network == Network::Offline && transport.reaches_beyond_host() {
         return ("offline", "offline, as asked".to_owned());
     }
     if let Some(breaker) = breaker(transport, gate) {
@@ -204,8 +204,8 @@ fn loads(
             let active = message.is_active(held);
             for place in history.owed() {
                 all.owed += 1;
-                let plan = plan(settings, &message.envelope, &history, place, session.now(), BackoffRule::None);
-                let RecipientPlan::Give(lane) = plan else {
+                let plan = plan(settings, &message.envelope, &history, place, session.now(), BackoffRule::Ignore);
+                let RecipientPlan::HandOver(lane) = plan else {
                     all.add_next(next);
                     continue;
                 };

@@ -22,18 +22,18 @@ struct TypeLine<'a> {
 pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
     let mut by_type: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for transport in &session.settings.transports {
-        if let AcceptedTypes::Only(types) = &transport.claims.types {
+        if let AcceptedTypes::Only(types) = &transport.accepts.types {
             for kind in types {
                 by_type.entry(kind.as_str()).or_default();
             }
         }
     }
-    if session.settings.transports.iter().any(|transport| transport.claims.types == AcceptedTypes::Any) {
+    if session.settings.transports.iter().any(|transport| transport.accepts.types == AcceptedTypes::Any) {
         by_type.insert("*", Vec::new());
     }
     for transport in &session.settings.transports {
         for (kind, takers) in &mut by_type {
-            let takes = match &transport.claims.types {
+            let takes = match &transport.accepts.types {
                 AcceptedTypes::Any => true,
                 AcceptedTypes::Only(types) => types.iter().any(|other| other.as_str() == *kind),
             };
@@ -42,7 +42,7 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
             }
         }
     }
-    let mut out = print::output();
+    let mut out = print::stdout();
     for (kind, transports) in &by_type {
         match form {
             OutputFormat::Json => print::json(&mut out, &TypeLine { r#type: kind, transports })?,

@@ -20,7 +20,7 @@ use crate::spool::{QueueState, Spool};
 use crate::sys::signals::{HangupMeaning, Signals};
 
 use crate::commands::resend::original::{OriginalBytes, OriginalFinder, OriginalMessage, UnreachedRecipient};
-use crate::exit::{ExitStatus, over_all, refuse};
+use crate::exit::{ExitStatus, combine, refuse};
 use crate::output::mode::{OutputFormat, Verbosity};
 use crate::output::print;
 use crate::session::Session;
@@ -40,11 +40,11 @@ pub struct ResendOptions {
     /// The envelope sender, if not the one of the first time.
     pub sender: Option<Sender>,
     /// What having done it before means.
-    pub before: ResentBefore,
+    pub resent_before: ResentBefore,
     /// Whether anything is really sent.
-    pub rehearsal: crate::session::DryRun,
+    pub dry_run: crate::session::DryRun,
     /// In what form results are printed.
-    pub form: OutputFormat,
+    pub format: OutputFormat,
 }
 
 /// What having sent a message again before means.
@@ -59,12 +59,12 @@ pub enum ResentBefore {
 /// Sends each of them again; goes on after one that cannot be.
 pub fn run(session: &Session, options: &ResendOptions) -> Result<ExitStatus> {
     let spool = session.spool()?;
-    if options.rehearsal == crate::session::DryRun::No {
+    if options.dry_run == crate::session::DryRun::No {
         check_room(session, &spool)?;
     }
     let signals = Signals::listen(HangupMeaning::Stops)?;
     // One at a time: what one has done, the next must see.
-    let Some(_turn) = spool.take_resend()? else {
+    let Some(_turn) = spool.lock_resend()? else {
         return refuse(ExitStatus::TryAgain, "another run is sending messages again; try again");
     };
     let mut ends = Vec::new();
@@ -74,12 +74,12 @@ pub fn run(session: &Session, options: &ResendOptions) -> Result<ExitStatus> {
             Ok(()) => ends.push(ExitStatus::Ok),
             Err(error) if options.subjects.len() == 1 => return Err(error),
             Err(error) => {
-                print::problem(&format!("{subject}: {error:#}"));
+                print::error(&format!("{subject}: {error:#}"));
                 ends.push(ExitStatus::Data);
             }
         }
     }
-    Ok(over_all(&ends))
+    Ok(combine(&ends))
 }
 
 struct MessageResender<'a> {
@@ -115,7 +115,7 @@ impl MessageResender<'_> {
         let ChosenRecipients { instead_of, recipients } = self.choose(&again)?;
         let now = self.session.clock.now();
         let sender = self.options.sender.clone().unwrap_or_else(|| again.sender.clone());
-        let fresh = Envelope::new(self.session.mint.next(now), now.into(), sender, recipients);
+        let fresh = Envelope::new(self.session.ids.next_id(now), now.into(), sender, recipients);
         let envelope = match &again.bytes {
             // What its sender asked for then holds now.
             OriginalBytes::Claimed(claim) => {
@@ -132,13 +132,13 @@ impl MessageResender<'_> {
             }
             OriginalBytes::Read { .. } => fresh,
         };
-        if self.options.rehearsal == crate::session::DryRun::Yes {
-            return self.tell(&envelope, None);
+        if self.options.dry_run == crate::session::DryRun::Yes {
+            return self.print_resent(&envelope, None);
         }
         let mut draft = Draft::begin(self.spool, &envelope)?;
         match &again.bytes {
             OriginalBytes::Claimed(claim) => {
-                claim.message().each_piece(&mut |piece| anyhow::Ok(draft.write(piece)?))?
+                claim.message().for_each_chunk(&mut |piece| anyhow::Ok(draft.write(piece)?))?
             }
             OriginalBytes::Read { bytes, .. } => draft.write(bytes)?,
         }
@@ -148,8 +148,8 @@ impl MessageResender<'_> {
             OriginalBytes::Claimed(claim) => self.note(&claim.message().envelope, &envelope.id, &instead_of)?,
             OriginalBytes::Read { name, .. } => self.spool.remember_resent(name, &instead_of, self.session.now())?,
         }
-        UnsyncedMessage::commit(vec![draft.place(QueueState::New, None)?])?;
-        self.tell(&envelope, Some(&envelope.id))
+        UnsyncedMessage::commit(vec![draft.rename_into(QueueState::New, None)?])?;
+        self.print_resent(&envelope, Some(&envelope.id))
     }
 
     /// Writes into the log of a message as what it is sent again, and in whose place.
@@ -171,11 +171,11 @@ impl MessageResender<'_> {
         }
         let only: HashSet<_> = options.only.iter().map(Address::key).collect();
         let wanted = |failed: &&UnreachedRecipient| only.is_empty() || only.contains(&failed.recipient.address.key());
-        let is_due = |failed: &&UnreachedRecipient| options.before == ResentBefore::Again || failed.done.is_none();
+        let is_due = |failed: &&UnreachedRecipient| options.resent_before == ResentBefore::Again || failed.done.is_none();
         let (due, done): (Vec<&UnreachedRecipient>, Vec<&UnreachedRecipient>) =
             again.failed.iter().filter(wanted).partition(is_due);
         let done = done.last().and_then(|failed| failed.done.as_ref()).or(again.before.as_ref());
-        if let (true, ResentBefore::Refuse, Some(done)) = (due.is_empty(), options.before, done) {
+        if let (true, ResentBefore::Refuse, Some(done)) = (due.is_empty(), options.resent_before, done) {
             return refuse(ExitStatus::Data, format!("{done}; --again does it once more"));
         }
         let mut chosen = ChosenRecipients { instead_of: HashSet::new(), recipients: Vec::new() };
@@ -189,10 +189,10 @@ impl MessageResender<'_> {
         if chosen.recipients.is_empty() { refuse(ExitStatus::Data, "nobody is left to send it to") } else { Ok(chosen) }
     }
 
-    fn tell(&self, envelope: &Envelope, id: Option<&QueueId>) -> Result<()> {
-        let mut out = print::output();
+    fn print_resent(&self, envelope: &Envelope, id: Option<&QueueId>) -> Result<()> {
+        let mut out = print::stdout();
         let recipients: Vec<&Address> = envelope.recipients.iter().map(|recipient| &recipient.address).collect();
-        match (self.options.form, id) {
+        match (self.options.format, id) {
             (OutputFormat::Json, _) => print::json(
                 &mut out,
                 &ResendLine {
@@ -209,7 +209,7 @@ impl MessageResender<'_> {
             }
             (OutputFormat::Text, Some(id)) => {
                 print::line(&mut out, id.as_str())?;
-                if self.session.voice == Verbosity::Verbose {
+                if self.session.verbosity == Verbosity::Verbose {
                     let names: Vec<String> = recipients.iter().map(|address| address.to_string()).collect();
                     print::note(&format!("{id}: sent again to {}", names.join(", ")));
                 }

@@ -14,7 +14,7 @@ use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::Recipient;
 use crate::mail::history::History;
 use crate::mail::history::record::RecipientState;
-use crate::mail::message::header::{Header, HeaderField, InputSupply, LONGEST};
+use crate::mail::message::header::{Header, HeaderField, InputSupply, MAX_HEADER_BYTES};
 use crate::mail::report::bounce::{self, ReportedAction, ReportedRecipient, ReturnedOriginal};
 use crate::session::Session;
 use crate::spool::claim::{Claim, ClaimOutcome};
@@ -117,7 +117,7 @@ impl<'a> OriginalFinder<'a> {
     /// What a report says did not arrive, and the message that it returns; or that message in this spool.
     pub fn of_report(&self, subject: &str) -> Result<OriginalMessage<'a>> {
         let bytes = self.read(subject)?;
-        let report = bounce::understand(&bytes);
+        let report = bounce::read_report(&bytes);
         if report.kind != bounce::IncomingReportKind::Dsn && report.kind != bounce::IncomingReportKind::Text {
             return refuse(ExitStatus::Data, format!("{} is no report of a failed delivery", shown(subject)));
         }
@@ -206,7 +206,7 @@ impl<'a> OriginalFinder<'a> {
 
     /// Reports go to the sender: who else should be the sender now.
     fn sender_of(&self, report: &[u8]) -> Sender {
-        let head = report.get(..LONGEST).unwrap_or(report);
+        let head = report.get(..MAX_HEADER_BYTES).unwrap_or(report);
         let to =
             Header::scan(head, InputSupply::End).and_then(|header| header.all("To").next().map(HeaderField::value));
         let first = to.and_then(|to| list::parse(&to).ok()?.into_iter().next());
@@ -251,7 +251,7 @@ fn who(heard: &ReportedRecipient) -> Option<Address> {
 
 /// Some systems return a header alone and call it the message.
 fn has_no_body(original: &[u8]) -> bool {
-    let head = original.get(..LONGEST).unwrap_or(original);
+    let head = original.get(..MAX_HEADER_BYTES).unwrap_or(original);
     Header::scan(head, InputSupply::End)
         .is_none_or(|header| original[header.len.min(original.len())..].trim_ascii().is_empty())
 }

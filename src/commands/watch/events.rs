@@ -73,8 +73,8 @@ impl WatchEvent {
 /// Prints events, from any thread.
 #[derive(Debug)]
 pub struct EventPrinter {
-    voice: Verbosity,
-    form: OutputFormat,
+    verbosity: Verbosity,
+    format: OutputFormat,
     clock: Clock,
     /// The events that are printed; empty for all.
     wanted: Vec<WatchEvent>,
@@ -123,8 +123,8 @@ struct ShutdownLine {
 
 impl EventPrinter {
     /// Nothing seen yet.
-    pub fn new(voice: Verbosity, form: OutputFormat, clock: Clock, wanted: Vec<WatchEvent>) -> EventPrinter {
-        EventPrinter { voice, form, clock, wanted, seen: Mutex::default() }
+    pub fn new(verbosity: Verbosity, format: OutputFormat, clock: Clock, wanted: Vec<WatchEvent>) -> EventPrinter {
+        EventPrinter { verbosity, format, clock, wanted, seen: Mutex::default() }
     }
 
     fn now(&self) -> Timestamp {
@@ -140,10 +140,10 @@ impl EventPrinter {
         if !self.wanted.is_empty() && !self.wanted.contains(&event) {
             return;
         }
-        let mut out = print::output();
-        let printed = match self.form {
+        let mut out = print::stdout();
+        let printed = match self.format {
             OutputFormat::Json => print::json(&mut out, line),
-            OutputFormat::Text if self.voice == Verbosity::Quiet => Ok(()),
+            OutputFormat::Text if self.verbosity == Verbosity::Quiet => Ok(()),
             OutputFormat::Text => print::line(&mut out, &format!("{} {words}", self.now())),
         };
         let _ = printed.and_then(|()| Ok(out.flush()?));
@@ -177,12 +177,12 @@ impl EventPrinter {
     /// A file that is no message; told once.
     pub fn stray(&self, path: &Path) {
         if self.seen().strays.insert(path.to_owned()) {
-            self.problem(&format!("{} is not a message of this spool; it is left alone", path.display()));
+            self.error(&format!("{} is not a message of this spool; it is left alone", path.display()));
         }
     }
 
     /// Forgets messages that are not queued any more, when there are many more of them than of queued ones.
-    pub fn forget_gone(&self, spool: &Spool, queued: usize) -> Result<()> {
+    pub fn forget_finished(&self, spool: &Spool, queued: usize) -> Result<()> {
         let mut seen = self.seen();
         if seen.queued.len() < 2 * queued + 1000 {
             return Ok(());
@@ -233,15 +233,15 @@ impl RunObserver for EventPrinter {
         self.recipient(event, handled);
     }
 
-    fn problem(&self, text: &str) {
-        if self.form == OutputFormat::Json {
+    fn error(&self, text: &str) {
+        if self.format == OutputFormat::Json {
             self.print(
                 WatchEvent::Error,
                 &EventLine { event: "error", at: self.now(), text: Some(text), ..EventLine::default() },
                 text,
             );
         }
-        print::problem(text);
+        print::error(text);
     }
 
     fn new_mail(&self, news: &NewMail) {
@@ -267,11 +267,11 @@ impl RunObserver for EventPrinter {
         self.print(WatchEvent::Status, &line, &format!("{id}: {text}"));
     }
 
-    fn heard(&self, handled: &RecipientEvent) {
+    fn reported(&self, handled: &RecipientEvent) {
         self.recipient(WatchEvent::Status, handled);
     }
 
-    fn picked_up(&self, id: &QueueId) {
+    fn message_started(&self, id: &QueueId) {
         if self.seen().queued.insert(id.clone()) {
             let line = EventLine { event: "queued", at: self.now(), id: Some(id.as_str()), ..EventLine::default() };
             self.print(WatchEvent::Queued, &line, &format!("{id}: queued"));

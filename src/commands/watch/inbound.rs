@@ -55,7 +55,7 @@ fn until_stopped(
     while signals.stop_requested().is_none() {
         let session = session.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let wait = pass(&session).unwrap_or_else(|error| {
-            events.problem(&format!("{error:#}"));
+            events.error(&format!("{error:#}"));
             LOOK_AGAIN
         });
         if !wait.is_zero() {
@@ -68,15 +68,15 @@ fn until_stopped(
 fn ask(session: &Session, spool: &Spool, signals: &Signals, events: &EventPrinter) -> Result<Duration> {
     let engine = DeliveryContext::new(session, spool, signals, events);
     let mut wait = LOOK_AGAIN;
-    if session.reach == Network::Offline {
+    if session.network == Network::Offline {
         return Ok(wait);
     }
-    for inbound in &session.settings.inbound {
-        let state = match spool.source(&inbound.name) {
+    for inbound in &session.settings.sources {
+        let state = match spool.source_state(&inbound.name) {
             Ok(state) => state,
             // The others can be asked all the same.
             Err(error) => {
-                events.problem(&format!("inbound {}: {error}", inbound.name));
+                events.error(&format!("inbound {}: {error}", inbound.name));
                 continue;
             }
         };
@@ -85,13 +85,13 @@ fn ask(session: &Session, spool: &Spool, signals: &Signals, events: &EventPrinte
         let last = state.polled.filter(|polled| *polled <= now);
         let next = last.map_or(Timestamp::default(), |polled| polled.after(inbound.every));
         if next <= now && signals.stop_requested().is_none() {
-            let polled = fetch::one(session, &engine, inbound, None);
+            let polled = fetch::fetch_source(session, &engine, inbound, None);
             let polled = polled.unwrap_or_else(|error| fetch::PollResult::Failed(format!("{error:#}")));
             if let fetch::PollResult::Failed(text) = polled
                 && state.trouble.as_ref() != Some(&text)
             {
                 // Told once, not every few minutes for as long as a source is away.
-                events.problem(&format!("inbound {}: {text}", inbound.name));
+                events.error(&format!("inbound {}: {text}", inbound.name));
             }
             wait = wait.min(inbound.every);
         } else {

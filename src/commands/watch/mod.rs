@@ -39,7 +39,7 @@ pub struct WatchOptions {
     /// Hand-offs at once, all transports together.
     pub jobs: Option<usize>,
     /// In what form events are printed.
-    pub form: OutputFormat,
+    pub format: OutputFormat,
     /// The events that are printed; empty for all.
     pub events: Vec<WatchEvent>,
 }
@@ -55,8 +55,8 @@ pub fn run(session: &Session, options: &WatchOptions, reload: &dyn Fn() -> Resul
     let spool = session.spool()?;
     spool.verify()?;
     let signals = Signals::listen(HangupMeaning::Reloads)?;
-    let presence = spool.announce(RunnerKind::Watch)?;
-    let events = EventPrinter::new(session.voice, options.form, session.clock.clone(), options.events.clone());
+    let presence = spool.announce_runner(RunnerKind::Watch)?;
+    let events = EventPrinter::new(session.verbosity, options.format, session.clock.clone(), options.events.clone());
     let mut arrivals = ArrivalWatcher::new(&spool)?;
     // What both threads go by; the outbound one reads the configuration anew.
     let shared = Mutex::new(session.clone());
@@ -78,12 +78,12 @@ pub fn run(session: &Session, options: &WatchOptions, reload: &dyn Fn() -> Resul
         // Whoever saw us at work has left what he received to us: it is filed once nobody can see us any more.
         drop(presence);
         if let Err(error) = pending::file_all(&DeliveryContext::new(session, spool, signals, events)) {
-            events.problem(&format!("{error:#}"));
+            events.error(&format!("{error:#}"));
         }
         outbound?;
         let rest = RemainingMail::count(spool, session.now())?;
         let complete = whole && !signals.abort_requested();
-        let received = spool.sorted(QueueState::Received)?.len();
+        let received = spool.messages_in_order(QueueState::Received)?.len();
         events.shutdown(signals.stop_requested().unwrap_or(0), complete, &rest, received);
         Ok(if complete { ExitStatus::Ok } else { ExitStatus::Signal(signals.stop_requested().unwrap_or(0)) })
     })
@@ -94,7 +94,7 @@ struct Guard<'s>(&'s Signals);
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        self.0.stop_ourselves();
+        self.0.request_stop();
     }
 }
 
@@ -112,7 +112,7 @@ fn outbound(
     let mut wakeup = WakeupWaiter::new(spool, config_file(&session.settings.source).as_deref(), events)?;
     let mut watch = WatchLoop {
         parked: HashSet::new(),
-        gates: Vec::new(),
+        transport_states: Vec::new(),
         last: Timestamp::default(),
         soon: SOON,
         told_unconfigured: false,
@@ -127,7 +127,7 @@ fn outbound(
         }
         // A pass that fails, on a full disk or for a state file that was damaged, is told, and tried again.
         let wait = watch.pass(&session, spool, signals, events, options, reason).unwrap_or_else(|error| {
-            events.problem(&format!("{error:#}"));
+            events.error(&format!("{error:#}"));
             LOOK_AGAIN
         });
         if signals.stop_requested().is_some() {
@@ -151,7 +151,7 @@ struct WatchLoop {
     /// transport's state has changed.
     parked: HashSet<QueueId>,
     /// Which transports were paused or broken at the last pass, and when that was.
-    gates: Vec<(Option<TransportPause>, bool)>,
+    transport_states: Vec<(Option<TransportPause>, bool)>,
     last: Timestamp,
     soon: Duration,
     told_unconfigured: bool,
@@ -171,32 +171,32 @@ impl WatchLoop {
         let now = session.now();
         let mut gates = Vec::new();
         for transport in &session.settings.transports {
-            gates.push(spool.gate(&transport.name)?);
+            gates.push(spool.transport_state(&transport.name)?);
         }
         // What probes note is no news: each pass may note something, and none may cause the next.
         let news: Vec<_> = gates.iter().map(|gate| (gate.pause.clone(), gate.breaker.is_some())).collect();
-        let opens = |gate: &TransportState| ends(gate).is_some_and(|end| end > self.last && end <= now);
-        if reason == WakeReason::Timer || news != self.gates || gates.iter().any(opens) {
+        let opens = |gate: &TransportState| opens_at(gate).is_some_and(|end| end > self.last && end <= now);
+        if reason == WakeReason::Timer || news != self.transport_states || gates.iter().any(opens) {
             self.parked.clear();
         }
-        (self.gates, self.last) = (news, now);
+        (self.transport_states, self.last) = (news, now);
         if let Err(error) = spool.sweep_if_due(now) {
-            events.problem(&format!("what is no longer needed could not be removed: {error}"));
+            events.error(&format!("what is no longer needed could not be removed: {error}"));
         }
-        let due = spool.look_for_due(now, |state, name| events.stray(&spool.path_of_state(state).join(name)))?;
-        events.forget_gone(spool, due.len() + due.later())?;
+        let due = spool.due_messages(now, |state, name| events.stray(&spool.path_of_state(state).join(name)))?;
+        events.forget_finished(spool, due.len() + due.later())?;
         let engine = DeliveryContext::new(session, spool, signals, events);
-        let orders = Selection { reach: session.reach, jobs: options.jobs, ..Selection::all() };
+        let orders = Selection { reach: session.network, jobs: options.jobs, ..Selection::all() };
         let tally = run::run(&engine, &due, &orders, &self.parked)?;
         if tally.unconfigured > 0 && !std::mem::replace(&mut self.told_unconfigured, true) {
-            events.problem(&session.settings.why_unconfigured());
+            events.error(&session.settings.why_unconfigured());
         }
         self.parked.extend(tally.left);
         let mut gate_ends = Vec::new();
         for transport in &session.settings.transports {
-            gate_ends.extend(ends(&spool.gate(&transport.name)?).filter(|end| *end > now));
+            gate_ends.extend(opens_at(&spool.transport_state(&transport.name)?).filter(|end| *end > now));
         }
-        let next = if due.is_empty() { due.next() } else { spool.look_for_due(now, |_, _| {})?.next() };
+        let next = if due.is_empty() { due.next() } else { spool.due_messages(now, |_, _| {})?.next() };
         let next = next.into_iter().chain(gate_ends).min();
         let until_next = next.map(|next| next.since(session.now()).max(Duration::from_millis(10)));
         let wait = until_next.map_or(LOOK_AGAIN, |wait| wait.min(LOOK_AGAIN));
@@ -218,7 +218,7 @@ impl WatchLoop {
     ) {
         match reload() {
             Ok(settings) if settings.spool != session.settings.spool => {
-                events.problem(&format!(
+                events.error(&format!(
                     "the configuration names another spool, {}; watch stays with {} until it is started anew",
                     settings.spool.display(),
                     spool.path().display()
@@ -230,14 +230,14 @@ impl WatchLoop {
                 session.settings = settings;
                 events.status("the configuration was read anew");
             }
-            Err(error) => events.problem(&format!("{error:#}; the configuration stays as it was")),
+            Err(error) => events.error(&format!("{error:#}; the configuration stays as it was")),
         }
         self.parked.clear();
     }
 }
 
 /// When a closed gate opens by itself.
-fn ends(gate: &TransportState) -> Option<Timestamp> {
+fn opens_at(gate: &TransportState) -> Option<Timestamp> {
     let pause = gate.pause.as_ref().and_then(|pause| pause.until);
     let breaker = gate.breaker.as_ref().map(|breaker| breaker.until);
     [pause, breaker].into_iter().flatten().min()

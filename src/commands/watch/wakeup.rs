@@ -62,21 +62,21 @@ impl WakeupWaiter {
                 lost.store(true, Ordering::SeqCst);
             }
             if is_news(&event) {
-                bell.ring();
+                bell.notify();
             }
         });
         let listening = watcher.and_then(|mut watcher| {
             for state in QueueState::WAITING {
                 watcher.watch(&spool.path_of_state(state), RecursiveMode::NonRecursive)?;
             }
-            watcher.watch(&spool.path_of_gates(), RecursiveMode::NonRecursive)?;
+            watcher.watch(&spool.path_of_transport_states(), RecursiveMode::NonRecursive)?;
             Ok(watcher)
         });
         match listening {
             Ok(watcher) => self.spool = Some(watcher),
             Err(error) => {
                 self.spool = None;
-                events.problem(&format!("no notifications ({error}); the queue is looked at every minute"));
+                events.error(&format!("no notifications ({error}); the queue is looked at every minute"));
             }
         }
     }
@@ -94,7 +94,7 @@ impl WakeupWaiter {
         let bell = Arc::clone(&self.config_bell);
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             if event.as_ref().is_ok_and(|event| is_written(event) && event.paths.contains(&file)) {
-                bell.ring();
+                bell.notify();
             }
         });
         // A directory that is not there yet cannot be listened to; SIGHUP does the same then.
@@ -120,12 +120,12 @@ impl WakeupWaiter {
         if ready[1] || ready[2] {
             // An editor may write in several steps: the last of them counts.
             while ready::readable(&[self.config_bell.fd().as_fd()], Some(Duration::from_millis(50)))?[0] {
-                self.config_bell.silence();
+                self.config_bell.clear();
             }
             return Ok(WakeReason::Reload);
         }
         if ready[3] {
-            self.bell.silence();
+            self.bell.clear();
             return Ok(WakeReason::Spool);
         }
         Ok(WakeReason::Timer)
@@ -147,7 +147,7 @@ impl ArrivalWatcher {
         let ringer = Arc::clone(&bell);
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             if event.as_ref().map_or(true, |event| event.need_rescan() || is_written(event)) {
-                ringer.ring();
+                ringer.notify();
             }
         });
         let watcher = watcher.ok().and_then(|mut watcher| {
@@ -164,7 +164,7 @@ impl ArrivalWatcher {
 
     /// That was heard.
     pub fn silence(&mut self) {
-        self.bell.silence();
+        self.bell.clear();
     }
 }
 

@@ -53,7 +53,7 @@ impl IdGenerator {
     }
 
     /// A new id for a message that arrived at `now`, later than every id before it.
-    pub fn next(&self, now: Duration) -> QueueId {
+    pub fn next_id(&self, now: Duration) -> QueueId {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let earliest = if made.count == 0 { 0 } else { made.last_micros + 1 };
         let stamp = (now.as_micros() as u64).max(earliest);
@@ -139,7 +139,7 @@ mod tests {
     fn ids_of_one_process_sort_by_age_even_when_the_clock_stands_still_or_goes_back() {
         let mint = IdGenerator::new("host", 7);
         let times = [5, 5, 5, 3, 9, 4];
-        let ids: Vec<QueueId> = times.iter().map(|s| mint.next(Duration::from_secs(1_700_000_000 + s))).collect();
+        let ids: Vec<QueueId> = times.iter().map(|s| mint.next_id(Duration::from_secs(1_700_000_000 + s))).collect();
         let mut sorted = ids.clone();
         sorted.sort();
         sorted.dedup();
@@ -148,11 +148,11 @@ mod tests {
 
     #[test]
     fn a_strange_host_name_stays_one_plain_file_name() {
-        let id = IdGenerator::new("we/ird:host,x", 1).next(Duration::from_secs(1_700_000_000));
+        let id = IdGenerator::new("we/ird:host,x", 1).next_id(Duration::from_secs(1_700_000_000));
         assert!(id.as_str().ends_with(".we-ird-host-x"), "{id}");
         assert_eq!(QueueId::parse(id.as_str()).as_ref(), Ok(&id));
         assert_eq!(id.seconds(), 1_700_000_000);
-        assert!(IdGenerator::new("", 1).next(Duration::ZERO).as_str().ends_with(".localhost"));
+        assert!(IdGenerator::new("", 1).next_id(Duration::ZERO).as_str().ends_with(".localhost"));
     }
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
     proptest! {
         #[test]
         fn minted_ids_parse(host in ".{0,80}", random: u64, seconds in 0u64..9_999_999_999) {
-            let id = IdGenerator::new(&host, random).next(Duration::from_secs(seconds));
+            let id = IdGenerator::new(&host, random).next_id(Duration::from_secs(seconds));
             prop_assert_eq!(id.micros(), seconds * 1_000_000);
             prop_assert_eq!(QueueId::parse(id.as_str()).unwrap(), id);
         }

@@ -184,20 +184,20 @@ impl Envelope {
 
     /// When there is first something to do for a message that its sender wants sent later, if that is yet to come:
     /// an attempt, or giving up before it.
-    pub fn wakes(&self, now: Timestamp) -> Option<Timestamp> {
+    pub fn delayed_until(&self, now: Timestamp) -> Option<Timestamp> {
         let time = self.not_before.filter(|time| *time > now)?;
         Some(self.deliver_by.map_or(time, |deadline| deadline.min(time))).filter(|time| *time > now)
     }
 
     /// When the message could first be sent, or was last released.
-    pub fn begins(&self, released: Option<Timestamp>) -> Timestamp {
+    pub fn lifetime_start(&self, released: Option<Timestamp>) -> Timestamp {
         self.arrival.max(self.not_before.unwrap_or_default()).max(released.unwrap_or_default())
     }
 
     /// When the message is given up: the queue's lifetime, counted from when it could first be sent or was last
     /// released, or the sender's own deadline if that is earlier.
     pub fn expires(&self, lifetime: std::time::Duration, released: Option<Timestamp>) -> Timestamp {
-        let end = self.begins(released).after(lifetime);
+        let end = self.lifetime_start(released).after(lifetime);
         self.deliver_by.map_or(end, |deadline| deadline.min(end))
     }
 }
@@ -216,7 +216,7 @@ pub fn without_duplicates(recipients: Vec<Recipient>) -> Vec<Recipient> {
             Entry::Occupied(entry) => {
                 let first = &mut kept[*entry.get()];
                 first.notify = match (first.notify, recipient.notify) {
-                    (Some(one), Some(other)) => Some(one.or(other)),
+                    (Some(one), Some(other)) => Some(one.union(other)),
                     (one, other) => one.or(other),
                 };
             }

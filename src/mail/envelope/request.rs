@@ -47,7 +47,7 @@ impl NotifyOn {
     }
 
     /// Whatever either asks for.
-    pub fn or(self, other: NotifyOn) -> NotifyOn {
+    pub fn union(self, other: NotifyOn) -> NotifyOn {
         NotifyOn {
             success: self.success || other.success,
             failure: self.failure || other.failure,

@@ -29,13 +29,13 @@ pub struct RecipientProgress {
     /// When something is to be done next; `None` is at once.
     pub next: Option<Timestamp>,
     /// Transports that said "not mine".
-    pub refused_by: Vec<String>,
+    pub declined_by: Vec<String>,
     /// True after an attempt that no result followed: it may have been delivered.
     pub outcome_unknown: bool,
     /// What the sender was told, or need not be told any more.
     pub reported: Vec<ReportKind>,
     /// The words for what other systems have reported.
-    pub heard: Vec<String>,
+    pub incoming_actions: Vec<String>,
     /// When it was settled, or last came back.
     pub last_result: Option<Timestamp>,
     /// Messages made of this one by a preprocessor that the recipient has already.
@@ -52,15 +52,15 @@ pub struct History {
     /// When it was last let go on after a hold.
     pub released: Option<Timestamp>,
     /// Reports that were begun, and of which nobody knows whether they were made.
-    pub begun: Vec<(ReportKind, Vec<usize>, QueueId)>,
+    pub unfinished_reports: Vec<(ReportKind, Vec<usize>, QueueId)>,
     /// The messages as which it was sent again.
     pub resent: Vec<QueueId>,
     /// What the outbound hooks wanted, when they were asked: a folder for the copy, or none.
-    pub asked: Option<Option<String>>,
+    pub hook_answer: Option<Option<String>>,
     /// Our own reports on it.
     pub reports: Vec<QueueId>,
     /// Transports that were given it.
-    pub tried: BTreeSet<String>,
+    pub tried_transports: BTreeSet<String>,
     /// Lines that could not be read.
     pub unreadable: usize,
 }
@@ -88,7 +88,7 @@ impl History {
     pub fn apply(&mut self, record: &LogRecord) {
         match &record.event {
             LogEvent::Attempt { transport, recipients, .. } => {
-                self.tried.insert(transport.clone());
+                self.tried_transports.insert(transport.clone());
                 each(&mut self.recipients, recipients, |progress| {
                     progress.attempts += 1;
                     progress.last_attempt = Some(record.at);
@@ -106,10 +106,10 @@ impl History {
                 }
             }
             LogEvent::Reporting { kind, recipients, report } => {
-                self.begun.push((*kind, recipients.clone(), report.clone()));
+                self.unfinished_reports.push((*kind, recipients.clone(), report.clone()));
             }
             LogEvent::Reported { kind, recipients, report, .. } => {
-                self.begun.retain(|(_, _, begun)| Some(begun) != report.as_ref());
+                self.unfinished_reports.retain(|(_, _, begun)| Some(begun) != report.as_ref());
                 self.reports.extend(report.clone());
                 each(&mut self.recipients, recipients, |progress| {
                     if !progress.reported.contains(kind) {
@@ -119,8 +119,8 @@ impl History {
             }
             LogEvent::Heard { recipients, state, status, text, action, .. } => {
                 each(&mut self.recipients, recipients, |progress| {
-                    if !progress.heard.contains(action) {
-                        progress.heard.push(action.clone());
+                    if !progress.incoming_actions.contains(action) {
+                        progress.incoming_actions.push(action.clone());
                     }
                     if progress.state == *state {
                         return;
@@ -134,7 +134,7 @@ impl History {
                     }
                 });
             }
-            LogEvent::Asked { folder } => self.asked = Some(folder.clone()),
+            LogEvent::Asked { folder } => self.hook_answer = Some(folder.clone()),
             LogEvent::Resent { id, recipients } => {
                 self.resent.push(id.clone());
                 each(&mut self.recipients, recipients, |progress| progress.resent = Some(id.clone()));
@@ -170,12 +170,12 @@ impl History {
 
     /// True when every recipient has the message.
     pub fn is_sent(&self) -> bool {
-        self.recipients.iter().all(|progress| progress.state.has_it())
+        self.recipients.iter().all(|progress| progress.state.has_message())
     }
 
     /// True when anybody has the message.
-    pub fn reached_somebody(&self) -> bool {
-        self.recipients.iter().any(|progress| progress.state.has_it())
+    pub fn reached_any(&self) -> bool {
+        self.recipients.iter().any(|progress| progress.state.has_message())
     }
 
     /// True when anything was ever tried.
@@ -200,10 +200,10 @@ impl RecipientProgress {
         if self.outcome_unknown && decision.charge != AttemptCost::Full {
             self.attempts = self.attempts.saturating_sub(1);
         }
-        if decision.charge == AttemptCost::Refused
+        if decision.charge == AttemptCost::Declined
             && let Some(transport) = transport
         {
-            self.refused_by.push(transport.to_owned());
+            self.declined_by.push(transport.to_owned());
         }
         self.outcome_unknown = false;
         self.state = decision.state;
@@ -289,8 +289,8 @@ mod tests {
     fn what_is_not_charged_does_not_count() {
         let story = [attempt(10, 1, &[0]), result(11, &[0], RecipientState::Owed, AttemptCost::None)];
         assert_eq!(History::read(1, &log(&story)).recipients[0].attempts, 0);
-        let story = [attempt(10, 1, &[0]), result(11, &[0], RecipientState::Owed, AttemptCost::Refused)];
-        assert_eq!(History::read(1, &log(&story)).recipients[0].refused_by, ["relay"]);
+        let story = [attempt(10, 1, &[0]), result(11, &[0], RecipientState::Owed, AttemptCost::Declined)];
+        assert_eq!(History::read(1, &log(&story)).recipients[0].declined_by, ["relay"]);
     }
 
     #[test]

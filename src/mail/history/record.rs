@@ -164,7 +164,7 @@ pub enum AttemptCost {
     /// It does not count.
     None,
     /// It does not count, and this transport is not asked again.
-    Refused,
+    Declined,
 }
 
 impl AttemptCost {
@@ -209,7 +209,7 @@ impl RecipientState {
     }
 
     /// True for whoever has the message, or has had it handed to a system that takes it further.
-    pub fn has_it(self) -> bool {
+    pub fn has_message(self) -> bool {
         matches!(self, RecipientState::Delivered | RecipientState::Relayed | RecipientState::Read)
     }
 

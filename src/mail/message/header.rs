@@ -1,7 +1,7 @@
 //! The header of a message: where it ends, and what its fields are (RFC 5322 sections 2.2 and 3.6).
 
 /// Longest header taken apart, in bytes. Longer ones are carried but not looked into.
-pub const LONGEST: usize = 1 << 20;
+pub const MAX_HEADER_BYTES: usize = 1 << 20;
 
 /// One field with its continuation lines and line end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl<'a> Header<'a> {
                 field.raw = &bytes[begin..start + line.len()];
             } else if header.fields.is_empty() && (line.starts_with(b"From ") || line.starts_with(b">From ")) {
                 header.marker = &bytes[..start + line.len()];
-            } else if let Some(colon) = colon(line) {
+            } else if let Some(colon) = colon_position(line) {
                 header.fields.push(HeaderField { raw: line, colon });
             } else {
                 break;
@@ -119,7 +119,7 @@ impl<'a> Header<'a> {
 
 /// Where the name of a field ends, if the line begins one: printable ASCII without a colon (RFC 5322 section 2.2),
 /// blanks before the colon allowed as of old (section 4.5).
-fn colon(line: &[u8]) -> Option<usize> {
+fn colon_position(line: &[u8]) -> Option<usize> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     let name = line[..colon].trim_ascii_end();
     (!name.is_empty() && name.iter().all(u8::is_ascii_graphic)).then_some(colon)

@@ -10,7 +10,7 @@ use mail_parser::decoders::charsets::map::charset_decoder;
 use mail_parser::decoders::{base64::base64_decode, html::html_to_text, quoted_printable::quoted_printable_decode};
 use mail_parser::{MessageParser, MimeHeaders};
 
-use crate::mail::message::header::{Header, HeaderField, InputSupply, LONGEST};
+use crate::mail::message::header::{Header, HeaderField, InputSupply, MAX_HEADER_BYTES};
 
 /// Longest field handed to the parser, in bytes.
 const LONGEST_FIELD: usize = 1 << 16;
@@ -32,8 +32,8 @@ impl ContentType {
     /// Reads the field of this header; without one that can be read, the part is plain text (RFC 2045 section 5.2).
     pub fn of(header: &Header<'_>) -> ContentType {
         let read = header.all("Content-Type").next().and_then(|field| {
-            let block = alone(field)?;
-            guarded(|| {
+            let block = as_header_block(field)?;
+            without_panic(|| {
                 let message = MessageParser::default().parse_headers(&block)?;
                 let found = message.content_type()?;
                 let pairs = found.attributes().unwrap_or_default().iter();
@@ -87,8 +87,8 @@ impl TransferEncoding {
     pub fn decode(self, body: &[u8]) -> Cow<'_, [u8]> {
         let decoded = match self {
             TransferEncoding::Identity => None,
-            TransferEncoding::Base64 => guarded(|| base64_decode(body)),
-            TransferEncoding::QuotedPrintable => guarded(|| quoted_printable_decode(body)),
+            TransferEncoding::Base64 => without_panic(|| base64_decode(body)),
+            TransferEncoding::QuotedPrintable => without_panic(|| quoted_printable_decode(body)),
         };
         decoded.map_or(Cow::Borrowed(body), Cow::Owned)
     }
@@ -99,13 +99,13 @@ pub fn text(kind: &ContentType, encoding: TransferEncoding, body: &[u8]) -> Stri
     let bytes = encoding.decode(body);
     let charset = kind.parameter("charset").unwrap_or("utf-8");
     let foreign = (!charset.eq_ignore_ascii_case("utf-8") && !bytes.is_ascii())
-        .then(|| guarded(|| charset_decoder(charset.as_bytes()).map(|decode| decode(&bytes))))
+        .then(|| without_panic(|| charset_decoder(charset.as_bytes()).map(|decode| decode(&bytes))))
         .flatten();
     let text = foreign.unwrap_or_else(|| String::from_utf8_lossy(&bytes).into_owned());
     if !kind.is("text/html") {
         return text;
     }
-    guarded(|| Some(html_to_text(&text))).unwrap_or_default()
+    without_panic(|| Some(html_to_text(&text))).unwrap_or_default()
 }
 
 /// The value of a field with its encoded words decoded (RFC 2047), as if it were a `Subject`.
@@ -113,7 +113,7 @@ fn decoded(field: &HeaderField<'_>) -> Option<String> {
     let mut block = b"Subject:".to_vec();
     block.extend(field.raw().iter().skip_while(|byte| **byte != b':').skip(1).take(LONGEST_FIELD));
     block.extend_from_slice(b"\r\n\r\n");
-    guarded(|| {
+    without_panic(|| {
         let message = MessageParser::default().parse_headers(&block)?;
         message.subject().map(str::to_owned)
     })
@@ -121,7 +121,7 @@ fn decoded(field: &HeaderField<'_>) -> Option<String> {
 
 /// The subject of a message that begins with these bytes, decoded (RFC 2047); not yet safe for a terminal.
 pub fn subject(bytes: &[u8]) -> Option<String> {
-    field_text(&Header::scan(&bytes[..bytes.len().min(LONGEST)], InputSupply::End)?, "Subject")
+    field_text(&Header::scan(&bytes[..bytes.len().min(MAX_HEADER_BYTES)], InputSupply::End)?, "Subject")
 }
 
 /// The first field of that name, decoded (RFC 2047); not yet safe for a terminal.
@@ -154,13 +154,13 @@ pub fn encoded_words(text: &str) -> String {
 }
 
 /// The field as a header of its own.
-fn alone(field: &HeaderField<'_>) -> Option<Vec<u8>> {
+fn as_header_block(field: &HeaderField<'_>) -> Option<Vec<u8>> {
     let mut block = field.raw().get(..field.raw().len().min(LONGEST_FIELD))?.to_vec();
     block.extend_from_slice(b"\r\n\r\n");
     Some(block)
 }
 
-fn guarded<T>(parse: impl FnOnce() -> Option<T>) -> Option<T> {
+fn without_panic<T>(parse: impl FnOnce() -> Option<T>) -> Option<T> {
     catch_unwind(AssertUnwindSafe(parse)).ok().flatten()
 }
 

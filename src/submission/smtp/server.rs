@@ -93,14 +93,14 @@ impl SmtpSession<'_> {
     fn speak(&mut self, mut wire: SmtpWire<'_>) -> Result<ExitStatus> {
         let kind = if self.protocol == SmtpProtocol::Lmtp { "LMTP" } else { "ESMTP" };
         let begun = Instant::now();
-        self.say(&SmtpReply::new(220, "", format!("{} {kind} mspool", self.session.settings.hostname)));
+        self.send(&SmtpReply::new(220, "", format!("{} {kind} mspool", self.session.settings.hostname)));
         loop {
             if !wire.has_more() {
                 self.flush()?;
             }
             let line = match wire.line() {
                 Ok(line) => line,
-                Err(lost) => return self.lost(&lost),
+                Err(lost) => return self.connection_lost(&lost),
             };
             if self.complaints >= MOST_COMPLAINTS || begun.elapsed() > LONGEST_SESSION {
                 let why = if self.complaints >= MOST_COMPLAINTS { "too many errors" } else { "this takes too long" };
@@ -108,14 +108,14 @@ impl SmtpSession<'_> {
             }
             let next = match line {
                 WireLine::Whole(line) => match command::parse(&line) {
-                    Ok(command) => self.obey(command),
+                    Ok(command) => self.execute(command),
                     Err(reply) => {
-                        self.say(&reply);
+                        self.send(&reply);
                         NextStep::Command
                     }
                 },
                 WireLine::TooLong => {
-                    self.say(&SmtpReply::new(500, "5.5.6", "that line is too long"));
+                    self.send(&SmtpReply::new(500, "5.5.6", "that line is too long"));
                     NextStep::Command
                 }
                 // Nothing behind such a line can be trusted.
@@ -132,7 +132,7 @@ impl SmtpSession<'_> {
                 NextStep::Text => {
                     self.flush()?;
                     let mut text = wire.text();
-                    if let Some(end) = self.take(&mut text)? {
+                    if let Some(end) = self.receive_message(&mut text)? {
                         return Ok(end);
                     }
                 }
@@ -140,7 +140,7 @@ impl SmtpSession<'_> {
         }
     }
 
-    fn say(&mut self, reply: &SmtpReply) {
+    fn send(&mut self, reply: &SmtpReply) {
         self.complaints += usize::from(reply.is_complaint());
         self.out.extend_from_slice(format!("{reply}\r\n").as_bytes());
     }
@@ -154,7 +154,7 @@ impl SmtpSession<'_> {
 
     /// The last word. That the client does not hear it is no reason to complain.
     fn close(&mut self, reply: &SmtpReply) -> Result<ExitStatus> {
-        self.say(reply);
+        self.send(reply);
         let _ = self.flush();
         Ok(self.end())
     }
@@ -165,7 +165,7 @@ impl SmtpSession<'_> {
         if self.hello.is_none() && self.complaints > 0 { ExitStatus::Usage } else { ExitStatus::Ok }
     }
 
-    fn lost(&mut self, lost: &ConnectionLoss) -> Result<ExitStatus> {
+    fn connection_lost(&mut self, lost: &ConnectionLoss) -> Result<ExitStatus> {
         match lost {
             ConnectionLoss::Closed => {
                 let _ = self.flush();
@@ -177,29 +177,29 @@ impl SmtpSession<'_> {
         }
     }
 
-    fn obey(&mut self, command: SmtpCommand) -> NextStep {
+    fn execute(&mut self, command: SmtpCommand) -> NextStep {
         let reply = match command {
             SmtpCommand::Hello(greeting, name) => return self.greet(greeting, name),
             SmtpCommand::Quit => {
-                self.say(&SmtpReply::new(221, "2.0.0", "goodbye"));
+                self.send(&SmtpReply::new(221, "2.0.0", "goodbye"));
                 return NextStep::End;
             }
             SmtpCommand::Data => return self.data(),
             SmtpCommand::Mail(mail) => self.mail(mail),
             SmtpCommand::Rcpt(recipient) => self.rcpt(recipient),
             SmtpCommand::Rset => {
-                self.forget();
+                self.reset();
                 SmtpReply::new(250, "2.0.0", "forgotten")
             }
             SmtpCommand::Noop => SmtpReply::new(250, "2.0.0", "nothing done"),
             SmtpCommand::Vrfy => SmtpReply::new(252, "2.1.5", "send it, and you will be told"),
             SmtpCommand::Help => SmtpReply::new(214, "2.0.0", "HELO EHLO LHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT"),
         };
-        self.say(&reply);
+        self.send(&reply);
         NextStep::Command
     }
 
-    fn forget(&mut self) {
+    fn reset(&mut self) {
         self.mail = None;
         self.recipients.clear();
     }
@@ -207,10 +207,10 @@ impl SmtpSession<'_> {
     fn greet(&mut self, greeting: SmtpGreeting, name: String) -> NextStep {
         if (greeting == SmtpGreeting::Lmtp) != (self.protocol == SmtpProtocol::Lmtp) {
             let word = if self.protocol == SmtpProtocol::Lmtp { "LHLO" } else { "EHLO or HELO" };
-            self.say(&SmtpReply::new(500, "5.5.1", format!("say {word} here")));
+            self.send(&SmtpReply::new(500, "5.5.1", format!("say {word} here")));
             return NextStep::Command;
         }
-        self.forget();
+        self.reset();
         let host = &self.session.settings.hostname;
         let limit = self.session.settings.queue.message_limit;
         let mut lines = vec![host.clone()];
@@ -264,30 +264,30 @@ impl SmtpSession<'_> {
             (Some(_), false) => None,
         };
         if let Some(text) = refusal {
-            self.say(&SmtpReply::new(503, "5.5.1", text));
+            self.send(&SmtpReply::new(503, "5.5.1", text));
             return NextStep::Command;
         }
-        self.say(&SmtpReply::new(354, "", "the message, and a line of a single dot behind it"));
+        self.send(&SmtpReply::new(354, "", "the message, and a line of a single dot behind it"));
         NextStep::Text
     }
 
     /// Takes the text of a message and answers; the exit when that ends the session.
-    fn take(&mut self, text: &mut MessageText<'_, '_>) -> Result<Option<ExitStatus>> {
+    fn receive_message(&mut self, text: &mut MessageText<'_, '_>) -> Result<Option<ExitStatus>> {
         let mail = self.mail.take();
         let recipients = std::mem::take(&mut self.recipients);
         let Some(mail) = mail else { return Ok(None) };
         let count = if self.protocol == SmtpProtocol::Lmtp { recipients.len() } else { 1 };
         let options = self.options(mail, recipients);
         let composer =
-            MessageComposer { session: self.session, options: &options, spool: self.spool, mint: &self.session.mint };
+            MessageComposer { session: self.session, options: &options, spool: self.spool, ids: &self.session.ids };
         let mut input = SmtpInput { text, lost: None };
-        let taken = composer.take_in(&mut input);
+        let taken = composer.read_message(&mut input);
         if let Some(lost) = input.lost {
-            return self.lost(&lost).map(Some);
+            return self.connection_lost(&lost).map(Some);
         }
         // Whatever was wrong with it, the client says all of it before it listens.
-        if let Err(lost) = input.text.pass_over() {
-            return self.lost(&lost).map(Some);
+        if let Err(lost) = input.text.skip() {
+            return self.connection_lost(&lost).map(Some);
         }
         if input.text.is_mixed() {
             drop(taken);
@@ -308,7 +308,7 @@ impl SmtpSession<'_> {
             Err(error) => refusal(&error),
         };
         for _ in 0..count {
-            self.say(&reply);
+            self.send(&reply);
         }
         Ok(None)
     }
@@ -336,7 +336,7 @@ impl SmtpSession<'_> {
 
 /// Why a message was not taken, as its sender may hear it.
 fn refusal(error: &anyhow::Error) -> SmtpReply {
-    let exit = error.chain().find_map(|cause| cause.downcast_ref::<Refusal>()).map(|refusal| refusal.exit);
+    let exit = error.chain().find_map(|cause| cause.downcast_ref::<Refusal>()).map(|refusal| refusal.status);
     let text = format!("{error:#}");
     match exit {
         Some(ExitStatus::Data) if text.contains("larger than") => SmtpReply::new(552, "5.3.4", text),

@@ -161,7 +161,7 @@ impl MessageText<'_, '_> {
     }
 
     /// Reads on until the end, and forgets what comes.
-    pub fn pass_over(&mut self) -> Result<(), ConnectionLoss> {
+    pub fn skip(&mut self) -> Result<(), ConnectionLoss> {
         let mut nowhere = vec![0; 16 << 10];
         while self.read(&mut nowhere)? > 0 {}
         Ok(())

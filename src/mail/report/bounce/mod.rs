@@ -13,7 +13,7 @@ mod reported;
 mod text;
 mod value;
 
-use crate::mail::message::header::{Header, InputSupply, LONGEST};
+use crate::mail::message::header::{Header, InputSupply, MAX_HEADER_BYTES};
 use crate::mail::report::bounce::parts::{MimePart, MimeParts, plain_line_ends};
 
 pub use crate::mail::report::bounce::original::ReturnedOriginal;
@@ -60,7 +60,7 @@ pub struct IncomingReport {
 }
 
 impl IncomingReport {
-    fn nothing() -> IncomingReport {
+    fn not_a_report() -> IncomingReport {
         IncomingReport {
             kind: IncomingReportKind::None,
             envelope_id: None,
@@ -72,13 +72,13 @@ impl IncomingReport {
 }
 
 /// Reads a message from its first byte. It may be cut off; it may be anything at all.
-pub fn understand(bytes: &[u8]) -> IncomingReport {
+pub fn read_report(bytes: &[u8]) -> IncomingReport {
     let bytes = &*plain_line_ends(bytes);
     let parts = MimeParts::of(bytes);
     let complaint = |part: &MimePart| part.kind.is("message/feedback-report");
     // A complaint (RFC 5965) has the shape of a report, and is about no delivery.
     if parts.kind.parameter("report-type") == Some("feedback-report") || parts.list.iter().any(complaint) {
-        return IncomingReport::nothing();
+        return IncomingReport::not_a_report();
     }
     let body = |part: &MimePart| part.encoding.decode(bytes.get(part.body.clone()).unwrap_or_default()).into_owned();
     let find = |names: [&str; 2]| parts.list.iter().position(|part| names.iter().any(|name| part.kind.is(name)));
@@ -86,7 +86,7 @@ pub fn understand(bytes: &[u8]) -> IncomingReport {
     let disposition = find(["message/disposition-notification", "message/global-disposition-notification"]);
     let returned = original::find(bytes, &parts.list, status.or(disposition).unwrap_or(0));
     let mut understood =
-        IncomingReport { original: returned.place, message_id: returned.message_id, ..IncomingReport::nothing() };
+        IncomingReport { original: returned.place, message_id: returned.message_id, ..IncomingReport::not_a_report() };
     if let Some(part) = status.and_then(|at| parts.list.get(at)) {
         let report = dsn::read(&body(part));
         understood.kind = IncomingReportKind::Dsn;
@@ -101,7 +101,7 @@ pub fn understand(bytes: &[u8]) -> IncomingReport {
     if !understood.recipients.is_empty() || understood.kind == IncomingReportKind::Mdn {
         return understood;
     }
-    let head = bytes.get(..LONGEST).unwrap_or(bytes);
+    let head = bytes.get(..MAX_HEADER_BYTES).unwrap_or(bytes);
     let texts = text::texts(bytes, &parts.list);
     let read = Header::scan(head, InputSupply::End).and_then(|header| text::read(&header, &texts));
     match read {
@@ -115,7 +115,7 @@ pub fn understand(bytes: &[u8]) -> IncomingReport {
             IncomingReport { kind, message_id, recipients: read.recipients, ..understood }
         }
         None if understood.kind == IncomingReportKind::Dsn => understood,
-        None => IncomingReport::nothing(),
+        None => IncomingReport::not_a_report(),
     }
 }
 
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a_delivery_report_and_its_original() {
         let text = dsn("message/rfc822");
-        let understood = understand(text.as_bytes());
+        let understood = read_report(text.as_bytes());
         assert_eq!(understood.kind, IncomingReportKind::Dsn);
         assert_eq!(understood.envelope_id.as_deref(), Some("E+1"));
         assert_eq!(understood.message_id.as_deref(), Some("m@h"));
@@ -158,13 +158,13 @@ mod tests {
 
     #[test]
     fn what_was_returned_is_a_message_or_a_header() {
-        let original = |text: &str| understand(text.as_bytes()).original.word();
+        let original = |text: &str| read_report(text.as_bytes()).original.word();
         assert_eq!(original(&dsn("text/rfc822-headers")), "header");
         assert_eq!(original(&dsn("message/global-headers")), "header");
         assert_eq!(original(&dsn("message/global")), "full");
         assert_eq!(original(&dsn("text/plain")), "none");
         let cut = dsn("message/rfc822").replace("\n--=b=--\n", "");
-        let understood = understand(cut.as_bytes());
+        let understood = read_report(cut.as_bytes());
         assert_eq!(understood.message_id.as_deref(), Some("m@h"));
         let ReturnedOriginal::Header(range) = understood.original else { panic!("{understood:?}") };
         assert_eq!(&cut[range], "Message-ID: <m@h>\nSubject: hi\n");
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn an_encoded_original_is_not_what_was_sent() {
         let text = dsn("message/rfc822\nContent-Transfer-Encoding: quoted-printable").replace("<m@h>", "<m=40h>");
-        let understood = understand(text.as_bytes());
+        let understood = read_report(text.as_bytes());
         assert_eq!((understood.original.word(), understood.message_id.as_deref()), ("none", Some("m@h")));
     }
 
@@ -193,7 +193,7 @@ mod tests {
             plain.replace(&format!("\n{FIELDS}"), &format!("Content-Transfer-Encoding: Base64\n\n{FIELDS_IN_BASE64}")),
             nested,
         ] {
-            let understood = understand(text.as_bytes());
+            let understood = read_report(text.as_bytes());
             assert_eq!((understood.kind, understood.recipients.len()), (IncomingReportKind::Dsn, 1), "{text}");
             assert_eq!(understood.original.word(), "full", "{text}");
             assert_eq!(understood.message_id.as_deref(), Some("m@h"), "{text}");
@@ -210,7 +210,7 @@ mod tests {
             "text/plain",
             "",
         );
-        let understood = understand(text.as_bytes());
+        let understood = read_report(text.as_bytes());
         assert_eq!((understood.kind, understood.message_id.as_deref()), (IncomingReportKind::Mdn, Some("o@h")));
         assert_eq!(
             (understood.recipients[0].action, understood.recipients[0].status),
@@ -225,7 +225,7 @@ mod tests {
             report("report-type=feedback-report", "message/feedback-report", fields, "message/rfc822", MAIL);
         let forwarded = format!("Content-Type: message/rfc822\n\n{}", dsn("message/rfc822"));
         for text in [complaint.as_str(), forwarded.as_str(), MAIL, ""] {
-            assert_eq!(understand(text.as_bytes()), IncomingReport::nothing(), "{text}");
+            assert_eq!(read_report(text.as_bytes()), IncomingReport::not_a_report(), "{text}");
         }
     }
 
@@ -263,7 +263,7 @@ mod tests {
     }
 
     fn is_sound(bytes: &[u8]) -> bool {
-        match understand(bytes).original {
+        match read_report(bytes).original {
             ReturnedOriginal::None => true,
             ReturnedOriginal::Header(range) | ReturnedOriginal::Full(range) => {
                 range.start < range.end && range.end <= bytes.len()
@@ -287,7 +287,7 @@ mod tests {
                 (before.replace('\n', &end).into_bytes(), after.replace('\n', &end).into_bytes())
             }).unwrap();
             let bytes = [before.clone(), mail.clone(), after].concat();
-            prop_assert_eq!(understand(&bytes).original, ReturnedOriginal::Full(before.len()..before.len() + mail.len()));
+            prop_assert_eq!(read_report(&bytes).original, ReturnedOriginal::Full(before.len()..before.len() + mail.len()));
         }
 
         #[test]
@@ -308,7 +308,7 @@ mod tests {
                 ));
             }
             let text = report("report-type=x", "message/delivery-status", &fields, "message/rfc822", MAIL);
-            let understood = understand(text.as_bytes());
+            let understood = read_report(text.as_bytes());
             prop_assert_eq!(understood.kind, IncomingReportKind::Dsn);
             prop_assert_eq!(understood.envelope_id, Some(id));
             prop_assert_eq!(understood.recipients.len(), told.len());

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::mail::message::header::{Header, HeaderField, InputSupply, LONGEST};
+use crate::mail::message::header::{Header, HeaderField, InputSupply, MAX_HEADER_BYTES};
 use crate::mail::message::mime::TransferEncoding;
 use crate::mail::report::bounce::parts::{MimePart, PartExtent};
 use crate::mail::report::bounce::value;
@@ -78,5 +78,5 @@ fn message_id(bytes: &[u8], part: &MimePart) -> Option<String> {
 }
 
 fn header(body: &[u8]) -> Option<Header<'_>> {
-    Header::scan(body.get(..LONGEST).unwrap_or(body), InputSupply::End)
+    Header::scan(body.get(..MAX_HEADER_BYTES).unwrap_or(body), InputSupply::End)
 }

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::mail::message::header::{Header, InputSupply, LONGEST};
+use crate::mail::message::header::{Header, InputSupply, MAX_HEADER_BYTES};
 use crate::mail::message::mime::{ContentType, TransferEncoding};
 
 /// Multiparts inside each other that are looked into.
@@ -97,7 +97,7 @@ struct OpenedMultipart {
 impl OpenedMultipart {
     fn at(bytes: &[u8], range: Range<usize>) -> OpenedMultipart {
         let all = bytes.get(range.clone()).unwrap_or_default();
-        match Header::scan(all.get(..LONGEST).unwrap_or(all), InputSupply::End) {
+        match Header::scan(all.get(..MAX_HEADER_BYTES).unwrap_or(all), InputSupply::End) {
             Some(header) => {
                 let len = header.len + if header.closed { line_at(all, header.len).len() } else { 0 };
                 let (kind, encoding) = (ContentType::of(&header), TransferEncoding::of(&header));

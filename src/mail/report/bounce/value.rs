@@ -43,7 +43,7 @@ pub fn envelope_id(value: &str) -> Option<String> {
 
 /// A text as it may be shown; `None` for an empty one.
 pub fn said(text: &str) -> Option<String> {
-    Some(printable::output(text.as_bytes(), printable::LONGEST_TEXT)).filter(|text| !text.is_empty())
+    Some(printable::output(text.as_bytes(), printable::MAX_TEXT_CHARS)).filter(|text| !text.is_empty())
 }
 
 /// A `Message-ID` without its brackets (RFC 5322 section 3.6.4).

@@ -94,4 +94,4 @@ pub struct Dsn<'a> {
 }
 
 /// Longest line written, in bytes without its end; RFC 5322 section 2.1.1 allows 998.
-pub(super) const LONGEST_LINE: usize = 900;
+pub(super) const MAX_LINE_BYTES: usize = 900;

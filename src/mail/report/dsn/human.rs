@@ -2,7 +2,7 @@
 
 use crate::mail::history::record::ReportKind;
 
-use crate::mail::report::dsn::content::{Dsn, DsnAction, DsnRecipient, LONGEST_LINE};
+use crate::mail::report::dsn::content::{Dsn, DsnAction, DsnRecipient, MAX_LINE_BYTES};
 
 /// Recipients that are named in the text; the machine part has them all.
 const MOST_NAMED: usize = 50;
@@ -78,8 +78,8 @@ fn paragraph(out: &mut String, indent: &str, text: &str) {
             out.push(' ');
             width += 1;
         }
-        while rest.len() > LONGEST_LINE - width {
-            let (piece, behind) = rest.split_at(rest.floor_char_boundary(LONGEST_LINE - width));
+        while rest.len() > MAX_LINE_BYTES - width {
+            let (piece, behind) = rest.split_at(rest.floor_char_boundary(MAX_LINE_BYTES - width));
             out.push_str(piece);
             out.push('\n');
             (rest, width) = (behind, 0);

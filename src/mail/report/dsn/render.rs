@@ -5,7 +5,7 @@ use crate::mail::address::Address;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::history::record::ReportKind;
 use crate::mail::message::mime;
-use crate::mail::report::dsn::content::{Dsn, DsnAction, LONGEST_LINE, ReturnedPart};
+use crate::mail::report::dsn::content::{Dsn, DsnAction, MAX_LINE_BYTES, ReturnedPart};
 use crate::mail::report::dsn::human;
 use crate::mail::report::dsn::returned::ReturnedEncoding;
 
@@ -163,8 +163,8 @@ fn folded(name: &str, value: &str) -> String {
         }
         out.push(' ');
         width += 1;
-        while rest.len() > LONGEST_LINE - width {
-            let (piece, behind) = rest.split_at(rest.floor_char_boundary(LONGEST_LINE - width));
+        while rest.len() > MAX_LINE_BYTES - width {
+            let (piece, behind) = rest.split_at(rest.floor_char_boundary(MAX_LINE_BYTES - width));
             out.push_str(piece);
             out.push_str("\n ");
             (rest, width) = (behind, 1);

@@ -140,7 +140,7 @@ pub fn recipients(page: &TextPage<'_>) -> Vec<FoundRecipient> {
 }
 
 /// True when the text begins as only a mail system's does.
-pub fn opens(page: &TextPage<'_>) -> bool {
+pub fn opens_report(page: &TextPage<'_>) -> bool {
     OPENINGS.iter().any(|opening| page.small().starts_with(opening))
 }
 

@@ -47,7 +47,7 @@ pub fn read(header: &Header<'_>, texts: &[String]) -> Option<TextReport> {
 fn recipients(header: &Header<'_>, text: &str) -> Option<Vec<ReportedRecipient>> {
     let page = TextPage::of(text);
     let daemon = is_from_daemon(header);
-    if !daemon && !family::opens(&page) {
+    if !daemon && !family::opens_report(&page) {
         return None;
     }
     let fields = fields(text);
@@ -143,7 +143,7 @@ fn quoted_message_id(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::mail::report::bounce::{IncomingReport, IncomingReportKind, understand};
+    use crate::mail::report::bounce::{IncomingReport, IncomingReportKind, read_report};
 
     fn lines(understood: &IncomingReport) -> Vec<String> {
         let line = |heard: &crate::mail::report::bounce::text::ReportedRecipient| {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     fn told(text: &str) -> Vec<String> {
-        let understood = understand(text.as_bytes());
+        let understood = read_report(text.as_bytes());
         assert_eq!(understood.kind == IncomingReportKind::None, understood.recipients.is_empty(), "{text}");
         lines(&understood)
     }
@@ -171,7 +171,7 @@ mod tests {
                     Return-Path: <joe@h>\nMessage-ID:\n <m@h>\nTo: c@x.test\n\n<d@x.test>:\nno\n";
         for line_end in ["\n", "\r\n", "\r"] {
             let text = format!("From: list-owner@h.test\n\n{text}").replace('\n', line_end);
-            let understood = understand(text.as_bytes());
+            let understood = read_report(text.as_bytes());
             assert_eq!(lines(&understood), ["a@x.test failed 5.1.1", "b@x.test failed 4.4.1"]);
             assert_eq!(understood.message_id.as_deref(), Some("m@h"));
             assert!(understood.recipients[0].diagnostic.as_deref().unwrap().ends_with("550 5.1.1 unknown"));
@@ -194,7 +194,7 @@ mod tests {
     fn the_address_that_the_sender_wrote() {
         for note in ["(generated from o@x.test)\n", "(expanded from <o@x.test>): no\n"] {
             let text = format!("From: postmaster@mx.test\n\nAddress(es) failed:\n\n<a@x.test> {note}");
-            assert_eq!(understand(text.as_bytes()).recipients[0].original.as_deref(), Some("o@x.test"));
+            assert_eq!(read_report(text.as_bytes()).recipients[0].original.as_deref(), Some("o@x.test"));
         }
         assert_eq!(crate::mail::report::bounce::text::made_from("(no)"), None);
     }
