@@ -196,7 +196,7 @@ fn run(args: MspoolArgs<MspoolCommand>) -> Result<ExitStatus> {
         MspoolCommand::Completions(args) => return completions::run(args),
         _ => {}
     }
-    let session = session(&choice, voice(args.global.quiet, args.global.verbose), reach(args.global.offline))?;
+    let session = session(&choice, verbosity(args.global.quiet, args.global.verbose), reach(args.global.offline))?;
     match args.command {
         MspoolCommand::Enqueue(args) => enqueue::run(*args, &session),
         MspoolCommand::Flush(args) => flush::run(args, &session),
@@ -225,7 +225,7 @@ fn run_sendmail(call: &SendmailCall) -> Result<ExitStatus> {
     refuse_privilege()?;
     let request = sendmail::request::parse(call.name, &call.arguments)?;
     let choice = ConfigChoice { config: request.config.or(global.config), spool: global.spool };
-    let session = session(&choice, voice(global.quiet, global.verbose || request.verbose), reach(global.offline))?;
+    let session = session(&choice, verbosity(global.quiet, global.verbose || request.verbose), reach(global.offline))?;
     sendmail::run::run(&session, request.mode)
 }
 
@@ -239,7 +239,7 @@ fn refuse_privilege() -> Result<()> {
     Ok(())
 }
 
-fn voice(quiet: bool, verbose: bool) -> Verbosity {
+fn verbosity(quiet: bool, verbose: bool) -> Verbosity {
     match (quiet, verbose) {
         (true, _) => Verbosity::Quiet,
         (false, true) => Verbosity::Verbose,
@@ -251,10 +251,10 @@ fn reach(offline: bool) -> Network {
     if offline { Network::Offline } else { Network::Online }
 }
 
-fn session(choice: &ConfigChoice, voice: Verbosity, reach: Network) -> Result<Session> {
+fn session(choice: &ConfigChoice, verbosity: Verbosity, reach: Network) -> Result<Session> {
     let settings = load(choice)?;
-    let mint = Arc::new(IdGenerator::new(&settings.hostname, crate::sys::random()));
-    Ok(Session { settings, clock: Clock::from_env(), verbosity: voice, network: reach, ids: mint })
+    let ids = Arc::new(IdGenerator::new(&settings.hostname, crate::sys::random()));
+    Ok(Session { settings, clock: Clock::from_env(), verbosity: verbosity, network: reach, ids: ids })
 }
 
 /// Returns the built parser, for completions and tests.

@@ -18,20 +18,20 @@ use crate::sys::signals::{HangupMeaning, Signals};
 /// Cancels messages for every recipient that is not settled: 0 cancelled, 66 gone, 75 in progress.
 pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
     let signals = Signals::listen(HangupMeaning::Stops)?;
-    let voices = Console::new(session.verbosity, OutputFormat::Text, ProgressBarUse::IfUseful, 0);
+    let console = Console::new(session.verbosity, OutputFormat::Text, ProgressBarUse::IfUseful, 0);
     session.each_message(ids, &mut |spool, id| {
         let claim = match claim_by_id(spool, id, &[QueueState::New, QueueState::Cur, QueueState::Hold])? {
             Ok(claim) => claim,
             Err(refusal) => return Ok(refusal.answer(id)),
         };
-        let engine = DeliveryContext::new(session, spool, &signals, &voices);
+        let context = DeliveryContext::new(session, spool, &signals, &console);
         let history = spool.history(&claim.message().envelope)?;
         let open: Vec<usize> =
             (0..history.recipients.len()).filter(|place| !history.recipients[*place].state.is_settled()).collect();
         let (cancelled, settled) = (open.len(), history.recipients.len() - open.len());
         let message = ClaimedMessage::new(0, claim, history);
         if cancelled == 0 {
-            settle::conclude(&engine, message)?;
+            settle::conclude(&context, message)?;
             return Ok((ExitStatus::NoInput, format!("{id}: no recipient is owed any more")));
         }
         let decision = Decision {
@@ -48,9 +48,9 @@ pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
         if message.sync().0? {
             spool.sync_log_names()?;
         }
-        settle::make_reports(&engine, &message)?;
+        settle::make_reports(&context, &message)?;
         let (claim, history) = message.into_parts(spool)?;
-        if !settle::run_final_steps(&engine, &claim, &history)? {
+        if !settle::run_final_steps(&context, &claim, &history)? {
             return Ok((ExitStatus::TryAgain, format!("{id}: stopped before it was finished")));
         }
         claim.finish_cancelled(Some(session.now().after(session.settings.queue.keep_failed)))?;

@@ -64,17 +64,17 @@ pub fn run(session: &Session, options: &ReceiveOptions) -> Result<ExitStatus> {
     let draft = accept::write_draft(&spool, &envelope, &head, &mut input, session.settings.queue.message_limit)?;
     UnsyncedMessage::commit(vec![draft.rename_into(QueueState::Received, None)?])?;
     // From here on it is safe, and the caller need not know what comes of filing it.
-    let voice = ArrivalConsole::new(session.verbosity, options.format);
+    let verbosity = ArrivalConsole::new(session.verbosity, options.format);
     if pending::is_watch_running(&spool)? {
         return Ok(ExitStatus::Ok);
     }
-    let engine = DeliveryContext::new(session, &spool, &signals, &voice);
-    if let Err(error) = pending::file_one(&engine, &envelope.id) {
+    let context = DeliveryContext::new(session, &spool, &signals, &verbosity);
+    if let Err(error) = pending::file_one(&context, &envelope.id) {
         print::error(&format!("{error:#}; the message is safe in the spool, and filed by the next run"));
         return Ok(ExitStatus::Ok);
     }
     // And what others have left.
-    if let Err(error) = pending::file_all(&engine) {
+    if let Err(error) = pending::file_all(&context) {
         print::error(&format!("{error:#}"));
     }
     Ok(ExitStatus::Ok)
@@ -86,10 +86,10 @@ pub fn poll(session: &Session, names: &[String], limit: Option<usize>, form: Out
     let spool = session.spool()?;
     check_room(session, &spool)?;
     let signals = Signals::listen(HangupMeaning::Stops)?;
-    let voice = ArrivalConsole::new(session.verbosity, form);
-    let engine = DeliveryContext::new(session, &spool, &signals, &voice);
-    let end = fetch::fetch_all(session, &engine, &sources, limit)?;
-    pending::file_all(&engine)?;
+    let verbosity = ArrivalConsole::new(session.verbosity, form);
+    let context = DeliveryContext::new(session, &spool, &signals, &verbosity);
+    let end = fetch::fetch_all(session, &context, &sources, limit)?;
+    pending::file_all(&context)?;
     if let Some(signal) = signals.stop_requested() {
         return refuse(
             ExitStatus::Signal(signal),
@@ -113,6 +113,6 @@ pub fn in_place(session: &Session, store: &Path, form: OutputFormat) -> Result<E
     }
     let spool = session.spool()?;
     let signals = Signals::listen(HangupMeaning::Stops)?;
-    let voice = ArrivalConsole::new(session.verbosity, form);
-    in_place::look_at_all(session, &DeliveryContext::new(session, &spool, &signals, &voice), &store)
+    let verbosity = ArrivalConsole::new(session.verbosity, form);
+    in_place::look_at_all(session, &DeliveryContext::new(session, &spool, &signals, &verbosity), &store)
 }

@@ -87,10 +87,10 @@ fn follow_up(
         AfterSubmission::Queue => {}
         AfterSubmission::Background => flush_in_background(session),
         AfterSubmission::Attempt => {
-            let voices = Console::new(session.verbosity, OutputFormat::Text, ProgressBarUse::IfUseful, accepted.len());
-            let engine = DeliveryContext::new(session, spool, signals, &voices);
+            let console = Console::new(session.verbosity, OutputFormat::Text, ProgressBarUse::IfUseful, accepted.len());
+            let context = DeliveryContext::new(session, spool, signals, &console);
             for id in accepted {
-                if let Err(error) = attempt_and_file(&engine, id, session.network) {
+                if let Err(error) = attempt_and_file(&context, id, session.network) {
                     print::error(&format!("{error:#}; the message stays queued"));
                 }
             }

@@ -16,14 +16,13 @@ use crate::config::raw;
 use crate::values::quoting::quoted;
 
 pub(super) fn addresses(checker: &ValueChecker<'_>, raw: &raw::RawConfig) -> Result<AddressSettings, ConfigError> {
-    let allow =
-        |text: &Spanned<String>| match alias::targets(text.get_ref()).as_deref() {
-            Ok([target @ (AliasTarget::Include(_) | AliasTarget::Pipe(_) | AliasTarget::File(_))]) => {
-                Ok(target.to_string())
-            }
-            _ => Err(checker
-                .invalid(text, format!("allow: {} is not :include:/FILE, |COMMAND or /FILE", quoted(text.get_ref())))),
-        };
+    let allow = |text: &Spanned<String>| match alias::targets(text.get_ref()).as_deref() {
+        Ok([target @ (AliasTarget::Include(_) | AliasTarget::Pipe(_) | AliasTarget::File(_))]) => {
+            Ok(target.to_string())
+        }
+        _ => Err(checker
+            .invalid(text, format!("allow: {} is not :include:/FILE, |COMMAND or /FILE", quoted(text.get_ref())))),
+    };
     let qualify = raw.qualify.as_ref().map(|domain| {
         let fits = Sender::parse(&format!("root@{}", domain.get_ref())).is_ok() && !domain.get_ref().is_empty();
         if fits { Ok(domain.get_ref().clone()) } else { Err(checker.invalid(domain, "qualify is no domain")) }

@@ -52,7 +52,8 @@ impl ValueChecker<'_> {
     pub(super) fn size(&self, key: &str, written: Option<&Spanned<String>>, default: u64) -> Result<u64, ConfigError> {
         let Some(text) = written else { return Ok(default) };
         let size = text.get_ref().parse::<ByteSize>();
-        size.map(|size| size.as_u64()).map_err(|_| self.invalid(text, format!("{key} is no size such as 64KiB or 50MiB")))
+        size.map(|size| size.as_u64())
+            .map_err(|_| self.invalid(text, format!("{key} is no size such as 64KiB or 50MiB")))
     }
 
     /// Names become parts of file names.

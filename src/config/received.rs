@@ -121,8 +121,8 @@ impl ReceivedTables<'_> {
         let mut folders = Vec::new();
         for (prefix, written) in &self.raw.folders {
             let folder = Folder::parse(written.get_ref());
-            let folder =
-                folder.map_err(|error| self.checker.invalid(written, format!("{} {error}", quoted(written.get_ref()))))?;
+            let folder = folder
+                .map_err(|error| self.checker.invalid(written, format!("{} {error}", quoted(written.get_ref()))))?;
             folders.push((prefix.clone(), folder));
         }
         Ok(ClassFolders::new(folders))

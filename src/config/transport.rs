@@ -95,7 +95,8 @@ fn command(
     results: Option<&Spanned<String>>,
 ) -> Result<DeliveryMethod, ConfigError> {
     let template = CommandTemplate::parse(command.get_ref(), TemplatePurpose::Delivery);
-    let template = template.map_err(|error| checker.invalid(command, format!("command of transport {name} {error}")))?;
+    let template =
+        template.map_err(|error| checker.invalid(command, format!("command of transport {name} {error}")))?;
     let results = match results.map(|results| (results, results.get_ref().as_str())) {
         None | Some((_, "exit")) => ResultChannel::Exit,
         Some((_, "lines")) => ResultChannel::Lines,
@@ -133,7 +134,8 @@ fn accepted_addresses(checker: &ValueChecker<'_>, raw: &raw::RawTransport) -> Re
         Some(types) if types.get_ref().iter().any(|kind| kind == "*") => AcceptedTypes::Any,
         Some(types) => {
             let parse = |kind: &String| {
-                AddressType::parse(kind).map_err(|error| checker.invalid(types, format!("type {} {error}", quoted(kind))))
+                AddressType::parse(kind)
+                    .map_err(|error| checker.invalid(types, format!("type {} {error}", quoted(kind))))
             };
             AcceptedTypes::Only(types.get_ref().iter().map(parse).collect::<Result<_, _>>()?)
         }
@@ -142,7 +144,8 @@ fn accepted_addresses(checker: &ValueChecker<'_>, raw: &raw::RawTransport) -> Re
     if let Some(written) = &raw.r#match {
         for text in written.get_ref() {
             let pattern = AddressPattern::parse(text);
-            patterns.push(pattern.map_err(|error| checker.invalid(written, format!("pattern {} {error}", quoted(text))))?);
+            patterns
+                .push(pattern.map_err(|error| checker.invalid(written, format!("pattern {} {error}", quoted(text))))?);
         }
     }
     Ok(AcceptedAddresses { types, patterns })
@@ -189,12 +192,16 @@ pub(super) fn ordered(
             None => {
                 let near = left.iter().map(|transport| &transport.name).min_by_key(|known| distance(name, known));
                 let hint = near.map_or(String::new(), |near| format!("; did you mean {}?", quoted(near)));
-                return Err(checker.invalid(order, format!("order names {}, which is not a transport{hint}", quoted(name))));
+                return Err(
+                    checker.invalid(order, format!("order names {}, which is not a transport{hint}", quoted(name)))
+                );
             }
         }
     }
     match left.first() {
-        Some(missing) => Err(checker.invalid(order, format!("order does not name transport {}", quoted(&missing.name)))),
+        Some(missing) => {
+            Err(checker.invalid(order, format!("order does not name transport {}", quoted(&missing.name))))
+        }
         None => Ok(sorted),
     }
 }

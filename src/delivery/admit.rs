@@ -50,30 +50,31 @@ impl<'e> RunState<'e> {
             self.context.observer.message_done();
             return None;
         };
-        let mut board = self.scheduler();
+        let mut scheduler = self.scheduler();
         let mut give = None;
         let mut left = sorted.unconfigured > 0;
-        board.tally.unconfigured += sorted.unconfigured;
+        scheduler.tally.unconfigured += sorted.unconfigured;
         for (lane, places) in &sorted.wanted {
-            if matches!(board.queues[*lane].ready, Readiness::No(_)) {
-                board.tally.skipped += places.len();
+            if matches!(scheduler.queues[*lane].ready, Readiness::No(_)) {
+                scheduler.tally.skipped += places.len();
                 left = true;
-            } else if give.is_none() && board.queues[*lane].has_room() && board.queues[*lane].backlog.is_empty() {
-                board.queues[*lane].running += 1;
+            } else if give.is_none() && scheduler.queues[*lane].has_room() && scheduler.queues[*lane].backlog.is_empty()
+            {
+                scheduler.queues[*lane].running += 1;
                 give = Some(*lane);
             } else {
-                board.add_to_backlog(*lane, place);
+                scheduler.add_to_backlog(*lane, place);
             }
         }
         if left {
-            board.tally.left.push(message.envelope().id.clone());
+            scheduler.tally.left.push(message.envelope().id.clone());
         }
-        board.admitted(usize::from(sorted.decided || !sorted.wanted.is_empty()));
+        scheduler.admitted(usize::from(sorted.decided || !sorted.wanted.is_empty()));
         let now = self.context.now();
-        let waits = sorted.wanted.keys().any(|lane| board.queues[*lane].backlog.binary_search(&place).is_ok());
+        let waits = sorted.wanted.keys().any(|lane| scheduler.queues[*lane].backlog.binary_search(&place).is_ok());
         let reports = || !waits && message.owes_report(self.context.settings, now);
         if give.is_some() || sorted.decided || message.is_misplaced(now) || reports() {
-            board.check_out(&message);
+            scheduler.check_out(&message);
         } else {
             if sorted.wanted.is_empty() {
                 self.context.observer.message_done();
@@ -82,7 +83,7 @@ impl<'e> RunState<'e> {
             drop(message);
             return None;
         }
-        drop(board);
+        drop(scheduler);
         // The next message can be looked at while this one is delivered.
         self.changed.notify_all();
         Some(match give {

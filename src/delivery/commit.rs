@@ -59,7 +59,7 @@ pub type Finishing<'e> = (usize, ClaimedMessage<'e>);
 
 /// Works until nobody can send any more. Messages whose finishing takes programs are passed to `finisher`.
 pub fn work<'e>(
-    engine: DeliveryContext<'e>,
+    context: DeliveryContext<'e>,
     queue: &Receiver<CommitRequest<'e>>,
     finisher: Option<&Sender<Finishing<'e>>>,
     told: &dyn Fn(CommitReport),
@@ -79,37 +79,37 @@ pub fn work<'e>(
             // Nothing was on its way: to say so would only make everybody ask again.
             continue;
         }
-        let done = commit(engine, group, finisher);
+        let done = commit(context, group, finisher);
         for handled in &done.handled {
-            engine.observer.handled(handled);
+            context.observer.handled(handled);
         }
         told(done);
     }
 }
 
 /// Finishes messages one after another, until no more can come: programs must not keep results from the disk.
-pub fn finish_each<'e>(engine: DeliveryContext<'e>, queue: &Receiver<Finishing<'e>>, told: &dyn Fn(CommitReport)) {
+pub fn finish_each<'e>(context: DeliveryContext<'e>, queue: &Receiver<Finishing<'e>>, told: &dyn Fn(CommitReport)) {
     while let Ok((place, message)) = queue.recv() {
         let mut done = CommitReport { settled: vec![place], ..CommitReport::default() };
-        if engine.signals.stop_requested().is_none() {
-            settle(engine, message, &mut done);
+        if context.signals.stop_requested().is_none() {
+            settle(context, message, &mut done);
         }
         // Else the next run finishes it: its results are on the disk.
         told(done);
     }
 }
 
-fn settle<'e>(engine: DeliveryContext<'e>, message: ClaimedMessage<'e>, done: &mut CommitReport) {
+fn settle<'e>(context: DeliveryContext<'e>, message: ClaimedMessage<'e>, done: &mut CommitReport) {
     let id = message.envelope().id.clone();
-    if let Err(error) = settle::settle(&engine, message) {
-        engine.observer.error(&format!("{id}: {error:#}"));
+    if let Err(error) = settle::settle(&context, message) {
+        context.observer.error(&format!("{id}: {error:#}"));
         done.errors += 1;
         done.left.push(id);
     }
 }
 
 fn commit<'e>(
-    engine: DeliveryContext<'e>,
+    context: DeliveryContext<'e>,
     group: Vec<CommitRequest<'e>>,
     finisher: Option<&Sender<Finishing<'e>>>,
 ) -> CommitReport {
@@ -121,14 +121,14 @@ fn commit<'e>(
     };
     let messages: Vec<Arc<ClaimedMessage<'e>>> = group.iter().filter_map(message).collect();
     let mut done = CommitReport::default();
-    sync(engine, &messages, &mut done);
+    sync(context, &messages, &mut done);
     drop(messages);
     let mut reports: Vec<(Arc<ClaimedMessage<'e>>, Vec<WrittenReport<'e>>)> = Vec::new();
     let mut unreported = Vec::new();
     let mut settling = Vec::new();
     for commit in group {
         match commit {
-            CommitRequest::Settle(message) => match dsn_writer::write(&engine, &message) {
+            CommitRequest::Settle(message) => match dsn_writer::write(&context, &message) {
                 Ok(written) if written.is_empty() => settling.push(message),
                 Ok(written) => reports.push((message, written)),
                 Err(error) => unreported.push((message, error)),
@@ -137,7 +137,7 @@ fn commit<'e>(
             CommitRequest::Sync(_) | CommitRequest::Hurry => {}
         }
     }
-    match make_durable(engine, &mut reports) {
+    match make_durable(context, &mut reports) {
         Ok(()) => settling.extend(reports.into_iter().map(|(message, _)| message)),
         Err(error) => {
             let error = Arc::new(error);
@@ -148,25 +148,25 @@ fn commit<'e>(
     for (message, error) in unreported {
         // It stays where it is, its results in its log; the next run tells the sender, and moves it then.
         let id = &message.envelope().id;
-        engine.observer.error(&format!("{id}: its sender could not be told yet: {error:#}"));
+        context.observer.error(&format!("{id}: its sender could not be told yet: {error:#}"));
         done.errors += 1;
         done.left.push(id.clone());
         done.settled.push(message.place);
-        engine.observer.message_done();
+        context.observer.message_done();
     }
     for message in settling {
         let place = message.place;
-        engine.observer.message_done();
+        context.observer.message_done();
         // The board gave its last reference away with the message.
         let Some(message) = Arc::into_inner(message) else {
             done.settled.push(place);
             continue;
         };
-        match finisher.filter(|_| settle::needs_programs(engine.settings, &message)) {
+        match finisher.filter(|_| settle::needs_programs(context.settings, &message)) {
             Some(finisher) => drop(finisher.send((place, message))),
             None => {
                 done.settled.push(place);
-                settle(engine, message, &mut done);
+                settle(context, message, &mut done);
             }
         }
     }
@@ -174,9 +174,9 @@ fn commit<'e>(
 }
 
 /// Makes what was written into the logs durable, in one go.
-fn sync<'e>(engine: DeliveryContext<'e>, messages: &[Arc<ClaimedMessage<'e>>], done: &mut CommitReport) {
+fn sync<'e>(context: DeliveryContext<'e>, messages: &[Arc<ClaimedMessage<'e>>], done: &mut CommitReport) {
     let mut failed = |error: anyhow::Error| {
-        engine.observer.error(&format!("{error:#}; a delivery may be repeated after a power cut"));
+        context.observer.error(&format!("{error:#}; a delivery may be repeated after a power cut"));
         done.errors += 1;
     };
     if messages.len() > 1 {
@@ -191,25 +191,25 @@ fn sync<'e>(engine: DeliveryContext<'e>, messages: &[Arc<ClaimedMessage<'e>>], d
             Err(error) => failed(error),
         }
     }
-    if new_names && let Err(error) = engine.spool.sync_log_names() {
+    if new_names && let Err(error) = context.spool.sync_log_names() {
         failed(error.into());
     }
 }
 
 /// Makes reports durable, all of them in one go, and notes that they are: before the messages they are about move.
 fn make_durable<'e>(
-    engine: DeliveryContext<'e>,
+    context: DeliveryContext<'e>,
     reports: &mut [(Arc<ClaimedMessage<'e>>, Vec<WrittenReport<'e>>)],
 ) -> Result<()> {
     let placed = reports.iter_mut().flat_map(|(_, written)| written.iter_mut().filter_map(|one| one.unsynced.take()));
     UnsyncedMessage::commit(placed.collect())?;
     let mut new_names = false;
     for (message, written) in reports {
-        dsn_writer::record_reports(&engine, message, std::mem::take(written))?;
+        dsn_writer::record_reports(&context, message, std::mem::take(written))?;
         new_names |= message.sync().0?;
     }
     if new_names {
-        engine.spool.sync_log_names()?;
+        context.spool.sync_log_names()?;
     }
     Ok(())
 }

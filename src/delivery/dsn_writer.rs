@@ -44,36 +44,40 @@ pub struct WrittenReport<'e> {
 }
 
 /// Writes every report that is due on a message.
-pub fn write<'e>(engine: &DeliveryContext<'e>, message: &ClaimedMessage<'_>) -> Result<Vec<WrittenReport<'e>>> {
-    let now = engine.now();
-    if !message.owes_report(engine.settings, now) {
+pub fn write<'e>(context: &DeliveryContext<'e>, message: &ClaimedMessage<'_>) -> Result<Vec<WrittenReport<'e>>> {
+    let now = context.now();
+    if !message.owes_report(context.settings, now) {
         return Ok(Vec::new());
     }
-    record_finished_reports(engine, message)?;
+    record_finished_reports(context, message)?;
     let history = message.history();
     let mut written = Vec::new();
-    for (kind, places) in reports_due::due(engine.settings, message.envelope(), &history, now) {
-        let writer = DsnWriter { engine, message, history: &history, kind, places, now };
+    for (kind, places) in reports_due::due(context.settings, message.envelope(), &history, now) {
+        let writer = DsnWriter { context, message, history: &history, kind, places, now };
         written.push(writer.write()?);
     }
     Ok(written)
 }
 
 /// Notes that what was written is durable now.
-pub fn record_reports(engine: &DeliveryContext<'_>, message: &ClaimedMessage<'_>, written: Vec<WrittenReport<'_>>) -> Result<()> {
+pub fn record_reports(
+    context: &DeliveryContext<'_>,
+    message: &ClaimedMessage<'_>,
+    written: Vec<WrittenReport<'_>>,
+) -> Result<()> {
     for WrittenReport { kind, places, id, why_none, .. } in written {
         let event = LogEvent::Reported { kind, recipients: places, report: id, text: why_none };
-        message.append_event(engine.spool, event, engine.now())?;
+        message.append_event(context.spool, event, context.now())?;
     }
     Ok(())
 }
 
 /// Looks for the reports of a run that died before it could note them.
-fn record_finished_reports(engine: &DeliveryContext<'_>, message: &ClaimedMessage<'_>) -> Result<()> {
+fn record_finished_reports(context: &DeliveryContext<'_>, message: &ClaimedMessage<'_>) -> Result<()> {
     for (kind, places, id) in message.history().unfinished_reports {
-        if exists(engine.spool, &id)? {
+        if exists(context.spool, &id)? {
             let event = LogEvent::Reported { kind, recipients: places, report: Some(id), text: String::new() };
-            message.append_event(engine.spool, event, engine.now())?;
+            message.append_event(context.spool, event, context.now())?;
         }
     }
     Ok(())
@@ -85,14 +89,16 @@ fn exists(spool: &Spool, id: &QueueId) -> Result<bool> {
     let received = spool.find_received(id)?.map(|name| (QueueState::Received, name));
     let found = spool.find(id)?.filter(|(state, _)| *state != QueueState::Corrupt).or(received);
     match found {
-        Some((state, name)) if spool.read(state, &name).is_ok() => Ok(spool.ensure_durable(state, &name).map(|()| true)?),
+        Some((state, name)) if spool.read(state, &name).is_ok() => {
+            Ok(spool.ensure_durable(state, &name).map(|()| true)?)
+        }
         Some(_) => Ok(false),
         None => Ok(!spool.read_log(id)?.is_empty()),
     }
 }
 
 struct DsnWriter<'w, 'e> {
-    engine: &'w DeliveryContext<'e>,
+    context: &'w DeliveryContext<'e>,
     message: &'w ClaimedMessage<'w>,
     history: &'w History,
     kind: ReportKind,
@@ -121,17 +127,17 @@ impl<'e> DsnWriter<'_, 'e> {
         let Ok(to) = Address::parse(envelope.sender.as_str()) else {
             return none(self, "the sender's address cannot be written to");
         };
-        let to: Vec<Recipient> = match self.engine.settings.reports.via {
+        let to: Vec<Recipient> = match self.context.settings.reports.via {
             ReportRoute::Inbox => vec![to.into()],
             // A report to somebody of this host goes where any other mail to them does.
             ReportRoute::Queue => {
-                without_duplicates(AddressResolver::new(self.engine.settings).recipients(vec![to.into()])?)
+                without_duplicates(AddressResolver::new(self.context.settings).recipients(vec![to.into()])?)
             }
         };
-        let id = self.engine.ids.next_id(self.engine.clock.now());
+        let id = self.context.ids.next_id(self.context.clock.now());
         let full = self.kind == ReportKind::Failure
             && envelope.ret != Some(ReturnContent::Hdrs)
-            && envelope.size <= self.engine.settings.reports.return_limit;
+            && envelope.size <= self.context.settings.reports.return_limit;
         let returned = if full { ReturnedPart::Full } else { ReturnedPart::Header };
         let header_bytes = whole_header(file)?;
         let mut scanner = ReturnedScanner::default();
@@ -149,10 +155,10 @@ impl<'e> DsnWriter<'_, 'e> {
             ..Envelope::new(id.clone(), self.now, Sender::default(), to)
         };
         let event = LogEvent::Reporting { kind: self.kind, recipients: self.places.clone(), report: id.clone() };
-        self.message.append_event(self.engine.spool, event, self.now)?;
-        let (mut draft, state) = match self.engine.settings.reports.via {
-            ReportRoute::Inbox => (Draft::begin_received(self.engine.spool, &report)?, QueueState::Received),
-            ReportRoute::Queue => (Draft::begin(self.engine.spool, &report)?, QueueState::New),
+        self.message.append_event(self.context.spool, event, self.now)?;
+        let (mut draft, state) = match self.context.settings.reports.via {
+            ReportRoute::Inbox => (Draft::begin_received(self.context.spool, &report)?, QueueState::Received),
+            ReportRoute::Queue => (Draft::begin(self.context.spool, &report)?, QueueState::New),
         };
         draft.write(&dsn.head())?;
         match returned {
@@ -162,7 +168,13 @@ impl<'e> DsnWriter<'_, 'e> {
         draft.write(&dsn.tail())?;
         let placed = Some(draft.rename_into(state, None)?);
         drop(dsn);
-        Ok(WrittenReport { unsynced: placed, kind: self.kind, places: self.places, id: Some(id), why_none: String::new() })
+        Ok(WrittenReport {
+            unsynced: placed,
+            kind: self.kind,
+            places: self.places,
+            id: Some(id),
+            why_none: String::new(),
+        })
     }
 
     fn dsn<'d>(
@@ -177,7 +189,7 @@ impl<'e> DsnWriter<'_, 'e> {
         Dsn {
             id,
             kind: self.kind,
-            host: &self.engine.settings.hostname,
+            host: &self.context.settings.hostname,
             now: self.now,
             to: &envelope.sender,
             envid: envelope.report_id(),
@@ -213,7 +225,7 @@ impl<'e> DsnWriter<'_, 'e> {
             remote_id: progress.remote_id.as_deref(),
             last_attempt: progress.last_attempt,
             retry_until: (action == DsnAction::Delayed)
-                .then(|| envelope.expires(self.engine.settings.queue.lifetime, self.history.released)),
+                .then(|| envelope.expires(self.context.settings.queue.lifetime, self.history.released)),
         }
     }
 }

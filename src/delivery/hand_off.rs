@@ -54,14 +54,16 @@ impl<'e> RunState<'e> {
 
     /// An operator's pause takes effect at once, not with the next run.
     fn is_still_open(&self, lane: usize) -> bool {
-        let gate = self.context.spool.transport_state(&self.transport(lane).name);
-        let reason = gate.ok().and_then(|gate| transport_queue::pause_reason(&gate, self.context.now()));
-        let mut board = self.scheduler();
+        let transport_state = self.context.spool.transport_state(&self.transport(lane).name);
+        let reason = transport_state
+            .ok()
+            .and_then(|transport_state| transport_queue::pause_reason(&transport_state, self.context.now()));
+        let mut scheduler = self.scheduler();
         if let Some(reason) = reason {
-            board.tally.skipped += 1;
-            self.close_queue(&mut board, lane, reason);
+            scheduler.tally.skipped += 1;
+            self.close_queue(&mut scheduler, lane, reason);
         }
-        !matches!(board.queues[lane].ready, Readiness::No(_))
+        !matches!(scheduler.queues[lane].ready, Readiness::No(_))
     }
 
     fn hand_over(
@@ -71,7 +73,7 @@ impl<'e> RunState<'e> {
         lane: usize,
         places: &[usize],
     ) -> Result<()> {
-        let engine = &self.context;
+        let context = &self.context;
         let envelope = message.envelope();
         let addresses = |place: &usize| Some((*place, envelope.address(*place)?));
         let recipients: Vec<(usize, &Address)> = places.iter().filter_map(addresses).collect();
@@ -79,9 +81,13 @@ impl<'e> RunState<'e> {
         let begun = (|| {
             let filters = !transport.preprocess.is_empty();
             let place = places.first().copied().unwrap_or_default();
-            let work = filters.then(|| engine.spool.work(&envelope.id, &transport.name, place)).transpose()?;
-            let input = if message.allows_parallel_hand_offs() { message.claim.parallel_input()? } else { message.claim.input()? };
-            anyhow::Ok((work, input, message.record_attempt(engine.spool, transport, places, engine.now())?))
+            let work = filters.then(|| context.spool.work(&envelope.id, &transport.name, place)).transpose()?;
+            let input = if message.allows_parallel_hand_offs() {
+                message.claim.parallel_input()?
+            } else {
+                message.claim.input()?
+            };
+            anyhow::Ok((work, input, message.record_attempt(context.spool, transport, places, context.now())?))
         })();
         let (work, input, (attempt, unseen)) = begun.inspect_err(|_| message.release_recipients(places))?;
         let hand_off = HandOff {
@@ -91,23 +97,23 @@ impl<'e> RunState<'e> {
             envid: envelope.report_id(),
             attempt,
             body: envelope.body.map_or("", BodyType::word),
-            spool: engine.spool.path(),
+            spool: context.spool.path(),
             input: input.as_fd(),
             body_at: message.claim.message().body_at,
             earlier_attempt: if unseen { EarlierAttempt::MaybeDelivered } else { EarlierAttempt::NotDelivered },
             part: "",
             parts_delivered: &parts,
             work: work.as_ref().map(WorkDir::path),
-            limit: filter_output_limit(engine.settings.queue.message_limit),
+            limit: filter_output_limit(context.settings.queue.message_limit),
         };
-        let answer = deliver(transport, &hand_off, engine.signals, &mut |line| {
+        let answer = deliver(transport, &hand_off, context.signals, &mut |line| {
             if let Some((done, all, text)) = answer::progress(line) {
-                engine.observer.progress(&transport.name, done, all, &text);
+                context.observer.progress(&transport.name, done, all, &text);
             }
         });
         drop(input);
-        let given = Given { transport, places, queue: &engine.settings.queue };
-        let back = message.record_results(engine.spool, &given, &answer, engine.now())?;
+        let given = Given { transport, places, queue: &context.settings.queue };
+        let back = message.record_results(context.spool, &given, &answer, context.now())?;
         self.apply_result(message, lane, &back, answer.broken.as_deref())
     }
 
@@ -122,10 +128,10 @@ impl<'e> RunState<'e> {
         let transport = self.transport(lane);
         if let Some(reason) = broken {
             // Several hand-offs at once may all find out; the first says so.
-            let mut board = self.scheduler();
-            let known = matches!(board.queues[lane].ready, Readiness::No(_));
-            self.close_queue(&mut board, lane, format!("broken: {reason}"));
-            drop(board);
+            let mut scheduler = self.scheduler();
+            let known = matches!(scheduler.queues[lane].ready, Readiness::No(_));
+            self.close_queue(&mut scheduler, lane, format!("broken: {reason}"));
+            drop(scheduler);
             if !known {
                 self.context.control().open_breaker(transport, reason)?;
                 let text = format!("transport {} is broken: {reason}; its mail is kept", transport.name);
@@ -139,23 +145,23 @@ impl<'e> RunState<'e> {
         }
         // Who was declined is for the next transport; who came back for any other reason rests until the next run.
         let wanted = self.plan_recipients(message)?.wanted;
-        let mut board = self.scheduler();
+        let mut scheduler = self.scheduler();
         let mut left = false;
         for (next, places) in wanted {
             for place in places.iter().filter(|place| back.contains(place)) {
                 if next == lane {
-                    board.tried.insert((message.place, *place));
+                    scheduler.tried.insert((message.place, *place));
                     left = true;
-                } else if matches!(board.queues[next].ready, Readiness::No(_)) {
-                    board.tally.skipped += 1;
+                } else if matches!(scheduler.queues[next].ready, Readiness::No(_)) {
+                    scheduler.tally.skipped += 1;
                     left = true;
                 } else {
-                    board.add_to_backlog(next, message.place);
+                    scheduler.add_to_backlog(next, message.place);
                 }
             }
         }
         if left {
-            board.tally.left.push(message.envelope().id.clone());
+            scheduler.tally.left.push(message.envelope().id.clone());
         }
         Ok(())
     }

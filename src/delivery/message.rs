@@ -118,7 +118,8 @@ impl<'e> ClaimedMessage<'e> {
     /// True when the sender is owed a report on somebody for whom nothing more is done now.
     pub fn owes_report(&self, settings: &Settings, now: Timestamp) -> bool {
         let inner = self.inner();
-        !inner.history.unfinished_reports.is_empty() || !reports_due::due(settings, self.envelope(), &inner.history, now).is_empty()
+        !inner.history.unfinished_reports.is_empty()
+            || !reports_due::due(settings, self.envelope(), &inner.history, now).is_empty()
     }
 
     /// Which messages made by this transport's preprocessing these recipients have already, by position.
@@ -171,7 +172,13 @@ impl<'e> ClaimedMessage<'e> {
     /// Writes down that these recipients are about to be handed over, and returns the number of the attempt and
     /// whether an earlier one ended unseen. If that cannot be written, nothing may be handed over: its result could
     /// not be written either.
-    pub fn record_attempt(&self, spool: &Spool, transport: &Transport, places: &[usize], now: Timestamp) -> Result<(u32, bool)> {
+    pub fn record_attempt(
+        &self,
+        spool: &Spool,
+        transport: &Transport,
+        places: &[usize],
+        now: Timestamp,
+    ) -> Result<(u32, bool)> {
         let mut inner = self.inner();
         let about = || places.iter().filter_map(|place| inner.history.recipients.get(*place));
         let attempt = about().map(|progress| progress.attempts).max().unwrap_or(0) + 1;
@@ -182,7 +189,13 @@ impl<'e> ClaimedMessage<'e> {
     }
 
     /// Writes down what a transport answered. Returns the places that it declined or gave back without a charge.
-    pub fn record_results(&self, spool: &Spool, given: &Given<'_>, answer: &HandOffResult, now: Timestamp) -> Result<Vec<usize>> {
+    pub fn record_results(
+        &self,
+        spool: &Spool,
+        given: &Given<'_>,
+        answer: &HandOffResult,
+        now: Timestamp,
+    ) -> Result<Vec<usize>> {
         let mut inner = self.inner();
         let mut results: Vec<Decision> = Vec::new();
         let mut back = Vec::new();

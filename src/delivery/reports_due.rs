@@ -56,7 +56,12 @@ fn warning_time(settings: &Settings, envelope: &Envelope, history: &History) -> 
 }
 
 /// When somebody must be told that the message is late, if that is yet to come.
-pub fn next_delay_report(settings: &Settings, envelope: &Envelope, history: &History, now: Timestamp) -> Option<Timestamp> {
+pub fn next_delay_report(
+    settings: &Settings,
+    envelope: &Envelope,
+    history: &History,
+    now: Timestamp,
+) -> Option<Timestamp> {
     let time = Some(warning_time(settings, envelope, history)).filter(|time| *time > now)?;
     let then = due(settings, envelope, history, time);
     then.iter().any(|(kind, _)| *kind == ReportKind::Delay).then_some(time)

@@ -29,51 +29,58 @@ const MOST_THREADS: usize = 256;
 /// Attempts what is in the list, except what is to be passed over. Returns when nothing is left to do now, or
 /// when we were asked to stop and what was under way has ended.
 pub fn run(
-    engine: &DeliveryContext<'_>,
+    context: &DeliveryContext<'_>,
     due: &DueMessages,
-    orders: &Selection,
+    selection: &Selection,
     passed_over: &HashSet<QueueId>,
 ) -> Result<RunTally> {
     process::keep_descriptors();
-    let mut tally = pass(engine, due, orders, passed_over)?;
-    if tally.busy.is_empty() || engine.signals.stop_requested().is_some() {
+    let mut tally = pass(context, due, selection, passed_over)?;
+    if tally.busy.is_empty() || context.signals.stop_requested().is_some() {
         return Ok(tally);
     }
     // Whoever had them may have let them go without an attempt, when we were not looking.
     let mut again = Vec::new();
     for id in std::mem::take(&mut tally.busy) {
-        if let Some((state @ (QueueState::New | QueueState::Cur), name)) = engine.spool.find(&id)? {
+        if let Some((state @ (QueueState::New | QueueState::Cur), name)) = context.spool.find(&id)? {
             again.push((state, name));
         }
     }
-    tally.add(pass(engine, &DueMessages::of(again), orders, passed_over)?);
+    tally.add(pass(context, &DueMessages::of(again), selection, passed_over)?);
     Ok(tally)
 }
 
 fn pass(
-    engine: &DeliveryContext<'_>,
+    context: &DeliveryContext<'_>,
     due: &DueMessages,
-    orders: &Selection,
+    selection: &Selection,
     passed_over: &HashSet<QueueId>,
 ) -> Result<RunTally> {
     if due.is_empty() {
         return Ok(RunTally::default());
     }
-    let now = engine.now();
+    let now = context.now();
     let mut lanes = Vec::new();
-    for transport in &engine.settings.transports {
-        let gate = engine.spool.transport_state(&transport.name)?;
-        let ready = transport_queue::readiness(transport, &gate, orders.reach, orders.force, now);
-        lanes.push(TransportQueue::new(transport, ready, gate.breaker.is_some()));
+    for transport in &context.settings.transports {
+        let transport_state = context.spool.transport_state(&transport.name)?;
+        let ready = transport_queue::readiness(transport, &transport_state, selection.reach, selection.force, now);
+        lanes.push(TransportQueue::new(transport, ready, transport_state.breaker.is_some()));
     }
-    let parallel: usize = engine.settings.transports.iter().map(|transport| transport.parallel).sum();
-    let threads = orders.jobs.unwrap_or(parallel).min(due.len().saturating_mul(16)).clamp(1, MOST_THREADS);
-    let board = Mutex::new(Scheduler::new(lanes, due.len(), orders.limit));
-    let run = RunState { context: *engine, selection: orders, due, passed_over, shared_scheduler: board, changed: Condvar::new() };
+    let parallel: usize = context.settings.transports.iter().map(|transport| transport.parallel).sum();
+    let threads = selection.jobs.unwrap_or(parallel).min(due.len().saturating_mul(16)).clamp(1, MOST_THREADS);
+    let scheduler = Mutex::new(Scheduler::new(lanes, due.len(), selection.limit));
+    let run = RunState {
+        context: *context,
+        selection: selection,
+        due,
+        passed_over,
+        shared_scheduler: scheduler,
+        changed: Condvar::new(),
+    };
     std::thread::scope(|scope| {
         let (commits, queue) = std::sync::mpsc::channel();
         let run = &run;
-        let finisher = settle::runs_programs(engine.settings).then(|| {
+        let finisher = settle::runs_programs(context.settings).then(|| {
             let (finishing, messages) = std::sync::mpsc::channel();
             scope.spawn(move || {
                 let _guard = PanicGuard(run);
@@ -93,29 +100,29 @@ fn pass(
     });
     let drained = std::mem::take(&mut run.scheduler().unserved);
     for place in drained {
-        report_to_senders_of(engine, due.get(place));
+        report_to_senders_of(context, due.get(place));
     }
-    let mut board = run.scheduler();
-    for lane in board.queues.iter().filter(|lane| lane.holds_something()) {
+    let mut scheduler = run.scheduler();
+    for lane in scheduler.queues.iter().filter(|lane| lane.holds_something()) {
         run.disconnect(lane.transport, lane.connected);
     }
-    Ok(std::mem::take(&mut board.tally))
+    Ok(std::mem::take(&mut scheduler.tally))
 }
 
 /// A message that waited for a transport in vain may be late: its sender is told all the same.
-fn report_to_senders_of(engine: &DeliveryContext<'_>, listed: Option<(QueueState, FileName)>) {
+fn report_to_senders_of(context: &DeliveryContext<'_>, listed: Option<(QueueState, FileName)>) {
     let Some((state, name)) = listed else { return };
     let tell = || -> Result<()> {
-        let ClaimOutcome::Claimed(claim) = engine.spool.claim(state, &name)? else { return Ok(()) };
-        let history = engine.spool.history(&claim.message().envelope)?;
+        let ClaimOutcome::Claimed(claim) = context.spool.claim(state, &name)? else { return Ok(()) };
+        let history = context.spool.history(&claim.message().envelope)?;
         let message = ClaimedMessage::new(0, claim, history);
-        if message.owes_report(engine.settings, engine.now()) {
-            settle::conclude(engine, message)?;
+        if message.owes_report(context.settings, context.now()) {
+            settle::conclude(context, message)?;
         }
         Ok(())
     };
     if let Err(error) = tell() {
-        engine.observer.error(&format!("{}: {error:#}", name.id));
+        context.observer.error(&format!("{}: {error:#}", name.id));
     }
 }
 
@@ -142,58 +149,58 @@ impl<'e> RunState<'e> {
                 Job::Reopen(place, lane) => self.reopen(place, lane),
                 Job::HandOff(message, lane) => Some(self.hand_off_next(message, lane)),
             };
-            let mut board = self.scheduler();
-            board.job_done();
+            let mut scheduler = self.scheduler();
+            scheduler.job_done();
             if let Some(message) = worked_on
-                && let Some(message) = board.check_in(message)
+                && let Some(message) = scheduler.check_in(message)
             {
                 // Others are at work on it still, and may be for long: what is known is made durable now.
                 let _ = commits.send(CommitRequest::Sync(message));
             }
-            self.send_idle_to_commit(&mut board, commits);
+            self.send_idle_to_commit(&mut scheduler, commits);
             self.changed.notify_all();
         }
         self.changed.notify_all();
     }
 
     fn next_job(&self, commits: &Sender<CommitRequest<'e>>) -> Option<Job<'e>> {
-        let mut board = self.scheduler();
+        let mut scheduler = self.scheduler();
         loop {
             if self.context.signals.stop_requested().is_some() {
-                board.stop();
-                self.send_idle_to_commit(&mut board, commits);
+                scheduler.stop();
+                self.send_idle_to_commit(&mut scheduler, commits);
             }
-            if let Some(job) = board.next_job() {
+            if let Some(job) = scheduler.next_job() {
                 return Some(job);
             }
-            if board.is_finished() {
+            if scheduler.is_finished() {
                 return None;
             }
-            if board.waits_for_commits() {
+            if scheduler.waits_for_commits() {
                 let _ = commits.send(CommitRequest::Hurry);
             }
             // A signal does not ring this bell: look up now and then.
-            let answer = self.changed.wait_timeout(board, Duration::from_millis(100));
-            board = answer.unwrap_or_else(PoisonError::into_inner).0;
+            let answer = self.changed.wait_timeout(scheduler, Duration::from_millis(100));
+            scheduler = answer.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
     /// Sends what nobody works on any more to the disk.
-    fn send_idle_to_commit(&self, board: &mut Scheduler<'e>, commits: &Sender<CommitRequest<'e>>) {
-        for (message, again) in board.take_idle() {
+    fn send_idle_to_commit(&self, scheduler: &mut Scheduler<'e>, commits: &Sender<CommitRequest<'e>>) {
+        for (message, again) in scheduler.take_idle() {
             let _ = commits.send(if again { CommitRequest::Requeue(message) } else { CommitRequest::Settle(message) });
         }
     }
 
     fn committed(&self, done: commit::CommitReport) {
-        let mut board = self.scheduler();
+        let mut scheduler = self.scheduler();
         for handled in &done.handled {
-            board.tally.count(handled.state);
+            scheduler.tally.count(handled.state);
         }
-        board.tally.errors += done.errors;
-        board.tally.left.extend(done.left);
+        scheduler.tally.errors += done.errors;
+        scheduler.tally.left.extend(done.left);
         for place in done.settled {
-            board.committed(place);
+            scheduler.committed(place);
         }
         self.changed.notify_all();
     }

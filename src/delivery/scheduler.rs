@@ -173,7 +173,8 @@ impl<'e> Scheduler<'e> {
         for index in 0..self.queues.len() {
             // A message whose results are on their way to the disk is waited for, or the order would be lost.
             let behind = self.commits_are_behind();
-            let ready = |place: &usize| !self.committing.contains(place) && (!behind || self.active.contains_key(place));
+            let ready =
+                |place: &usize| !self.committing.contains(place) && (!behind || self.active.contains_key(place));
             if self.queues[index].has_room()
                 && let Some(place) = self.queues[index].backlog.pop_front_if(|place| ready(place))
             {

@@ -42,30 +42,30 @@ pub fn needs_programs(settings: &Settings, message: &ClaimedMessage<'_>) -> bool
 }
 
 /// Tells the sender what is due, and then moves the message on: for whoever has just one.
-pub fn conclude(engine: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Result<()> {
-    make_reports(engine, &message)?;
-    settle(engine, message)
+pub fn conclude(context: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Result<()> {
+    make_reports(context, &message)?;
+    settle(context, message)
 }
 
 /// Makes every report that is due on a message, durably.
-pub fn make_reports(engine: &DeliveryContext<'_>, message: &ClaimedMessage<'_>) -> Result<()> {
-    let mut written = dsn_writer::write(engine, message)?;
+pub fn make_reports(context: &DeliveryContext<'_>, message: &ClaimedMessage<'_>) -> Result<()> {
+    let mut written = dsn_writer::write(context, message)?;
     UnsyncedMessage::commit(written.iter_mut().filter_map(|one| one.unsynced.take()).collect())?;
-    dsn_writer::record_reports(engine, message, written)?;
+    dsn_writer::record_reports(context, message, written)?;
     if message.sync().0? {
-        engine.spool.sync_log_names()?;
+        context.spool.sync_log_names()?;
     }
     Ok(())
 }
 
 /// Moves the message to where its history says it belongs, and lets it go.
-pub fn settle(engine: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Result<()> {
-    let now = engine.now();
-    let queue = &engine.settings.queue;
-    let (claim, history) = message.into_parts(engine.spool)?;
+pub fn settle(context: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Result<()> {
+    let now = context.now();
+    let queue = &context.settings.queue;
+    let (claim, history) = message.into_parts(context.spool)?;
     let keep = |span: Duration| Some(now.after(span));
     if history.is_settled() {
-        if !run_final_steps(engine, &claim, &history)? {
+        if !run_final_steps(context, &claim, &history)? {
             return Ok(());
         }
         let moved = match (&claim.message().envelope.after_sent, history.is_sent()) {
@@ -78,30 +78,30 @@ pub fn settle(engine: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Resu
     }
     let envelope = &claim.message().envelope;
     let expires = envelope.expires(queue.lifetime, history.released);
-    let warning = reports_due::next_delay_report(engine.settings, envelope, &history, now).unwrap_or(expires);
+    let warning = reports_due::next_delay_report(context.settings, envelope, &history, now).unwrap_or(expires);
     let due = history.next().map(|next| next.min(expires).min(warning)).filter(|due| *due > now);
     let moved = if history.was_attempted() { claim.requeue(due) } else { claim.reschedule(due) };
     Ok(moved?)
 }
 
 /// What comes before a finished message moves; `false` when it must stay where it is, for we were told to stop.
-pub fn run_final_steps(engine: &DeliveryContext<'_>, claim: &Claim<'_>, history: &History) -> Result<bool> {
+pub fn run_final_steps(context: &DeliveryContext<'_>, claim: &Claim<'_>, history: &History) -> Result<bool> {
     let envelope = &claim.message().envelope;
-    undo(engine, envelope, history)?;
+    undo(context, envelope, history)?;
     if !history.reached_any() {
         return Ok(true);
     }
     let copy = match &envelope.after_sent {
         AfterSent::Sent(folder) => Some(PathBuf::from(folder)),
         // Reports leave no copy: nobody has written them.
-        AfterSent::Default if !envelope.sender.is_null() => engine.settings.queue.sent.clone(),
+        AfterSent::Default if !envelope.sender.is_null() => context.settings.queue.sent.clone(),
         _ => None,
     };
     let filing = match &history.hook_answer {
         // An earlier run asked them, and could not do the rest.
         Some(Some(folder)) => SentCopyTarget::In(Folder::parse(folder).unwrap_or_default()),
         Some(None) => SentCopyTarget::Dropped,
-        None => ask_hooks(engine, claim, envelope, copy.as_deref())?,
+        None => ask_hooks(context, claim, envelope, copy.as_deref())?,
     };
     match filing {
         SentCopyTarget::Interrupted => return Ok(false),
@@ -118,13 +118,13 @@ pub fn run_final_steps(engine: &DeliveryContext<'_>, claim: &Claim<'_>, history:
 }
 
 /// Runs the undo commands of all transports that were given the message.
-pub fn undo(engine: &DeliveryContext<'_>, envelope: &Envelope, history: &History) -> Result<()> {
-    for transport in transports_to_undo(engine.settings, history) {
-        let transport = &engine.settings.transports[transport];
-        if let Err(text) = transport.undo(envelope.id.as_str(), engine.spool.path(), engine.signals) {
+pub fn undo(context: &DeliveryContext<'_>, envelope: &Envelope, history: &History) -> Result<()> {
+    for transport in transports_to_undo(context.settings, history) {
+        let transport = &context.settings.transports[transport];
+        if let Err(text) = transport.undo(envelope.id.as_str(), context.spool.path(), context.signals) {
             let text = format!("undo of transport {} {text}", transport.name);
-            engine.observer.error(&format!("{}: {text}", envelope.id));
-            append_trouble(engine, engine.spool, envelope, text)?;
+            context.observer.error(&format!("{}: {text}", envelope.id));
+            append_trouble(context, context.spool, envelope, text)?;
         }
     }
     Ok(())
@@ -136,8 +136,8 @@ fn transports_to_undo<'a>(settings: &'a Settings, history: &'a History) -> impl 
     places.filter(move |place| settings.transports[*place].undo.is_some() && tried(&settings.transports[*place].name))
 }
 
-fn append_trouble(engine: &DeliveryContext<'_>, spool: &Spool, envelope: &Envelope, text: String) -> Result<()> {
-    Ok(spool.log(&envelope.id)?.append(&LogRecord { at: engine.now(), event: LogEvent::Trouble { text } })?)
+fn append_trouble(context: &DeliveryContext<'_>, spool: &Spool, envelope: &Envelope, text: String) -> Result<()> {
+    Ok(spool.log(&envelope.id)?.append(&LogRecord { at: context.now(), event: LogEvent::Trouble { text } })?)
 }
 
 /// What the outbound hooks came to.
@@ -148,14 +148,14 @@ enum SentCopyTarget {
 }
 
 fn ask_hooks(
-    engine: &DeliveryContext<'_>,
+    context: &DeliveryContext<'_>,
     claim: &Claim<'_>,
     envelope: &Envelope,
     copy: Option<&Path>,
 ) -> Result<SentCopyTarget> {
     let mut folder = Folder::inbox();
     let recipients: Vec<&str> = envelope.recipients.iter().map(|recipient| recipient.address.text()).collect();
-    for hook in &engine.settings.outbound_hooks {
+    for hook in &context.settings.outbound_hooks {
         let own = [
             ("MSPOOL_ID", envelope.id.to_string()),
             ("MSPOOL_SENDER", envelope.sender.as_str().to_owned()),
@@ -164,7 +164,7 @@ fn ask_hooks(
             ("MSPOOL_CLASS", class::MAIL.to_owned()),
             ("MSPOOL_FOLDER", folder.as_str().to_owned()),
             ("MSPOOL_SENT", copy.map_or(String::new(), |path| path.to_string_lossy().into_owned())),
-            ("MSPOOL_SPOOL", engine.spool.path().to_string_lossy().into_owned()),
+            ("MSPOOL_SPOOL", context.spool.path().to_string_lossy().into_owned()),
         ];
         let words = [
             (Placeholder::Id, envelope.id.as_str()),
@@ -172,7 +172,7 @@ fn ask_hooks(
             (Placeholder::Folder, folder.as_str()),
         ];
         let input = claim.unlocked_input(0)?;
-        let answer = hook.ask(input.as_fd(), &words, &own, engine.signals);
+        let answer = hook.ask(input.as_fd(), &words, &own, context.signals);
         if let Some(wanted) = answer.folder {
             folder = wanted;
         }
@@ -180,28 +180,28 @@ fn ask_hooks(
             HookVerdict::Continue => {}
             HookVerdict::Stop => break,
             HookVerdict::Drop => {
-                record_hook_answer(engine, envelope, None)?;
+                record_hook_answer(context, envelope, None)?;
                 return Ok(SentCopyTarget::Dropped);
             }
             HookVerdict::Interrupted => return Ok(SentCopyTarget::Interrupted),
             HookVerdict::Broken(text) => {
                 let text = format!("outbound hook {text}; it counts for nothing");
-                engine.observer.error(&format!("{}: {text}", envelope.id));
-                append_trouble(engine, engine.spool, envelope, text)?;
+                context.observer.error(&format!("{}: {text}", envelope.id));
+                append_trouble(context, context.spool, envelope, text)?;
             }
         }
     }
-    record_hook_answer(engine, envelope, Some(folder.as_str()))?;
+    record_hook_answer(context, envelope, Some(folder.as_str()))?;
     Ok(SentCopyTarget::In(folder))
 }
 
 /// Hooks are asked once, however often what follows is tried.
-fn record_hook_answer(engine: &DeliveryContext<'_>, envelope: &Envelope, folder: Option<&str>) -> Result<()> {
-    if engine.settings.outbound_hooks.is_empty() {
+fn record_hook_answer(context: &DeliveryContext<'_>, envelope: &Envelope, folder: Option<&str>) -> Result<()> {
+    if context.settings.outbound_hooks.is_empty() {
         return Ok(());
     }
     let event = LogEvent::Asked { folder: folder.map(str::to_owned) };
-    Ok(engine.spool.log(&envelope.id)?.append(&LogRecord { at: engine.now(), event })?)
+    Ok(context.spool.log(&envelope.id)?.append(&LogRecord { at: context.now(), event })?)
 }
 
 /// As much of a list as the kernel takes in one variable.

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::delivery::transport_queue::Readiness;
 use crate::spool::Spool;
-use crate::spool::gate::{CircuitBreaker, ProbeResult, ResourceLock};
+use crate::spool::transport_state::{CircuitBreaker, ProbeResult, ResourceLock};
 use crate::sys::signals::Signals;
 use crate::transports::answer::ProgramEnding;
 use crate::transports::program::FinishedProgram;
@@ -110,13 +110,13 @@ impl TransportControl<'_> {
 
     fn note_probe(&self, transport: &Transport, trouble: Option<&String>) -> Result<()> {
         let probe = ProbeResult { at: self.now, ok: trouble.is_none(), text: trouble.cloned().unwrap_or_default() };
-        Ok(self.spool.update_transport_state(&transport.name, |gate| {
+        Ok(self.spool.update_transport_state(&transport.name, |transport_state| {
             if probe.ok {
-                gate.breaker = None;
+                transport_state.breaker = None;
             }
             // A good answer after a good one is no news, and not worth a write.
-            if gate.probe.as_ref().is_none_or(|last| !last.ok || !probe.ok) {
-                gate.probe = Some(probe);
+            if transport_state.probe.as_ref().is_none_or(|last| !last.ok || !probe.ok) {
+                transport_state.probe = Some(probe);
             }
         })?)
     }
@@ -124,15 +124,15 @@ impl TransportControl<'_> {
     /// Notes that the transport does not work, and for how long it is left alone.
     pub fn open_breaker(&self, transport: &Transport, text: &str) -> Result<()> {
         let random = crate::sys::random();
-        Ok(self.spool.update_transport_state(&transport.name, |gate| {
-            let before = gate.breaker.take().filter(|before| before.config == transport.fingerprint);
+        Ok(self.spool.update_transport_state(&transport.name, |transport_state| {
+            let before = transport_state.breaker.take().filter(|before| before.config == transport.fingerprint);
             if let Some(before) = before.as_ref().filter(|before| self.now < before.until) {
                 // Handed over beside the one that opened it: the same failure, and not one more.
-                gate.breaker = Some(before.clone());
+                transport_state.breaker = Some(before.clone());
                 return;
             }
             let failures = before.as_ref().map_or(0, |before| before.failures) + 1;
-            gate.breaker = Some(CircuitBreaker {
+            transport_state.breaker = Some(CircuitBreaker {
                 since: before.map_or(self.now, |before| before.since),
                 until: self.now.after(self.schedule.delay(failures, random)),
                 failures,
@@ -144,6 +144,6 @@ impl TransportControl<'_> {
 
     /// Notes that the transport works again.
     pub fn close_breaker(&self, transport: &Transport) -> Result<()> {
-        Ok(self.spool.update_transport_state(&transport.name, |gate| gate.breaker = None)?)
+        Ok(self.spool.update_transport_state(&transport.name, |transport_state| transport_state.breaker = None)?)
     }
 }

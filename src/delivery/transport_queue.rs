@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::delivery::selection::ForceLevel;
 use crate::session::Network;
-use crate::spool::gate::{ResourceLock, TransportState};
+use crate::spool::transport_state::{ResourceLock, TransportState};
 use crate::transports::transport::Transport;
 use crate::values::time::Timestamp;
 
@@ -47,7 +47,7 @@ pub struct TransportQueue<'e> {
 /// Whether a transport may be given mail now, by what is known without asking it.
 pub fn readiness(
     transport: &Transport,
-    gate: &TransportState,
+    transport_state: &TransportState,
     reach: Network,
     force: ForceLevel,
     now: Timestamp,
@@ -55,10 +55,10 @@ pub fn readiness(
     if reach == Network::Offline && transport.reaches_beyond_host() {
         return Readiness::No("offline".to_owned());
     }
-    if let Some(reason) = pause_reason(gate, now) {
+    if let Some(reason) = pause_reason(transport_state, now) {
         return Readiness::No(reason);
     }
-    let breaker = gate
+    let breaker = transport_state
         .breaker
         .as_ref()
         .filter(|breaker| breaker.config == transport.fingerprint && force != ForceLevel::BackoffAndBreaker);
@@ -74,8 +74,8 @@ pub fn readiness(
 }
 
 /// Why the operator's pause keeps mail from the transport, if it does.
-pub fn pause_reason(gate: &TransportState, now: Timestamp) -> Option<String> {
-    let pause = gate.pause.as_ref().filter(|pause| pause.until.is_none_or(|until| until > now))?;
+pub fn pause_reason(transport_state: &TransportState, now: Timestamp) -> Option<String> {
+    let pause = transport_state.pause.as_ref().filter(|pause| pause.until.is_none_or(|until| until > now))?;
     let until = pause.until.map_or(String::new(), |until| format!(" until {until}"));
     let reason = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
     Some(format!("paused{until}{reason}"))

@@ -47,11 +47,11 @@ impl<'e> RunState<'e> {
         if let Some(trouble) = &prepared.trouble {
             self.context.observer.error(&format!("transport {}: {trouble}; its mail is kept", transport.name));
         }
-        let mut board = self.scheduler();
-        let lane = &mut board.queues[index];
+        let mut scheduler = self.scheduler();
+        let lane = &mut scheduler.queues[index];
         (lane.resource, lane.connected) = (prepared.resource, prepared.connected);
         match prepared.ready {
-            Readiness::No(reason) => self.close_queue(&mut board, index, reason),
+            Readiness::No(reason) => self.close_queue(&mut scheduler, index, reason),
             _ if lane.was_broken && transport.probe.is_none() => lane.ready = Readiness::OneTrial,
             ready => lane.ready = ready,
         }
@@ -65,12 +65,12 @@ impl<'e> RunState<'e> {
         None
     }
 
-    pub(super) fn close_queue(&self, board: &mut Scheduler<'e>, lane: usize, reason: String) {
-        for place in board.close_queue(lane, reason) {
-            board.tally.skipped += 1;
-            board.unserved.push(place);
+    pub(super) fn close_queue(&self, scheduler: &mut Scheduler<'e>, lane: usize, reason: String) {
+        for place in scheduler.close_queue(lane, reason) {
+            scheduler.tally.skipped += 1;
+            scheduler.unserved.push(place);
             if let Some((_, name)) = self.due.get(place) {
-                board.tally.left.push(name.id);
+                scheduler.tally.left.push(name.id);
             }
         }
     }

@@ -15,12 +15,12 @@ use crate::spool::QueueState;
 use crate::spool::listing::DueMessages;
 
 /// Attempts one message now, in this process. A report on it may be among what is then filed.
-pub fn attempt_and_file(engine: &DeliveryContext<'_>, id: &QueueId, reach: Network) -> Result<RunTally> {
-    let Some((state @ (QueueState::New | QueueState::Cur), name)) = engine.spool.find(id)? else {
+pub fn attempt_and_file(context: &DeliveryContext<'_>, id: &QueueId, reach: Network) -> Result<RunTally> {
+    let Some((state @ (QueueState::New | QueueState::Cur), name)) = context.spool.find(id)? else {
         return Ok(RunTally::default());
     };
-    let orders = Selection { reach, ..Selection::all() };
-    let tally = run::run(engine, &DueMessages::of([(state, name)]), &orders, &HashSet::new())?;
-    pending::file_unless_watched(engine)?;
+    let selection = Selection { reach, ..Selection::all() };
+    let tally = run::run(context, &DueMessages::of([(state, name)]), &selection, &HashSet::new())?;
+    pending::file_unless_watched(context)?;
     Ok(tally)
 }

@@ -56,7 +56,7 @@ impl SentMailIndex {
 
 /// Takes in what a received message reports.
 pub fn apply_report(
-    engine: &DeliveryContext<'_>,
+    context: &DeliveryContext<'_>,
     index: &mut SentMailIndex,
     envelope: &Envelope,
     report: &IncomingReport,
@@ -65,8 +65,8 @@ pub fn apply_report(
     if report.kind == IncomingReportKind::None || report.recipients.is_empty() || forged {
         return Ok(());
     }
-    if let Some((state, name)) = find(engine.spool, index, report)? {
-        apply(engine, state, &name, &envelope.id, report)?;
+    if let Some((state, name)) = find(context.spool, index, report)? {
+        apply(context, state, &name, &envelope.id, report)?;
     }
     Ok(())
 }
@@ -111,24 +111,24 @@ fn message_id(message: &QueueFile) -> Option<String> {
 }
 
 fn apply(
-    engine: &DeliveryContext<'_>,
+    context: &DeliveryContext<'_>,
     state: QueueState,
     name: &FileName,
     id: &QueueId,
     report: &IncomingReport,
 ) -> Result<()> {
     // Without the claim nothing is moved; what is known is written down in any case: the log takes whole lines.
-    let claim = match engine.spool.claim(state, name)? {
+    let claim = match context.spool.claim(state, name)? {
         ClaimOutcome::Claimed(claim) => Some(claim),
         _ => None,
     };
-    let message = engine.spool.read(state, name);
+    let message = context.spool.read(state, name);
     let envelope = match (&claim, &message) {
         (Some(claim), _) => &claim.message().envelope,
         (None, Ok(message)) => &message.envelope,
         (None, Err(_)) => return Ok(()),
     };
-    let mut history = engine.spool.history(envelope)?;
+    let mut history = context.spool.history(envelope)?;
     if history.reports.contains(id) {
         // Our own report, on its way to the one who sent the message: it says what is known here.
         return Ok(());
@@ -139,7 +139,9 @@ fn apply(
         let Some(place) = places.find(heard) else { continue };
         let before = history.recipients[place].state;
         let Some(after) = new_state(report.kind, before, heard.action) else { continue };
-        if after == before && history.recipients[place].incoming_actions.iter().any(|known| known == heard.action.word()) {
+        if after == before
+            && history.recipients[place].incoming_actions.iter().any(|known| known == heard.action.word())
+        {
             // Heard before, and nothing changes.
             continue;
         }
@@ -152,15 +154,15 @@ fn apply(
             text: text.clone(),
             report: id.clone(),
         };
-        let record = LogRecord { at: engine.now(), event };
+        let record = LogRecord { at: context.now(), event };
         history.apply(&record);
         if log.is_none() {
-            log = Some(engine.spool.log(&envelope.id)?);
+            log = Some(context.spool.log(&envelope.id)?);
         }
         if let Some(log) = &mut log {
             log.append(&record)?;
         }
-        engine.observer.reported(&RecipientEvent {
+        context.observer.reported(&RecipientEvent {
             id: envelope.id.clone(),
             address: envelope.recipients[place].address.clone(),
             transport: history.recipients[place].transport.clone(),
@@ -173,13 +175,13 @@ fn apply(
     if let Some(log) = log {
         log.sync()?;
         if log.is_new() {
-            engine.spool.sync_log_names()?;
+            context.spool.sync_log_names()?;
         }
     }
     match claim {
         // Finished, and somebody does not have it after all; a run that died here may have written so before.
         Some(claim) if state == QueueState::Sent && !history.is_sent() => {
-            Ok(claim.finish_failed(Some(engine.now().after(engine.settings.queue.keep_failed)))?)
+            Ok(claim.finish_failed(Some(context.now().after(context.settings.queue.keep_failed)))?)
         }
         _ => Ok(()),
     }

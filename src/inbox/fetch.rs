@@ -69,25 +69,25 @@ pub fn chosen_sources<'s>(session: &'s Session, names: &[String]) -> Result<Vec<
 /// Asks several sources, and goes on after one that does not work.
 pub fn fetch_all(
     session: &Session,
-    engine: &DeliveryContext<'_>,
+    context: &DeliveryContext<'_>,
     sources: &[&MailSource],
     limit: Option<usize>,
 ) -> Result<ExitStatus> {
     let mut ends = Vec::new();
     for inbound in sources {
-        if engine.signals.stop_requested().is_some() {
+        if context.signals.stop_requested().is_some() {
             break;
         }
-        let polled =
-            fetch_source(session, engine, inbound, limit).unwrap_or_else(|error| PollResult::Failed(format!("{error:#}")));
+        let polled = fetch_source(session, context, inbound, limit)
+            .unwrap_or_else(|error| PollResult::Failed(format!("{error:#}")));
         ends.push(match polled {
             PollResult::Emptied | PollResult::Left => ExitStatus::Ok,
             PollResult::Busy => {
-                engine.observer.error(&format!("inbound {}: another run is asking it", inbound.name));
+                context.observer.error(&format!("inbound {}: another run is asking it", inbound.name));
                 ExitStatus::TryAgain
             }
             PollResult::Failed(text) => {
-                engine.observer.error(&format!("inbound {}: {text}", inbound.name));
+                context.observer.error(&format!("inbound {}: {text}", inbound.name));
                 ExitStatus::TryAgain
             }
         });
@@ -102,18 +102,18 @@ pub fn fetch_all(
 /// Asks one source until it has nothing left, and notes how that went.
 pub fn fetch_source(
     session: &Session,
-    engine: &DeliveryContext<'_>,
+    context: &DeliveryContext<'_>,
     inbound: &MailSource,
     limit: Option<usize>,
 ) -> Result<PollResult> {
     if session.network == Network::Offline {
         return Ok(PollResult::Left);
     }
-    let Some(_turn) = engine.spool.lock_source(&inbound.name)? else { return Ok(PollResult::Busy) };
-    let mut poll = SourcePoll { session, engine, inbound, seen: HashMap::new(), index: SentMailIndex::default() };
+    let Some(_turn) = context.spool.lock_source(&inbound.name)? else { return Ok(PollResult::Busy) };
+    let mut poll = SourcePoll { session, context, inbound, seen: HashMap::new(), index: SentMailIndex::default() };
     let mut polled = PollResult::Left;
     for _ in 0..limit.unwrap_or(usize::MAX) {
-        if engine.signals.stop_requested().is_some() {
+        if context.signals.stop_requested().is_some() {
             break;
         }
         match poll.fetch() {
@@ -129,15 +129,15 @@ pub fn fetch_source(
         }
     }
     let trouble = if let PollResult::Failed(text) = &polled { Some(text.clone()) } else { None };
-    engine.spool.update_source_state(&inbound.name, |state| {
-        (state.polled, state.trouble) = (Some(engine.now()), trouble);
+    context.spool.update_source_state(&inbound.name, |state| {
+        (state.polled, state.trouble) = (Some(context.now()), trouble);
     })?;
     Ok(polled)
 }
 
 struct SourcePoll<'p, 'e> {
     session: &'p Session,
-    engine: &'p DeliveryContext<'e>,
+    context: &'p DeliveryContext<'e>,
     inbound: &'p MailSource,
     /// The messages of this run, and how often each came.
     seen: HashMap<(Option<String>, String), usize>,
@@ -151,23 +151,23 @@ const MOST_EQUAL: usize = 10;
 impl SourcePoll<'_, '_> {
     /// One run of the fetch command; `None` when there may be more.
     fn fetch(&mut self) -> Result<Option<PollResult>> {
-        let (engine, inbound) = (self.engine, self.inbound);
+        let (context, inbound) = (self.context, self.inbound);
         // Its source keeps it until it is taken: what is large must not bar the way for all behind it.
-        let limit = engine.spool.room()?.bytes.saturating_sub(self.session.settings.queue.reserve);
+        let limit = context.spool.room()?.bytes.saturating_sub(self.session.settings.queue.reserve);
         let mailbox = match &inbound.mailbox {
             Some(text) => Address::parse(text)?,
             None => own_mailbox(self.session)?,
         };
         // The envelope goes before the message and tells what is known only behind it: so the message waits outside.
         let id = self.session.ids.next_id(self.session.clock.now());
-        let work = engine.spool.work(&id, &inbound.name, 0)?;
+        let work = context.spool.work(&id, &inbound.name, 0)?;
         let mut incoming = FetchedMessage::begin(work.path(), limit)?;
         let known = match inbound.keeping {
-            SourceKeeping::Yes => Some(engine.spool.seen_messages(&inbound.name)?),
+            SourceKeeping::Yes => Some(context.spool.seen_messages(&inbound.name)?),
             SourceKeeping::No => None,
         };
         let seen = known.as_ref().map(|(path, _)| path.as_path());
-        let fetched = inbound.fetch(engine.spool.path(), seen, engine.signals, &mut |piece| incoming.take(piece));
+        let fetched = inbound.fetch(context.spool.path(), seen, context.signals, &mut |piece| incoming.take(piece));
         let reference = match fetched {
             FetchResult::Message(reference) => reference,
             FetchResult::Nothing => return Ok(Some(PollResult::Emptied)),
@@ -201,7 +201,7 @@ impl SourcePoll<'_, '_> {
         let comes_again = inbound.ack.is_some() || known.is_some();
         if comes_again && self.is_known(reference.as_deref(), &hash)? {
             if let (Some(_), Some(reference)) = (&known, &reference) {
-                engine.spool.remember_seen(&inbound.name, reference)?;
+                context.spool.remember_seen(&inbound.name, reference)?;
             }
             return Ok(match self.acknowledge(reference.as_deref(), &hash, "known")? {
                 file::SourceKnowledge::Knows => None,
@@ -211,21 +211,21 @@ impl SourcePoll<'_, '_> {
             });
         }
         let envelope = new_envelope(self.session, mailbox, sender, 0, Some(source));
-        let draft = write_draft(engine.spool, &envelope, &head, &mut file, u64::MAX)?;
+        let draft = write_draft(context.spool, &envelope, &head, &mut file, u64::MAX)?;
         UnsyncedMessage::commit(vec![draft.rename_into(QueueState::Received, None)?])?;
         // Safe: from here on the source may forget it.
-        let claim = match engine.spool.find_received(&envelope.id)? {
-            Some(name) => engine.spool.claim(QueueState::Received, &name)?,
+        let claim = match context.spool.find_received(&envelope.id)? {
+            Some(name) => context.spool.claim(QueueState::Received, &name)?,
             None => ClaimOutcome::Gone,
         };
         if let (Some(_), Some(reference)) = (&known, &reference) {
-            engine.spool.remember_seen(&inbound.name, reference)?;
+            context.spool.remember_seen(&inbound.name, reference)?;
         }
         let known = self.acknowledge(reference.as_deref(), &hash, envelope.id.as_str())?;
         if known == file::SourceKnowledge::Knows && inbound.ack.is_some() {
             // Whoever files it, should we not come to it, must not wait for it to come again.
-            let record = LogRecord { at: engine.now(), event: LogEvent::Acknowledged };
-            engine.spool.log(&envelope.id)?.append(&record)?;
+            let record = LogRecord { at: context.now(), event: LogEvent::Acknowledged };
+            context.spool.log(&envelope.id)?.append(&record)?;
         }
         if let ClaimOutcome::Claimed(claim) = claim {
             self.file(*claim, known)?;
@@ -236,24 +236,24 @@ impl SourcePoll<'_, '_> {
 
     fn file(&mut self, claim: Claim<'_>, known: file::SourceKnowledge) -> Result<()> {
         let id = claim.message().envelope.id.clone();
-        if let Err(error) = file::file(self.engine, &mut self.index, claim, known) {
-            self.engine.observer.error(&format!("{id}: {error:#}; it stays in the spool"));
+        if let Err(error) = file::file(self.context, &mut self.index, claim, known) {
+            self.context.observer.error(&format!("{id}: {error:#}; it stays in the spool"));
         }
         Ok(())
     }
 
     /// Tells the source. One that cannot be told will give the message again, which is no reason to stop.
     fn acknowledge(&self, reference: Option<&str>, hash: &str, id: &str) -> Result<file::SourceKnowledge> {
-        let (engine, inbound) = (self.engine, self.inbound);
-        match inbound.acknowledge(reference.unwrap_or_default(), id, engine.spool.path(), engine.signals) {
+        let (context, inbound) = (self.context, self.inbound);
+        match inbound.acknowledge(reference.unwrap_or_default(), id, context.spool.path(), context.signals) {
             Ok(()) => {
-                engine.spool.update_source_state(&inbound.name, |state| state.forget(reference, hash))?;
+                context.spool.update_source_state(&inbound.name, |state| state.forget(reference, hash))?;
                 Ok(file::SourceKnowledge::Knows)
             }
             Err(text) => {
                 let problem =
                     format!("inbound {}: the message is safe, but ack {text}; it may come again", inbound.name);
-                engine.observer.error(&problem);
+                context.observer.error(&problem);
                 Ok(file::SourceKnowledge::MayNotKnow)
             }
         }
@@ -261,7 +261,7 @@ impl SourcePoll<'_, '_> {
 
     /// True when this message is here already: filed and not acknowledged, or not even filed.
     fn is_known(&self, reference: Option<&str>, hash: &str) -> Result<bool> {
-        let spool = self.engine.spool;
+        let spool = self.context.spool;
         if spool.source_state(&self.inbound.name)?.knows(reference, hash) {
             return Ok(true);
         }

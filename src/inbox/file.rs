@@ -17,7 +17,7 @@ use crate::mail::message::header::{Header, InputSupply, MAX_HEADER_BYTES};
 use crate::mail::report::bounce;
 use crate::output::observer::NewMail;
 use crate::spool::claim::Claim;
-use crate::spool::source::UnacknowledgedMessage;
+use crate::spool::source_state::UnacknowledgedMessage;
 use crate::transports::maildir;
 use crate::transports::notify::NewMailValues;
 
@@ -47,7 +47,7 @@ pub enum SourceKnowledge {
 
 /// Files a received message that was claimed.
 pub fn file(
-    engine: &DeliveryContext<'_>,
+    context: &DeliveryContext<'_>,
     index: &mut SentMailIndex,
     claim: Claim<'_>,
     source: SourceKnowledge,
@@ -57,12 +57,12 @@ pub fn file(
     let head = message.first_bytes(MAX_HEADER_BYTES)?;
     let header = Header::scan(&head, InputSupply::End);
     let report = bounce::read_report(&head);
-    let look = Classification::of(engine.settings, &envelope, header.as_ref(), &report);
+    let look = Classification::of(context.settings, &envelope, header.as_ref(), &report);
     // A line of an mbox that the delivering program put before the message is no part of it.
     let marker = header.as_ref().map_or(0, |header| header.marker.len()) as u64;
     let body_at = message.body_at + marker;
-    let mut filer = MessageFiler { engine, envelope: &envelope, log: engine.spool.log(&envelope.id)? };
-    let asked = HookRun { engine, envelope: &envelope, look: &look };
+    let mut filer = MessageFiler { context, envelope: &envelope, log: context.spool.log(&envelope.id)? };
+    let asked = HookRun { context, envelope: &envelope, look: &look };
     let (decision, troubles) = asked.run(&mut || Ok(claim.unlocked_input(marker)?))?;
     for text in troubles {
         filer.trouble(text)?;
@@ -73,22 +73,22 @@ pub fn file(
         HookDecision::Dropped(hook) => {
             filer.note(LogEvent::Dropped { hook: hook.clone() })?;
             filer.log.sync()?;
-            remember_unacknowledged(engine, &claim, source)?;
+            remember_unacknowledged(context, &claim, source)?;
             claim.finish_filed()?;
-            engine.observer.dropped(&envelope.id, &hook);
+            context.observer.dropped(&envelope.id, &hook);
             return Ok(FilingResult::Dropped);
         }
     };
-    let trace = trace_lines(engine, &envelope, header.as_ref());
+    let trace = trace_lines(context, &envelope, header.as_ref());
     let (path, folder) = filer.deliver(&claim, folder, trace.as_bytes(), body_at)?;
     filer.note(LogEvent::Filed { folder: folder.as_str().to_owned(), class: look.class.clone() })?;
-    if let Err(error) = correlate::apply_report(engine, index, &envelope, &report) {
+    if let Err(error) = correlate::apply_report(context, index, &envelope, &report) {
         // It is filed: to do that again, for what it says could not be noted, would be worse.
         filer.trouble(format!("what it reports could not be taken in: {error:#}"))?;
     }
-    remember_unacknowledged(engine, &claim, source)?;
+    remember_unacknowledged(context, &claim, source)?;
     claim.finish_filed()?;
-    announce(engine, &envelope.id, &look, &folder, path);
+    announce(context, &envelope.id, &look, &folder, path);
     Ok(FilingResult::Yes)
 }
 
@@ -96,23 +96,23 @@ pub fn file(
 const ACKNOWLEDGED: &[u8] = b"\"event\":\"acknowledged\"";
 
 /// A message whose source may not know that it is safe will come again, and must be known then.
-fn remember_unacknowledged(engine: &DeliveryContext<'_>, claim: &Claim<'_>, source: SourceKnowledge) -> Result<()> {
+fn remember_unacknowledged(context: &DeliveryContext<'_>, claim: &Claim<'_>, source: SourceKnowledge) -> Result<()> {
     let message = claim.message();
     let (Some(from), SourceKnowledge::MayNotKnow) = (&message.envelope.source, source) else { return Ok(()) };
-    if engine.spool.read_log(&message.envelope.id)?.windows(ACKNOWLEDGED.len()).any(|part| part == ACKNOWLEDGED) {
+    if context.spool.read_log(&message.envelope.id)?.windows(ACKNOWLEDGED.len()).any(|part| part == ACKNOWLEDGED) {
         return Ok(());
     }
     let known = UnacknowledgedMessage {
         reference: from.reference.clone(),
         hash: message.fingerprint()?,
         id: message.envelope.id.clone(),
-        at: engine.now(),
+        at: context.now(),
     };
-    Ok(engine.spool.update_source_state(&from.inbound, |state| state.remember(known))?)
+    Ok(context.spool.update_source_state(&from.inbound, |state| state.remember(known))?)
 }
 
 /// The lines put before a message (RFC 5321 section 4.4; qmail's `Delivered-To`).
-fn trace_lines(engine: &DeliveryContext<'_>, envelope: &Envelope, header: Option<&Header<'_>>) -> String {
+fn trace_lines(context: &DeliveryContext<'_>, envelope: &Envelope, header: Option<&Header<'_>>) -> String {
     let end = header.map_or("\n", Header::line_end);
     let mailbox = envelope.address(0).map_or(String::new(), |address| address.text().to_owned());
     let mut lines = String::new();
@@ -122,7 +122,7 @@ fn trace_lines(engine: &DeliveryContext<'_>, envelope: &Envelope, header: Option
     lines.push_str(&format!("Delivered-To: {mailbox}{end}"));
     lines.push_str(&format!(
         "Received: by {} (mspool) id {}{end}\tfor <{mailbox}>; {}{end}",
-        engine.settings.hostname,
+        context.settings.hostname,
         envelope.id,
         envelope.arrival.rfc5322()
     ));
@@ -134,9 +134,9 @@ fn trace_lines(engine: &DeliveryContext<'_>, envelope: &Envelope, header: Option
 }
 
 /// Tells the user, and whoever looks on.
-pub fn announce(engine: &DeliveryContext<'_>, id: &QueueId, look: &Classification, folder: &Folder, path: PathBuf) {
+pub fn announce(context: &DeliveryContext<'_>, id: &QueueId, look: &Classification, folder: &Folder, path: PathBuf) {
     let path = path.to_string_lossy().into_owned();
-    if let Some(notice) = engine.settings.notify.as_ref().filter(|notice| look.class.starts_with(&notice.class)) {
+    if let Some(notice) = context.settings.notify.as_ref().filter(|notice| look.class.starts_with(&notice.class)) {
         let news = NewMailValues {
             id: id.as_str(),
             path: &path,
@@ -145,11 +145,11 @@ pub fn announce(engine: &DeliveryContext<'_>, id: &QueueId, look: &Classificatio
             from: &look.from,
             subject: &look.subject,
         };
-        if let Err(text) = notice.run(&news, engine.spool.path(), engine.signals) {
-            engine.observer.error(&format!("{id}: the command of notify {text}"));
+        if let Err(text) = notice.run(&news, context.spool.path(), context.signals) {
+            context.observer.error(&format!("{id}: the command of notify {text}"));
         }
     }
-    engine.observer.new_mail(&NewMail {
+    context.observer.new_mail(&NewMail {
         id: id.clone(),
         path,
         folder: folder.as_str().to_owned(),
@@ -161,24 +161,24 @@ pub fn announce(engine: &DeliveryContext<'_>, id: &QueueId, look: &Classificatio
 }
 
 struct MessageFiler<'f, 'e> {
-    engine: &'f DeliveryContext<'e>,
+    context: &'f DeliveryContext<'e>,
     envelope: &'f Envelope,
     log: crate::spool::log::MessageLog,
 }
 
 impl MessageFiler<'_, '_> {
     fn note(&mut self, event: LogEvent) -> Result<()> {
-        Ok(self.log.append(&LogRecord { at: self.engine.now(), event })?)
+        Ok(self.log.append(&LogRecord { at: self.context.now(), event })?)
     }
 
     fn trouble(&mut self, text: String) -> Result<()> {
-        self.engine.observer.error(&format!("{}: {text}", self.envelope.id));
+        self.context.observer.error(&format!("{}: {text}", self.envelope.id));
         self.note(LogEvent::Trouble { text })
     }
 
     /// Files the message. A folder that cannot be used is no reason to keep it from its reader: then the inbox takes it.
     fn deliver(&mut self, claim: &Claim<'_>, folder: Folder, trace: &[u8], body_at: u64) -> Result<(PathBuf, Folder)> {
-        let (store, id) = (&self.engine.settings.store, self.envelope.id.as_str());
+        let (store, id) = (&self.context.settings.store, self.envelope.id.as_str());
         let file = claim.message().file();
         match maildir::file_message(store, &folder, id, trace, file.as_fd(), body_at) {
             Ok(path) => Ok((path, folder)),

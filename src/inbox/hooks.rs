@@ -25,7 +25,7 @@ pub enum HookDecision {
 /// A message that hooks are asked about.
 pub struct HookRun<'a, 'e> {
     /// The run.
-    pub engine: &'a DeliveryContext<'e>,
+    pub context: &'a DeliveryContext<'e>,
     /// The message's envelope.
     pub envelope: &'a Envelope,
     /// What it is.
@@ -36,7 +36,7 @@ impl HookRun<'_, '_> {
     /// Asks them one after another; `input` gives each the message from its first byte. The texts say what went wrong
     /// with hooks that count for nothing.
     pub fn run<I: AsFd>(&self, input: &mut dyn FnMut() -> Result<I>) -> Result<(HookDecision, Vec<String>)> {
-        let settings = self.engine.settings;
+        let settings = self.context.settings;
         let (mut folder, _) = settings.folders.of(&self.look.class);
         let mut troubles = Vec::new();
         for hook in &settings.inbound_hooks {
@@ -45,7 +45,7 @@ impl HookRun<'_, '_> {
                 (Placeholder::Class, self.look.class.as_str()),
                 (Placeholder::Folder, folder.as_str()),
             ];
-            let answer = hook.ask(input()?.as_fd(), &words, &self.variables(&folder), self.engine.signals);
+            let answer = hook.ask(input()?.as_fd(), &words, &self.variables(&folder), self.context.signals);
             if let Some(wanted) = answer.folder {
                 folder = wanted;
             }
@@ -71,7 +71,7 @@ impl HookRun<'_, '_> {
             ("MSPOOL_CLASS", self.look.class.clone()),
             ("MSPOOL_FOLDER", folder.as_str().to_owned()),
             ("MSPOOL_FLAGS", self.look.flags.join(" ")),
-            ("MSPOOL_SPOOL", self.engine.spool.path().to_string_lossy().into_owned()),
+            ("MSPOOL_SPOOL", self.context.spool.path().to_string_lossy().into_owned()),
         ];
         own.extend(self.look.variables());
         own

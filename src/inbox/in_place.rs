@@ -28,8 +28,8 @@ use crate::inbox::hooks::{HookDecision, HookRun};
 const OFTEN: usize = 64;
 
 /// Looks at everything in the Maildir's `new` that it has not looked at before.
-pub fn look_at_all(session: &Session, engine: &DeliveryContext<'_>, store: &Path) -> Result<ExitStatus> {
-    let spool = engine.spool;
+pub fn look_at_all(session: &Session, context: &DeliveryContext<'_>, store: &Path) -> Result<ExitStatus> {
+    let spool = context.spool;
     let new = Dir::open(&store.join("new"))?;
     let Some(_turn) = spool.lock_in_place()? else {
         return refuse(ExitStatus::TryAgain, "another \"receive --in-place\" is running; try again later");
@@ -43,10 +43,10 @@ pub fn look_at_all(session: &Session, engine: &DeliveryContext<'_>, store: &Path
     let mut done: BTreeSet<String> = names.intersection(&seen).cloned().collect();
     let mut end = ExitStatus::Ok;
     for name in names.difference(&seen) {
-        if engine.signals.stop_requested().is_some() {
+        if context.signals.stop_requested().is_some() {
             break;
         }
-        match one(session, engine, store, &new, name) {
+        match one(session, context, store, &new, name) {
             Ok(true) => {
                 done.insert(name.clone());
                 if done.len().is_multiple_of(OFTEN) {
@@ -55,17 +55,17 @@ pub fn look_at_all(session: &Session, engine: &DeliveryContext<'_>, store: &Path
             }
             Ok(false) => {}
             Err(error) => {
-                engine.observer.error(&format!("{}: {error:#}; it stays as it is", new.path_of(name).display()));
+                context.observer.error(&format!("{}: {error:#}; it stays as it is", new.path_of(name).display()));
                 end = ExitStatus::TryAgain;
             }
         }
     }
     spool.remember_in_place(&key, done)?;
-    Ok(engine.signals.stop_requested().map_or(end, ExitStatus::Signal))
+    Ok(context.signals.stop_requested().map_or(end, ExitStatus::Signal))
 }
 
 /// Looks at one message; `false` when that must be done again.
-fn one(session: &Session, engine: &DeliveryContext<'_>, store: &Path, new: &Dir, name: &str) -> Result<bool> {
+fn one(session: &Session, context: &DeliveryContext<'_>, store: &Path, new: &Dir, name: &str) -> Result<bool> {
     if !new.stat_name(name)?.is_some_and(|facts| facts.regular) {
         // Gone, or something that no mail program puts there.
         return Ok(true);
@@ -75,17 +75,17 @@ fn one(session: &Session, engine: &DeliveryContext<'_>, store: &Path, new: &Dir,
     let header = Header::scan(&head.bytes, InputSupply::End);
     let report = bounce::read_report(&head.bytes);
     let envelope = new_envelope(session, own_mailbox(session)?, sender_of(&head, header.as_ref()), 0, None);
-    let look = Classification::of(engine.settings, &envelope, header.as_ref(), &report);
-    let asked = HookRun { engine, envelope: &envelope, look: &look };
+    let look = Classification::of(context.settings, &envelope, header.as_ref(), &report);
+    let asked = HookRun { context, envelope: &envelope, look: &look };
     let (decision, troubles) = asked.run(&mut || rewound(&file))?;
     for text in troubles {
-        engine.observer.error(&format!("{name}: {text}"));
+        context.observer.error(&format!("{name}: {text}"));
     }
     let folder = match decision {
         HookDecision::NotNow => return Ok(false),
         HookDecision::Dropped(hook) => {
             new.remove_if_there(name)?;
-            engine.observer.dropped(&envelope.id, &hook);
+            context.observer.dropped(&envelope.id, &hook);
             return Ok(true);
         }
         HookDecision::In(folder) => folder,
@@ -97,8 +97,8 @@ fn one(session: &Session, engine: &DeliveryContext<'_>, store: &Path, new: &Dir,
         new.remove_if_there(name)?;
         path
     };
-    correlate::apply_report(engine, &mut SentMailIndex::default(), &envelope, &report)?;
-    file::announce(engine, &envelope.id, &look, &folder, path);
+    correlate::apply_report(context, &mut SentMailIndex::default(), &envelope, &report)?;
+    file::announce(context, &envelope.id, &look, &folder, path);
     Ok(true)
 }
 

@@ -23,20 +23,20 @@ pub struct FilingCounts {
 }
 
 /// Files everything that waits, oldest first, until we are told to stop at once.
-pub fn file_all(engine: &DeliveryContext<'_>) -> Result<FilingCounts> {
+pub fn file_all(context: &DeliveryContext<'_>) -> Result<FilingCounts> {
     let mut outcome = FilingCounts::default();
     let mut index = SentMailIndex::default();
-    for name in engine.spool.messages_in_order(QueueState::Received)? {
-        if engine.signals.abort_requested() {
+    for name in context.spool.messages_in_order(QueueState::Received)? {
+        if context.signals.abort_requested() {
             outcome.left += 1;
             continue;
         }
-        match one(engine, &mut index, &name) {
+        match one(context, &mut index, &name) {
             Ok(true) => outcome.filed += 1,
             Ok(false) => outcome.left += 1,
             Err(error) => {
                 outcome.left += 1;
-                engine.observer.error(&format!("{}: {error:#}; it stays in the spool", name.id));
+                context.observer.error(&format!("{}: {error:#}; it stays in the spool", name.id));
             }
         }
     }
@@ -44,27 +44,27 @@ pub fn file_all(engine: &DeliveryContext<'_>) -> Result<FilingCounts> {
 }
 
 /// Files one message, if nobody else is about it.
-pub fn file_one(engine: &DeliveryContext<'_>, id: &QueueId) -> Result<bool> {
-    match engine.spool.find_received(id)? {
-        Some(name) => one(engine, &mut SentMailIndex::default(), &name),
+pub fn file_one(context: &DeliveryContext<'_>, id: &QueueId) -> Result<bool> {
+    match context.spool.find_received(id)? {
+        Some(name) => one(context, &mut SentMailIndex::default(), &name),
         None => Ok(true),
     }
 }
 
-fn one(engine: &DeliveryContext<'_>, index: &mut SentMailIndex, name: &FileName) -> Result<bool> {
-    match engine.spool.claim(QueueState::Received, name)? {
+fn one(context: &DeliveryContext<'_>, index: &mut SentMailIndex, name: &FileName) -> Result<bool> {
+    match context.spool.claim(QueueState::Received, name)? {
         ClaimOutcome::Claimed(claim) => {
-            Ok(file::file(engine, index, *claim, SourceKnowledge::MayNotKnow)? != FilingResult::NotNow)
+            Ok(file::file(context, index, *claim, SourceKnowledge::MayNotKnow)? != FilingResult::NotNow)
         }
         ClaimOutcome::Gone => Ok(true),
         ClaimOutcome::Busy => Ok(false),
         ClaimOutcome::Stray(reason) => {
-            let path = engine.spool.path_of_message(QueueState::Received, name);
-            engine.observer.error(&format!("{} {reason}; it is left alone", path.display()));
+            let path = context.spool.path_of_message(QueueState::Received, name);
+            context.observer.error(&format!("{} {reason}; it is left alone", path.display()));
             Ok(false)
         }
         ClaimOutcome::SetAside(reason) => {
-            engine.observer.error(&format!("{} was moved to corrupt: {reason}", name.id));
+            context.observer.error(&format!("{} was moved to corrupt: {reason}", name.id));
             Ok(true)
         }
     }
@@ -76,9 +76,9 @@ pub fn is_watch_running(spool: &Spool) -> Result<bool> {
 }
 
 /// Files everything that waits, unless a watch is at work that does.
-pub fn file_unless_watched(engine: &DeliveryContext<'_>) -> Result<()> {
-    if !is_watch_running(engine.spool)? {
-        file_all(engine)?;
+pub fn file_unless_watched(context: &DeliveryContext<'_>) -> Result<()> {
+    if !is_watch_running(context.spool)? {
+        file_all(context)?;
     }
     Ok(())
 }

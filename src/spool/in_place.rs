@@ -8,7 +8,7 @@ use crate::sys::error::PathError;
 
 use crate::spool::Spool;
 use crate::spool::error::SpoolError;
-use crate::spool::gate::ResourceLock;
+use crate::spool::transport_state::ResourceLock;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct SeenInPlace {

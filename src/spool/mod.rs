@@ -6,7 +6,6 @@
 pub mod claim;
 pub mod draft;
 pub mod error;
-pub mod gate;
 pub mod in_place;
 pub mod listing;
 pub mod log;
@@ -14,9 +13,10 @@ mod names;
 pub mod queue_file;
 pub mod resent;
 pub mod runner;
-pub mod source;
+pub mod source_state;
 mod state_file;
 pub mod sweep;
+pub mod transport_state;
 pub mod work;
 
 use std::path::{Path, PathBuf};

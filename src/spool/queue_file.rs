@@ -156,7 +156,10 @@ impl QueueFile {
     }
 
     /// The message in pieces, so that memory does not grow with it.
-    pub fn for_each_chunk<E: From<std::io::Error>>(&self, take: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    pub fn for_each_chunk<E: From<std::io::Error>>(
+        &self,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut buffer = vec![0; 64 << 10];
         let mut at = self.body_at;
         loop {

@@ -9,7 +9,7 @@ use crate::values::time::Timestamp;
 
 use crate::spool::Spool;
 use crate::spool::error::SpoolError;
-use crate::spool::gate::ResourceLock;
+use crate::spool::transport_state::ResourceLock;
 
 /// How long they are remembered.
 const REMEMBERED: u64 = 60 * 86_400;

@@ -75,7 +75,8 @@ impl<'a> MessageComposer<'a> {
 
     /// Renames a complete draft to where the message begins; it is not synced yet.
     pub fn place(&self, draft: Draft<'a>, envelope: &Envelope) -> Result<UnsyncedMessage<'a>> {
-        let due = envelope.delayed_until(self.session.now()).filter(|_| self.options.initial_state == InitialState::Queued);
+        let due =
+            envelope.delayed_until(self.session.now()).filter(|_| self.options.initial_state == InitialState::Queued);
         Ok(draft.rename_into(self.options.initial_state.state(), due)?)
     }
 

@@ -65,8 +65,9 @@ impl<'a> AddressResolver<'a> {
         if sender.is_null() {
             return sender;
         }
-        let rewritten =
-            Address::parse(sender.as_str()).ok().and_then(|address| self.settings.addresses.sender_rules.apply(&address));
+        let rewritten = Address::parse(sender.as_str())
+            .ok()
+            .and_then(|address| self.settings.addresses.sender_rules.apply(&address));
         let rewritten = rewritten.and_then(|text| Sender::parse(&text).ok()).unwrap_or(sender);
         match &self.settings.addresses.qualify {
             Some(domain) if !rewritten.as_str().contains('@') => {

@@ -81,8 +81,9 @@ pub(super) fn deliver(
     };
     let mut broken = None;
     let mut remote_id = None;
-    let has =
-        |part: &FilteredPart, index: usize| hand_off.parts_delivered.iter().any(|(of, name)| *of == index && *name == part.name);
+    let has = |part: &FilteredPart, index: usize| {
+        hand_off.parts_delivered.iter().any(|(of, name)| *of == index && *name == part.name)
+    };
     for part in &parts {
         let open: Vec<usize> = part.recipients.iter().copied().filter(|index| !has(part, *index)).collect();
         if open.is_empty() {
@@ -105,8 +106,9 @@ pub(super) fn deliver(
             merge(&mut outcomes[*index], part, had);
         }
     }
-    let unmade =
-        || TransportResult::new(ResultKind::Deferred(None), Status::LOCAL_TROUBLE, "preprocessing made no message for it");
+    let unmade = || {
+        TransportResult::new(ResultKind::Deferred(None), Status::LOCAL_TROUBLE, "preprocessing made no message for it")
+    };
     let outcomes = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unmade)).collect();
     HandOffResult { outcomes, broken, remote_id }
 }

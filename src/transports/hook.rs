@@ -83,7 +83,9 @@ impl Hook {
             ProgramEnding::Exited(STOP) => HookVerdict::Stop,
             ProgramEnding::Exited(DROP) => HookVerdict::Drop,
             ProgramEnding::Interrupted => HookVerdict::Interrupted,
-            ProgramEnding::NotStarted(_) | ProgramEnding::NoResources(_) => HookVerdict::Broken(finished.failure_text()),
+            ProgramEnding::NotStarted(_) | ProgramEnding::NoResources(_) => {
+                HookVerdict::Broken(finished.failure_text())
+            }
             _ => HookVerdict::Broken(format!("{} {}", self.program(), finished.failure_text())),
         };
         if !matches!(wish, HookVerdict::Continue | HookVerdict::Stop) {
@@ -91,7 +93,9 @@ impl Hook {
         }
         match folder(&finished.stdout) {
             Ok(folder) => HookAnswer { verdict: wish, folder },
-            Err(text) => HookAnswer { verdict: HookVerdict::Broken(format!("{}: {text}", self.program())), folder: None },
+            Err(text) => {
+                HookAnswer { verdict: HookVerdict::Broken(format!("{}: {text}", self.program())), folder: None }
+            }
         }
     }
 }

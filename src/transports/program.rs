@@ -201,7 +201,10 @@ impl ProgramRun<'_> {
             for (index, _) in open.iter().zip(&ready[2..]).filter(|(_, ready)| **ready) {
                 if let Err(error) = drain(streams, *index, &mut sink) {
                     stop(child);
-                    return ProgramEnding::NoResources(format!("its output could not be kept: {}", reason_text(&error)));
+                    return ProgramEnding::NoResources(format!(
+                        "its output could not be kept: {}",
+                        reason_text(&error)
+                    ));
                 }
             }
             if let Some(lines) = streams.get_mut(2) {

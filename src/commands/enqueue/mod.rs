@@ -87,7 +87,8 @@ pub fn run(session: &Session, options: &EnqueueOptions) -> Result<ExitStatus> {
     check_room(session, &spool)?;
     let signals = Signals::listen(HangupMeaning::Stops)?;
     let composer = MessageComposer { session, options: submission, spool: &spool, ids: &session.ids };
-    let mut accepted = |envelope: &Envelope, size| print_accepted(options.format, envelope, size, submission.initial_state.state());
+    let mut accepted =
+        |envelope: &Envelope, size| print_accepted(options.format, envelope, size, submission.initial_state.state());
     match &options.source {
         MessageSource::Stdin => one(&composer, options, &signals),
         MessageSource::Mbox => batch::mbox(&composer, &signals, &mut accepted),
@@ -101,18 +102,18 @@ fn one(composer: &MessageComposer<'_>, options: &EnqueueOptions, signals: &Signa
     let size = draft.size();
     UnsyncedMessage::commit(vec![composer.place(draft, &envelope)?])?;
     print_accepted(options.format, &envelope, size, options.submission.initial_state.state())?;
-    let voices = Console::new(session.verbosity, OutputFormat::Text, ProgressBarUse::IfUseful, 1);
-    let engine = DeliveryContext::new(session, spool, signals, &voices);
+    let console = Console::new(session.verbosity, OutputFormat::Text, ProgressBarUse::IfUseful, 1);
+    let context = DeliveryContext::new(session, spool, signals, &console);
     match options.effort {
         EnqueueEffort::Queue => Ok(ExitStatus::Ok),
         EnqueueEffort::Attempt => {
             // Whatever comes of the attempt, the message is queued, and that is what was asked.
-            if let Err(error) = attempt_and_file(&engine, &envelope.id, session.network) {
+            if let Err(error) = attempt_and_file(&context, &envelope.id, session.network) {
                 print::error(&format!("{error:#}; the message stays queued"));
             }
             Ok(ExitStatus::Ok)
         }
-        EnqueueEffort::Outcome(limit) => wait::outcome(&engine, &envelope.id, limit, session.network),
+        EnqueueEffort::Outcome(limit) => wait::outcome(&context, &envelope.id, limit, session.network),
     }
 }
 

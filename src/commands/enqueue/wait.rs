@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Attempts the message when it is due, and waits in between. Success is 0; a recipient that failed for good makes it
 /// 69; a time that ran out, or a message on hold, 75. In all cases but the first what is owed stays queued.
 pub fn outcome(
-    engine: &DeliveryContext<'_>,
+    context: &DeliveryContext<'_>,
     id: &QueueId,
     limit: Option<Duration>,
     reach: Network,
@@ -28,8 +28,8 @@ pub fn outcome(
     let end = limit.map(|limit| Instant::now() + limit);
     let mut rest = None;
     loop {
-        let now = engine.now();
-        match engine.spool.find(id)? {
+        let now = context.now();
+        match context.spool.find(id)? {
             None | Some((QueueState::Sent | QueueState::Received, _)) => return Ok(ExitStatus::Ok),
             Some((QueueState::Failed, _)) => return Ok(ExitStatus::Unavailable),
             Some((QueueState::Corrupt, name)) => {
@@ -45,7 +45,7 @@ pub fn outcome(
                 // What came back without a charge is left alone for a second, not for none.
                 let rested = rest.is_none_or(|since: Instant| since.elapsed() >= Duration::from_secs(1));
                 if is_due && rested {
-                    let tally = attempt_and_file(engine, id, reach)?;
+                    let tally = attempt_and_file(context, id, reach)?;
                     if tally.unconfigured > 0 {
                         print::error(
                             "no transport is configured for it; `mspool init` makes a configuration to start from",
@@ -58,23 +58,23 @@ pub fn outcome(
                 }
             }
         }
-        if let Some(signal) = engine.signals.stop_requested() {
+        if let Some(signal) = context.signals.stop_requested() {
             print::error("interrupted; the message stays queued");
             return Ok(ExitStatus::Signal(signal));
         }
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero()) {
-            print::error(&format!("{id} is still owed to {}", owed(engine, id)?));
+            print::error(&format!("{id} is still owed to {}", owed(context, id)?));
             return Ok(ExitStatus::TryAgain);
         }
-        ready::readable(&[engine.signals.stop_fd()], Some(left.map_or(LOOK, |left| left.min(LOOK))))?;
+        ready::readable(&[context.signals.stop_fd()], Some(left.map_or(LOOK, |left| left.min(LOOK))))?;
     }
 }
 
-fn owed(engine: &DeliveryContext<'_>, id: &QueueId) -> Result<String> {
-    let Some((state, name)) = engine.spool.find(id)? else { return Ok("nobody".to_owned()) };
-    let Ok(message) = engine.spool.read(state, &name) else { return Ok("its recipients".to_owned()) };
-    let history = engine.spool.history(&message.envelope)?;
+fn owed(context: &DeliveryContext<'_>, id: &QueueId) -> Result<String> {
+    let Some((state, name)) = context.spool.find(id)? else { return Ok("nobody".to_owned()) };
+    let Ok(message) = context.spool.read(state, &name) else { return Ok("its recipients".to_owned()) };
+    let history = context.spool.history(&message.envelope)?;
     let open = history.in_state(RecipientState::Owed).chain(history.in_state(RecipientState::Async));
     let names: Vec<String> = open.map(|place| message.envelope.recipients[place].address.to_string()).collect();
     Ok(names.join(", "))

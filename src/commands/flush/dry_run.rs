@@ -151,17 +151,20 @@ impl DryRunExplainer<'_> {
 
     fn give(&self, lane: usize, attempts: u32, now: Timestamp) -> Result<Explanation> {
         let transport = &self.session.settings.transports[lane];
-        let gate = self.spool.transport_state(&transport.name)?;
+        let transport_state = self.spool.transport_state(&transport.name)?;
         let attempt = attempts + 1;
-        Ok(match transport_queue::readiness(transport, &gate, self.session.network, self.options.force, now) {
-            Readiness::No(reason) => ("keep", Some(lane), format!("the transport is {reason}")),
-            Readiness::OneTrial => {
-                ("attempt", Some(lane), format!("attempt {attempt}, as a trial of a transport that was broken"))
-            }
-            Readiness::Unprepared => {
-                ("attempt", Some(lane), format!("attempt {attempt}, once the transport is prepared"))
-            }
-            Readiness::Yes | Readiness::Preparing => ("attempt", Some(lane), format!("attempt {attempt}")),
-        })
+        Ok(
+            match transport_queue::readiness(transport, &transport_state, self.session.network, self.options.force, now)
+            {
+                Readiness::No(reason) => ("keep", Some(lane), format!("the transport is {reason}")),
+                Readiness::OneTrial => {
+                    ("attempt", Some(lane), format!("attempt {attempt}, as a trial of a transport that was broken"))
+                }
+                Readiness::Unprepared => {
+                    ("attempt", Some(lane), format!("attempt {attempt}, once the transport is prepared"))
+                }
+                Readiness::Yes | Readiness::Preparing => ("attempt", Some(lane), format!("attempt {attempt}")),
+            },
+        )
     }
 }

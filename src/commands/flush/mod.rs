@@ -10,9 +10,9 @@ use serde::Serialize;
 
 use crate::mail::address::pattern::AddressPattern;
 use crate::mail::envelope::id::QueueId;
-use crate::spool::gate::TransportPause;
 use crate::spool::listing::{DirectoryEntry, DueMessages};
 use crate::spool::runner::RunnerKind;
+use crate::spool::transport_state::TransportPause;
 use crate::spool::{QueueState, Spool};
 use crate::sys::signals::{HangupMeaning, Signals};
 use crate::transports::source::MailSource;
@@ -81,7 +81,7 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
     let spool = session.spool()?;
     spool.verify()?;
     let sources = sources(session, options)?;
-    let orders = selection(session, options)?;
+    let selection = selection(session, options)?;
     let signals = Signals::listen(HangupMeaning::Stops)?;
     let presence = spool.announce_runner(RunnerKind::Flush)?;
     if let Err(error) = spool.sweep_if_due(session.now()) {
@@ -92,17 +92,17 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
         FlushDirection::In => (DueMessages::default(), Vec::new()),
         FlushDirection::Out | FlushDirection::Both => select(session, &spool, options)?,
     };
-    let voices = Console::new(session.verbosity, options.format, options.progress, due.len());
-    let engine = DeliveryContext::new(session, &spool, &signals, &voices);
-    let tally = match orders {
-        Some(orders) => run::run(&engine, &due, &orders, &HashSet::new())?,
+    let console = Console::new(session.verbosity, options.format, options.progress, due.len());
+    let context = DeliveryContext::new(session, &spool, &signals, &console);
+    let tally = match selection {
+        Some(selection) => run::run(&context, &due, &selection, &HashSet::new())?,
         None => RunTally::default(),
     };
-    let polled = fetch::fetch_all(session, &engine, &sources, options.limit)?;
+    let polled = fetch::fetch_all(session, &context, &sources, options.limit)?;
     if signals.stop_requested().is_none() && !pending::is_watch_running(&spool)? {
-        pending::file_all(&engine)?;
+        pending::file_all(&context)?;
     }
-    drop(voices);
+    drop(console);
     drop(presence);
     if options.format == OutputFormat::Json {
         let rest = RemainingMail::count(&spool, session.now())?;
@@ -163,7 +163,7 @@ fn selection(session: &Session, options: &FlushOptions) -> Result<Option<Selecti
         }
         _ => {}
     }
-    let mut orders = Selection {
+    let mut selection = Selection {
         to: options.to.clone(),
         force: options.force,
         reach: session.network,
@@ -172,12 +172,12 @@ fn selection(session: &Session, options: &FlushOptions) -> Result<Option<Selecti
         ..Selection::all()
     };
     if let Some(name) = &options.transport {
-        orders.transport = Some(session.settings.known_transport(name)?);
+        selection.transport = Some(session.settings.known_transport(name)?);
     }
     if !options.ids.is_empty() && options.force == ForceLevel::No {
-        orders.force = ForceLevel::Backoff;
+        selection.force = ForceLevel::Backoff;
     }
-    Ok(Some(orders))
+    Ok(Some(selection))
 }
 
 /// What came of an id that was named; none for a text that is no id.
@@ -273,16 +273,16 @@ pub fn pause(session: &Session, name: &str, span: Option<Duration>, reason: &str
     session.settings.known_transport(name)?;
     let now = session.now();
     let pause = TransportPause { since: now, until: span.map(|span| now.after(span)), reason: reason.to_owned() };
-    session.spool()?.update_transport_state(name, |gate| gate.pause = Some(pause))?;
+    session.spool()?.update_transport_state(name, |transport_state| transport_state.pause = Some(pause))?;
     Ok(ExitStatus::Ok)
 }
 
 /// Lets mail go to a transport again: ends its pause and closes its breaker.
 pub fn resume(session: &Session, name: &str) -> Result<ExitStatus> {
     session.settings.known_transport(name)?;
-    session.spool()?.update_transport_state(name, |gate| {
-        gate.pause = None;
-        gate.breaker = None;
+    session.spool()?.update_transport_state(name, |transport_state| {
+        transport_state.pause = None;
+        transport_state.breaker = None;
     })?;
     Ok(ExitStatus::Ok)
 }

@@ -196,8 +196,8 @@ fn of_transport(session: &Session, spool: &Spool, transport: &Transport, finding
             findings.add("transport", ExitStatus::Config, format!("{name}: {program}: {text}"), None);
         }
     }
-    let gate = spool.transport_state(name)?;
-    if let Some(breaker) = gate.breaker.as_ref().filter(|breaker| breaker.config == transport.fingerprint) {
+    let transport_state = spool.transport_state(name)?;
+    if let Some(breaker) = transport_state.breaker.as_ref().filter(|breaker| breaker.config == transport.fingerprint) {
         findings.add(
             "transport",
             ExitStatus::TryAgain,
@@ -205,7 +205,7 @@ fn of_transport(session: &Session, spool: &Spool, transport: &Transport, finding
             None,
         );
     }
-    if let Some(text) = crate::delivery::transport_queue::pause_reason(&gate, session.now()) {
+    if let Some(text) = crate::delivery::transport_queue::pause_reason(&transport_state, session.now()) {
         findings.good("transport", format!("{name}: {text}"), None);
     }
     Ok(())

@@ -20,7 +20,7 @@ use crate::sys::signals::{HangupMeaning, Signals};
 /// Records the result of one recipient whose state is `async`.
 pub fn run(session: &Session, id: &str, recipient: &Address, status: Status) -> Result<ExitStatus> {
     let signals = Signals::listen(HangupMeaning::Stops)?;
-    let voices = Console::new(session.verbosity, OutputFormat::Text, ProgressBarUse::IfUseful, 0);
+    let console = Console::new(session.verbosity, OutputFormat::Text, ProgressBarUse::IfUseful, 0);
     session.each_message(&[id.to_owned()], &mut |spool, id| {
         let claim = match claim_by_id(spool, id, &[QueueState::New, QueueState::Cur, QueueState::Hold])? {
             Ok(claim) => claim,
@@ -62,8 +62,8 @@ pub fn run(session: &Session, id: &str, recipient: &Address, status: Status) -> 
         let words = format!("{id}: {recipient} is {}", state.word());
         let held = claim.message().state == QueueState::Hold;
         if !held || history.is_settled() {
-            let engine = DeliveryContext::new(session, spool, &signals, &voices);
-            settle::conclude(&engine, ClaimedMessage::new(0, claim, history))?;
+            let context = DeliveryContext::new(session, spool, &signals, &console);
+            settle::conclude(&context, ClaimedMessage::new(0, claim, history))?;
         }
         Ok((ExitStatus::Ok, words))
     })

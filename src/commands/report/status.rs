@@ -13,8 +13,8 @@ use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Network;
 use crate::session::Session;
-use crate::spool::gate::{CircuitBreaker, TransportState};
 use crate::spool::listing::DirectoryEntry;
+use crate::spool::transport_state::{CircuitBreaker, TransportState};
 use crate::spool::{QueueState, Spool};
 use crate::sys::locks_held::LocksHeld;
 use crate::transports::source::MailSource;
@@ -65,9 +65,10 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
     let spool = session.spool()?;
     let held = LocksHeld::now();
     let transports = &session.settings.transports;
-    let gates = transports.iter().map(|transport| spool.transport_state(&transport.name)).collect::<Result<Vec<_>, _>>()?;
+    let transport_states =
+        transports.iter().map(|transport| spool.transport_state(&transport.name)).collect::<Result<Vec<_>, _>>()?;
     let breakers: Vec<Option<&CircuitBreaker>> =
-        transports.iter().zip(&gates).map(|(of, gate)| breaker(of, gate)).collect();
+        transports.iter().zip(&transport_states).map(|(of, transport_state)| breaker(of, transport_state)).collect();
     let (loads, all) = loads(session, &spool, &held, &breakers)?;
     let mut out = print::stdout();
     if form == OutputFormat::Text {
@@ -75,8 +76,8 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
             format!("{:<16}{:<9}{:<11}{:<12}{:>6}{:>8}  ", "TRANSPORT", "KIND", "STATE", "TYPES", "OWED", "ACTIVE");
         print::line(&mut out, &format!("{head}TEXT"))?;
     }
-    for ((transport, load), gate) in transports.iter().zip(&loads).zip(&gates) {
-        let (state, text) = state(session, transport, gate);
+    for ((transport, load), transport_state) in transports.iter().zip(&loads).zip(&transport_states) {
+        let (state, text) = state(session, transport, transport_state);
         let row = TransportRow {
             transport: &transport.name,
             kind: transport.kind(),
@@ -89,7 +90,7 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
             owed: load.owed,
             active: load.active,
             next_attempt: load.next,
-            breaker: breaker(transport, gate),
+            breaker: breaker(transport, transport_state),
         };
         row.print(&mut out, form)?;
     }
@@ -162,18 +163,18 @@ fn types(transport: &Transport) -> Vec<&str> {
 }
 
 /// A transport's state in one word and one sentence.
-fn state(session: &Session, transport: &Transport, gate: &TransportState) -> (&'static str, String) {
-    if let Some(text) = pause_reason(gate, session.now()) {
+fn state(session: &Session, transport: &Transport, transport_state: &TransportState) -> (&'static str, String) {
+    if let Some(text) = pause_reason(transport_state, session.now()) {
         return ("paused", text);
     }
     if session.network == Network::Offline && transport.reaches_beyond_host() {
         return ("offline", "offline, as asked".to_owned());
     }
-    if let Some(breaker) = breaker(transport, gate) {
+    if let Some(breaker) = breaker(transport, transport_state) {
         let text = format!("broken since {}, tried again {}: {}", breaker.since, breaker.until, breaker.text);
         return ("failure", text);
     }
-    match &gate.probe {
+    match &transport_state.probe {
         Some(probe) if !probe.ok => ("offline", format!("at {}: {}", probe.at, probe.text)),
         Some(probe) => ("available", format!("probed at {}", probe.at)),
         None => ("available", "ready".to_owned()),
@@ -181,8 +182,8 @@ fn state(session: &Session, transport: &Transport, gate: &TransportState) -> (&'
 }
 
 /// The breaker that holds for this configuration of the transport.
-fn breaker<'g>(transport: &Transport, gate: &'g TransportState) -> Option<&'g CircuitBreaker> {
-    gate.breaker.as_ref().filter(|breaker| breaker.config == transport.fingerprint)
+fn breaker<'g>(transport: &Transport, transport_state: &'g TransportState) -> Option<&'g CircuitBreaker> {
+    transport_state.breaker.as_ref().filter(|breaker| breaker.config == transport.fingerprint)
 }
 
 /// What waits for each transport, and in all. Behind an open breaker nothing is tried before that may close.

@@ -171,7 +171,8 @@ impl MessageResender<'_> {
         }
         let only: HashSet<_> = options.only.iter().map(Address::key).collect();
         let wanted = |failed: &&UnreachedRecipient| only.is_empty() || only.contains(&failed.recipient.address.key());
-        let is_due = |failed: &&UnreachedRecipient| options.resent_before == ResentBefore::Again || failed.done.is_none();
+        let is_due =
+            |failed: &&UnreachedRecipient| options.resent_before == ResentBefore::Again || failed.done.is_none();
         let (due, done): (Vec<&UnreachedRecipient>, Vec<&UnreachedRecipient>) =
             again.failed.iter().filter(wanted).partition(is_due);
         let done = done.last().and_then(|failed| failed.done.as_ref()).or(again.before.as_ref());

@@ -66,7 +66,7 @@ fn until_stopped(
 
 /// Asks every source whose time has come; says how long to wait for the next.
 fn ask(session: &Session, spool: &Spool, signals: &Signals, events: &EventPrinter) -> Result<Duration> {
-    let engine = DeliveryContext::new(session, spool, signals, events);
+    let context = DeliveryContext::new(session, spool, signals, events);
     let mut wait = LOOK_AGAIN;
     if session.network == Network::Offline {
         return Ok(wait);
@@ -85,7 +85,7 @@ fn ask(session: &Session, spool: &Spool, signals: &Signals, events: &EventPrinte
         let last = state.polled.filter(|polled| *polled <= now);
         let next = last.map_or(Timestamp::default(), |polled| polled.after(inbound.every));
         if next <= now && signals.stop_requested().is_none() {
-            let polled = fetch::fetch_source(session, &engine, inbound, None);
+            let polled = fetch::fetch_source(session, &context, inbound, None);
             let polled = polled.unwrap_or_else(|error| fetch::PollResult::Failed(format!("{error:#}")));
             if let fetch::PollResult::Failed(text) = polled
                 && state.trouble.as_ref() != Some(&text)

@@ -14,8 +14,8 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::mail::envelope::id::QueueId;
-use crate::spool::gate::{TransportPause, TransportState};
 use crate::spool::runner::RunnerKind;
+use crate::spool::transport_state::{TransportPause, TransportState};
 use crate::spool::{QueueState, Spool};
 use crate::sys::signals::{HangupMeaning, Signals};
 use crate::values::time::Timestamp;
@@ -169,14 +169,19 @@ impl WatchLoop {
         reason: WakeReason,
     ) -> Result<Duration> {
         let now = session.now();
-        let mut gates = Vec::new();
+        let mut transport_states = Vec::new();
         for transport in &session.settings.transports {
-            gates.push(spool.transport_state(&transport.name)?);
+            transport_states.push(spool.transport_state(&transport.name)?);
         }
         // What probes note is no news: each pass may note something, and none may cause the next.
-        let news: Vec<_> = gates.iter().map(|gate| (gate.pause.clone(), gate.breaker.is_some())).collect();
-        let opens = |gate: &TransportState| opens_at(gate).is_some_and(|end| end > self.last && end <= now);
-        if reason == WakeReason::Timer || news != self.transport_states || gates.iter().any(opens) {
+        let news: Vec<_> = transport_states
+            .iter()
+            .map(|transport_state| (transport_state.pause.clone(), transport_state.breaker.is_some()))
+            .collect();
+        let opens = |transport_state: &TransportState| {
+            opens_at(transport_state).is_some_and(|end| end > self.last && end <= now)
+        };
+        if reason == WakeReason::Timer || news != self.transport_states || transport_states.iter().any(opens) {
             self.parked.clear();
         }
         (self.transport_states, self.last) = (news, now);
@@ -185,9 +190,9 @@ impl WatchLoop {
         }
         let due = spool.due_messages(now, |state, name| events.stray(&spool.path_of_state(state).join(name)))?;
         events.forget_finished(spool, due.len() + due.later())?;
-        let engine = DeliveryContext::new(session, spool, signals, events);
-        let orders = Selection { reach: session.network, jobs: options.jobs, ..Selection::all() };
-        let tally = run::run(&engine, &due, &orders, &self.parked)?;
+        let context = DeliveryContext::new(session, spool, signals, events);
+        let selection = Selection { reach: session.network, jobs: options.jobs, ..Selection::all() };
+        let tally = run::run(&context, &due, &selection, &self.parked)?;
         if tally.unconfigured > 0 && !std::mem::replace(&mut self.told_unconfigured, true) {
             events.error(&session.settings.why_unconfigured());
         }
@@ -237,8 +242,8 @@ impl WatchLoop {
 }
 
 /// When a closed gate opens by itself.
-fn opens_at(gate: &TransportState) -> Option<Timestamp> {
-    let pause = gate.pause.as_ref().and_then(|pause| pause.until);
-    let breaker = gate.breaker.as_ref().map(|breaker| breaker.until);
+fn opens_at(transport_state: &TransportState) -> Option<Timestamp> {
+    let pause = transport_state.pause.as_ref().and_then(|pause| pause.until);
+    let breaker = transport_state.breaker.as_ref().map(|breaker| breaker.until);
     [pause, breaker].into_iter().flatten().min()
 }

@@ -137,9 +137,9 @@ mod tests {
 
     #[test]
     fn ids_of_one_process_sort_by_age_even_when_the_clock_stands_still_or_goes_back() {
-        let mint = IdGenerator::new("host", 7);
+        let ids = IdGenerator::new("host", 7);
         let times = [5, 5, 5, 3, 9, 4];
-        let ids: Vec<QueueId> = times.iter().map(|s| mint.next_id(Duration::from_secs(1_700_000_000 + s))).collect();
+        let ids: Vec<QueueId> = times.iter().map(|s| ids.next_id(Duration::from_secs(1_700_000_000 + s))).collect();
         let mut sorted = ids.clone();
         sorted.sort();
         sorted.dedup();

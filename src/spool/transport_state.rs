@@ -75,7 +75,11 @@ impl Spool {
     }
 
     /// Changes what is known of a transport, one run at a time.
-    pub fn update_transport_state(&self, transport: &str, change: impl FnOnce(&mut TransportState)) -> Result<(), SpoolError> {
+    pub fn update_transport_state(
+        &self,
+        transport: &str,
+        change: impl FnOnce(&mut TransportState),
+    ) -> Result<(), SpoolError> {
         self.change_state_file(&file_name(transport), change)
     }
 

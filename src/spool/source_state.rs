@@ -13,7 +13,7 @@ use crate::sys::error::{AtPath, PathError};
 use crate::values::time::Timestamp;
 
 use crate::spool::error::SpoolError;
-use crate::spool::gate::ResourceLock;
+use crate::spool::transport_state::ResourceLock;
 use crate::spool::{Spool, SpoolDirectory};
 
 /// The state of one inbound transport.
