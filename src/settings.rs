@@ -15,7 +15,7 @@ use crate::sys;
 use crate::transports::hook::Hook;
 use crate::transports::notify::NotifyCommand;
 use crate::transports::source::MailSource;
-use crate::transports::transport::Transport;
+use crate::transports::transport::{TransportIndex, Transports};
 use crate::values::quoting::quoted;
 use crate::values::schedule::RetrySchedule;
 
@@ -31,7 +31,7 @@ pub struct Settings {
     /// How the queue is kept.
     pub queue: QueueSettings,
     /// The transports, in the order in which they are asked.
-    pub transports: Vec<Transport>,
+    pub transports: Transports,
     /// Where this comes from.
     pub source: SettingsSource,
     /// True when no transport was written down, and only this host's own mail can be delivered.
@@ -152,9 +152,9 @@ pub enum SettingsSource {
 
 impl Settings {
     /// The transport that somebody named, or a refusal that lists those there are.
-    pub fn known_transport(&self, name: &str) -> Result<usize> {
+    pub fn known_transport(&self, name: &str) -> Result<TransportIndex> {
         match self.transport(name) {
-            Some(place) => Ok(place),
+            Some(index) => Ok(index),
             None => {
                 let names: Vec<&str> = self.transports.iter().map(|transport| transport.name.as_str()).collect();
                 refuse(
@@ -180,8 +180,8 @@ impl Settings {
     }
 
     /// The place of the transport with this name.
-    pub fn transport(&self, name: &str) -> Option<usize> {
-        self.transports.iter().position(|transport| transport.name == name)
+    pub fn transport(&self, name: &str) -> Option<TransportIndex> {
+        self.transports.find(|transport| transport.name == name)
     }
 
     /// This user's address at this host.
@@ -190,10 +190,13 @@ impl Settings {
     }
 
     /// Who is asked to take an address, first to last; the sender may have named the only one.
-    pub fn candidates(&self, address: &Address, named: Option<&str>) -> Vec<usize> {
+    pub fn candidates(&self, address: &Address, named: Option<&str>) -> Vec<TransportIndex> {
         match named {
             Some(name) => self.transport(name).into_iter().collect(),
-            None => route::candidates(self.transports.iter().map(|transport| &transport.accepts), address),
+            None => route::candidates(
+                self.transports.entries().map(|(index, transport)| (index, &transport.accepts)),
+                address,
+            ),
         }
     }
 }

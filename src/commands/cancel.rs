@@ -7,12 +7,14 @@ use crate::delivery::context::DeliveryContext;
 use crate::delivery::message::ClaimedMessage;
 use crate::delivery::settle;
 use crate::exit::ExitStatus;
+use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::history::record::{AttemptCost, Decision, RecipientState};
 use crate::mail::status::Status;
 use crate::output::console::{Console, ProgressBarUse};
 use crate::output::mode::OutputFormat;
 use crate::session::Session;
 use crate::spool::QueueState;
+use crate::spool::listing::MessageIndex;
 use crate::sys::signals::{HangupMeaning, Signals};
 
 /// Cancels messages for every recipient that is not settled: 0 cancelled, 66 gone, 75 in progress.
@@ -26,16 +28,15 @@ pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
         };
         let context = DeliveryContext::new(session, spool, &signals, &console);
         let history = spool.history(&claim.message().envelope)?;
-        let open: Vec<usize> =
-            (0..history.recipients.len()).filter(|place| !history.recipients[*place].state.is_settled()).collect();
-        let (cancelled, settled) = (open.len(), history.recipients.len() - open.len());
-        let message = ClaimedMessage::new(0, claim, history);
+        let unsettled: Vec<RecipientIndex> = history.unsettled().collect();
+        let (cancelled, settled) = (unsettled.len(), history.recipients.len() - unsettled.len());
+        let message = ClaimedMessage::new(MessageIndex::default(), claim, history);
         if cancelled == 0 {
             settle::conclude(&context, message)?;
             return Ok((ExitStatus::NoInput, format!("{id}: no recipient is owed any more")));
         }
         let decision = Decision {
-            recipients: open,
+            recipients: unsettled,
             state: RecipientState::Cancelled,
             status: Status::DONE,
             text: "cancelled by the operator".to_owned(),

@@ -71,7 +71,7 @@ pub(super) fn assemble(
         hostname,
         sender,
         queue,
-        transports,
+        transports: transports.into(),
         source,
         has_no_transports: bare,
     })

@@ -18,6 +18,7 @@ use crate::delivery::dsn_writer::{self, WrittenReport};
 use crate::delivery::message::ClaimedMessage;
 use crate::delivery::settle;
 use crate::output::observer::RecipientEvent;
+use crate::spool::listing::MessageIndex;
 
 /// A message on its way to the disk.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ pub struct CommitReport {
     /// Results that may be told.
     pub handled: Vec<RecipientEvent>,
     /// Places of the messages that were let go.
-    pub settled: Vec<usize>,
+    pub settled: Vec<MessageIndex>,
     /// Messages that could not be moved on, and should be left alone for a while.
     pub left: Vec<QueueId>,
     /// Syncs and moves that failed.
@@ -55,7 +56,7 @@ const GROUP: usize = 128;
 const COLLECT: Duration = Duration::from_millis(40);
 
 /// A message whose finishing takes programs, and its place.
-pub type Finishing<'e> = (usize, ClaimedMessage<'e>);
+pub type Finishing<'e> = (MessageIndex, ClaimedMessage<'e>);
 
 /// Works until nobody can send any more. Messages whose finishing takes programs are passed to `finisher`.
 pub fn work<'e>(
@@ -89,8 +90,8 @@ pub fn work<'e>(
 
 /// Finishes messages one after another, until no more can come: programs must not keep results from the disk.
 pub fn finish_each<'e>(context: DeliveryContext<'e>, queue: &Receiver<Finishing<'e>>, told: &dyn Fn(CommitReport)) {
-    while let Ok((place, message)) = queue.recv() {
-        let mut done = CommitReport { settled: vec![place], ..CommitReport::default() };
+    while let Ok((index, message)) = queue.recv() {
+        let mut done = CommitReport { settled: vec![index], ..CommitReport::default() };
         if context.signals.stop_requested().is_none() {
             settle(context, message, &mut done);
         }
@@ -151,21 +152,21 @@ fn commit<'e>(
         context.observer.error(&format!("{id}: its sender could not be told yet: {error:#}"));
         done.errors += 1;
         done.left.push(id.clone());
-        done.settled.push(message.place);
+        done.settled.push(message.index);
         context.observer.message_done();
     }
     for message in settling {
-        let place = message.place;
+        let index = message.index;
         context.observer.message_done();
         // The board gave its last reference away with the message.
         let Some(message) = Arc::into_inner(message) else {
-            done.settled.push(place);
+            done.settled.push(index);
             continue;
         };
         match finisher.filter(|_| settle::needs_programs(context.settings, &message)) {
-            Some(finisher) => drop(finisher.send((place, message))),
+            Some(finisher) => drop(finisher.send((index, message))),
             None => {
-                done.settled.push(place);
+                done.settled.push(index);
                 settle(context, message, &mut done);
             }
         }

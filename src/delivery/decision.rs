@@ -1,59 +1,43 @@
-//! What a transport's answer means for the recipients it was given.
+//! From the result of a transport to a decision: what is recorded about a recipient.
 
 use std::time::Duration;
 
 use crate::mail::history::record::{AttemptCost, Decision, RecipientState};
 use crate::settings::QueueSettings;
-use crate::transports::answer::{HandOffResult, ResultKind, TransportResult};
+use crate::sys::random;
+use crate::transports::answer::{ResultKind, TransportResult};
 use crate::transports::transport::Transport;
 use crate::values::time::Timestamp;
 
-/// Recipients that were handed to a transport.
-#[derive(Clone, Copy, Debug)]
-pub struct Given<'a> {
-    /// The transport.
-    pub transport: &'a Transport,
-    /// Their places.
-    pub places: &'a [usize],
-    /// How the queue is kept.
-    pub queue: &'a QueueSettings,
-}
-
-impl Given<'_> {
-    /// What is written down about one of them, after so many attempts.
-    pub fn decide(
-        &self,
-        place: usize,
-        outcome: &TransportResult,
-        answer: &HandOffResult,
-        attempts: u32,
-        now: Timestamp,
-    ) -> Decision {
-        let mut decision = Decision {
-            recipients: vec![place],
-            state: RecipientState::Owed,
-            status: outcome.status,
-            text: outcome.text.clone(),
-            next: None,
-            charge: AttemptCost::Full,
-            remote_id: answer.remote_id.clone(),
-            parts: outcome.parts.iter().map(|part| format!("{}:{part}", self.transport.name)).collect(),
-        };
-        match &outcome.verdict {
-            ResultKind::Accepted => decision.state = self.transport.success_state(),
-            ResultKind::Failed => decision.state = RecipientState::Failed,
-            ResultKind::Deferred(seconds) => {
-                let wait = seconds.map(Duration::from_secs);
-                let wait = wait.unwrap_or_else(|| self.queue.retry.delay(attempts, crate::sys::random()));
-                decision.next = Some(now.after(wait));
-            }
-            ResultKind::Async => {
-                decision.state = RecipientState::Async;
-                decision.next = Some(now.after(self.transport.async_timeout));
-            }
-            ResultKind::NotMine => decision.charge = AttemptCost::Declined,
-            ResultKind::Busy | ResultKind::Broken => decision.charge = AttemptCost::None,
+/// Decides about one recipient; the caller puts its index in.
+///
+/// `attempts` counts the attempts made for the recipient so far, this one included: the wait for the next grows with it.
+pub(super) fn decide(
+    transport: &Transport,
+    queue: &QueueSettings,
+    result: &TransportResult,
+    attempts: u32,
+    now: Timestamp,
+) -> Decision {
+    let (state, next, charge) = match &result.kind {
+        ResultKind::Accepted => (transport.success_state(), None, AttemptCost::Full),
+        ResultKind::Failed => (RecipientState::Failed, None, AttemptCost::Full),
+        ResultKind::Deferred(seconds) => {
+            let wait = seconds.map_or_else(|| queue.retry.delay(attempts, random()), Duration::from_secs);
+            (RecipientState::Owed, Some(now.after(wait)), AttemptCost::Full)
         }
-        decision
+        ResultKind::Async => (RecipientState::Async, Some(now.after(transport.async_timeout)), AttemptCost::Full),
+        ResultKind::NotMine => (RecipientState::Owed, None, AttemptCost::Declined),
+        ResultKind::Busy | ResultKind::Broken => (RecipientState::Owed, None, AttemptCost::None),
+    };
+    Decision {
+        recipients: Vec::new(),
+        state,
+        status: result.status,
+        text: result.text.clone(),
+        next,
+        charge,
+        remote_id: None,
+        parts: result.parts.iter().map(|part| format!("{}:{part}", transport.name)).collect(),
     }
 }

@@ -28,6 +28,7 @@ use crate::values::time::Timestamp;
 use crate::delivery::context::DeliveryContext;
 use crate::delivery::message::ClaimedMessage;
 use crate::delivery::reports_due;
+use crate::mail::envelope::recipient::RecipientIndex;
 
 /// Bytes of a message in which its header is looked for.
 const HEAD: usize = 64 << 10;
@@ -38,7 +39,7 @@ pub struct WrittenReport<'e> {
     /// The report itself.
     pub unsynced: Option<UnsyncedMessage<'e>>,
     kind: ReportKind,
-    places: Vec<usize>,
+    recipients: Vec<RecipientIndex>,
     id: Option<QueueId>,
     why_none: String,
 }
@@ -52,8 +53,8 @@ pub fn write<'e>(context: &DeliveryContext<'e>, message: &ClaimedMessage<'_>) ->
     record_finished_reports(context, message)?;
     let history = message.history();
     let mut written = Vec::new();
-    for (kind, places) in reports_due::due(context.settings, message.envelope(), &history, now) {
-        let writer = DsnWriter { context, message, history: &history, kind, places, now };
+    for (kind, recipients) in reports_due::due(context.settings, message.envelope(), &history, now) {
+        let writer = DsnWriter { context, message, history: &history, kind, recipients, now };
         written.push(writer.write()?);
     }
     Ok(written)
@@ -65,8 +66,8 @@ pub fn record_reports(
     message: &ClaimedMessage<'_>,
     written: Vec<WrittenReport<'_>>,
 ) -> Result<()> {
-    for WrittenReport { kind, places, id, why_none, .. } in written {
-        let event = LogEvent::Reported { kind, recipients: places, report: id, text: why_none };
+    for WrittenReport { kind, recipients, id, why_none, .. } in written {
+        let event = LogEvent::Reported { kind, recipients, report: id, text: why_none };
         message.append_event(context.spool, event, context.now())?;
     }
     Ok(())
@@ -74,9 +75,9 @@ pub fn record_reports(
 
 /// Looks for the reports of a run that died before it could note them.
 fn record_finished_reports(context: &DeliveryContext<'_>, message: &ClaimedMessage<'_>) -> Result<()> {
-    for (kind, places, id) in message.history().unfinished_reports {
+    for (kind, recipients, id) in message.history().unfinished_reports {
         if exists(context.spool, &id)? {
-            let event = LogEvent::Reported { kind, recipients: places, report: Some(id), text: String::new() };
+            let event = LogEvent::Reported { kind, recipients, report: Some(id), text: String::new() };
             message.append_event(context.spool, event, context.now())?;
         }
     }
@@ -102,7 +103,7 @@ struct DsnWriter<'w, 'e> {
     message: &'w ClaimedMessage<'w>,
     history: &'w History,
     kind: ReportKind,
-    places: Vec<usize>,
+    recipients: Vec<RecipientIndex>,
     now: Timestamp,
 }
 
@@ -114,7 +115,7 @@ impl<'e> DsnWriter<'_, 'e> {
             Ok(WrittenReport {
                 unsynced: None,
                 kind: writer.kind,
-                places: writer.places,
+                recipients: writer.recipients,
                 id: None,
                 why_none: why.to_owned(),
             })
@@ -154,7 +155,7 @@ impl<'e> DsnWriter<'_, 'e> {
             hops: envelope.hops.saturating_add(1),
             ..Envelope::new(id.clone(), self.now, Sender::default(), to)
         };
-        let event = LogEvent::Reporting { kind: self.kind, recipients: self.places.clone(), report: id.clone() };
+        let event = LogEvent::Reporting { kind: self.kind, recipients: self.recipients.clone(), report: id.clone() };
         self.message.append_event(self.context.spool, event, self.now)?;
         let (mut draft, state) = match self.context.settings.reports.via {
             ReportRoute::Inbox => (Draft::begin_received(self.context.spool, &report)?, QueueState::Received),
@@ -171,7 +172,7 @@ impl<'e> DsnWriter<'_, 'e> {
         Ok(WrittenReport {
             unsynced: placed,
             kind: self.kind,
-            places: self.places,
+            recipients: self.recipients,
             id: Some(id),
             why_none: String::new(),
         })
@@ -197,15 +198,15 @@ impl<'e> DsnWriter<'_, 'e> {
             arrival: envelope.arrival,
             subject: value("Subject").map(|subject| printable::line(&subject)),
             message_id: value("Message-ID"),
-            recipients: self.places.iter().map(|place| self.about(*place)).collect(),
+            recipients: self.recipients.iter().map(|recipient| self.about(*recipient)).collect(),
             returned,
             body,
         }
     }
 
-    fn about(&self, place: usize) -> DsnRecipient<'_> {
+    fn about(&self, recipient: RecipientIndex) -> DsnRecipient<'_> {
         let envelope = self.message.envelope();
-        let progress = &self.history.recipients[place];
+        let progress = &self.history.recipients[recipient];
         let (action, wanted, default) = match (self.kind, progress.state) {
             (ReportKind::Success, RecipientState::Relayed) => (DsnAction::Relayed, StatusClass::Success, Status::DONE),
             (ReportKind::Success, _) => (DsnAction::Delivered, StatusClass::Success, Status::DONE),
@@ -217,7 +218,7 @@ impl<'e> DsnWriter<'_, 'e> {
             status.class() == wanted || (action == DsnAction::Failed && status.class() == StatusClass::Temporary)
         };
         DsnRecipient {
-            recipient: &envelope.recipients[place],
+            recipient: &envelope.recipients[recipient],
             action,
             status: progress.status.filter(fits).unwrap_or(default),
             text: &progress.text,

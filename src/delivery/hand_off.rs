@@ -1,162 +1,170 @@
-//! Handing messages to transports, and what their answers mean.
+//! Hand-offs: giving messages to transports, and applying what the transports answered.
 
 use std::os::fd::AsFd;
-use std::sync::Arc;
 
 use anyhow::Result;
 
+use crate::delivery::message::{HandOffOutcome, ReservedRecipients};
+use crate::delivery::plan::BackoffRule;
+use crate::delivery::transport_queue;
+use crate::delivery::worker::{RunState, SharedMessage};
 use crate::mail::address::Address;
+use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::envelope::request::BodyType;
 use crate::spool::work::WorkDir;
-use crate::transports::answer;
+use crate::transports::answer::{self, HandOffResult};
 use crate::transports::argv::RecipientBatch;
 use crate::transports::command::MAX_RECIPIENTS;
 use crate::transports::deliver::deliver;
 use crate::transports::hand_off::{EarlierAttempt, HandOff};
-use crate::transports::transport::Transport;
-
-use crate::delivery::decision::Given;
-use crate::delivery::message::ClaimedMessage;
-use crate::delivery::plan::BackoffRule;
-use crate::delivery::transport_queue::{self, Readiness};
-use crate::delivery::worker::RunState;
+use crate::transports::transport::TransportIndex;
 
 impl<'e> RunState<'e> {
-    /// Hands a message to a transport for as many recipients as one hand-off takes, and writes down what came of it.
-    pub(super) fn hand_off_next(&self, message: Arc<ClaimedMessage<'e>>, lane: usize) -> Arc<ClaimedMessage<'e>> {
-        let transport = self.transport(lane);
-        let most = if transport.recipient_batch() == RecipientBatch::One { 1 } else { MAX_RECIPIENTS };
-        let now = self.context.now();
+    /// Hands a message to a transport for as many recipients as one hand-off takes, and records the results.
+    pub(super) fn hand_off_next(&self, message: SharedMessage<'e>, index: TransportIndex) -> SharedMessage<'e> {
+        let transport = self.transport(index);
+        let most = match transport.recipient_batch() {
+            RecipientBatch::One => 1,
+            RecipientBatch::All => MAX_RECIPIENTS,
+        };
         let tried = self.scheduler().tried.clone();
-        let wanted = |place| self.is_selected(&message, place) && !tried.contains(&(message.place, place));
-        let (places, more) = message.reserve(lane, most, self.context.settings, now, self.backoff_rule(), wanted);
+        let is_wanted =
+            |recipient| self.is_selected(&message, recipient) && !tried.contains(&(message.index, recipient));
+        let plan_as_now = (self.context.settings, self.context.now(), self.backoff_rule());
+        let ReservedRecipients { recipients, more } = message.reserve(index, most, plan_as_now, is_wanted);
         if more && message.allows_parallel_hand_offs() {
             // The others may go at once, if the transport takes several. A message that is not shared has one reading
-            // place, and is handed over once at a time: its others fell due just now, and can wait for the next run.
-            self.scheduler().add_to_backlog(lane, message.place);
+            // position and is handed over once at a time: its others fell due just now, and can wait for the next run.
+            self.scheduler().queues[index].add(message.index);
         }
         let stopped = self.context.signals.stop_requested().is_some();
-        if places.is_empty() || stopped || !self.is_still_open(lane) {
-            message.release_recipients(&places);
+        if recipients.is_empty() || stopped || !self.is_still_open(index) {
+            message.release_recipients(&recipients);
         } else {
-            let handed = self.hand_over(&message, transport, lane, &places);
-            // Who has no back-off to wait for would be next in turn again, and again.
-            if handed.is_err() || self.backoff_rule() == BackoffRule::Ignore {
-                self.scheduler().tried.extend(places.iter().map(|place| (message.place, *place)));
+            let handed_over = self.hand_over(&message, index, &recipients);
+            // A recipient without a back-off would be next in turn again, and again.
+            if handed_over.is_err() || self.backoff_rule() == BackoffRule::Ignore {
+                let tried = recipients.iter().map(|recipient| (message.index, *recipient));
+                self.scheduler().tried.extend(tried);
             }
-            if let Err(error) = handed {
+            if let Err(error) = handed_over {
                 self.report_error(&error);
             }
         }
-        self.scheduler().queues[lane].running -= 1;
+        self.scheduler().queues[index].end_hand_off();
         message
     }
 
-    /// An operator's pause takes effect at once, not with the next run.
-    fn is_still_open(&self, lane: usize) -> bool {
-        let transport_state = self.context.spool.transport_state(&self.transport(lane).name);
-        let reason = transport_state
-            .ok()
-            .and_then(|transport_state| transport_queue::pause_reason(&transport_state, self.context.now()));
+    /// Returns true unless an operator has paused the transport: that takes effect at once, not with the next run.
+    fn is_still_open(&self, index: TransportIndex) -> bool {
+        let state = self.context.spool.transport_state(&self.transport(index).name);
+        let reason = state.ok().and_then(|state| transport_queue::pause_reason(&state, self.context.now()));
         let mut scheduler = self.scheduler();
         if let Some(reason) = reason {
             scheduler.tally.skipped += 1;
-            self.close_queue(&mut scheduler, lane, reason);
+            self.close_queue(&mut scheduler, index, reason);
         }
-        !matches!(scheduler.queues[lane].ready, Readiness::No(_))
+        !scheduler.queues[index].is_closed()
     }
 
     fn hand_over(
         &self,
-        message: &Arc<ClaimedMessage<'e>>,
-        transport: &Transport,
-        lane: usize,
-        places: &[usize],
+        message: &SharedMessage<'e>,
+        index: TransportIndex,
+        recipients: &[RecipientIndex],
     ) -> Result<()> {
         let context = &self.context;
+        let transport = self.transport(index);
         let envelope = message.envelope();
-        let addresses = |place: &usize| Some((*place, envelope.address(*place)?));
-        let recipients: Vec<(usize, &Address)> = places.iter().filter_map(addresses).collect();
-        let parts = message.filtered_parts(&transport.name, places);
+        let addresses: Vec<(RecipientIndex, &Address)> =
+            recipients.iter().filter_map(|recipient| Some((*recipient, envelope.address(*recipient)?))).collect();
+        debug_assert_eq!(addresses.len(), recipients.len(), "every planned recipient is in the envelope");
+        let parts = message.filtered_parts(&transport.name, recipients);
+        // Whatever fails before the attempt is recorded has handed nothing over: the recipients are given back.
         let begun = (|| {
-            let filters = !transport.preprocess.is_empty();
-            let place = places.first().copied().unwrap_or_default();
-            let work = filters.then(|| context.spool.work(&envelope.id, &transport.name, place)).transpose()?;
+            let first = recipients.first().copied().unwrap_or_default();
+            let needs_work = !transport.preprocess.is_empty();
+            let work = needs_work.then(|| context.spool.work(&envelope.id, &transport.name, first)).transpose()?;
             let input = if message.allows_parallel_hand_offs() {
                 message.claim.parallel_input()?
             } else {
                 message.claim.input()?
             };
-            anyhow::Ok((work, input, message.record_attempt(context.spool, transport, places, context.now())?))
+            anyhow::Ok((work, input, message.record_attempt(context.spool, transport, recipients, context.now())?))
         })();
-        let (work, input, (attempt, unseen)) = begun.inspect_err(|_| message.release_recipients(places))?;
+        let (work, input, attempt) = begun.inspect_err(|_| message.release_recipients(recipients))?;
         let hand_off = HandOff {
             id: envelope.id.as_str(),
             sender: &envelope.sender,
-            recipients: &recipients,
+            recipients: &addresses,
             envid: envelope.report_id(),
-            attempt,
+            attempt: attempt.number,
             body: envelope.body.map_or("", BodyType::word),
             spool: context.spool.path(),
             input: input.as_fd(),
             body_at: message.claim.message().body_at,
-            earlier_attempt: if unseen { EarlierAttempt::MaybeDelivered } else { EarlierAttempt::NotDelivered },
+            earlier_attempt: if attempt.earlier_result_unknown {
+                EarlierAttempt::MaybeDelivered
+            } else {
+                EarlierAttempt::NotDelivered
+            },
             part: "",
             parts_delivered: &parts,
             work: work.as_ref().map(WorkDir::path),
             limit: filter_output_limit(context.settings.queue.message_limit),
         };
-        let answer = deliver(transport, &hand_off, context.signals, &mut |line| {
+        let result = deliver(transport, &hand_off, context.signals, &mut |line| {
             if let Some((done, all, text)) = answer::progress(line) {
                 context.observer.progress(&transport.name, done, all, &text);
             }
         });
+        debug_assert_eq!(result.results.len(), recipients.len(), "one result for each recipient");
         drop(input);
-        let given = Given { transport, places, queue: &context.settings.queue };
-        let back = message.record_results(context.spool, &given, &answer, context.now())?;
-        self.apply_result(message, lane, &back, answer.broken.as_deref())
+        let handed = HandOffOutcome { transport, recipients, result: &result };
+        let returned = message.record_results(context.spool, &handed, &context.settings.queue, context.now())?;
+        self.apply_result(message, index, &returned, &result)
     }
 
-    /// What an answer means for the transport, and for those whom it did not settle.
+    /// Applies a result to the transport, and to the recipients that came back without a charge.
     fn apply_result(
         &self,
-        message: &Arc<ClaimedMessage<'e>>,
-        lane: usize,
-        back: &[usize],
-        broken: Option<&str>,
+        message: &SharedMessage<'e>,
+        index: TransportIndex,
+        returned: &[RecipientIndex],
+        result: &HandOffResult,
     ) -> Result<()> {
-        let transport = self.transport(lane);
-        if let Some(reason) = broken {
-            // Several hand-offs at once may all find out; the first says so.
+        let transport = self.transport(index);
+        if let Some(reason) = &result.broken {
+            // Several hand-offs at once may all find out; the first opens the breaker.
             let mut scheduler = self.scheduler();
-            let known = matches!(scheduler.queues[lane].ready, Readiness::No(_));
-            self.close_queue(&mut scheduler, lane, format!("broken: {reason}"));
+            let was_closed = scheduler.queues[index].is_closed();
+            self.close_queue(&mut scheduler, index, format!("broken: {reason}"));
             drop(scheduler);
-            if !known {
+            if !was_closed {
                 self.context.control().open_breaker(transport, reason)?;
                 let text = format!("transport {} is broken: {reason}; its mail is kept", transport.name);
                 self.context.observer.error(&text);
             }
-        } else if self.scheduler().queues[lane].works_again() {
+        } else if self.scheduler().queues[index].works_again() {
             self.context.control().close_breaker(transport)?;
         }
-        if back.is_empty() {
+        if returned.is_empty() {
             return Ok(());
         }
-        // Who was declined is for the next transport; who came back for any other reason rests until the next run.
-        let wanted = self.plan_recipients(message)?.wanted;
+        // A declined recipient is for the next transport; one that came back for any other reason waits for the next run.
+        let needed = self.plan_recipients(message)?.needed;
         let mut scheduler = self.scheduler();
         let mut left = false;
-        for (next, places) in wanted {
-            for place in places.iter().filter(|place| back.contains(place)) {
-                if next == lane {
-                    scheduler.tried.insert((message.place, *place));
+        for (next, recipients) in needed {
+            for recipient in recipients.into_iter().filter(|recipient| returned.contains(recipient)) {
+                if next == index {
+                    scheduler.tried.insert((message.index, recipient));
                     left = true;
-                } else if matches!(scheduler.queues[next].ready, Readiness::No(_)) {
+                } else if scheduler.queues[next].is_closed() {
                     scheduler.tally.skipped += 1;
                     left = true;
                 } else {
-                    scheduler.add_to_backlog(next, message.place);
+                    scheduler.queues[next].add(message.index);
                 }
             }
         }
@@ -167,7 +175,7 @@ impl<'e> RunState<'e> {
     }
 }
 
-/// Bytes that filters may make of a message: room for encoding and signing the largest.
+/// Returns the bytes that filters may make of a message: room for encoding and signing the largest.
 fn filter_output_limit(message_limit: u64) -> u64 {
     message_limit.saturating_mul(2).saturating_add(1 << 20)
 }

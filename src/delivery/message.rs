@@ -1,245 +1,304 @@
-//! A claimed message during a run: what is to be done for whom, and what is written down about it.
+//! A claimed message during a run: its recipients' plans, and what is recorded about them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 
+use crate::delivery::decision::decide;
+use crate::delivery::plan::{BackoffRule, RecipientPlan, plan};
+use crate::delivery::reports_due;
 use crate::mail::envelope::Envelope;
+use crate::mail::envelope::id::QueueId;
+use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::history::History;
 use crate::mail::history::record::{AttemptCost, Decision, LogEvent, LogRecord};
-use crate::settings::Settings;
+use crate::output::observer::RecipientEvent;
+use crate::settings::{QueueSettings, Settings};
 use crate::spool::Spool;
 use crate::spool::claim::Claim;
+use crate::spool::listing::MessageIndex;
 use crate::spool::log::MessageLog;
 use crate::transports::answer::HandOffResult;
 use crate::transports::command::MAX_ADDRESS_BYTES;
-use crate::transports::transport::Transport;
+use crate::transports::transport::{Transport, TransportIndex};
+use crate::values::table::Table;
 use crate::values::time::Timestamp;
 
-use crate::delivery::decision::Given;
-use crate::delivery::plan::{BackoffRule, RecipientPlan, plan};
-use crate::delivery::reports_due;
-use crate::output::observer::RecipientEvent;
-
-/// A message that this run has claimed.
+/// Message that this run has claimed.
 #[derive(Debug)]
 pub struct ClaimedMessage<'e> {
-    /// Its place in the list of what is due.
-    pub place: usize,
-    /// The claim; moving the message on consumes it.
+    /// Index among the due messages of the run.
+    pub index: MessageIndex,
+    /// Claim of the message; moving the message on consumes it.
     pub claim: Box<Claim<'e>>,
     state: Mutex<ClaimedState>,
 }
 
+/// State that the hand-offs of one message share.
 #[derive(Debug)]
 struct ClaimedState {
     history: History,
     log: Option<MessageLog>,
-    in_flight: Vec<bool>,
-    shared: bool,
+    /// True for a recipient that a thread is handing over.
+    in_flight: Table<RecipientIndex, bool>,
+    parallel: bool,
     unsynced: bool,
-    handled: Vec<RecipientEvent>,
+    /// Events of the records that are not synced yet, to be told when they are.
+    events: Vec<RecipientEvent>,
 }
 
+/// Recipients that a thread has reserved for one hand-off.
+#[derive(Debug)]
+pub(super) struct ReservedRecipients {
+    /// The recipients, in the order of the envelope.
+    pub(super) recipients: Vec<RecipientIndex>,
+    /// True when more recipients are for the same transport now.
+    pub(super) more: bool,
+}
+
+/// Attempt that was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RecordedAttempt {
+    /// Number of the attempt for these recipients, from 1.
+    pub(super) number: u32,
+    /// True when the result of an earlier attempt is unknown: the message may have been delivered.
+    pub(super) earlier_result_unknown: bool,
+}
+
+/// Hand-off that came to its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HandOffOutcome<'a> {
+    /// Transport that was given the message.
+    pub(super) transport: &'a Transport,
+    /// Recipients of the hand-off.
+    pub(super) recipients: &'a [RecipientIndex],
+    /// Results in the same order.
+    pub(super) result: &'a HandOffResult,
+}
+
+/// Settings, time and rule that plans are made with.
+pub(super) type PlanInputs<'a> = (&'a Settings, Timestamp, BackoffRule);
+
 impl<'e> ClaimedMessage<'e> {
-    /// A claimed message, its log read.
-    pub fn new(place: usize, claim: Box<Claim<'e>>, history: History) -> ClaimedMessage<'e> {
-        let in_flight = vec![false; history.recipients.len()];
-        let inner = ClaimedState { history, log: None, in_flight, shared: false, unsynced: false, handled: Vec::new() };
-        ClaimedMessage { place, claim, state: Mutex::new(inner) }
+    /// Wraps a claim whose log was read.
+    pub fn new(index: MessageIndex, claim: Box<Claim<'e>>, history: History) -> ClaimedMessage<'e> {
+        debug_assert_eq!(history.recipients.len(), claim.message().envelope.recipients.len());
+        let in_flight = history.recipients.map(|_| false);
+        let state =
+            ClaimedState { history, log: None, in_flight, parallel: false, unsynced: false, events: Vec::new() };
+        ClaimedMessage { index, claim, state: Mutex::new(state) }
     }
 
-    /// What its first line says.
+    /// Returns the envelope.
     pub fn envelope(&self) -> &Envelope {
         &self.claim.message().envelope
     }
 
-    fn inner(&self) -> MutexGuard<'_, ClaimedState> {
+    fn state(&self) -> MutexGuard<'_, ClaimedState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is to be done for every recipient that nobody is at work on.
-    pub fn plans(&self, settings: &Settings, now: Timestamp, patience: BackoffRule) -> Vec<(usize, RecipientPlan)> {
-        let inner = self.inner();
-        let free = (0..inner.in_flight.len()).filter(|place| !inner.in_flight[*place]);
-        free.map(|place| (place, plan(settings, self.envelope(), &inner.history, place, now, patience))).collect()
-    }
-
-    /// Takes the first so many recipients that are for this transport now and that `wanted` accepts, so that no other
-    /// thread takes them too. The flag says that there are more.
-    pub fn reserve(
+    /// Returns a plan for every recipient that no thread is handing over.
+    pub fn plans(
         &self,
-        lane: usize,
-        most: usize,
         settings: &Settings,
         now: Timestamp,
-        patience: BackoffRule,
-        wanted: impl Fn(usize) -> bool,
-    ) -> (Vec<usize>, bool) {
-        let mut inner = self.inner();
-        let free = (0..inner.in_flight.len()).filter(|place| !inner.in_flight[*place]);
-        let mine = |place: &usize| {
-            plan(settings, self.envelope(), &inner.history, *place, now, patience) == RecipientPlan::HandOver(lane)
-                && wanted(*place)
-        };
-        let mut places: Vec<usize> = free.filter(mine).take(most + 1).collect();
-        let fits = most.min(self.fits_in_hand_off(&places));
-        let more = places.len() > fits;
-        places.truncate(fits);
-        for place in &places {
-            inner.in_flight[*place] = true;
-        }
-        (places, more)
+        backoff: BackoffRule,
+    ) -> Vec<(RecipientIndex, RecipientPlan)> {
+        let state = self.state();
+        let free = state.in_flight.entries().filter(|(_, in_flight)| !**in_flight);
+        free.map(|(recipient, _)| (recipient, plan(settings, self.envelope(), &state.history, recipient, now, backoff)))
+            .collect()
     }
 
-    /// How many of these addresses fit into the arguments and the environment of one command.
-    fn fits_in_hand_off(&self, places: &[usize]) -> usize {
+    /// Reserves at most `most` recipients that are for this transport now and that `is_wanted` accepts, so that no other
+    /// thread hands them over too.
+    pub(super) fn reserve(
+        &self,
+        transport: TransportIndex,
+        most: usize,
+        (settings, now, backoff): PlanInputs<'_>,
+        is_wanted: impl Fn(RecipientIndex) -> bool,
+    ) -> ReservedRecipients {
+        let mut state = self.state();
+        let is_for_transport = |recipient: &RecipientIndex| {
+            plan(settings, self.envelope(), &state.history, *recipient, now, backoff)
+                == RecipientPlan::HandOver(transport)
+                && is_wanted(*recipient)
+        };
+        let free = state.in_flight.entries().filter(|(_, in_flight)| !**in_flight).map(|(recipient, _)| recipient);
+        let mut recipients: Vec<RecipientIndex> = free.filter(is_for_transport).take(most + 1).collect();
+        let fits = most.min(self.fits_in_hand_off(&recipients));
+        let more = recipients.len() > fits;
+        recipients.truncate(fits);
+        for recipient in &recipients {
+            state.in_flight[*recipient] = true;
+        }
+        ReservedRecipients { recipients, more }
+    }
+
+    /// Returns how many of these addresses fit into the arguments and the environment of one command, at least one.
+    fn fits_in_hand_off(&self, recipients: &[RecipientIndex]) -> usize {
         let mut bytes = 0;
-        let fits = places.iter().take_while(|place| {
-            bytes += self.envelope().address(**place).map_or(0, |address| address.text().len() + 1);
+        let fits = recipients.iter().take_while(|recipient| {
+            bytes += self.address_bytes(**recipient);
             bytes <= MAX_ADDRESS_BYTES
         });
         fits.count().max(1)
     }
 
-    /// Gives back recipients that were taken.
-    pub fn release_recipients(&self, places: &[usize]) {
-        let mut inner = self.inner();
-        for place in places {
-            inner.in_flight[*place] = false;
+    /// Returns the bytes of an address in a list, its separator included.
+    pub(super) fn address_bytes(&self, recipient: RecipientIndex) -> usize {
+        self.envelope().address(recipient).map_or(0, |address| address.text().len() + 1)
+    }
+
+    /// Gives reserved recipients back, untouched.
+    pub fn release_recipients(&self, recipients: &[RecipientIndex]) {
+        let mut state = self.state();
+        for recipient in recipients {
+            debug_assert!(state.in_flight[*recipient], "only reserved recipients are given back");
+            state.in_flight[*recipient] = false;
         }
     }
 
-    /// What has happened so far.
+    /// Returns what has happened so far.
     pub fn history(&self) -> History {
-        self.inner().history.clone()
+        self.state().history.clone()
     }
 
-    /// True when the sender is owed a report on somebody for whom nothing more is done now.
+    /// Returns true when the sender is owed a DSN about a recipient for which nothing more is done now.
     pub fn owes_report(&self, settings: &Settings, now: Timestamp) -> bool {
-        let inner = self.inner();
-        !inner.history.unfinished_reports.is_empty()
-            || !reports_due::due(settings, self.envelope(), &inner.history, now).is_empty()
+        let state = self.state();
+        !state.history.unfinished_reports.is_empty()
+            || !reports_due::due(settings, self.envelope(), &state.history, now).is_empty()
     }
 
-    /// Which messages made by this transport's preprocessing these recipients have already, by position.
-    pub fn filtered_parts(&self, transport: &str, places: &[usize]) -> Vec<(usize, String)> {
-        let inner = self.inner();
-        let of = |(index, place): (usize, &usize)| {
-            let parts = inner.history.recipients.get(*place).map_or(Vec::new(), |progress| progress.parts.clone());
-            let own = |part: String| Some((index, part.strip_prefix(transport)?.strip_prefix(':')?.to_owned()));
+    /// Returns the messages made by the filters of this transport that these recipients have already, each with the
+    /// position of its recipient in the hand-off.
+    pub(super) fn filtered_parts(&self, transport: &str, recipients: &[RecipientIndex]) -> Vec<(usize, String)> {
+        let state = self.state();
+        let of = |(position, recipient): (usize, &RecipientIndex)| {
+            let parts = state.history.recipients.get(*recipient).map_or(Vec::new(), |progress| progress.parts.clone());
+            let own = |part: String| Some((position, part.strip_prefix(transport)?.strip_prefix(':')?.to_owned()));
             parts.into_iter().filter_map(own).collect::<Vec<_>>()
         };
-        places.iter().enumerate().flat_map(of).collect()
+        recipients.iter().enumerate().flat_map(of).collect()
     }
 
-    /// Adds to the log; [`OpenMessage::sync`] makes it durable.
+    /// Appends an event to the log; [`ClaimedMessage::sync`] makes it durable.
     pub fn append_event(&self, spool: &Spool, event: LogEvent, now: Timestamp) -> Result<()> {
-        self.inner().write(spool, &self.envelope().id, LogRecord { at: now, event })
+        self.state().append(spool, &self.envelope().id, LogRecord { at: now, event })
     }
 
-    /// Its claim and its history, for whoever moves it on.
+    /// Returns the claim and the history, for moving the message on.
     pub fn into_parts(self, spool: &Spool) -> Result<(Box<Claim<'e>>, History)> {
-        let inner = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut history = inner.history;
-        if inner.log.is_some_and(|log| log.has_foreign_lines()) {
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        debug_assert!(state.in_flight.iter().all(|in_flight| !in_flight), "no hand-off outlives its message");
+        let mut history = state.history;
+        if state.log.is_some_and(|log| log.has_foreign_lines()) {
             history = spool.history(&self.claim.message().envelope)?;
         }
         Ok((self.claim, history))
     }
 
-    /// True when the message lies, or is named, otherwise than its log says: a run died before it could move it.
+    /// Returns true when the state or the name of the message differs from what its log says: a run died before it could
+    /// move the message.
     pub fn is_misplaced(&self, now: Timestamp) -> bool {
-        let inner = self.inner();
+        let state = self.state();
         let due = self.claim.message().name.due;
-        inner.history.is_settled() || (due.is_none() && inner.history.next().is_some_and(|next| next > now))
+        state.history.is_settled() || (due.is_none() && state.history.next().is_some_and(|next| next > now))
     }
 
-    /// Makes sure that several hand-offs at once are safe; `false` when the message is no longer ours alone.
-    pub fn allow_parallel_hand_offs(&self) -> Result<bool> {
-        let mut inner = self.inner();
-        if !inner.shared {
-            inner.shared = self.claim.share_lock()?;
+    /// Makes several hand-offs at once safe. Returns false when another run got the message in between; nothing may be
+    /// done with it then. To be called before the first hand-off.
+    pub(super) fn allow_parallel_hand_offs(&self) -> Result<bool> {
+        let mut state = self.state();
+        if !state.parallel {
+            state.parallel = self.claim.share_lock()?;
         }
-        Ok(inner.shared)
+        Ok(state.parallel)
     }
 
-    /// True when hand-offs must each open the message for themselves.
-    pub fn allows_parallel_hand_offs(&self) -> bool {
-        self.inner().shared
+    /// Returns true when each hand-off must open the message for itself.
+    pub(super) fn allows_parallel_hand_offs(&self) -> bool {
+        self.state().parallel
     }
 
-    /// Writes down that these recipients are about to be handed over, and returns the number of the attempt and
-    /// whether an earlier one ended unseen. If that cannot be written, nothing may be handed over: its result could
-    /// not be written either.
-    pub fn record_attempt(
+    /// Records that these recipients are about to be handed over. If that cannot be written, nothing may be handed over:
+    /// the result could not be written either.
+    pub(super) fn record_attempt(
         &self,
         spool: &Spool,
         transport: &Transport,
-        places: &[usize],
+        recipients: &[RecipientIndex],
         now: Timestamp,
-    ) -> Result<(u32, bool)> {
-        let mut inner = self.inner();
-        let about = || places.iter().filter_map(|place| inner.history.recipients.get(*place));
-        let attempt = about().map(|progress| progress.attempts).max().unwrap_or(0) + 1;
-        let unseen = about().any(|progress| progress.outcome_unknown);
-        let event = LogEvent::Attempt { transport: transport.name.clone(), attempt, recipients: places.to_vec() };
-        inner.write(spool, &self.envelope().id, LogRecord { at: now, event })?;
-        Ok((attempt, unseen))
+    ) -> Result<RecordedAttempt> {
+        let mut state = self.state();
+        debug_assert!(recipients.iter().all(|recipient| state.in_flight[*recipient]), "an attempt is reserved first");
+        let progress = || recipients.iter().filter_map(|recipient| state.history.recipients.get(*recipient));
+        let number = progress().map(|progress| progress.attempts).max().unwrap_or(0) + 1;
+        let earlier_result_unknown = progress().any(|progress| progress.outcome_unknown);
+        let event =
+            LogEvent::Attempt { transport: transport.name.clone(), attempt: number, recipients: recipients.to_vec() };
+        state.append(spool, &self.envelope().id, LogRecord { at: now, event })?;
+        Ok(RecordedAttempt { number, earlier_result_unknown })
     }
 
-    /// Writes down what a transport answered. Returns the places that it declined or gave back without a charge.
-    pub fn record_results(
+    /// Records the results of a hand-off. Returns the recipients that came back without a charge: declined, busy or
+    /// broken.
+    pub(super) fn record_results(
         &self,
         spool: &Spool,
-        given: &Given<'_>,
-        answer: &HandOffResult,
+        outcome: &HandOffOutcome<'_>,
+        queue: &QueueSettings,
         now: Timestamp,
-    ) -> Result<Vec<usize>> {
-        let mut inner = self.inner();
-        let mut results: Vec<Decision> = Vec::new();
-        let mut back = Vec::new();
-        for (place, outcome) in given.places.iter().zip(&answer.outcomes) {
-            let attempts = inner.history.recipients.get(*place).map_or(1, |progress| progress.attempts);
-            let decision = given.decide(*place, outcome, answer, attempts, now);
+    ) -> Result<Vec<RecipientIndex>> {
+        let mut state = self.state();
+        let mut decisions: Vec<Decision> = Vec::new();
+        let mut returned = Vec::new();
+        for (recipient, result) in outcome.recipients.iter().zip(&outcome.result.results) {
+            let attempts = state.history.recipients.get(*recipient).map_or(1, |progress| progress.attempts);
+            debug_assert!(attempts > 0, "a result follows a recorded attempt");
+            let mut decision = decide(outcome.transport, queue, result, attempts, now);
+            decision.remote_id.clone_from(&outcome.result.remote_id);
             if decision.charge != AttemptCost::Full {
-                back.push(*place);
+                returned.push(*recipient);
             }
             let same = |other: &Decision| Decision { recipients: Vec::new(), ..other.clone() };
-            match results.iter_mut().find(|other| same(other) == same(&decision)) {
-                Some(other) => other.recipients.push(*place),
-                None => results.push(decision),
+            match decisions.iter_mut().find(|other| same(other) == decision) {
+                Some(other) => other.recipients.push(*recipient),
+                None => decisions.push(Decision { recipients: vec![*recipient], ..decision }),
             }
         }
-        for place in given.places {
-            inner.in_flight[*place] = false;
+        for recipient in outcome.recipients {
+            state.in_flight[*recipient] = false;
         }
-        self.write_results(&mut inner, spool, Some(&given.transport.name), results, now)?;
-        Ok(back)
+        self.append_decisions(&mut state, spool, Some(&outcome.transport.name), decisions, now)?;
+        Ok(returned)
     }
 
-    /// Writes down decisions of our own.
-    pub fn record_decisions(&self, spool: &Spool, results: Vec<Decision>, now: Timestamp) -> Result<()> {
-        if results.is_empty() {
+    /// Records decisions that no transport made.
+    pub fn record_decisions(&self, spool: &Spool, decisions: Vec<Decision>, now: Timestamp) -> Result<()> {
+        if decisions.is_empty() {
             return Ok(());
         }
-        self.write_results(&mut self.inner(), spool, None, results, now)
+        self.append_decisions(&mut self.state(), spool, None, decisions, now)
     }
 
-    fn write_results(
+    fn append_decisions(
         &self,
-        inner: &mut ClaimedState,
+        state: &mut ClaimedState,
         spool: &Spool,
         transport: Option<&str>,
-        results: Vec<Decision>,
+        decisions: Vec<Decision>,
         now: Timestamp,
     ) -> Result<()> {
         let envelope = self.envelope();
-        // Who was declined is not handled: somebody else is asked.
-        for decision in results.iter().filter(|decision| decision.charge != AttemptCost::Declined) {
-            for place in &decision.recipients {
-                let Some(address) = envelope.address(*place) else { continue };
-                inner.handled.push(RecipientEvent {
+        // A declined recipient is not handled yet: another transport is asked.
+        for decision in decisions.iter().filter(|decision| decision.charge != AttemptCost::Declined) {
+            for recipient in &decision.recipients {
+                let Some(address) = envelope.address(*recipient) else { continue };
+                state.events.push(RecipientEvent {
                     id: envelope.id.clone(),
                     address: address.clone(),
                     transport: transport.map(str::to_owned),
@@ -250,35 +309,36 @@ impl<'e> ClaimedMessage<'e> {
                 });
             }
         }
-        let event = LogEvent::Result { transport: transport.map(str::to_owned), results };
-        inner.write(spool, &envelope.id, LogRecord { at: now, event })
+        let event = LogEvent::Result { transport: transport.map(str::to_owned), results: decisions };
+        state.append(spool, &envelope.id, LogRecord { at: now, event })
     }
 
     /// Tells the kernel to begin writing the log out.
     pub fn begin_sync(&self) {
-        if let Some(log) = &self.inner().log {
+        if let Some(log) = &self.state().log {
             log.begin_sync();
         }
     }
 
-    /// Makes what was written down durable, and hands out what may now be told. The flag says that the log's name is
-    /// new too.
+    /// Makes the records durable, and returns the events that may be told now. The flag says that the name of the log is
+    /// new, and needs [`Spool::sync_log_names`] too.
     pub fn sync(&self) -> (Result<bool>, Vec<RecipientEvent>) {
-        let mut inner = self.inner();
-        let handled = std::mem::take(&mut inner.handled);
-        if !std::mem::take(&mut inner.unsynced) {
-            return (Ok(false), handled);
+        let mut state = self.state();
+        let events = std::mem::take(&mut state.events);
+        if !std::mem::take(&mut state.unsynced) {
+            return (Ok(false), events);
         }
-        let synced = inner.log.as_ref().map_or(Ok(false), |log| log.sync().map(|()| log.is_new()));
-        (synced.map_err(Into::into), handled)
+        let synced = state.log.as_ref().map_or(Ok(false), |log| log.sync().map(|()| log.is_new()));
+        (synced.map_err(Into::into), events)
     }
 }
 
 impl ClaimedState {
-    fn write(&mut self, spool: &Spool, id: &crate::mail::envelope::id::QueueId, record: LogRecord) -> Result<()> {
-        // An attempt that cannot be written down is not made. A result that cannot be is known to this run at least.
-        let is_result = !matches!(record.event, LogEvent::Attempt { .. });
-        if is_result {
+    /// Appends a record. An attempt that cannot be written is not made. A result that cannot be written is known to this
+    /// run at least, so that it does not repeat the delivery.
+    fn append(&mut self, spool: &Spool, id: &QueueId, record: LogRecord) -> Result<()> {
+        let is_attempt = matches!(record.event, LogEvent::Attempt { .. });
+        if !is_attempt {
             self.history.apply(&record);
         }
         let log = match &mut self.log {
@@ -287,7 +347,7 @@ impl ClaimedState {
         };
         self.unsynced = true;
         log.append(&record)?;
-        if !is_result {
+        if is_attempt {
             self.history.apply(&record);
         }
         Ok(())

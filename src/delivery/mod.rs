@@ -9,6 +9,7 @@ mod dsn_writer;
 mod hand_off;
 pub mod message;
 pub mod plan;
+mod planning;
 pub mod remaining;
 pub mod reports_due;
 pub mod run;

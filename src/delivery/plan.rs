@@ -2,80 +2,92 @@
 
 use crate::mail::address::Address;
 use crate::mail::envelope::Envelope;
+use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::history::History;
 use crate::mail::history::record::RecipientState;
 use crate::mail::status::Status;
 use crate::settings::Settings;
+use crate::transports::transport::TransportIndex;
 use crate::values::time::{self, Timestamp};
 
-/// What is to be done for one recipient.
+/// Plan for one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecipientPlan {
-    /// Nothing now.
+    /// Do nothing now.
     Wait,
-    /// Give it to this transport.
-    HandOver(usize),
-    /// Nobody takes it: why.
+    /// Hand the message to this transport.
+    HandOver(TransportIndex),
+    /// Fail the recipient: no transport takes it, with the reason.
     NoRoute(String),
-    /// Nobody is configured to take it yet.
+    /// Keep the recipient owed: no transport is configured for it.
     Unconfigured,
-    /// Its time is over: the status and why.
+    /// Fail the recipient: its time is over, with the status and the reason.
     Expire(Status, String),
-    /// The result that was promised has not come.
+    /// Make the recipient owed again: the result of an asynchronous hand-off was not reported in time.
     AsyncTimeout,
 }
 
-/// What a recipient's back-off means to a plan.
+/// Rule for recipients whose back-off is not over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackoffRule {
-    /// It is waited for.
+    /// The back-off is waited for.
     Respect,
-    /// It is passed over.
+    /// The back-off does not count: the operator said so.
     Ignore,
 }
 
-/// Decides what is to be done for one recipient.
+/// Plans what to do for one recipient, by the configuration of now.
 pub fn plan(
     settings: &Settings,
     envelope: &Envelope,
     history: &History,
-    place: usize,
+    recipient: RecipientIndex,
     now: Timestamp,
-    patience: BackoffRule,
+    backoff: BackoffRule,
 ) -> RecipientPlan {
-    let (Some(address), Some(progress)) = (envelope.address(place), history.recipients.get(place)) else {
+    let (Some(address), Some(progress)) = (envelope.address(recipient), history.recipients.get(recipient)) else {
         return RecipientPlan::Wait;
     };
     let waits = progress.next.is_some_and(|next| next > now);
     match progress.state {
-        RecipientState::Async if !waits => return RecipientPlan::AsyncTimeout,
         RecipientState::Owed => {}
-        _ => return RecipientPlan::Wait,
+        RecipientState::Async if !waits => return RecipientPlan::AsyncTimeout,
+        RecipientState::Async
+        | RecipientState::Delivered
+        | RecipientState::Relayed
+        | RecipientState::Read
+        | RecipientState::Failed
+        | RecipientState::Cancelled => return RecipientPlan::Wait,
     }
-    let released = history.released;
-    if envelope.expires(settings.queue.lifetime, released) <= now {
-        let tried = if progress.text.is_empty() { String::new() } else { format!("; last: {}", progress.text) };
-        return match envelope.deliver_by {
-            Some(deadline) if deadline <= now => {
-                RecipientPlan::Expire(Status::TOO_LATE, format!("not delivered by {deadline}{tried}"))
-            }
-            _ => RecipientPlan::Expire(
-                Status::EXPIRED,
-                format!("not delivered within {}{tried}", time::span(settings.queue.lifetime)),
-            ),
-        };
+    if envelope.expires(settings.queue.lifetime, history.released) <= now {
+        return expire(settings, envelope, &progress.text, now);
     }
-    if waits && patience == BackoffRule::Respect {
+    if waits && backoff == BackoffRule::Respect {
         return RecipientPlan::Wait;
     }
-    let refused = |lane: &usize| progress.declined_by.contains(&settings.transports[*lane].name);
+    let has_declined =
+        |transport: &TransportIndex| progress.declined_by.contains(&settings.transports[*transport].name);
     let candidates = settings.candidates(address, envelope.transport.as_deref());
-    match candidates.iter().find(|lane| !refused(lane)) {
-        Some(lane) => RecipientPlan::HandOver(*lane),
+    match candidates.iter().find(|transport| !has_declined(transport)) {
+        Some(transport) => RecipientPlan::HandOver(*transport),
         None if settings.has_no_transports => RecipientPlan::Unconfigured,
         None if candidates.is_empty() && envelope.transport.is_some() => RecipientPlan::Unconfigured,
         None if candidates.is_empty() => RecipientPlan::NoRoute(format!("no transport takes {}", describe(address))),
         None => RecipientPlan::NoRoute(format!("every transport declined {}", describe(address))),
+    }
+}
+
+/// Words why a recipient fails for its time: a deadline that the sender gave, or the lifetime.
+fn expire(settings: &Settings, envelope: &Envelope, last_text: &str, now: Timestamp) -> RecipientPlan {
+    let tried = if last_text.is_empty() { String::new() } else { format!("; last: {last_text}") };
+    match envelope.deliver_by {
+        Some(deadline) if deadline <= now => {
+            RecipientPlan::Expire(Status::TOO_LATE, format!("not delivered by {deadline}{tried}"))
+        }
+        _ => RecipientPlan::Expire(
+            Status::EXPIRED,
+            format!("not delivered within {}{tried}", time::span(settings.queue.lifetime)),
+        ),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Which reports the sender of a message is owed, and when.
 
 use crate::mail::envelope::Envelope;
+use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::history::History;
-use crate::mail::history::record::{RecipientState, ReportKind};
+use crate::mail::history::record::ReportKind;
 use crate::settings::{DelayWarningAudience, Settings};
 use crate::values::time::Timestamp;
 
@@ -12,31 +13,29 @@ pub fn due(
     envelope: &Envelope,
     history: &History,
     now: Timestamp,
-) -> Vec<(ReportKind, Vec<usize>)> {
+) -> Vec<(ReportKind, Vec<RecipientIndex>)> {
     if envelope.sender.is_null() {
         // RFC 5321 section 4.5.5: nobody reports on a report.
         return Vec::new();
     }
     let is_late = warning_time(settings, envelope, history) <= now;
     let wants = |kind: ReportKind| {
-        let about = |place: &usize| {
-            let progress = &history.recipients[*place];
-            let state = match kind {
-                ReportKind::Success => progress.state.has_message() && progress.state != RecipientState::Read,
-                ReportKind::Failure => progress.state == RecipientState::Failed,
-                ReportKind::Delay => is_late && progress.state == RecipientState::Owed,
-            };
-            state && !progress.reported.contains(&kind) && is_requested(settings, envelope, *place, kind)
+        let about = |recipient: &RecipientIndex| {
+            let progress = &history.recipients[*recipient];
+            progress.state.properties().report == Some(kind)
+                && (kind != ReportKind::Delay || is_late)
+                && !progress.reported.contains(&kind)
+                && is_requested(settings, envelope, *recipient, kind)
         };
-        (kind, (0..history.recipients.len()).filter(about).collect::<Vec<_>>())
+        (kind, history.recipients.indices().filter(about).collect::<Vec<_>>())
     };
     let kinds = [ReportKind::Failure, ReportKind::Delay, ReportKind::Success].map(wants);
-    kinds.into_iter().filter(|(_, places)| !places.is_empty()).collect()
+    kinds.into_iter().filter(|(_, recipients)| !recipients.is_empty()).collect()
 }
 
 /// What the sender asked for one recipient, or for all; without a word, failures are reported (RFC 3461 section 5.2).
-fn is_requested(settings: &Settings, envelope: &Envelope, place: usize, kind: ReportKind) -> bool {
-    let own = envelope.recipients.get(place).and_then(|recipient| recipient.notify);
+fn is_requested(settings: &Settings, envelope: &Envelope, recipient: RecipientIndex, kind: ReportKind) -> bool {
+    let own = envelope.recipients.get(recipient).and_then(|recipient| recipient.notify);
     match own.or(envelope.notify) {
         Some(notify) => match kind {
             ReportKind::Success => notify.success,

@@ -10,21 +10,22 @@ use anyhow::Result;
 use crate::delivery::commit::{self, CommitRequest};
 use crate::delivery::context::DeliveryContext;
 use crate::delivery::message::ClaimedMessage;
-use crate::delivery::scheduler::{Job, Scheduler};
+use crate::delivery::scheduler::{Job, Scheduler, TakenUpAgain};
 use crate::delivery::selection::Selection;
 use crate::delivery::settle;
-use crate::delivery::transport_queue::{self, TransportQueue};
-use crate::delivery::worker::RunState;
+use crate::delivery::transport_queue::{self, QueueLimits, TransportQueue};
+use crate::delivery::worker::{RunState, SharedMessage};
 use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
 use crate::output::observer::RunTally;
 use crate::spool::QueueState;
 use crate::spool::claim::ClaimOutcome;
-use crate::spool::listing::DueMessages;
+use crate::spool::listing::{DueMessages, MessageIndex};
 use crate::sys::process;
+use crate::values::table::Table;
 
 /// More threads than this would only wait for each other.
-const MOST_THREADS: usize = 256;
+const MAX_THREADS: usize = 256;
 
 /// Attempts what is in the list, except what is to be passed over. Returns when nothing is left to do now, or
 /// when we were asked to stop and what was under way has ended.
@@ -60,21 +61,23 @@ fn pass(
         return Ok(RunTally::default());
     }
     let now = context.now();
-    let mut lanes = Vec::new();
-    for transport in &context.settings.transports {
-        let transport_state = context.spool.transport_state(&transport.name)?;
-        let ready = transport_queue::readiness(transport, &transport_state, selection.reach, selection.force, now);
-        lanes.push(TransportQueue::new(transport, ready, transport_state.breaker.is_some()));
+    let transports = &context.settings.transports;
+    let mut queues = Table::default();
+    for transport in transports {
+        let state = context.spool.transport_state(&transport.name)?;
+        let readiness = transport_queue::readiness(transport, &state, selection.network, selection.force, now);
+        let limits = QueueLimits { parallel: transport.parallel, resource: transport.resource.clone() };
+        queues.push(TransportQueue::new(limits, readiness, state.breaker.is_some()));
     }
-    let parallel: usize = context.settings.transports.iter().map(|transport| transport.parallel).sum();
-    let threads = selection.jobs.unwrap_or(parallel).min(due.len().saturating_mul(16)).clamp(1, MOST_THREADS);
-    let scheduler = Mutex::new(Scheduler::new(lanes, due.len(), selection.limit));
+    let parallel: usize = transports.iter().map(|transport| transport.parallel).sum();
+    let threads = selection.jobs.unwrap_or(parallel).min(due.len().saturating_mul(16)).clamp(1, MAX_THREADS);
     let run = RunState {
         context: *context,
         selection,
         due,
         passed_over,
-        shared_scheduler: scheduler,
+        shared_scheduler: Mutex::new(Scheduler::new(queues, due.len(), selection.limit)),
+        resources: Mutex::default(),
         changed: Condvar::new(),
     };
     std::thread::scope(|scope| {
@@ -99,12 +102,12 @@ fn pass(
         run.work(&commits);
     });
     let drained = std::mem::take(&mut run.scheduler().unserved);
-    for place in drained {
-        report_to_senders_of(context, due.get(place));
+    for message in drained {
+        report_to_senders_of(context, due.get(message));
     }
     let mut scheduler = run.scheduler();
-    for lane in scheduler.queues.iter().filter(|lane| lane.holds_something()) {
-        run.disconnect(lane.transport, lane.connected);
+    for (index, queue) in scheduler.queues.entries().filter(|(_, queue)| queue.holds_something()) {
+        run.disconnect(run.transport(index), queue.connected);
     }
     Ok(std::mem::take(&mut scheduler.tally))
 }
@@ -115,7 +118,7 @@ fn report_to_senders_of(context: &DeliveryContext<'_>, listed: Option<(QueueStat
     let tell = || -> Result<()> {
         let ClaimOutcome::Claimed(claim) = context.spool.claim(state, &name)? else { return Ok(()) };
         let history = context.spool.history(&claim.message().envelope)?;
-        let message = ClaimedMessage::new(0, claim, history);
+        let message = ClaimedMessage::new(MessageIndex::default(), claim, history);
         if message.owes_report(context.settings, context.now()) {
             settle::conclude(context, message)?;
         }
@@ -143,18 +146,24 @@ impl<'e> RunState<'e> {
         let _guard = PanicGuard(self);
         while let Some(job) = self.next_job(commits) {
             let worked_on = match job {
-                Job::Prepare(lane) => self.prepare(lane),
-                Job::Release(lane) => self.release(lane),
-                Job::Admit(place) => self.admit(place),
-                Job::Reopen(place, lane) => self.reopen(place, lane),
-                Job::HandOff(message, lane) => Some(self.hand_off_next(message, lane)),
+                Job::Prepare(transport) => {
+                    self.prepare(transport);
+                    None
+                }
+                Job::Release(transport) => {
+                    self.release(transport);
+                    None
+                }
+                Job::Admit(message) => self.admit(message),
+                Job::Reopen(message, transport) => self.reopen(message, transport),
+                Job::HandOff(_, message, transport) => Some(self.hand_off_next(message, transport)),
             };
             let mut scheduler = self.scheduler();
             scheduler.job_done();
-            if let Some(message) = worked_on
-                && let Some(message) = scheduler.check_in(message)
-            {
-                // Others are at work on it still, and may be for long: what is known is made durable now.
+            // The reference goes before the message may be taken idle: whoever commits it must have the last one.
+            let checked_in = worked_on.map(|message| message.index);
+            if let Some(message) = checked_in.and_then(|index| scheduler.check_in(index)) {
+                // Other threads work on it still, and may for long: what is known is made durable now.
                 let _ = commits.send(CommitRequest::Sync(message));
             }
             self.send_idle_to_commit(&mut scheduler, commits);
@@ -163,7 +172,7 @@ impl<'e> RunState<'e> {
         self.changed.notify_all();
     }
 
-    fn next_job(&self, commits: &Sender<CommitRequest<'e>>) -> Option<Job<'e>> {
+    fn next_job(&self, commits: &Sender<CommitRequest<'e>>) -> Option<Job<SharedMessage<'e>>> {
         let mut scheduler = self.scheduler();
         loop {
             if self.context.signals.stop_requested().is_some() {
@@ -186,9 +195,12 @@ impl<'e> RunState<'e> {
     }
 
     /// Sends what nobody works on any more to the disk.
-    fn send_idle_to_commit(&self, scheduler: &mut Scheduler<'e>, commits: &Sender<CommitRequest<'e>>) {
+    fn send_idle_to_commit(&self, scheduler: &mut Scheduler<SharedMessage<'e>>, commits: &Sender<CommitRequest<'e>>) {
         for (message, again) in scheduler.take_idle() {
-            let _ = commits.send(if again { CommitRequest::Requeue(message) } else { CommitRequest::Settle(message) });
+            let _ = commits.send(match again {
+                TakenUpAgain::Yes => CommitRequest::Requeue(message),
+                TakenUpAgain::No => CommitRequest::Settle(message),
+            });
         }
     }
 
@@ -199,8 +211,8 @@ impl<'e> RunState<'e> {
         }
         scheduler.tally.errors += done.errors;
         scheduler.tally.left.extend(done.left);
-        for place in done.settled {
-            scheduler.committed(place);
+        for message in done.settled {
+            scheduler.committed(message);
         }
         self.changed.notify_all();
     }

@@ -2,18 +2,19 @@
 
 use crate::mail::address::pattern::AddressPattern;
 use crate::session::Network;
+use crate::transports::transport::TransportIndex;
 
 /// What a run is asked to do.
 #[derive(Clone, Debug)]
 pub struct Selection {
     /// Only mail for this transport.
-    pub transport: Option<usize>,
+    pub transport: Option<TransportIndex>,
     /// Only these recipients.
     pub to: Option<AddressPattern>,
     /// What does not count.
     pub force: ForceLevel,
     /// What may be used.
-    pub reach: Network,
+    pub network: Network,
     /// Hand-offs at once, all transports together; `None` is as many as they allow.
     pub jobs: Option<usize>,
     /// Messages taken up at most.
@@ -23,7 +24,14 @@ pub struct Selection {
 impl Selection {
     /// Everything that is due, with everything there is.
     pub fn all() -> Selection {
-        Selection { transport: None, to: None, force: ForceLevel::No, reach: Network::Online, jobs: None, limit: None }
+        Selection {
+            transport: None,
+            to: None,
+            force: ForceLevel::No,
+            network: Network::Online,
+            jobs: None,
+            limit: None,
+        }
     }
 }
 

@@ -27,6 +27,7 @@ use crate::delivery::context::DeliveryContext;
 use crate::delivery::dsn_writer;
 use crate::delivery::message::ClaimedMessage;
 use crate::delivery::reports_due;
+use crate::transports::transport::Transport;
 
 /// True when programs may be run before messages move on.
 pub fn runs_programs(settings: &Settings) -> bool {
@@ -120,7 +121,6 @@ pub fn run_final_steps(context: &DeliveryContext<'_>, claim: &Claim<'_>, history
 /// Runs the undo commands of all transports that were given the message.
 pub fn undo(context: &DeliveryContext<'_>, envelope: &Envelope, history: &History) -> Result<()> {
     for transport in transports_to_undo(context.settings, history) {
-        let transport = &context.settings.transports[transport];
         if let Err(text) = transport.undo(envelope.id.as_str(), context.spool.path(), context.signals) {
             let text = format!("undo of transport {} {text}", transport.name);
             context.observer.error(&format!("{}: {text}", envelope.id));
@@ -130,10 +130,9 @@ pub fn undo(context: &DeliveryContext<'_>, envelope: &Envelope, history: &Histor
     Ok(())
 }
 
-fn transports_to_undo<'a>(settings: &'a Settings, history: &'a History) -> impl Iterator<Item = usize> + 'a {
+fn transports_to_undo<'a>(settings: &'a Settings, history: &'a History) -> impl Iterator<Item = &'a Transport> + 'a {
     let tried = |name: &String| history.tried_transports.contains(name);
-    let places = 0..settings.transports.len();
-    places.filter(move |place| settings.transports[*place].undo.is_some() && tried(&settings.transports[*place].name))
+    settings.transports.iter().filter(move |transport| transport.undo.is_some() && tried(&transport.name))
 }
 
 fn append_trouble(context: &DeliveryContext<'_>, spool: &Spool, envelope: &Envelope, text: String) -> Result<()> {

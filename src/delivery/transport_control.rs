@@ -6,8 +6,8 @@ use crate::delivery::transport_queue::Readiness;
 use crate::spool::Spool;
 use crate::spool::transport_state::{CircuitBreaker, ProbeResult, ResourceLock};
 use crate::sys::signals::Signals;
-use crate::transports::answer::ProgramEnding;
-use crate::transports::program::FinishedProgram;
+use crate::transports::finished::FinishedProgram;
+use crate::transports::finished::ProgramEnding;
 use crate::transports::transport::Transport;
 use crate::values::schedule::RetrySchedule;
 use crate::values::time::Timestamp;
@@ -16,7 +16,7 @@ use crate::values::time::Timestamp;
 #[derive(Debug)]
 pub struct PreparedTransport {
     /// Whether it may be given mail.
-    pub ready: Readiness,
+    pub readiness: Readiness,
     /// The resource that was taken for it.
     pub resource: Option<ResourceLock>,
     /// True when its connect command has run.
@@ -42,7 +42,7 @@ impl TransportControl<'_> {
     /// Takes the resource, connects, probes.
     pub fn prepare(&self, transport: &Transport) -> Result<PreparedTransport> {
         let no = |reason: String, trouble: Option<String>| PreparedTransport {
-            ready: Readiness::No(reason),
+            readiness: Readiness::No(reason),
             resource: None,
             connected: false,
             trouble,
@@ -74,7 +74,7 @@ impl TransportControl<'_> {
                 return Ok(no(reason, None));
             }
         }
-        Ok(PreparedTransport { ready: Readiness::Yes, resource, connected, trouble: None })
+        Ok(PreparedTransport { readiness: Readiness::Yes, resource, connected, trouble: None })
     }
 
     /// Runs the disconnect command of a transport that was connected.

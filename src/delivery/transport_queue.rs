@@ -1,64 +1,76 @@
-//! A transport during a run: whether it may be given mail now, and what waits for it.
+//! The queue of one transport during a run: whether the transport may be given mail now, and what waits for it.
+//!
+//! Everything here is a value: no clock, no files, no threads. So a simulation can drive it with any transports.
 
 use std::collections::VecDeque;
 
 use crate::delivery::selection::ForceLevel;
 use crate::session::Network;
-use crate::spool::transport_state::{ResourceLock, TransportState};
+use crate::spool::listing::MessageIndex;
+use crate::spool::transport_state::TransportState;
 use crate::transports::transport::Transport;
 use crate::values::time::Timestamp;
 
-/// Whether a transport may be given mail.
+/// Answer to whether a transport may be given mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// It may.
+    /// Yes.
     Yes,
-    /// It failed before and may be given one message, to see whether it works again.
+    /// Yes, one message: the transport failed before, and this is a trial.
     OneTrial,
-    /// A resource, a connection or a probe comes first.
+    /// Not before a resource, a connection or a probe is seen to.
     Unprepared,
-    /// Someone is seeing to that now.
+    /// Not yet: a thread is seeing to that now.
     Preparing,
-    /// Not in this run: why.
+    /// Not in this run, with the reason.
     No(String),
 }
 
-/// A transport during a run.
-#[derive(Debug)]
-pub struct TransportQueue<'e> {
-    /// The transport.
-    pub transport: &'e Transport,
-    /// Whether it may be given mail.
-    pub ready: Readiness,
+/// Configured limits of a transport that the scheduler keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueLimits {
+    /// Hand-offs at once.
+    pub parallel: usize,
+    /// Name of the resource that the transport needs for itself.
+    pub resource: Option<String>,
+}
+
+/// Queue of one transport during a run.
+#[derive(Clone, Debug)]
+pub struct TransportQueue {
+    /// Configured limits.
+    pub limits: QueueLimits,
+    /// Answer to whether the transport may be given mail.
+    pub readiness: Readiness,
     /// Hand-offs under way.
     pub running: usize,
-    /// Messages that wait for it, as places in the list of what is due.
-    pub backlog: VecDeque<usize>,
-    /// The resource it has taken.
-    pub resource: Option<ResourceLock>,
+    /// Messages that wait for the transport, in the order of their turns, none twice.
+    pub backlog: VecDeque<MessageIndex>,
+    /// True while the transport has its resource.
+    pub holds_resource: bool,
     /// True between connect and disconnect.
     pub connected: bool,
-    /// True while its disconnect command runs.
+    /// True while the transport is being released.
     pub releasing: bool,
-    /// True when its breaker was open as the run began.
+    /// True when the circuit breaker was open as the run began, and no answer has closed it since.
     pub was_broken: bool,
 }
 
-/// Whether a transport may be given mail now, by what is known without asking it.
+/// Returns whether a transport may be given mail now, by what is known without asking it.
 pub fn readiness(
     transport: &Transport,
-    transport_state: &TransportState,
-    reach: Network,
+    state: &TransportState,
+    network: Network,
     force: ForceLevel,
     now: Timestamp,
 ) -> Readiness {
-    if reach == Network::Offline && transport.reaches_beyond_host() {
+    if network == Network::Offline && transport.reaches_beyond_host() {
         return Readiness::No("offline".to_owned());
     }
-    if let Some(reason) = pause_reason(transport_state, now) {
+    if let Some(reason) = pause_reason(state, now) {
         return Readiness::No(reason);
     }
-    let breaker = transport_state
+    let breaker = state
         .breaker
         .as_ref()
         .filter(|breaker| breaker.config == transport.fingerprint && force != ForceLevel::BackoffAndBreaker);
@@ -73,68 +85,99 @@ pub fn readiness(
     }
 }
 
-/// Why the operator's pause keeps mail from the transport, if it does.
-pub fn pause_reason(transport_state: &TransportState, now: Timestamp) -> Option<String> {
-    let pause = transport_state.pause.as_ref().filter(|pause| pause.until.is_none_or(|until| until > now))?;
+/// Returns why an operator's pause keeps mail from the transport, if one does.
+pub fn pause_reason(state: &TransportState, now: Timestamp) -> Option<String> {
+    let pause = state.pause.as_ref().filter(|pause| pause.until.is_none_or(|until| until > now))?;
     let until = pause.until.map_or(String::new(), |until| format!(" until {until}"));
     let reason = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
     Some(format!("paused{until}{reason}"))
 }
 
-impl<'e> TransportQueue<'e> {
-    /// A lane that nothing waits for.
-    pub fn new(transport: &'e Transport, ready: Readiness, was_broken: bool) -> TransportQueue<'e> {
-        let backlog = VecDeque::new();
+impl TransportQueue {
+    /// Makes an empty queue.
+    pub fn new(limits: QueueLimits, readiness: Readiness, was_broken: bool) -> TransportQueue {
         TransportQueue {
-            transport,
-            ready,
+            limits,
+            readiness,
             running: 0,
-            backlog,
-            resource: None,
+            backlog: VecDeque::new(),
+            holds_resource: false,
             connected: false,
             releasing: false,
             was_broken,
         }
     }
 
-    /// True when one more hand-off may begin now.
+    /// Returns true when the transport is given no more mail in this run.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.readiness, Readiness::No(_))
+    }
+
+    /// Returns true when one more hand-off may begin now.
     pub fn has_room(&self) -> bool {
-        match self.ready {
+        match self.readiness {
             _ if self.releasing => false,
-            Readiness::Yes => self.running < self.transport.parallel,
+            Readiness::Yes => self.running < self.limits.parallel,
             Readiness::OneTrial => self.running == 0,
             Readiness::Unprepared | Readiness::Preparing | Readiness::No(_) => false,
         }
     }
 
-    /// True when mail for it would be of use now or soon.
+    /// Returns true when mail for the transport would be of use now or soon.
     pub fn wants_mail(&self) -> bool {
-        self.backlog.is_empty() && (self.has_room() || self.ready == Readiness::Unprepared)
+        self.backlog.is_empty() && (self.has_room() || self.readiness == Readiness::Unprepared)
     }
 
-    /// True when it has taken something that must be given back.
+    /// Returns true when the transport holds something that must be given back.
     pub fn holds_something(&self) -> bool {
-        self.resource.is_some() || self.connected
+        self.holds_resource || self.connected
     }
 
-    /// It has given everything back, and would have to be prepared again.
-    pub fn released(&mut self) {
-        (self.resource, self.connected, self.releasing) = (None, false, false);
-        if !matches!(self.ready, Readiness::No(_)) {
-            self.ready = Readiness::Unprepared;
-        }
-    }
-
-    /// It answered sensibly. True when that is news, and its breaker should close.
-    pub fn works_again(&mut self) -> bool {
-        if self.ready == Readiness::OneTrial {
-            self.ready = Readiness::Yes;
-        }
-        std::mem::take(&mut self.was_broken)
-    }
-
-    /// True when nothing is under way and nothing waits.
+    /// Returns true when nothing is under way and nothing waits.
     pub fn is_idle(&self) -> bool {
         self.running == 0 && self.backlog.is_empty()
+    }
+
+    /// Puts a message into the backlog, by its turn. A message that is there already stays there once.
+    pub fn add(&mut self, message: MessageIndex) {
+        let at = self.backlog.partition_point(|other| *other < message);
+        if self.backlog.get(at) != Some(&message) {
+            self.backlog.insert(at, message);
+        }
+        debug_assert!(self.backlog.iter().is_sorted(), "a backlog keeps the order of submission");
+    }
+
+    /// Returns true when a message waits in the backlog.
+    pub fn has_waiting(&self, message: MessageIndex) -> bool {
+        self.backlog.binary_search(&message).is_ok()
+    }
+
+    /// Counts a hand-off that begins.
+    pub fn begin_hand_off(&mut self) {
+        debug_assert!(self.has_room(), "a hand-off begins only where there is room");
+        self.running += 1;
+    }
+
+    /// Counts a hand-off that ended.
+    pub fn end_hand_off(&mut self) {
+        debug_assert!(self.running > 0, "a hand-off ends once");
+        self.running -= 1;
+    }
+
+    /// Notes that the transport has given everything back; it is prepared again before it is given more.
+    pub fn released(&mut self) {
+        debug_assert!(self.running == 0, "a transport is released when no hand-off uses it");
+        (self.holds_resource, self.connected, self.releasing) = (false, false, false);
+        if !self.is_closed() {
+            self.readiness = Readiness::Unprepared;
+        }
+    }
+
+    /// Notes that the transport answered sensibly. Returns true when the circuit breaker should be closed.
+    pub fn works_again(&mut self) -> bool {
+        if self.readiness == Readiness::OneTrial {
+            self.readiness = Readiness::Yes;
+        }
+        std::mem::take(&mut self.was_broken)
     }
 }

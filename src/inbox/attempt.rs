@@ -15,11 +15,11 @@ use crate::spool::QueueState;
 use crate::spool::listing::DueMessages;
 
 /// Attempts one message now, in this process. A report on it may be among what is then filed.
-pub fn attempt_and_file(context: &DeliveryContext<'_>, id: &QueueId, reach: Network) -> Result<RunTally> {
+pub fn attempt_and_file(context: &DeliveryContext<'_>, id: &QueueId, network: Network) -> Result<RunTally> {
     let Some((state @ (QueueState::New | QueueState::Cur), name)) = context.spool.find(id)? else {
         return Ok(RunTally::default());
     };
-    let selection = Selection { reach, ..Selection::all() };
+    let selection = Selection { network, ..Selection::all() };
     let tally = run::run(context, &DueMessages::of([(state, name)]), &selection, &HashSet::new())?;
     pending::file_unless_watched(context)?;
     Ok(tally)

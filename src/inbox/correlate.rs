@@ -13,6 +13,7 @@ use crate::mail::address::{Address, AddressType};
 use crate::mail::envelope::Envelope;
 use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
+use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::history::record::{LogEvent, LogRecord, RecipientState};
 use crate::mail::message::header::{Header, HeaderField, InputSupply};
 use crate::mail::report::bounce::{IncomingReport, IncomingReportKind, ReportedAction, ReportedRecipient};
@@ -80,8 +81,8 @@ pub fn find(
 ) -> Result<Option<(QueueState, FileName)>> {
     let fits = |(state, name): &(QueueState, FileName)| {
         spool.read(*state, name).is_ok_and(|message| {
-            let places = RecipientNames::of(&message.envelope);
-            agrees(&message, report) && report.recipients.iter().any(|heard| places.find(heard).is_some())
+            let names = RecipientNames::of(&message.envelope);
+            agrees(&message, report) && report.recipients.iter().any(|heard| names.find(heard).is_some())
         })
     };
     if let Some(id) = report.envelope_id.as_deref().and_then(|text| QueueId::parse(text).ok()) {
@@ -133,21 +134,21 @@ fn apply(
         // Our own report, on its way to the one who sent the message: it says what is known here.
         return Ok(());
     }
-    let places = RecipientNames::of(envelope);
+    let names = RecipientNames::of(envelope);
     let mut log = None;
     for heard in &report.recipients {
-        let Some(place) = places.find(heard) else { continue };
-        let before = history.recipients[place].state;
+        let Some(recipient) = names.find(heard) else { continue };
+        let before = history.recipients[recipient].state;
         let Some(after) = new_state(report.kind, before, heard.action) else { continue };
         if after == before
-            && history.recipients[place].incoming_actions.iter().any(|known| known == heard.action.word())
+            && history.recipients[recipient].incoming_actions.iter().any(|known| known == heard.action.word())
         {
             // Heard before, and nothing changes.
             continue;
         }
         let text: String = heard.diagnostic.as_deref().map(printable::line).unwrap_or_default();
         let event = LogEvent::Heard {
-            recipients: vec![place],
+            recipients: vec![recipient],
             state: after,
             action: heard.action.word().to_owned(),
             status: heard.status,
@@ -164,8 +165,8 @@ fn apply(
         }
         context.observer.reported(&RecipientEvent {
             id: envelope.id.clone(),
-            address: envelope.recipients[place].address.clone(),
-            transport: history.recipients[place].transport.clone(),
+            address: envelope.recipients[recipient].address.clone(),
+            transport: history.recipients[recipient].transport.clone(),
             state: after,
             status: heard.status.unwrap_or(crate::mail::status::Status::DONE),
             text,
@@ -189,30 +190,30 @@ fn apply(
 
 /// Where the recipients of a message stand in its envelope, by every name that a report may call them by.
 pub struct RecipientNames {
-    addresses: HashMap<String, usize>,
+    addresses: HashMap<String, RecipientIndex>,
     /// As the sender wrote them; `None` for a name that several came from, as from an alias.
-    originals: HashMap<String, Option<usize>>,
+    originals: HashMap<String, Option<RecipientIndex>>,
 }
 
 impl RecipientNames {
     /// Those of this envelope.
     pub fn of(envelope: &Envelope) -> RecipientNames {
-        let mut places = RecipientNames { addresses: HashMap::new(), originals: HashMap::new() };
-        for (place, recipient) in envelope.recipients.iter().enumerate() {
+        let mut names = RecipientNames { addresses: HashMap::new(), originals: HashMap::new() };
+        for (index, recipient) in envelope.recipients.entries() {
             for name in [recipient.address.key().1, recipient.address.text().to_owned()] {
-                places.addresses.entry(name).or_insert(place);
+                names.addresses.entry(name).or_insert(index);
             }
             if let Some(orcpt) = &recipient.orcpt {
-                let known = places.originals.entry(orcpt.address().to_owned());
-                known.and_modify(|known| *known = None).or_insert(Some(place));
+                let known = names.originals.entry(orcpt.address().to_owned());
+                known.and_modify(|known| *known = None).or_insert(Some(index));
             }
         }
-        places
+        names
     }
 
     /// Whom a report means: by the address that it came to, or as the sender wrote it. A name that could be several
     /// people's is nobody's.
-    pub fn find(&self, heard: &ReportedRecipient) -> Option<usize> {
+    pub fn find(&self, heard: &ReportedRecipient) -> Option<RecipientIndex> {
         let key = |text: &str| Address::new(AddressType::smtp(), text).ok().map(|address| address.key().1);
         let address = |text: &String| self.addresses.get(text).or_else(|| self.addresses.get(&key(text)?)).copied();
         let original = |text: &String| self.originals.get(text).copied().flatten().or_else(|| address(text));
@@ -224,8 +225,7 @@ impl RecipientNames {
 /// What a recipient is after a report; `None` when the report can say nothing about it. Only who was handed over can be
 /// reported on, and what was bad news stays so.
 fn new_state(kind: IncomingReportKind, before: RecipientState, action: ReportedAction) -> Option<RecipientState> {
-    let handed_over = matches!(before, RecipientState::Relayed | RecipientState::Delivered | RecipientState::Read);
-    if !handed_over {
+    if !before.properties().follows_reports {
         return None;
     }
     if kind == IncomingReportKind::Mdn {

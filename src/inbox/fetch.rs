@@ -29,6 +29,7 @@ use crate::values::digest::Fingerprint;
 
 use crate::inbox::correlate::SentMailIndex;
 use crate::inbox::file;
+use crate::mail::envelope::recipient::RecipientIndex;
 use crate::values::quoting::quoted;
 
 /// What came of asking one source.
@@ -160,7 +161,7 @@ impl SourcePoll<'_, '_> {
         };
         // The envelope goes before the message and tells what is known only behind it: so the message waits outside.
         let id = self.session.ids.next_id(self.session.clock.now());
-        let work = context.spool.work(&id, &inbound.name, 0)?;
+        let work = context.spool.work(&id, &inbound.name, RecipientIndex::default())?;
         let mut incoming = FetchedMessage::begin(work.path(), limit)?;
         let known = match inbound.keeping {
             SourceKeeping::Yes => Some(context.spool.seen_messages(&inbound.name)?),

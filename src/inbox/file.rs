@@ -24,6 +24,7 @@ use crate::transports::notify::NewMailValues;
 use crate::inbox::classify::Classification;
 use crate::inbox::correlate::{self, SentMailIndex};
 use crate::inbox::hooks::{HookDecision, HookRun};
+use crate::mail::envelope::recipient::RecipientIndex;
 
 /// What became of a received message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +115,8 @@ fn remember_unacknowledged(context: &DeliveryContext<'_>, claim: &Claim<'_>, sou
 /// The lines put before a message (RFC 5321 section 4.4; qmail's `Delivered-To`).
 fn trace_lines(context: &DeliveryContext<'_>, envelope: &Envelope, header: Option<&Header<'_>>) -> String {
     let end = header.map_or("\n", Header::line_end);
-    let mailbox = envelope.address(0).map_or(String::new(), |address| address.text().to_owned());
+    let mailbox =
+        envelope.address(RecipientIndex::default()).map_or(String::new(), |address| address.text().to_owned());
     let mut lines = String::new();
     if !header.is_some_and(|header| header.has("Return-Path")) {
         lines.push_str(&format!("Return-Path: <{}>{end}", envelope.sender.as_str()));

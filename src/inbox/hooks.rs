@@ -11,6 +11,7 @@ use crate::transports::hook::HookVerdict;
 use crate::transports::placeholder::Placeholder;
 
 use crate::inbox::classify::Classification;
+use crate::mail::envelope::recipient::RecipientIndex;
 
 /// What the hooks came to.
 pub enum HookDecision {
@@ -63,7 +64,8 @@ impl HookRun<'_, '_> {
     }
 
     fn variables(&self, folder: &Folder) -> Vec<(&'static str, String)> {
-        let mailbox = self.envelope.address(0).map_or(String::new(), |address| address.text().to_owned());
+        let mailbox =
+            self.envelope.address(RecipientIndex::default()).map_or(String::new(), |address| address.text().to_owned());
         let mut own = vec![
             ("MSPOOL_ID", self.envelope.id.to_string()),
             ("MSPOOL_SENDER", self.envelope.sender.as_str().to_owned()),

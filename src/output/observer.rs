@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::mail::address::Address;
 use crate::mail::envelope::id::QueueId;
-use crate::mail::history::record::RecipientState;
+use crate::mail::history::record::{RecipientEventKind, RecipientState};
 use crate::mail::status::Status;
 use crate::values::time::Timestamp;
 
@@ -113,12 +113,12 @@ impl RunTally {
 
     /// Counts one recipient.
     pub fn count(&mut self, state: RecipientState) {
-        match state {
-            RecipientState::Delivered => self.delivered += 1,
-            RecipientState::Relayed => self.relayed += 1,
-            RecipientState::Failed => self.failed += 1,
-            RecipientState::Owed | RecipientState::Async => self.deferred += 1,
-            RecipientState::Cancelled | RecipientState::Read => {}
+        match state.properties().event {
+            RecipientEventKind::Delivered => self.delivered += 1,
+            RecipientEventKind::Relayed => self.relayed += 1,
+            RecipientEventKind::Failed => self.failed += 1,
+            RecipientEventKind::Deferred => self.deferred += 1,
+            RecipientEventKind::Changed => {}
         }
     }
 }

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 
 use crate::mail::envelope::file_name::FileName;
 use crate::sys::error::PathError;
+use crate::values::table::TableIndex;
 use crate::values::time::Timestamp;
 
 use crate::spool::names::walk;
@@ -66,6 +67,11 @@ impl Spool {
         due.sort();
         Ok(due)
     }
+}
+
+crate::index_type! {
+    /// Position of a message among the due messages of a run, counted from 0.
+    MessageIndex
 }
 
 /// Messages that are due, in the order of their turns: by priority, then by arrival. All names share one buffer, so
@@ -128,8 +134,8 @@ impl DueMessages {
     }
 
     /// The message whose turn is at this place.
-    pub fn get(&self, place: usize) -> Option<(QueueState, FileName)> {
-        let (start, len, state) = *self.order.get(place)?;
+    pub fn get(&self, index: MessageIndex) -> Option<(QueueState, FileName)> {
+        let (start, len, state) = *self.order.get(index.position())?;
         let name = FileName::parse(&self.text[start as usize..start as usize + len as usize])?;
         Some((state, name))
     }

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::mail::envelope::id::QueueId;
+use crate::mail::envelope::recipient::RecipientIndex;
 use crate::sys::error::{AtPath, PathError};
+use crate::values::table::TableIndex;
 use crate::values::time::Timestamp;
 
 use crate::spool::{Spool, SpoolDirectory};
@@ -32,9 +34,9 @@ impl Drop for WorkDir {
 impl Spool {
     /// A directory for handing a message to a transport, for the recipient at this place and maybe others. Only for
     /// whoever has claimed the message: what a run that died left there is removed.
-    pub fn work(&self, id: &QueueId, transport: &str, place: usize) -> Result<WorkDir, PathError> {
+    pub fn work(&self, id: &QueueId, transport: &str, recipient: RecipientIndex) -> Result<WorkDir, PathError> {
         let dir = self.dir(SpoolDirectory::Work)?;
-        let name = format!("{id}.{transport}.{place}");
+        let name = format!("{id}.{transport}.{}", recipient.position());
         let path = dir.path_of(&name);
         match std::fs::remove_dir_all(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -3,29 +3,12 @@
 //! Only a clear answer settles a recipient. Whatever cannot be understood leaves it owed.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use crate::mail::address::{Address, split_type};
 use crate::mail::status::{Status, StatusClass};
+use crate::transports::finished::{FinishedProgram, LinesCompleteness, ProgramEnding};
 use crate::values::printable;
 use crate::values::time;
-
-/// How a command came to its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProgramEnding {
-    /// With this exit status.
-    Exited(i32),
-    /// By this signal.
-    Signalled(i32),
-    /// Killed by us, for it took longer than this.
-    TimedOut(Duration),
-    /// Killed by us, for we were told to stop at once.
-    Interrupted,
-    /// It could not be started: the reason.
-    NotStarted(String),
-    /// We had no processes or descriptors left to start it with: the reason.
-    NoResources(String),
-}
 
 /// What a recipient's part of the answer is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +33,7 @@ pub enum ResultKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransportResult {
     /// What it means.
-    pub verdict: ResultKind,
+    pub kind: ResultKind,
     /// The status code, given or derived.
     pub status: Status,
     /// What the transport said, safe to print.
@@ -61,8 +44,8 @@ pub struct TransportResult {
 
 impl TransportResult {
     /// An outcome of the message as a whole.
-    pub fn new(verdict: ResultKind, status: Status, text: impl Into<String>) -> TransportResult {
-        TransportResult { verdict, status, text: text.into(), parts: Vec::new() }
+    pub fn new(kind: ResultKind, status: Status, text: impl Into<String>) -> TransportResult {
+        TransportResult { kind, status, text: text.into(), parts: Vec::new() }
     }
 }
 
@@ -70,78 +53,52 @@ impl TransportResult {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandOffResult {
     /// One outcome for each recipient that was handed over, in that order.
-    pub outcomes: Vec<TransportResult>,
+    pub results: Vec<TransportResult>,
     /// Why the transport does not work, when it does not.
     pub broken: Option<String>,
     /// The next system's name for the message.
     pub remote_id: Option<String>,
 }
 
-/// Everything a command left behind.
-#[derive(Clone, Debug)]
-pub struct Remains<'a> {
-    /// How it ended.
-    pub ending: ProgramEnding,
-    /// Its standard output.
-    pub stdout: &'a [u8],
-    /// Its standard error.
-    pub stderr: &'a [u8],
-    /// Its result lines, for transports that write them.
-    pub lines: &'a [u8],
-    /// Whether these are all.
-    pub completeness: LinesCompleteness,
+/// Reads the answer for these recipients.
+pub fn interpret(finished: &FinishedProgram, recipients: &[&Address]) -> HandOffResult {
+    let lines = ResultLines::read(&finished.lines, recipients);
+    let base = match finished.completeness {
+        LinesCompleteness::Whole => base(finished, lines.retry_after),
+        // Whoever has no line may have had one among those that were lost.
+        LinesCompleteness::Cut => TransportResult::new(
+            ResultKind::Deferred(lines.retry_after),
+            Status::LOCAL_TROUBLE,
+            "more result lines than are kept, outcome unknown",
+        ),
+    };
+    let broken = matches!(base.kind, ResultKind::Broken).then(|| base.text.clone());
+    let each = lines.results.into_iter().map(|outcome| outcome.unwrap_or_else(|| base.clone()));
+    HandOffResult { results: each.collect(), broken, remote_id: lines.remote_id }
 }
 
-/// Whether all result lines are at hand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinesCompleteness {
-    /// They are.
-    Whole,
-    /// There were more than are kept.
-    Cut,
-}
-
-impl Remains<'_> {
-    /// Reads the answer for these recipients.
-    pub fn interpret(&self, recipients: &[&Address]) -> HandOffResult {
-        let lines = ResultLines::read(self.lines, recipients);
-        let base = match self.completeness {
-            LinesCompleteness::Whole => self.base(lines.retry_after),
-            // Whoever has no line may have had one among those that were lost.
-            LinesCompleteness::Cut => TransportResult::new(
-                ResultKind::Deferred(lines.retry_after),
-                Status::LOCAL_TROUBLE,
-                "more result lines than are kept, outcome unknown",
-            ),
-        };
-        let broken = matches!(base.verdict, ResultKind::Broken).then(|| base.text.clone());
-        let each = lines.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| base.clone()));
-        HandOffResult { outcomes: each.collect(), broken, remote_id: lines.remote_id }
+/// The outcome of every recipient without a line of its own.
+fn base(finished: &FinishedProgram, retry_after: Option<u64>) -> TransportResult {
+    let said = [&finished.stdout, &finished.stderr].map(|bytes| printable::output(bytes, printable::MAX_TEXT_CHARS));
+    let code = match &finished.ending {
+        ProgramEnding::Exited(code) => *code,
+        ending => return without_exit(ending, retry_after),
+    };
+    let lead = said.iter().find_map(|text| Status::leading(text));
+    let text = said.iter().find(|text| !text.is_empty()).cloned().unwrap_or_default();
+    let (kind, status, explanation) = by_exit(code, retry_after);
+    // A status in the output decides over the exit code, but success now cannot be more than a result to come.
+    if let Some((status, rest)) = lead
+        && !(code == 81 && status.class() == StatusClass::Success)
+    {
+        return TransportResult::new(by_status(status, retry_after), status, rest);
     }
-
-    /// The outcome of every recipient without a line of its own.
-    fn base(&self, retry_after: Option<u64>) -> TransportResult {
-        let said = [self.stdout, self.stderr].map(|bytes| printable::output(bytes, printable::MAX_TEXT_CHARS));
-        let code = match &self.ending {
-            ProgramEnding::Exited(code) => *code,
-            ending => return without_exit(ending, retry_after),
-        };
-        let lead = said.iter().find_map(|text| Status::leading(text));
-        let text = said.iter().find(|text| !text.is_empty()).cloned().unwrap_or_default();
-        let (verdict, status, explanation) = by_exit(code, retry_after);
-        // A status in the output decides over the exit code, but success now cannot be more than a result to come.
-        if let Some((status, rest)) = lead
-            && !(code == 81 && status.class() == StatusClass::Success)
-        {
-            return TransportResult::new(by_status(status, retry_after), status, rest);
-        }
-        let text = if text.is_empty() { explanation } else { text };
-        TransportResult::new(verdict, status, text)
-    }
+    let text = if text.is_empty() { explanation } else { text };
+    TransportResult::new(kind, status, text)
 }
 
 fn without_exit(ending: &ProgramEnding, retry_after: Option<u64>) -> TransportResult {
-    let (verdict, status, text) = match ending {
+    let (kind, status, text) = match ending {
         ProgramEnding::Exited(_) => (ResultKind::Deferred(retry_after), Status::TEMPORARY, String::new()),
         ProgramEnding::Signalled(signal) => {
             (ResultKind::Deferred(retry_after), Status::LOCAL_TROUBLE, format!("killed by signal {signal}"))
@@ -154,13 +111,13 @@ fn without_exit(ending: &ProgramEnding, retry_after: Option<u64>) -> TransportRe
         ProgramEnding::NotStarted(reason) => (ResultKind::Broken, Status::BROKEN, printable::line(reason)),
         ProgramEnding::NoResources(reason) => (ResultKind::Busy, Status::LOCAL_TROUBLE, printable::line(reason)),
     };
-    TransportResult::new(verdict, status, text)
+    TransportResult::new(kind, status, text)
 }
 
 /// sysexits(3) as mail programs use them, and the answers of our own from 80 on.
 fn by_exit(code: i32, retry_after: Option<u64>) -> (ResultKind, Status, String) {
     let later = ResultKind::Deferred(retry_after);
-    let (verdict, status, text) = match code {
+    let (kind, status, text) = match code {
         0 => (ResultKind::Accepted, Status::DONE, ""),
         64 => (ResultKind::Failed, Status::BAD_USAGE, "usage error"),
         65 => (ResultKind::Failed, Status::BAD_MESSAGE, "message refused"),
@@ -176,7 +133,7 @@ fn by_exit(code: i32, retry_after: Option<u64>) -> (ResultKind, Status, String) 
         82 => (ResultKind::Busy, Status::NOT_NOW, "busy"),
         _ => return (later, Status::LOCAL_TROUBLE, format!("unknown exit status {code}")),
     };
-    (verdict, status, if code == 0 { String::new() } else { format!("{text} (exit status {code})") })
+    (kind, status, if code == 0 { String::new() } else { format!("{text} (exit status {code})") })
 }
 
 fn by_status(status: Status, retry_after: Option<u64>) -> ResultKind {
@@ -189,7 +146,7 @@ fn by_status(status: Status, retry_after: Option<u64>) -> ResultKind {
 
 /// What the lines on descriptor 3 say.
 struct ResultLines {
-    outcomes: Vec<Option<TransportResult>>,
+    results: Vec<Option<TransportResult>>,
     retry_after: Option<u64>,
     remote_id: Option<String>,
 }
@@ -197,7 +154,7 @@ struct ResultLines {
 impl ResultLines {
     fn read(bytes: &[u8], recipients: &[&Address]) -> ResultLines {
         let known = by_key(recipients);
-        let mut read = ResultLines { outcomes: vec![None; recipients.len()], retry_after: None, remote_id: None };
+        let mut read = ResultLines { results: vec![None; recipients.len()], retry_after: None, remote_id: None };
         let text = String::from_utf8_lossy(bytes);
         let lines: Vec<(&str, &str)> = text.lines().filter_map(|line| line.trim_end().split_once(' ')).collect();
         for (word, rest) in &lines {
@@ -212,14 +169,14 @@ impl ResultLines {
                 "rcpt" => {
                     let Some((index, rest)) = recipient(rest, &known) else { continue };
                     let Some((status, text)) = Status::leading(rest) else { continue };
-                    let verdict = by_status(status, read.retry_after);
+                    let kind = by_status(status, read.retry_after);
                     let text = printable::output(text.as_bytes(), printable::MAX_TEXT_CHARS);
-                    read.outcomes[index] = Some(TransportResult::new(verdict, status, text));
+                    read.results[index] = Some(TransportResult::new(kind, status, text));
                 }
                 "notme" => {
                     let Some((index, _)) = recipient(rest, &known) else { continue };
-                    let (verdict, status, text) = by_exit(80, None);
-                    read.outcomes[index] = Some(TransportResult::new(verdict, status, text));
+                    let (kind, status, text) = by_exit(80, None);
+                    read.results[index] = Some(TransportResult::new(kind, status, text));
                 }
                 _ => {}
             }
@@ -260,18 +217,20 @@ pub fn progress(line: &str) -> Option<(u64, u64, String)> {
 mod tests {
     use proptest::prelude::*;
 
+    use std::time::Duration;
+
     use super::*;
 
     fn answer(ending: ProgramEnding, stdout: &str, stderr: &str, lines: &str, recipients: &[&str]) -> HandOffResult {
         let addresses: Vec<Address> = recipients.iter().map(|text| Address::parse(text).unwrap()).collect();
-        let (stdout, stderr, lines) = (stdout.as_bytes(), stderr.as_bytes(), lines.as_bytes());
-        let remains = Remains { ending, stdout, stderr, lines, completeness: LinesCompleteness::Whole };
-        remains.interpret(&addresses.iter().collect::<Vec<_>>())
+        let [stdout, stderr, lines] = [stdout, stderr, lines].map(|text| text.as_bytes().to_vec());
+        let finished = FinishedProgram { ending, stdout, stderr, lines, completeness: LinesCompleteness::Whole };
+        interpret(&finished, &addresses.iter().collect::<Vec<_>>())
     }
 
     fn exit(code: i32) -> (ResultKind, String) {
         let answer = answer(ProgramEnding::Exited(code), "", "", "", &["a@x"]);
-        (answer.outcomes[0].verdict.clone(), answer.outcomes[0].status.to_string())
+        (answer.results[0].kind.clone(), answer.results[0].status.to_string())
     }
 
     #[test]
@@ -295,8 +254,8 @@ mod tests {
     fn a_leading_status_decides_over_the_exit_code() {
         let said = |code, out: &str, err: &str| {
             let answer = answer(ProgramEnding::Exited(code), out, err, "", &["a@x"]);
-            let outcome = answer.outcomes[0].clone();
-            (outcome.verdict, outcome.status.to_string(), outcome.text)
+            let outcome = answer.results[0].clone();
+            (outcome.kind, outcome.status.to_string(), outcome.text)
         };
         assert_eq!(said(75, "5.2.2 mailbox full\n", ""), (ResultKind::Failed, "5.2.2".into(), "mailbox full".into()));
         assert_eq!(said(67, "", "4.2.1 away\n"), (ResultKind::Deferred(None), "4.2.1".into(), "away".into()));
@@ -308,12 +267,12 @@ mod tests {
 
     #[test]
     fn no_exit_status_leaves_the_mail_owed() {
-        let verdict = |ending| answer(ending, "5.1.1 gone", "", "", &["a@x"]).outcomes[0].verdict.clone();
-        assert_eq!(verdict(ProgramEnding::Signalled(9)), ResultKind::Deferred(None));
-        assert_eq!(verdict(ProgramEnding::TimedOut(Duration::from_secs(600))), ResultKind::Deferred(None));
-        assert_eq!(verdict(ProgramEnding::Interrupted), ResultKind::Busy);
-        assert_eq!(verdict(ProgramEnding::NotStarted("no such file".into())), ResultKind::Broken);
-        assert_eq!(verdict(ProgramEnding::NoResources("too many".into())), ResultKind::Busy);
+        let kind = |ending| answer(ending, "5.1.1 gone", "", "", &["a@x"]).results[0].kind.clone();
+        assert_eq!(kind(ProgramEnding::Signalled(9)), ResultKind::Deferred(None));
+        assert_eq!(kind(ProgramEnding::TimedOut(Duration::from_secs(600))), ResultKind::Deferred(None));
+        assert_eq!(kind(ProgramEnding::Interrupted), ResultKind::Busy);
+        assert_eq!(kind(ProgramEnding::NotStarted("no such file".into())), ResultKind::Broken);
+        assert_eq!(kind(ProgramEnding::NoResources("too many".into())), ResultKind::Busy);
     }
 
     #[test]
@@ -322,13 +281,13 @@ mod tests {
                      rcpt stranger@x 5.0.0 who\nrcpt d@x nonsense\nrcpt \"e e\"@x 4.2.2 full\n";
         let answer =
             answer(ProgramEnding::Exited(75), "", "", lines, &["a@x", "b@x", "c@x", "d@x", "\"e e\"@x", "FAX:1"]);
-        let verdicts: Vec<ResultKind> = answer.outcomes.iter().map(|outcome| outcome.verdict.clone()).collect();
+        let kinds: Vec<ResultKind> = answer.results.iter().map(|outcome| outcome.kind.clone()).collect();
         let later = ResultKind::Deferred(Some(90));
         assert_eq!(
-            verdicts,
+            kinds,
             [ResultKind::Accepted, ResultKind::Failed, ResultKind::NotMine, later.clone(), later.clone(), later]
         );
-        assert_eq!(answer.outcomes[1].text, "no such user");
+        assert_eq!(answer.results[1].text, "no such user");
         assert_eq!(answer.remote_id.as_deref(), Some("4F2A"));
     }
 
@@ -337,28 +296,28 @@ mod tests {
         let lines = "rcpt bob@example.com 5.1.1 who\nrcpt 4930 5.1.1 what\n";
         let answer =
             answer(ProgramEnding::Exited(0), "", "", lines, &["bob@Example.COM", "FAX:4930", "Bob@example.com"]);
-        let verdicts: Vec<ResultKind> = answer.outcomes.iter().map(|outcome| outcome.verdict.clone()).collect();
-        assert_eq!(verdicts, [ResultKind::Failed, ResultKind::Failed, ResultKind::Accepted]);
+        let kinds: Vec<ResultKind> = answer.results.iter().map(|outcome| outcome.kind.clone()).collect();
+        assert_eq!(kinds, [ResultKind::Failed, ResultKind::Failed, ResultKind::Accepted]);
     }
 
     #[test]
     fn lines_that_were_lost_settle_nobody() {
         let address = Address::parse("a@x").unwrap();
-        let remains = Remains {
+        let finished = FinishedProgram {
             ending: ProgramEnding::Exited(0),
-            stdout: b"",
-            stderr: b"",
-            lines: b"",
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            lines: Vec::new(),
             completeness: LinesCompleteness::Cut,
         };
-        assert_eq!(remains.interpret(&[&address]).outcomes[0].verdict, ResultKind::Deferred(None));
+        assert_eq!(interpret(&finished, &[&address]).results[0].kind, ResultKind::Deferred(None));
     }
 
     #[test]
     fn a_broken_transport_keeps_the_results_it_gave() {
         let answer = answer(ProgramEnding::Exited(70), "", "boom", "rcpt a@x 2.0.0 ok\n", &["a@x", "b@x"]);
-        assert_eq!(answer.outcomes[0].verdict, ResultKind::Accepted);
-        assert_eq!(answer.outcomes[1].verdict, ResultKind::Broken);
+        assert_eq!(answer.results[0].kind, ResultKind::Accepted);
+        assert_eq!(answer.results[1].kind, ResultKind::Broken);
         assert_eq!(answer.broken.as_deref(), Some("boom"));
     }
 
@@ -376,10 +335,10 @@ mod tests {
         ) {
             let addresses: Vec<Address> = (0..count).map(|n| Address::parse(&format!("r{n}@x")).unwrap()).collect();
             let (ending, completeness) = (ProgramEnding::Exited(code), LinesCompleteness::Whole);
-            let remains = Remains { ending, stdout: &out, stderr: &err, lines: &lines, completeness };
-            let answer = remains.interpret(&addresses.iter().collect::<Vec<_>>());
-            prop_assert_eq!(answer.outcomes.len(), count);
-            for outcome in answer.outcomes {
+            let finished = FinishedProgram { ending, stdout: out, stderr: err, lines, completeness };
+            let answer = interpret(&finished, &addresses.iter().collect::<Vec<_>>());
+            prop_assert_eq!(answer.results.len(), count);
+            for outcome in answer.results {
                 prop_assert!(!outcome.text.chars().any(printable::is_unsafe));
                 prop_assert!(outcome.text.chars().count() <= printable::MAX_TEXT_CHARS);
             }

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use crate::sys::signals::Signals;
-use crate::transports::answer::ProgramEnding;
 use crate::transports::environment;
+use crate::transports::finished::FinishedProgram;
+use crate::transports::finished::ProgramEnding;
 use crate::transports::placeholder::Placeholder;
-use crate::transports::program::{FinishedProgram, ProgramRun, ResultChannel};
+use crate::transports::program::{ProgramRun, ResultChannel};
 use crate::transports::transport::Transport;
 
 impl Transport {

@@ -1,14 +1,16 @@
 //! Delivery through a command.
 
 use crate::mail::address::Address;
+use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::status::Status;
 use crate::sys::signals::Signals;
-use crate::transports::answer::{HandOffResult, Remains, TransportResult};
+use crate::transports::answer::{HandOffResult, TransportResult, interpret};
 use crate::transports::argv::{CommandTemplate, DeliveryValues};
 
 use crate::transports::environment;
+use crate::transports::finished::FinishedProgram;
 use crate::transports::hand_off::{HandOff, refused_result};
-use crate::transports::program::{FinishedProgram, ProgramRun, ResultChannel};
+use crate::transports::program::{ProgramRun, ResultChannel};
 use crate::transports::transport::Transport;
 
 /// Recipients in one run at most, so that their addresses fit into an argument list.
@@ -30,14 +32,13 @@ pub(super) fn deliver(
     let fits = |address: &Address| sender_fits && envid_fits && template.accepts_recipient(address.text());
     let taken: Vec<&Address> = hand_off.recipients.iter().map(|(_, address)| *address).filter(|a| fits(a)).collect();
     let mut answer = if taken.is_empty() {
-        HandOffResult { outcomes: Vec::new(), broken: None, remote_id: None }
+        HandOffResult { results: Vec::new(), broken: None, remote_id: None }
     } else {
         let finished = run(transport, template, results, hand_off, &taken, signals, heard);
-        let FinishedProgram { ending, stdout, stderr, lines, completeness } = finished;
-        Remains { ending, stdout: &stdout, stderr: &stderr, lines: &lines, completeness }.interpret(&taken)
+        interpret(&finished, &taken)
     };
-    let mut given = std::mem::take(&mut answer.outcomes).into_iter();
-    let outcome = |(_, address): &(usize, &Address)| -> TransportResult {
+    let mut given = std::mem::take(&mut answer.results).into_iter();
+    let outcome = |(_, address): &(RecipientIndex, &Address)| -> TransportResult {
         if fits(address)
             && let Some(outcome) = given.next()
         {
@@ -53,7 +54,7 @@ pub(super) fn deliver(
             &format!("{whose} cannot be handed over: the command could take it for an option or run it"),
         )
     };
-    answer.outcomes = hand_off.recipients.iter().map(outcome).collect();
+    answer.results = hand_off.recipients.iter().map(outcome).collect();
     answer
 }
 

@@ -10,12 +10,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use crate::mail::address::Address;
+use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::status::{Status, StatusClass};
 use crate::sys::dir::{self, Dir};
 use crate::sys::error::PathError;
 use crate::sys::signals::Signals;
-use crate::transports::answer::{HandOffResult, ProgramEnding, ResultKind, TransportResult};
+use crate::transports::answer::{HandOffResult, ResultKind, TransportResult};
 use crate::transports::argv::{CommandTemplate, DeliveryValues};
+use crate::transports::finished::ProgramEnding;
 use crate::values::printable;
 
 use crate::transports::environment;
@@ -68,15 +70,15 @@ pub(super) fn deliver(
     hand_over: &mut dyn FnMut(&HandOff<'_>) -> HandOffResult,
 ) -> HandOffResult {
     let all = hand_off.recipients.len();
-    let mut outcomes: Vec<Option<TransportResult>> = vec![None; all];
-    let made = process(transport, hand_off, work, signals, &mut outcomes);
+    let mut results: Vec<Option<TransportResult>> = vec![None; all];
+    let made = process(transport, hand_off, work, signals, &mut results);
     let parts = match made {
         Ok(parts) => parts,
-        Err(FilterFailure(verdict, status, text)) => {
-            let broken = (verdict == ResultKind::Broken).then(|| text.clone());
-            let outcome = TransportResult::new(verdict, status, text);
-            let outcomes = outcomes.into_iter().map(|known| known.unwrap_or_else(|| outcome.clone())).collect();
-            return HandOffResult { outcomes, broken, remote_id: None };
+        Err(FilterFailure(kind, status, text)) => {
+            let broken = (kind == ResultKind::Broken).then(|| text.clone());
+            let outcome = TransportResult::new(kind, status, text);
+            let results = results.into_iter().map(|known| known.unwrap_or_else(|| outcome.clone())).collect();
+            return HandOffResult { results, broken, remote_id: None };
         }
     };
     let mut broken = None;
@@ -89,12 +91,13 @@ pub(super) fn deliver(
         if open.is_empty() {
             continue;
         }
-        let recipients: Vec<(usize, &Address)> = open.iter().map(|index| hand_off.recipients[*index]).collect();
+        let recipients: Vec<(RecipientIndex, &Address)> =
+            open.iter().map(|index| hand_off.recipients[*index]).collect();
         let (input, body_at) = part.input(hand_off);
         let inner = HandOff { recipients: &recipients, input, body_at, part: &part.name, ..*hand_off };
         let answer = hand_over(&inner);
-        for (index, outcome) in open.iter().zip(answer.outcomes) {
-            merge(&mut outcomes[*index], part, outcome);
+        for (index, outcome) in open.iter().zip(answer.results) {
+            merge(&mut results[*index], part, outcome);
         }
         broken = broken.or(answer.broken);
         remote_id = answer.remote_id.or(remote_id);
@@ -103,20 +106,20 @@ pub(super) fn deliver(
     for part in &parts {
         for index in part.recipients.iter().filter(|index| has(part, **index)) {
             let had = TransportResult::new(ResultKind::Accepted, Status::DONE, "delivered before");
-            merge(&mut outcomes[*index], part, had);
+            merge(&mut results[*index], part, had);
         }
     }
     let unmade = || {
         TransportResult::new(ResultKind::Deferred(None), Status::LOCAL_TROUBLE, "preprocessing made no message for it")
     };
-    let outcomes = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unmade)).collect();
-    HandOffResult { outcomes, broken, remote_id }
+    let results = results.into_iter().map(|outcome| outcome.unwrap_or_else(unmade)).collect();
+    HandOffResult { results, broken, remote_id }
 }
 
 /// How much an outcome of one part decides for the whole: what failed before what is owed, that before what is waited
 /// for, and that before what is there.
-fn weight(verdict: &ResultKind) -> u8 {
-    match verdict {
+fn weight(kind: &ResultKind) -> u8 {
+    match kind {
         ResultKind::Failed => 6,
         ResultKind::Broken => 5,
         ResultKind::Busy => 4,
@@ -129,12 +132,12 @@ fn weight(verdict: &ResultKind) -> u8 {
 
 /// Takes the outcome of one part in. A part that is waited for is not handed over again either.
 fn merge(known: &mut Option<TransportResult>, part: &FilteredPart, outcome: TransportResult) {
-    let taken = matches!(outcome.verdict, ResultKind::Accepted | ResultKind::Async) && !part.name.is_empty();
+    let taken = matches!(outcome.kind, ResultKind::Accepted | ResultKind::Async) && !part.name.is_empty();
     let mut parts: Vec<String> = known.iter().flat_map(|known| known.parts.clone()).collect();
     if taken {
         parts.push(part.name.clone());
     }
-    let keeps = known.as_ref().is_some_and(|known| weight(&known.verdict) >= weight(&outcome.verdict));
+    let keeps = known.as_ref().is_some_and(|known| weight(&known.kind) >= weight(&outcome.kind));
     if !keeps {
         *known = Some(outcome);
     }
@@ -157,7 +160,7 @@ fn process(
     hand_off: &HandOff<'_>,
     work: &Path,
     signals: &Signals,
-    outcomes: &mut [Option<TransportResult>],
+    results: &mut [Option<TransportResult>],
 ) -> Result<Vec<FilteredPart>, FilterFailure> {
     let everybody = (0..hand_off.recipients.len()).collect();
     let mut parts = vec![FilteredPart { name: String::new(), file: PartContent::Original, recipients: everybody }];
@@ -167,7 +170,7 @@ fn process(
             let dir = Dir::make(&work.join(format!("{step}.{index}")))?;
             dir.make_in("out")?;
             let stage = FilterStage { transport, filter, hand_off, dir, signals };
-            next.extend(stage.run(part, outcomes)?);
+            next.extend(stage.run(part, results)?);
         }
         parts = next;
     }
@@ -187,7 +190,7 @@ impl FilterStage<'_> {
     fn run(
         &self,
         mut part: FilteredPart,
-        outcomes: &mut [Option<TransportResult>],
+        results: &mut [Option<TransportResult>],
     ) -> Result<Vec<FilteredPart>, FilterFailure> {
         let message_fits =
             self.filter.accepts_sender(self.hand_off.sender.as_str()) && self.filter.accepts_envid(self.hand_off.envid);
@@ -195,7 +198,7 @@ impl FilterStage<'_> {
             let fits = message_fits && self.filter.accepts_recipient(self.hand_off.recipients[*index].1.text());
             if !fits {
                 let text = "an address cannot be handed over: a filter could take it for an option or run it";
-                outcomes[*index] = Some(refused_result(Status::BAD_SYNTAX, text));
+                results[*index] = Some(refused_result(Status::BAD_SYNTAX, text));
             }
             fits
         });
@@ -203,7 +206,7 @@ impl FilterStage<'_> {
             return Ok(Vec::new());
         }
         let printed = self.filter(&part)?;
-        let gone = self.undeliverable(&part, outcomes)?;
+        let gone = self.undeliverable(&part, results)?;
         let left: Vec<usize> = part.recipients.iter().copied().filter(|index| !gone.contains(index)).collect();
         if left.is_empty() {
             return Ok(Vec::new());
@@ -273,7 +276,7 @@ impl FilterStage<'_> {
     fn undeliverable(
         &self,
         part: &FilteredPart,
-        outcomes: &mut [Option<TransportResult>],
+        results: &mut [Option<TransportResult>],
     ) -> Result<Vec<usize>, FilterFailure> {
         let mut gone = Vec::new();
         for line in self.list(&self.dir, "undeliverable")?.unwrap_or_default().lines() {
@@ -285,7 +288,7 @@ impl FilterStage<'_> {
             let (status, text) = Status::leading(rest).unwrap_or((Status::BAD_MESSAGE, rest));
             let status = if status.class() == StatusClass::Permanent { status } else { Status::BAD_MESSAGE };
             let text = printable::output(text.as_bytes(), 500);
-            outcomes[index] = Some(TransportResult::new(ResultKind::Failed, status, text));
+            results[index] = Some(TransportResult::new(ResultKind::Failed, status, text));
             gone.push(index);
         }
         Ok(gone)

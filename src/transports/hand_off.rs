@@ -4,6 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use crate::mail::address::{Address, Sender};
+use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::status::Status;
 use crate::transports::answer::{ResultKind, TransportResult};
 
@@ -15,7 +16,7 @@ pub struct HandOff<'a> {
     /// The envelope sender.
     pub sender: &'a Sender,
     /// Whom it is for, each with its place in the envelope.
-    pub recipients: &'a [(usize, &'a Address)],
+    pub recipients: &'a [(RecipientIndex, &'a Address)],
     /// The sender's name for the message, or the queue id.
     pub envid: &'a str,
     /// The number of this attempt, from 1.

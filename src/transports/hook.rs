@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::mail::message::folder::Folder;
 use crate::sys::signals::Signals;
-use crate::transports::answer::ProgramEnding;
 use crate::transports::argv::CommandTemplate;
+use crate::transports::finished::ProgramEnding;
 use crate::transports::placeholder::Placeholder;
 
 use crate::transports::environment;

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use crate::mail::address::Address;
+use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::message::folder::Folder;
 use crate::mail::message::header::{Header, InputSupply, MAX_HEADER_BYTES};
 use crate::mail::status::Status;
@@ -13,6 +14,7 @@ use crate::sys::dir::{self, Dir};
 use crate::sys::error::{AtPath, PathError};
 use crate::transports::answer::{HandOffResult, ResultKind, TransportResult};
 use crate::values::digest::Fingerprint;
+use crate::values::table::TableIndex;
 
 use crate::transports::hand_off::{EarlierAttempt, HandOff, refused_result};
 
@@ -101,21 +103,21 @@ pub(super) fn deliver(path: &Path, hand_off: &HandOff<'_>) -> HandOffResult {
         Err(error) => {
             let text = error.to_string();
             let outcome = TransportResult::new(ResultKind::Broken, Status::BROKEN, text.clone());
-            let outcomes = vec![outcome; hand_off.recipients.len()];
-            return HandOffResult { outcomes, broken: Some(text), remote_id: None };
+            let results = vec![outcome; hand_off.recipients.len()];
+            return HandOffResult { results, broken: Some(text), remote_id: None };
         }
     };
     let header = Header::scan(&head, InputSupply::End);
-    let one = |(place, address): &(usize, &Address)| -> TransportResult {
+    let one = |(recipient, address): &(RecipientIndex, &Address)| -> TransportResult {
         if header.as_ref().is_some_and(|header| has_delivered_to(header, address)) {
             return refused_result(Status::LOOP, "mail loop: the message has a Delivered-To of this address already");
         }
-        match file_for(&maildir, hand_off, *place, address, header.as_ref().map_or("\n", Header::line_end)) {
+        match file_for(&maildir, hand_off, *recipient, address, header.as_ref().map_or("\n", Header::line_end)) {
             Ok(()) => TransportResult::new(ResultKind::Accepted, Status::DONE, ""),
             Err(error) => TransportResult::new(ResultKind::Deferred(None), Status::LOCAL_TROUBLE, error.to_string()),
         }
     };
-    HandOffResult { outcomes: hand_off.recipients.iter().map(one).collect(), broken: None, remote_id: None }
+    HandOffResult { results: hand_off.recipients.iter().map(one).collect(), broken: None, remote_id: None }
 }
 
 fn has_delivered_to(header: &Header<'_>, address: &Address) -> bool {
@@ -125,11 +127,11 @@ fn has_delivered_to(header: &Header<'_>, address: &Address) -> bool {
 fn file_for(
     maildir: &Maildir,
     hand_off: &HandOff<'_>,
-    place: usize,
+    recipient: RecipientIndex,
     address: &Address,
     line_end: &str,
 ) -> Result<(), PathError> {
-    let name = file_name(hand_off.id, place, hand_off.part);
+    let name = file_name(hand_off.id, recipient, hand_off.part);
     if hand_off.earlier_attempt == EarlierAttempt::MaybeDelivered && maildir.has(&name)? {
         return Ok(());
     }
@@ -174,12 +176,12 @@ fn copy(input: BorrowedFd<'_>, mut at: u64, file: &mut File) -> io::Result<()> {
 }
 
 /// The same message for the same recipient always gets the same name: so an attempt that ended unseen is found again.
-fn file_name(id: &str, place: usize, part: &str) -> String {
+fn file_name(id: &str, recipient: RecipientIndex, part: &str) -> String {
     let host = id.match_indices('.').nth(1).map_or(id.len(), |(at, _)| at);
     let mut print = Fingerprint::default();
     print.add(part.as_bytes());
     let part = if part.is_empty() { String::new() } else { format!("S{}", &print.finish()[..16]) };
-    format!("{}D{place}{part}{}", &id[..host], &id[host..])
+    format!("{}D{}{part}{}", &id[..host], recipient.position(), &id[host..])
 }
 
 fn read_header(input: BorrowedFd<'_>, at: u64) -> io::Result<Vec<u8>> {
@@ -200,12 +202,15 @@ fn read_header(input: BorrowedFd<'_>, at: u64) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use crate::mail::envelope::recipient::RecipientIndex;
+    use crate::values::table::TableIndex;
+
     use crate::transports::maildir::file_name;
 
     #[test]
     fn each_recipient_has_a_name_of_its_own() {
         let id = "1795308431.M123456P42Q0R00c0ffee.mail.example.org";
-        assert_eq!(file_name(id, 3, ""), "1795308431.M123456P42Q0R00c0ffeeD3.mail.example.org");
-        assert_ne!(file_name(id, 3, "1"), file_name(id, 3, "2"));
+        assert_eq!(file_name(id, RecipientIndex::new(3), ""), "1795308431.M123456P42Q0R00c0ffeeD3.mail.example.org");
+        assert_ne!(file_name(id, RecipientIndex::new(3), "1"), file_name(id, RecipientIndex::new(3), "2"));
     }
 }

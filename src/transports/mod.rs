@@ -7,6 +7,7 @@ pub mod command;
 pub mod deliver;
 mod environment;
 pub mod filters;
+pub mod finished;
 pub mod hand_off;
 pub mod hook;
 pub mod maildir;

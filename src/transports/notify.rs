@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::sys::signals::Signals;
-use crate::transports::answer::ProgramEnding;
 use crate::transports::argv::CommandTemplate;
+use crate::transports::finished::ProgramEnding;
 use crate::transports::placeholder::Placeholder;
 
 use crate::transports::environment;

@@ -10,9 +10,7 @@ use crate::sys::error::reason_text;
 use crate::sys::process::{ChildEnd, ChildProcess, ProgramStart, is_shortage};
 use crate::sys::ready;
 use crate::sys::signals::Signals;
-use crate::transports::answer::{LinesCompleteness, ProgramEnding};
-use crate::values::printable;
-use crate::values::time::span;
+use crate::transports::finished::{FinishedProgram, LinesCompleteness, ProgramEnding};
 
 /// Bytes of standard output, and of standard error, that are kept. What follows is read and dropped.
 const KEPT: usize = 20 << 10;
@@ -47,38 +45,8 @@ pub enum ResultChannel {
     Lines,
 }
 
-/// What a program left behind.
-#[derive(Debug)]
-pub struct FinishedProgram {
-    /// How it ended.
-    pub ending: ProgramEnding,
-    /// The beginning of its standard output.
-    pub stdout: Vec<u8>,
-    /// The beginning of its standard error.
-    pub stderr: Vec<u8>,
-    /// Its result lines, but for those that only tell how far it is.
-    pub lines: Vec<u8>,
-    /// Whether it wrote more of them than are kept.
-    pub completeness: LinesCompleteness,
-}
-
 /// Takes what a program prints, as it comes; an error ends the program.
 pub type Sink<'s> = dyn FnMut(&[u8]) -> io::Result<()> + 's;
-
-impl FinishedProgram {
-    /// What went wrong, in words; what the program said is part of them.
-    pub fn failure_text(&self) -> String {
-        let texts = [&self.stderr, &self.stdout].map(|bytes| printable::output(bytes, 200));
-        let text = texts.into_iter().find(|text| !text.is_empty()).map_or(String::new(), |text| format!(": {text}"));
-        match &self.ending {
-            ProgramEnding::Exited(code) => format!("ended with exit status {code}{text}"),
-            ProgramEnding::Signalled(signal) => format!("was killed by signal {signal}{text}"),
-            ProgramEnding::TimedOut(limit) => format!("took longer than {}", span(*limit)),
-            ProgramEnding::Interrupted => "was interrupted".to_owned(),
-            ProgramEnding::NotStarted(reason) | ProgramEnding::NoResources(reason) => reason.clone(),
-        }
-    }
-}
 
 /// A stream that is being caught.
 struct CapturedStream {

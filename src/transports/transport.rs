@@ -7,6 +7,15 @@ use crate::mail::address::route::AcceptedAddresses;
 use crate::mail::history::record::RecipientState;
 use crate::transports::argv::{CommandTemplate, RecipientBatch};
 use crate::transports::program::ResultChannel;
+use crate::values::table::Table;
+
+crate::index_type! {
+    /// Position of a transport in the order in which transports are asked, counted from 0.
+    TransportIndex
+}
+
+/// Configured transports, in the order in which they are asked.
+pub type Transports = Table<TransportIndex, Transport>;
 
 /// A configured transport.
 #[derive(Clone, Debug, Hash)]
@@ -66,29 +75,49 @@ pub enum SuccessMeaning {
     Relayed,
 }
 
+/// Properties of a kind of transport: what the program must know of it besides how to deliver, in one row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MethodProperties {
+    /// Word for the kind, as `report status` shows it.
+    pub kind: &'static str,
+    /// True when it may reach beyond this machine, and is not used with `--offline`.
+    pub reaches_beyond_host: bool,
+    /// Number of recipients that one hand-off takes.
+    pub recipient_batch: RecipientBatch,
+}
+
+impl DeliveryMethod {
+    /// Returns the properties of the kind. A new kind gets them here, and the compiler asks for all of them.
+    pub fn properties(&self) -> MethodProperties {
+        match self {
+            // Any command may reach beyond this machine: mspool cannot know.
+            DeliveryMethod::Command { template, .. } => {
+                MethodProperties { kind: "command", reaches_beyond_host: true, recipient_batch: template.batch() }
+            }
+            DeliveryMethod::Maildir(_) => {
+                MethodProperties { kind: "maildir", reaches_beyond_host: false, recipient_batch: RecipientBatch::All }
+            }
+        }
+    }
+}
+
 impl Transport {
     /// How many recipients one hand-off takes.
     pub fn recipient_batch(&self) -> RecipientBatch {
         if self.preprocess.iter().any(|filter| filter.batch() == RecipientBatch::One) {
             return RecipientBatch::One;
         }
-        match &self.method {
-            DeliveryMethod::Command { template, .. } => template.batch(),
-            DeliveryMethod::Maildir(_) => RecipientBatch::All,
-        }
+        self.method.properties().recipient_batch
     }
 
-    /// True when it reaches beyond this machine, as far as we can know: any command may.
+    /// Returns true when the transport reaches beyond this machine, as far as mspool can know.
     pub fn reaches_beyond_host(&self) -> bool {
-        matches!(self.method, DeliveryMethod::Command { .. })
+        self.method.properties().reaches_beyond_host
     }
 
-    /// The word for how it delivers.
+    /// Returns the word for the kind of transport, as `report status` shows it.
     pub fn kind(&self) -> &'static str {
-        match self.method {
-            DeliveryMethod::Command { .. } => "command",
-            DeliveryMethod::Maildir(_) => "maildir",
-        }
+        self.method.properties().kind
     }
 
     /// What a recipient is after success.

@@ -69,7 +69,7 @@ impl<I: TableIndex, T> Table<I, T> {
     }
 
     /// Returns the elements with their indices, in order.
-    pub fn entries(&self) -> impl DoubleEndedIterator<Item = (I, &T)> {
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = (I, &T)> + Clone {
         self.items.iter().enumerate().map(|(position, item)| (I::new(position), item))
     }
 

@@ -8,7 +8,6 @@ use crate::delivery::context::DeliveryContext;
 use crate::exit::ExitStatus;
 use crate::inbox::attempt::attempt_and_file;
 use crate::mail::envelope::id::QueueId;
-use crate::mail::history::record::RecipientState;
 use crate::output::print;
 use crate::session::Network;
 use crate::spool::QueueState;
@@ -75,7 +74,7 @@ fn owed(context: &DeliveryContext<'_>, id: &QueueId) -> Result<String> {
     let Some((state, name)) = context.spool.find(id)? else { return Ok("nobody".to_owned()) };
     let Ok(message) = context.spool.read(state, &name) else { return Ok("its recipients".to_owned()) };
     let history = context.spool.history(&message.envelope)?;
-    let open = history.in_state(RecipientState::Owed).chain(history.in_state(RecipientState::Async));
-    let names: Vec<String> = open.map(|place| message.envelope.recipients[place].address.to_string()).collect();
+    let address = |recipient| message.envelope.recipients[recipient].address.to_string();
+    let names: Vec<String> = history.unsettled().map(address).collect();
     Ok(names.join(", "))
 }

@@ -18,6 +18,8 @@ use crate::commands::flush::FlushOptions;
 use crate::delivery::plan::{BackoffRule, RecipientPlan, plan};
 use crate::delivery::selection::ForceLevel;
 use crate::delivery::transport_queue::{self, Readiness};
+use crate::mail::envelope::recipient::RecipientIndex;
+use crate::transports::transport::TransportIndex;
 
 #[derive(Serialize)]
 struct DryRunLine<'a> {
@@ -60,12 +62,12 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
             let history = spool.history(&message.envelope)?;
             let explainer = DryRunExplainer { session, spool: &spool, options, only, active: message.is_active(&held) };
             let mut acts = false;
-            for (place, recipient) in message.envelope.recipients.iter().enumerate() {
+            for (index, recipient) in message.envelope.recipients.entries() {
                 let address = &recipient.address;
                 if options.to.as_ref().is_some_and(|pattern| !pattern.matches(address)) {
                     continue;
                 }
-                let Some((action, transport, reason)) = explainer.recipient(&message, &history, place, left)? else {
+                let Some((action, transport, reason)) = explainer.recipient(&message, &history, index, left)? else {
                     continue;
                 };
                 acts |= action == "attempt" || action == "fail";
@@ -96,23 +98,23 @@ struct DryRunExplainer<'a> {
     session: &'a Session,
     spool: &'a Spool,
     options: &'a FlushOptions,
-    only: Option<usize>,
+    only: Option<TransportIndex>,
     active: bool,
 }
 
-type Explanation = (&'static str, Option<usize>, String);
+type Explanation = (&'static str, Option<TransportIndex>, String);
 
 impl DryRunExplainer<'_> {
     fn recipient(
         &self,
         message: &QueueFile,
         history: &History,
-        place: usize,
+        recipient: RecipientIndex,
         left: usize,
     ) -> Result<Option<Explanation>> {
         let now = self.session.now();
         let envelope = &message.envelope;
-        let progress = &history.recipients[place];
+        let progress = &history.recipients[recipient];
         if progress.state.is_settled() {
             return Ok(None);
         }
@@ -129,7 +131,7 @@ impl DryRunExplainer<'_> {
         }
         let named = !self.options.ids.is_empty() || self.options.force != ForceLevel::No;
         let patience = if named { BackoffRule::Ignore } else { BackoffRule::Respect };
-        Ok(Some(match plan(&self.session.settings, envelope, history, place, now, patience) {
+        Ok(Some(match plan(&self.session.settings, envelope, history, recipient, now, patience) {
             RecipientPlan::Wait if progress.state == RecipientState::Async => {
                 let until = progress.next.map_or(String::new(), |next| format!(" until {next}"));
                 ("keep", None, format!("handed over; its result is waited for{until}"))
@@ -149,7 +151,7 @@ impl DryRunExplainer<'_> {
         }))
     }
 
-    fn give(&self, lane: usize, attempts: u32, now: Timestamp) -> Result<Explanation> {
+    fn give(&self, lane: TransportIndex, attempts: u32, now: Timestamp) -> Result<Explanation> {
         let transport = &self.session.settings.transports[lane];
         let transport_state = self.spool.transport_state(&transport.name)?;
         let attempt = attempts + 1;

@@ -166,7 +166,7 @@ fn selection(session: &Session, options: &FlushOptions) -> Result<Option<Selecti
     let mut selection = Selection {
         to: options.to.clone(),
         force: options.force,
-        reach: session.network,
+        network: session.network,
         jobs: options.jobs,
         limit: options.limit,
         ..Selection::all()

@@ -14,6 +14,7 @@ use crate::output::console::{Console, ProgressBarUse};
 use crate::output::mode::OutputFormat;
 use crate::session::Session;
 use crate::spool::QueueState;
+use crate::spool::listing::MessageIndex;
 use crate::sys::random;
 use crate::sys::signals::{HangupMeaning, Signals};
 
@@ -28,26 +29,26 @@ pub fn run(session: &Session, id: &str, recipient: &Address, status: Status) -> 
         };
         let envelope = &claim.message().envelope;
         let mut history = spool.history(envelope)?;
-        let Some(place) = envelope.recipients.iter().position(|one| one.address.key() == recipient.key()) else {
+        let Some(index) = envelope.recipients.find(|one| one.address.key() == recipient.key()) else {
             return Ok((ExitStatus::Data, format!("{id}: {recipient} is not one of its recipients")));
         };
-        if history.recipients[place].state != RecipientState::Async {
-            let word = history.recipients[place].state.word();
+        if history.recipients[index].state != RecipientState::Async {
+            let word = history.recipients[index].state.word();
             return Ok((ExitStatus::Data, format!("{id}: {recipient} is {word}; no result is expected")));
         }
-        let transport = history.recipients[place].transport.clone();
+        let transport = history.recipients[index].transport.clone();
         let known = transport.as_deref().and_then(|name| session.settings.transport(name));
         let success =
-            known.map_or(RecipientState::Delivered, |index| session.settings.transports[index].success_state());
+            known.map_or(RecipientState::Delivered, |transport| session.settings.transports[transport].success_state());
         let wait =
-            || session.now().after(session.settings.queue.retry.delay(history.recipients[place].attempts, random()));
+            || session.now().after(session.settings.queue.retry.delay(history.recipients[index].attempts, random()));
         let (state, next) = match status.class() {
             StatusClass::Success => (success, None),
             StatusClass::Permanent => (RecipientState::Failed, None),
             StatusClass::Temporary => (RecipientState::Owed, Some(wait())),
         };
         let decision = Decision {
-            recipients: vec![place],
+            recipients: vec![index],
             state,
             status,
             text: "reported later".to_owned(),
@@ -63,7 +64,7 @@ pub fn run(session: &Session, id: &str, recipient: &Address, status: Status) -> 
         let held = claim.message().state == QueueState::Hold;
         if !held || history.is_settled() {
             let context = DeliveryContext::new(session, spool, &signals, &console);
-            settle::conclude(&context, ClaimedMessage::new(0, claim, history))?;
+            settle::conclude(&context, ClaimedMessage::new(MessageIndex::default(), claim, history))?;
         }
         Ok((ExitStatus::Ok, words))
     })

@@ -6,7 +6,6 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::exit::ExitStatus;
-use crate::mail::history::record::RecipientState;
 use crate::output::print;
 use crate::session::Session;
 use crate::spool::QueueState;
@@ -78,7 +77,7 @@ struct PostfixRecipient<'a> {
 }
 
 fn is_owed(recipient: &RecipientView) -> bool {
-    matches!(recipient.state, RecipientState::Owed | RecipientState::Async)
+    !recipient.state.is_settled()
 }
 
 impl DialectList {

@@ -13,6 +13,8 @@ use crate::session::Session;
 use crate::sys::locks_held::LocksHeld;
 
 use crate::commands::report::view::{MessageView, RecipientView, view};
+use crate::mail::envelope::recipient::RecipientIndex;
+use crate::values::table::TableIndex;
 
 /// Prints these messages; goes on after one that is not there.
 pub fn run(session: &Session, ids: &[String], form: OutputFormat) -> Result<ExitStatus> {
@@ -123,10 +125,12 @@ fn of_recipient(recipient: &RecipientView) -> String {
 
 /// What a record says, one line for each thing that happened.
 pub fn of_record(id: &QueueId, record: &LogRecord, recipients: &[RecipientView]) -> Vec<String> {
-    let names = |places: &[usize]| -> String {
-        let name =
-            |place: &usize| recipients.get(*place).map_or(format!("recipient {place} of {id}"), RecipientView::shown);
-        places.iter().map(name).collect::<Vec<_>>().join(", ")
+    let names = |indices: &[RecipientIndex]| -> String {
+        let name = |index: &RecipientIndex| {
+            let position = index.position();
+            recipients.get(position).map_or(format!("recipient {position} of {id}"), RecipientView::shown)
+        };
+        indices.iter().map(name).collect::<Vec<_>>().join(", ")
     };
     match &record.event {
         LogEvent::Attempt { transport, attempt, recipients } => {

@@ -19,7 +19,9 @@ use crate::spool::{QueueState, Spool};
 use crate::sys::locks_held::LocksHeld;
 use crate::transports::source::MailSource;
 use crate::transports::transport::Transport;
+use crate::transports::transport::TransportIndex;
 use crate::values::printable;
+use crate::values::table::Table;
 use crate::values::time::Timestamp;
 
 #[derive(Serialize)]
@@ -48,13 +50,13 @@ struct RunnerRow {
 
 /// What waits for a transport.
 #[derive(Clone, Default)]
-struct Load {
+struct TransportLoad {
     owed: usize,
     active: usize,
     next: Option<Timestamp>,
 }
 
-impl Load {
+impl TransportLoad {
     fn add_next(&mut self, next: Timestamp) {
         self.next = Some(self.next.map_or(next, |first| first.min(next)));
     }
@@ -67,7 +69,7 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
     let transports = &session.settings.transports;
     let transport_states =
         transports.iter().map(|transport| spool.transport_state(&transport.name)).collect::<Result<Vec<_>, _>>()?;
-    let breakers: Vec<Option<&CircuitBreaker>> =
+    let breakers: Table<TransportIndex, Option<&CircuitBreaker>> =
         transports.iter().zip(&transport_states).map(|(of, transport_state)| breaker(of, transport_state)).collect();
     let (loads, all) = loads(session, &spool, &held, &breakers)?;
     let mut out = print::stdout();
@@ -191,11 +193,11 @@ fn loads(
     session: &Session,
     spool: &Spool,
     held: &LocksHeld,
-    breakers: &[Option<&CircuitBreaker>],
-) -> Result<(Vec<Load>, Load)> {
+    breakers: &Table<TransportIndex, Option<&CircuitBreaker>>,
+) -> Result<(Table<TransportIndex, TransportLoad>, TransportLoad)> {
     let settings = &session.settings;
-    let mut loads = vec![Load::default(); settings.transports.len()];
-    let mut all = Load::default();
+    let mut loads = settings.transports.map(|_| TransportLoad::default());
+    let mut all = TransportLoad::default();
     for state in [QueueState::New, QueueState::Cur] {
         for entry in spool.entries(state)? {
             let DirectoryEntry::Message(name) = entry? else { continue };
@@ -203,23 +205,23 @@ fn loads(
             let history = spool.history(&message.envelope)?;
             let next = name.due.unwrap_or(message.envelope.arrival);
             let active = message.is_active(held);
-            for place in history.owed() {
+            for recipient in history.owed() {
                 all.owed += 1;
-                let plan = plan(settings, &message.envelope, &history, place, session.now(), BackoffRule::Ignore);
-                let RecipientPlan::HandOver(lane) = plan else {
+                let plan = plan(settings, &message.envelope, &history, recipient, session.now(), BackoffRule::Ignore);
+                let RecipientPlan::HandOver(transport) = plan else {
                     all.add_next(next);
                     continue;
                 };
-                let next = breakers[lane].map_or(next, |breaker| next.max(breaker.until));
+                let next = breakers[transport].map_or(next, |breaker| next.max(breaker.until));
                 all.add_next(next);
-                loads[lane].owed += 1;
-                loads[lane].add_next(next);
+                loads[transport].owed += 1;
+                loads[transport].add_next(next);
             }
             let at_work = history.recipients.iter().filter(|progress| active && progress.outcome_unknown);
             let names: std::collections::BTreeSet<&String> =
                 at_work.filter_map(|progress| progress.transport.as_ref()).collect();
-            for lane in names.into_iter().filter_map(|name| settings.transport(name)) {
-                loads[lane].active += 1;
+            for transport in names.into_iter().filter_map(|name| settings.transport(name)) {
+                loads[transport].active += 1;
             }
         }
     }

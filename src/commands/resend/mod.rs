@@ -154,9 +154,9 @@ impl MessageResender<'_> {
 
     /// Writes into the log of a message as what it is sent again, and in whose place.
     fn note(&self, of: &Envelope, new: &QueueId, instead_of: &HashSet<String>) -> Result<()> {
-        let both = of.recipients.iter().enumerate();
+        let both = of.recipients.entries();
         let places = both.filter(|(_, recipient)| instead_of.contains(&recipient.address.to_string()));
-        let recipients = places.map(|(place, _)| place).collect();
+        let recipients = places.map(|(recipient, _)| recipient).collect();
         let event = LogEvent::Resent { id: new.clone(), recipients };
         Ok(self.spool.append_durably(&of.id, &LogRecord { at: self.session.now(), event })?)
     }

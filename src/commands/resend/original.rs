@@ -12,8 +12,9 @@ use crate::mail::address::{Address, AddressType, Sender};
 use crate::mail::envelope::Envelope;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::Recipient;
+use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::history::History;
-use crate::mail::history::record::RecipientState;
+use crate::mail::history::record::{Loss, RecipientState};
 use crate::mail::message::header::{Header, HeaderField, InputSupply, MAX_HEADER_BYTES};
 use crate::mail::report::bounce::{self, ReportedAction, ReportedRecipient, ReturnedOriginal};
 use crate::session::Session;
@@ -77,8 +78,8 @@ impl<'a> OriginalFinder<'a> {
         };
         let envelope = &claim.message().envelope;
         let history = self.spool.history(envelope)?;
-        let lost = |state| matches!(state, RecipientState::Failed | RecipientState::Cancelled);
-        let failed = self.lost(envelope, &history, |place| lost(history.recipients[place].state))?;
+        let lost = |state: RecipientState| state.properties().loss == Loss::Certain;
+        let failed = self.lost(envelope, &history, |recipient| lost(history.recipients[recipient].state))?;
         let before = self.before(&history)?;
         if failed.is_empty() && self.add.is_empty() {
             let what =
@@ -93,10 +94,10 @@ impl<'a> OriginalFinder<'a> {
         &self,
         envelope: &Envelope,
         history: &History,
-        is_lost: impl Fn(usize) -> bool,
+        is_lost: impl Fn(RecipientIndex) -> bool,
     ) -> Result<Vec<UnreachedRecipient>> {
-        let both = envelope.recipients.iter().zip(&history.recipients).enumerate();
-        let lost = both.filter(|(place, _)| is_lost(*place)).map(|(_, (recipient, progress))| {
+        let both = envelope.recipients.entries().zip(&history.recipients);
+        let lost = both.filter(|((index, _), _)| is_lost(*index)).map(|((_, recipient), progress)| {
             let done = progress.resent.as_ref().map(|id| self.sent_as(id)).transpose()?;
             Ok(UnreachedRecipient { recipient: recipient.clone(), done })
         });
@@ -186,12 +187,11 @@ impl<'a> OriginalFinder<'a> {
         let envelope = &claim.message().envelope;
         let history = self.spool.history(envelope)?;
         // Whom the report may be right about: neither those who are still tried nor those who have read it.
-        let lost = |state: RecipientState| {
-            !matches!(state, RecipientState::Owed | RecipientState::Async | RecipientState::Read)
-        };
-        let places = RecipientNames::of(envelope);
-        let named: HashSet<usize> = heard.iter().filter_map(|heard| places.find(heard)).collect();
-        let is_lost = |place: usize| named.contains(&place) && lost(history.recipients[place].state);
+        let lost = |state: RecipientState| state.properties().loss != Loss::None;
+        let names = RecipientNames::of(envelope);
+        let named: HashSet<RecipientIndex> = heard.iter().filter_map(|heard| names.find(heard)).collect();
+        let is_lost =
+            |recipient: RecipientIndex| named.contains(&recipient) && lost(history.recipients[recipient].state);
         let failed = self.lost(envelope, &history, is_lost)?;
         let before = self.before(&history)?;
         if failed.is_empty() && self.add.is_empty() {

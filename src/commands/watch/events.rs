@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::delivery::remaining::RemainingMail;
 use crate::mail::envelope::id::QueueId;
-use crate::mail::history::record::RecipientState;
+use crate::mail::history::record::{RecipientEventKind, RecipientState};
 use crate::mail::status::Status;
 use crate::output::console::sentence;
 use crate::output::mode::{OutputFormat, Verbosity};
@@ -224,11 +224,11 @@ impl EventPrinter {
 
 impl RunObserver for EventPrinter {
     fn handled(&self, handled: &RecipientEvent) {
-        let event = match handled.state {
-            RecipientState::Delivered | RecipientState::Relayed => WatchEvent::Sent,
-            RecipientState::Failed => WatchEvent::Failed,
-            RecipientState::Owed | RecipientState::Async => WatchEvent::Deferred,
-            RecipientState::Cancelled | RecipientState::Read => WatchEvent::Status,
+        let event = match handled.state.properties().event {
+            RecipientEventKind::Delivered | RecipientEventKind::Relayed => WatchEvent::Sent,
+            RecipientEventKind::Failed => WatchEvent::Failed,
+            RecipientEventKind::Deferred => WatchEvent::Deferred,
+            RecipientEventKind::Changed => WatchEvent::Status,
         };
         self.recipient(event, handled);
     }

@@ -191,7 +191,7 @@ impl WatchLoop {
         let due = spool.due_messages(now, |state, name| events.stray(&spool.path_of_state(state).join(name)))?;
         events.forget_finished(spool, due.len() + due.later())?;
         let context = DeliveryContext::new(session, spool, signals, events);
-        let selection = Selection { reach: session.network, jobs: options.jobs, ..Selection::all() };
+        let selection = Selection { network: session.network, jobs: options.jobs, ..Selection::all() };
         let tally = run::run(&context, &due, &selection, &self.parked)?;
         if tally.unconfigured > 0 && !std::mem::replace(&mut self.told_unconfigured, true) {
             events.error(&session.settings.why_unconfigured());

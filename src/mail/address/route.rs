@@ -31,18 +31,17 @@ pub struct AcceptedAddresses {
     pub patterns: Vec<AddressPattern>,
 }
 
-/// The transports to ask for an address, as indexes into `transports`, in the order of asking: first all whose
-/// patterns match, then all that take the type, each in the order of the list. Asking the first is its right of first
-/// refusal; only its "not mine" leads to the next.
-pub fn candidates<'a>(
-    transports: impl Iterator<Item = &'a AcceptedAddresses> + Clone,
+/// Returns the transports to ask for an address, in the order of asking: first all whose patterns match, then all that
+/// take the type, each in the order of the list. The first has the right of first refusal; only its "not mine" leads to
+/// the next.
+pub fn candidates<'a, I>(
+    transports: impl Iterator<Item = (I, &'a AcceptedAddresses)> + Clone,
     address: &Address,
-) -> Vec<usize> {
-    let by_pattern = |claims: &AcceptedAddresses| claims.patterns.iter().any(|pattern| pattern.matches(address));
-    let by_type = |claims: &AcceptedAddresses| claims.types.contains(address.kind());
-    let numbered = transports.enumerate();
-    let first = numbered.clone().filter(|(_, claims)| by_pattern(claims));
-    let then = numbered.filter(|(_, claims)| by_type(claims) && !by_pattern(claims));
+) -> Vec<I> {
+    let by_pattern = |accepts: &AcceptedAddresses| accepts.patterns.iter().any(|pattern| pattern.matches(address));
+    let by_type = |accepts: &AcceptedAddresses| accepts.types.contains(address.kind());
+    let first = transports.clone().filter(|(_, accepts)| by_pattern(accepts));
+    let then = transports.filter(|(_, accepts)| by_type(accepts) && !by_pattern(accepts));
     first.chain(then).map(|(index, _)| index).collect()
 }
 
@@ -71,7 +70,7 @@ mod tests {
             claims(&[], &["bob@example.com"]),
             claims(&["*"], &[]),
         ];
-        let ask = |address| candidates(transports.iter(), &Address::parse(address).unwrap());
+        let ask = |address| candidates(transports.iter().enumerate(), &Address::parse(address).unwrap());
         assert_eq!(ask("bob@example.com"), [2, 3, 0, 4]);
         assert_eq!(ask("ann@elsewhere.org"), [0, 2, 4]);
         assert_eq!(ask("FAX:+4930"), [1, 4]);
@@ -82,6 +81,6 @@ mod tests {
     #[test]
     fn types_are_compared_exactly() {
         let transports = [claims(&["SMTP", "FAX"], &[])];
-        assert_eq!(candidates(transports.iter(), &Address::parse("FAXG3:1").unwrap()), Vec::<usize>::new());
+        assert_eq!(candidates(transports.iter().enumerate(), &Address::parse("FAXG3:1").unwrap()), Vec::<usize>::new());
     }
 }

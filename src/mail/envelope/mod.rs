@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mail::address::{Address, Sender};
 use crate::mail::envelope::id::QueueId;
-use crate::mail::envelope::recipient::Recipient;
+use crate::mail::envelope::recipient::{Recipient, RecipientIndex, Recipients};
 use crate::mail::envelope::request::{BodyType, EnvelopeId, NotifyOn, ReturnContent};
 use crate::values::time::Timestamp;
 
@@ -30,7 +30,7 @@ pub struct Envelope {
     /// Where reports go.
     pub sender: Sender,
     /// Who gets it; no mailbox stands here twice.
-    pub recipients: Vec<Recipient>,
+    pub recipients: Recipients,
     /// Not to be attempted before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
@@ -142,7 +142,7 @@ impl Envelope {
             id,
             arrival,
             sender,
-            recipients,
+            recipients: recipients.into(),
             not_before: None,
             deliver_by: None,
             notify: None,
@@ -173,8 +173,8 @@ impl Envelope {
     }
 
     /// Where the recipient at this place is.
-    pub fn address(&self, place: usize) -> Option<&Address> {
-        self.recipients.get(place).map(|recipient| &recipient.address)
+    pub fn address(&self, recipient: RecipientIndex) -> Option<&Address> {
+        self.recipients.get(recipient).map(|recipient| &recipient.address)
     }
 
     /// The name by which reports call the message.
@@ -296,7 +296,7 @@ mod tests {
                 recipients.iter().filter_map(|text| Some(Address::parse(text).ok()?.into())).collect();
             let time = times.map(Timestamp::from_seconds);
             let mail = Envelope {
-                size, recipients, transport, hops, not_before: time, deliver_by: time,
+                size, recipients: recipients.into(), transport, hops, not_before: time, deliver_by: time,
                 sender: Sender::parse(&sender).unwrap_or_default(),
                 after_sent: AfterSent::Sent(folder),
                 notify: Some(NotifyOn { success: true, failure: false, delay: true }),

@@ -4,6 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::mail::address::{Address, AddressError, AddressType};
 use crate::mail::envelope::request::{NotifyOn, OriginalRecipient};
+use crate::values::table::Table;
+
+crate::index_type! {
+    /// Position of a recipient in the envelope of its message, counted from 0.
+    RecipientIndex
+}
+
+/// Recipients of one envelope, in its order.
+pub type Recipients = Table<RecipientIndex, Recipient>;
 
 /// One recipient.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

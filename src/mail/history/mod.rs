@@ -5,8 +5,10 @@ pub mod record;
 use std::collections::BTreeSet;
 
 use crate::mail::envelope::id::QueueId;
+use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::history::record::{AttemptCost, Decision, LogEvent, LogRecord, RecipientState, ReportKind};
 use crate::mail::status::Status;
+use crate::values::table::Table;
 use crate::values::time::Timestamp;
 
 /// One recipient's story so far.
@@ -48,11 +50,11 @@ pub struct RecipientProgress {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
     /// By place in the envelope.
-    pub recipients: Vec<RecipientProgress>,
+    pub recipients: Table<RecipientIndex, RecipientProgress>,
     /// When it was last let go on after a hold.
     pub released: Option<Timestamp>,
     /// Reports that were begun, and of which nobody knows whether they were made.
-    pub unfinished_reports: Vec<(ReportKind, Vec<usize>, QueueId)>,
+    pub unfinished_reports: Vec<(ReportKind, Vec<RecipientIndex>, QueueId)>,
     /// The messages as which it was sent again.
     pub resent: Vec<QueueId>,
     /// What the outbound hooks wanted, when they were asked: a folder for the copy, or none.
@@ -68,7 +70,7 @@ pub struct History {
 impl History {
     /// A message with so many recipients to whom nothing has happened.
     pub fn new(recipients: usize) -> History {
-        History { recipients: vec![RecipientProgress::default(); recipients], ..History::default() }
+        History { recipients: vec![RecipientProgress::default(); recipients].into(), ..History::default() }
     }
 
     /// Folds a log. A line that cannot be read counts for nothing: a line that a crash cut short was never acted on,
@@ -153,14 +155,19 @@ impl History {
         }
     }
 
+    /// Returns the recipients that are not settled, in the order of the envelope.
+    pub fn unsettled(&self) -> impl Iterator<Item = RecipientIndex> {
+        self.recipients.entries().filter(|(_, progress)| !progress.state.is_settled()).map(|(recipient, _)| recipient)
+    }
+
     /// Places of the recipients still owed.
-    pub fn owed(&self) -> impl Iterator<Item = usize> {
+    pub fn owed(&self) -> impl Iterator<Item = RecipientIndex> {
         self.in_state(RecipientState::Owed)
     }
 
     /// Places of the recipients in a state.
-    pub fn in_state(&self, state: RecipientState) -> impl Iterator<Item = usize> {
-        self.recipients.iter().enumerate().filter(move |(_, progress)| progress.state == state).map(|(place, _)| place)
+    pub fn in_state(&self, state: RecipientState) -> impl Iterator<Item = RecipientIndex> {
+        self.recipients.entries().filter(move |(_, progress)| progress.state == state).map(|(recipient, _)| recipient)
     }
 
     /// True when nothing is to be done for anybody any more.
@@ -221,9 +228,13 @@ impl RecipientProgress {
 }
 
 /// Does something to the recipients at these places; places that a damaged log made up are passed over.
-fn each(recipients: &mut [RecipientProgress], places: &[usize], mut change: impl FnMut(&mut RecipientProgress)) {
-    for place in places {
-        if let Some(progress) = recipients.get_mut(*place) {
+fn each(
+    recipients: &mut Table<RecipientIndex, RecipientProgress>,
+    indices: &[RecipientIndex],
+    mut change: impl FnMut(&mut RecipientProgress),
+) {
+    for index in indices {
+        if let Some(progress) = recipients.get_mut(*index) {
             change(progress);
         }
     }
@@ -233,14 +244,24 @@ fn each(recipients: &mut [RecipientProgress], places: &[usize], mut change: impl
 mod tests {
     use proptest::prelude::*;
 
+    use crate::values::table::TableIndex;
+
     use super::*;
+
+    fn indices(positions: &[usize]) -> Vec<RecipientIndex> {
+        positions.iter().copied().map(RecipientIndex::new).collect()
+    }
+
+    fn first(history: &History) -> &RecipientProgress {
+        &history.recipients[RecipientIndex::new(0)]
+    }
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_seconds(seconds)
     }
 
     fn attempt(seconds: u64, number: u32, recipients: &[usize]) -> LogRecord {
-        let recipients = recipients.to_vec();
+        let recipients = indices(recipients);
         LogRecord {
             at: at(seconds),
             event: LogEvent::Attempt { transport: "relay".into(), attempt: number, recipients },
@@ -250,7 +271,7 @@ mod tests {
     fn result(seconds: u64, recipients: &[usize], state: RecipientState, charge: AttemptCost) -> LogRecord {
         let next = (state == RecipientState::Owed).then(|| at(seconds + 60));
         let decision = Decision {
-            recipients: recipients.to_vec(),
+            recipients: indices(recipients),
             state,
             status: Status::TEMPORARY,
             text: "so".into(),
@@ -278,9 +299,9 @@ mod tests {
             attempt(71, 2, &[1]),
         ];
         let history = History::read(2, &log(&story));
-        assert_eq!(history.owed().collect::<Vec<_>>(), [1]);
-        assert_eq!(history.recipients[1].attempts, 2);
-        assert!(history.recipients[1].outcome_unknown && !history.recipients[0].outcome_unknown);
+        assert_eq!(history.owed().collect::<Vec<_>>(), indices(&[1]));
+        assert_eq!(history.recipients[RecipientIndex::new(1)].attempts, 2);
+        assert!(history.recipients[RecipientIndex::new(1)].outcome_unknown && !first(&history).outcome_unknown);
         assert!(!history.is_settled() && history.was_attempted());
         assert_eq!(history.next(), Some(at(71)));
     }
@@ -288,9 +309,9 @@ mod tests {
     #[test]
     fn what_is_not_charged_does_not_count() {
         let story = [attempt(10, 1, &[0]), result(11, &[0], RecipientState::Owed, AttemptCost::None)];
-        assert_eq!(History::read(1, &log(&story)).recipients[0].attempts, 0);
+        assert_eq!(first(&History::read(1, &log(&story))).attempts, 0);
         let story = [attempt(10, 1, &[0]), result(11, &[0], RecipientState::Owed, AttemptCost::Declined)];
-        assert_eq!(History::read(1, &log(&story)).recipients[0].declined_by, ["relay"]);
+        assert_eq!(first(&History::read(1, &log(&story))).declined_by, ["relay"]);
     }
 
     #[test]
@@ -314,8 +335,8 @@ mod tests {
         let whole = bytes.len();
         bytes.extend_from_slice(b"{\"at\":\"1970-01-01T00:00:10Z\",\"event\":\"sung\"}\nnoise\n");
         let history = History::read(1, &bytes);
-        assert_eq!((history.unreadable, history.recipients[0].state), (2, RecipientState::Delivered));
-        assert_eq!(History::read(1, &bytes[..whole - 5]).recipients[0].state, RecipientState::Owed);
+        assert_eq!((history.unreadable, first(&history).state), (2, RecipientState::Delivered));
+        assert_eq!(first(&History::read(1, &bytes[..whole - 5])).state, RecipientState::Owed);
     }
 
     proptest! {

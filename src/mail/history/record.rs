@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::mail::envelope::id::QueueId;
+use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::status::Status;
 use crate::values::time::Timestamp;
 
@@ -27,7 +28,7 @@ pub enum LogEvent {
         /// The number of this attempt for these recipients, from 1.
         attempt: u32,
         /// Whom it is for.
-        recipients: Vec<usize>,
+        recipients: Vec<RecipientIndex>,
     },
     /// Something was decided about recipients.
     Result {
@@ -47,7 +48,7 @@ pub enum LogEvent {
         /// What the report says.
         kind: ReportKind,
         /// About whom.
-        recipients: Vec<usize>,
+        recipients: Vec<RecipientIndex>,
         /// The report's own queue id.
         report: QueueId,
     },
@@ -56,7 +57,7 @@ pub enum LogEvent {
         /// What the report says.
         kind: ReportKind,
         /// About whom.
-        recipients: Vec<usize>,
+        recipients: Vec<RecipientIndex>,
         /// The report's own queue id.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         report: Option<QueueId>,
@@ -67,7 +68,7 @@ pub enum LogEvent {
     /// Another system has reported on these recipients.
     Heard {
         /// About whom.
-        recipients: Vec<usize>,
+        recipients: Vec<RecipientIndex>,
         /// What they are now.
         state: RecipientState,
         /// The word for what was reported: `delivered`, `failed`, `delayed`, `displayed`.
@@ -87,7 +88,7 @@ pub enum LogEvent {
         id: QueueId,
         /// Those of its recipients in whose place the new one's are.
         #[serde(default)]
-        recipients: Vec<usize>,
+        recipients: Vec<RecipientIndex>,
     },
     /// A received message was filed.
     Filed {
@@ -132,7 +133,7 @@ pub enum ReportKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// Whom it is about.
-    pub recipients: Vec<usize>,
+    pub recipients: Vec<RecipientIndex>,
     /// What they are now.
     pub state: RecipientState,
     /// The status code.
@@ -152,6 +153,27 @@ pub struct Decision {
     /// Messages made of this one by a preprocessor that they have now, where they do not have all of them yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<String>,
+}
+
+impl Decision {
+    /// Decides that one recipient fails for good.
+    pub fn failed(recipient: RecipientIndex, status: Status, text: String) -> Decision {
+        Decision { charge: AttemptCost::Full, ..Decision::uncharged(recipient, RecipientState::Failed, status, text) }
+    }
+
+    /// Decides on the state of one recipient without counting an attempt.
+    pub fn uncharged(recipient: RecipientIndex, state: RecipientState, status: Status, text: String) -> Decision {
+        Decision {
+            recipients: vec![recipient],
+            state,
+            status,
+            text,
+            next: None,
+            charge: AttemptCost::None,
+            remote_id: None,
+            parts: Vec::new(),
+        }
+    }
 }
 
 /// Whether an attempt counts.
@@ -194,27 +216,114 @@ pub enum RecipientState {
     Read,
 }
 
+/// Properties of a recipient state: its whole meaning to the program, in one row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateProperties {
+    /// Word on disk, in JSON, in reports and in the manual.
+    pub word: &'static str,
+    /// True when nothing more is done for the recipient.
+    pub is_settled: bool,
+    /// True when the recipient has the message, or a system that takes it further has it.
+    pub has_message: bool,
+    /// True when an incoming report may change the state: the message left this machine, and no bad news is known.
+    pub follows_reports: bool,
+    /// Chance that the recipient does not have the message, for sending it again.
+    pub loss: Loss,
+    /// Kind of DSN that the state may call for (RFC 3461 section 4.1); `None` for no DSN.
+    pub report: Option<ReportKind>,
+    /// Event that reaching the state is.
+    pub event: RecipientEventKind,
+}
+
+/// Chance that a recipient does not have the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// The recipient does not have it and will not get it: `resend` sends it again.
+    Certain,
+    /// The recipient may not have it: `resend` sends it again if a report says so.
+    Possible,
+    /// The recipient has it for sure, or delivery is still being attempted.
+    None,
+}
+
+/// Event that reaching a recipient state is, for counts and for `watch`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecipientEventKind {
+    /// Delivered to the recipient.
+    Delivered,
+    /// Relayed to a system that takes it further.
+    Relayed,
+    /// Attempted, and to be attempted again, or waiting for a result.
+    Deferred,
+    /// Failed for good.
+    Failed,
+    /// A change that no delivery attempt made.
+    Changed,
+}
+
 impl RecipientState {
-    /// The word used on disk, in reports and in the manual.
-    pub fn word(self) -> &'static str {
+    /// Returns the properties of the state. A new state gets its meaning here, and the compiler asks for all of it.
+    pub const fn properties(self) -> StateProperties {
+        let owed = StateProperties {
+            word: "owed",
+            is_settled: false,
+            has_message: false,
+            follows_reports: false,
+            loss: Loss::None,
+            report: Some(ReportKind::Delay),
+            event: RecipientEventKind::Deferred,
+        };
+        let delivered = StateProperties {
+            word: "delivered",
+            is_settled: true,
+            has_message: true,
+            follows_reports: true,
+            loss: Loss::Possible,
+            report: Some(ReportKind::Success),
+            event: RecipientEventKind::Delivered,
+        };
+        let failed = StateProperties {
+            word: "failed",
+            is_settled: true,
+            has_message: false,
+            follows_reports: false,
+            loss: Loss::Certain,
+            report: Some(ReportKind::Failure),
+            event: RecipientEventKind::Failed,
+        };
         match self {
-            RecipientState::Owed => "owed",
-            RecipientState::Delivered => "delivered",
-            RecipientState::Relayed => "relayed",
-            RecipientState::Failed => "failed",
-            RecipientState::Cancelled => "cancelled",
-            RecipientState::Async => "async",
-            RecipientState::Read => "read",
+            RecipientState::Owed => owed,
+            RecipientState::Async => StateProperties { word: "async", report: None, ..owed },
+            RecipientState::Delivered => delivered,
+            RecipientState::Relayed => {
+                StateProperties { word: "relayed", event: RecipientEventKind::Relayed, ..delivered }
+            }
+            RecipientState::Read => StateProperties {
+                word: "read",
+                loss: Loss::None,
+                report: None,
+                event: RecipientEventKind::Changed,
+                ..delivered
+            },
+            RecipientState::Failed => failed,
+            RecipientState::Cancelled => {
+                StateProperties { word: "cancelled", report: None, event: RecipientEventKind::Changed, ..failed }
+            }
         }
     }
 
-    /// True for whoever has the message, or has had it handed to a system that takes it further.
-    pub fn has_message(self) -> bool {
-        matches!(self, RecipientState::Delivered | RecipientState::Relayed | RecipientState::Read)
+    /// Returns the word used on disk, in reports and in the manual.
+    pub fn word(self) -> &'static str {
+        self.properties().word
     }
 
-    /// True when nothing is to be done for the recipient any more.
+    /// Returns true when the recipient, or a system that takes the message further, has it.
+    pub fn has_message(self) -> bool {
+        self.properties().has_message
+    }
+
+    /// Returns true when nothing more is done for the recipient.
     pub fn is_settled(self) -> bool {
-        !matches!(self, RecipientState::Owed | RecipientState::Async)
+        self.properties().is_settled
     }
 }

@@ -108,6 +108,25 @@ fn circles_are_found_at_any_length() {
 }
 
 #[test]
+fn a_method_leads_to_its_impl() {
+    let graph = graph(&[
+        ("lib.rs", "mod a; mod user;"),
+        ("a/mod.rs", "mod more; pub struct A; impl A { fn f(&self) { self.g(); self.f(); Self::h() } }"),
+        ("a/more.rs", "use super::A; impl A { pub fn g(&self) {} pub fn h() {} }"),
+        ("user.rs", "fn f() { crate::a::A::h() }"),
+    ]);
+    let expected = [
+        "a/mod.rs -> a/more.rs: A::g",
+        "a/mod.rs -> a/more.rs: A::h",
+        "a/more.rs -> a/mod.rs: A",
+        "user.rs -> a/mod.rs: A",
+        "user.rs -> a/more.rs: A::h",
+    ];
+    assert_eq!(edges(&graph), expected);
+    assert_eq!(circles(&graph).len(), 1);
+}
+
+#[test]
 fn a_declaration_is_no_circle() {
     let declared = [("lib.rs", "mod a;"), ("a/mod.rs", "mod child; pub struct A;"), ("a/child.rs", "use super::A;")];
     assert!(circles(&graph(&declared)).is_empty());

@@ -2,10 +2,12 @@
 //!
 //! Every `use` counts, nested groups, renames and globs included, and so does every path in code, in attributes and in
 //! the arguments of macros. A path leads to the file that defines the item, through every alias and every `pub use` on
-//! the way. Code under `#[cfg(test)]` is left out. Method calls name no file and are not seen.
+//! the way. Code under `#[cfg(test)]` is left out. Of method calls, only those on `self` and by `Type::method` are seen:
+//! they lead to the file of the `impl`.
 
 mod circles;
 mod examples;
+mod methods;
 mod names;
 mod resolve;
 mod rules;
@@ -67,8 +69,9 @@ impl Graph {
         let crate_names = names::CrateNames::collect(own_name, sources, foreign_crates);
         let files = sources.iter().map(|source| source.name.clone()).collect();
         let mut graph = Graph { files, orphans: crate_names.orphans.clone(), ..Graph::default() };
+        let methods = methods::Methods::collect(&crate_names);
         for module in crate_names.roots_of_files() {
-            visitor::visit_file(&crate_names, module, &mut graph);
+            visitor::visit_file(&crate_names, &methods, module, &mut graph);
         }
         graph
     }

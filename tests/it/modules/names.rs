@@ -3,11 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::Span;
-use syn::{Item, ItemUse, UseTree};
+use syn::{Attribute, Item, ItemUse, Meta, UseTree};
 
 use super::Source;
-use super::visitor::is_test;
-
 /// Segments of a path. A leading `::` is an empty first segment.
 pub type Segments = Vec<String>;
 
@@ -43,6 +41,8 @@ pub struct CrateNames {
     pub modules: Vec<Module>,
     pub foreign: BTreeSet<String>,
     pub orphans: BTreeSet<String>,
+    /// Macros that are found at the root too, by the module that defines each.
+    exported_macros: Vec<(usize, String)>,
 }
 
 impl CrateNames {
@@ -52,12 +52,18 @@ impl CrateNames {
             modules: Vec::new(),
             foreign: foreign.iter().cloned().collect(),
             orphans: sources.iter().map(|source| source.name.clone()).collect(),
+            exported_macros: Vec::new(),
         };
         // The library comes first: module 0 is its root.
         for root in ["lib.rs", "main.rs"] {
             if let Some(source) = sources.iter().find(|source| source.name == root) {
                 names.add_file(source, None, "", sources);
             }
+        }
+        // Now every module has its name in its parent.
+        for (module, name) in std::mem::take(&mut names.exported_macros) {
+            let path = names.path_of(module).chain([name.clone()]).collect();
+            names.define(0, name, Name::Import(path));
         }
         names
     }
@@ -105,12 +111,16 @@ impl CrateNames {
                     }
                 }
                 Item::Macro(item) => {
-                    let Some(ident) = &item.ident else { continue };
+                    let Some(ident) = &item.ident else {
+                        // An invocation such as `index_type! { /// …  RecipientIndex }` defines the type it ends with.
+                        if let Some(proc_macro2::TokenTree::Ident(ident)) = item.mac.tokens.clone().into_iter().last() {
+                            self.define(index, ident.to_string(), Name::Item);
+                        }
+                        continue;
+                    };
                     self.define(index, ident.to_string(), Name::Item);
-                    // An exported macro is found at the root, too.
                     if index != 0 && item.attrs.iter().any(|attribute| attribute.path().is_ident("macro_export")) {
-                        let path = self.path_of(index).chain([ident.to_string()]).collect();
-                        self.define(0, ident.to_string(), Name::Import(path));
+                        self.exported_macros.push((index, ident.to_string()));
                     }
                 }
                 item => {
@@ -200,7 +210,7 @@ pub fn name_of(item: &Item) -> Option<String> {
 }
 
 /// Attributes of an item.
-pub fn attributes(item: &Item) -> &[syn::Attribute] {
+pub fn attributes(item: &Item) -> &[Attribute] {
     match item {
         Item::Const(item) => &item.attrs,
         Item::Enum(item) => &item.attrs,
@@ -215,4 +225,18 @@ pub fn attributes(item: &Item) -> &[syn::Attribute] {
         Item::Use(item) => &item.attrs,
         _ => &[],
     }
+}
+
+/// True for code that only tests have: under `#[cfg(test)]` or `#[test]`.
+pub fn is_test(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| match &attribute.meta {
+        Meta::Path(path) => path.is_ident("test"),
+        Meta::List(list) => {
+            let words = list.tokens.to_string();
+            let is_word =
+                |word: &str| word.split(|c: char| !c.is_alphanumeric() && c != '_').any(|part| part == "test");
+            list.path.is_ident("cfg") && is_word(&words) && !words.contains("not") && !words.contains("any")
+        }
+        Meta::NameValue(_) => false,
+    })
 }

@@ -4,8 +4,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 
 use super::Source;
-use super::names::attributes;
-use super::visitor::is_test;
+use super::names::{attributes, is_test};
 
 /// String literal.
 #[derive(Clone, Debug, PartialEq, Eq)]

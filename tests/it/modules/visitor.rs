@@ -6,34 +6,25 @@ use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Block, Expr, Item, ItemMod, ItemUse, Meta, Stmt, Token};
 
-use super::names::{CrateNames, Name, attributes, leaves, name_of, plain};
+use super::methods::{Methods, TypeName, type_name};
+use super::names::{CrateNames, Name, attributes, is_test, leaves, name_of, plain};
 use super::resolve::{Scope, Target};
 use super::{Edge, Foreign, Graph};
 
-/// True for code that only tests have: under `#[cfg(test)]` or `#[test]`.
-pub fn is_test(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| match &attribute.meta {
-        Meta::Path(path) => path.is_ident("test"),
-        Meta::List(list) => {
-            let words = list.tokens.to_string();
-            let is_word =
-                |word: &str| word.split(|c: char| !c.is_alphanumeric() && c != '_').any(|part| part == "test");
-            list.path.is_ident("cfg") && is_word(&words) && !words.contains("not") && !words.contains("any")
-        }
-        Meta::NameValue(_) => false,
-    })
-}
-
 /// Adds the references of a file, inline modules included.
-pub fn visit_file(names: &CrateNames, module: usize, graph: &mut Graph) {
-    let mut visitor = Visitor { names, module, scopes: Vec::new(), graph, is_in_attribute: false };
+pub fn visit_file(names: &CrateNames, methods: &Methods, module: usize, graph: &mut Graph) {
+    let scopes = Vec::new();
+    let mut visitor = Visitor { names, methods, module, scopes, self_type: None, graph, is_in_attribute: false };
     names.modules[module].items.iter().for_each(|item| visitor.visit_item(item));
 }
 
 struct Visitor<'a> {
     names: &'a CrateNames,
+    methods: &'a Methods,
     module: usize,
     scopes: Vec<Scope>,
+    /// Type of the `impl` around the code.
+    self_type: Option<TypeName>,
     graph: &'a mut Graph,
     is_in_attribute: bool,
 }
@@ -49,6 +40,11 @@ impl Visitor<'_> {
             [name] if !is_import => self.names.resolve_by_glob(self.module, &self.scopes, name),
             _ => Some(self.names.resolve(self.module, &self.scopes, path)),
         };
+        if let (Some("Self"), Some(of_type)) = (path.first().map(String::as_str), self.self_type.clone()) {
+            self.add_method(&of_type, path.last().map_or("", String::as_str), span);
+        } else if let Some(Target::Item(module, name)) = &target {
+            self.add_method(&(*module, name.clone()), path.last().map_or("", String::as_str), span);
+        }
         let line = span.start().line;
         let from = self.file().to_owned();
         let (to, name, is_module) = match target {
@@ -67,6 +63,19 @@ impl Visitor<'_> {
         let to = self.names.modules[to].file.clone();
         if to != from {
             self.graph.edges.insert(Edge { from, to, name, line, is_module });
+        }
+    }
+
+    /// Adds the file that defines a method, if the type has it.
+    fn add_method(&mut self, of_type: &TypeName, method: &str, span: Span) {
+        // A method beside its type is no dependency of its own.
+        let Some(module) = self.methods.module_of(of_type, method).filter(|module| *module != of_type.0) else {
+            return;
+        };
+        let (from, to) = (self.file().to_owned(), self.names.modules[module].file.clone());
+        if from != to {
+            let (name, line) = (format!("{}::{method}", of_type.1), span.start().line);
+            self.graph.edges.insert(Edge { from, to, name, line, is_module: false });
         }
     }
 
@@ -176,6 +185,21 @@ impl<'ast> Visit<'ast> for Visitor<'_> {
         let outer = (std::mem::replace(&mut self.module, child), std::mem::take(&mut self.scopes));
         items.iter().for_each(|item| self.visit_item(item));
         (self.module, self.scopes) = outer;
+    }
+
+    fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
+        let of_type = type_name(self.names, self.module, &self.scopes, &item.self_ty);
+        let outer = std::mem::replace(&mut self.self_type, of_type);
+        visit::visit_item_impl(self, item);
+        self.self_type = outer;
+    }
+
+    fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
+        let is_self = matches!(&*call.receiver, Expr::Path(receiver) if receiver.path.is_ident("self"));
+        if let Some(of_type) = self.self_type.clone().filter(|_| is_self) {
+            self.add_method(&of_type, &plain(&call.method), call.method.span());
+        }
+        visit::visit_expr_method_call(self, call);
     }
 
     fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {

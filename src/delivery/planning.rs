@@ -1,0 +1,102 @@
+//! Planning the recipients of a claimed message: decisions that need no transport, and transports that are needed.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::delivery::message::ClaimedMessage;
+use crate::delivery::plan::{BackoffRule, RecipientPlan};
+use crate::delivery::selection::ForceLevel;
+use crate::delivery::worker::RunState;
+use crate::mail::envelope::recipient::RecipientIndex;
+use crate::mail::history::record::{Decision, RecipientState};
+use crate::mail::status::Status;
+use crate::transports::argv::RecipientBatch;
+use crate::transports::command::{MAX_ADDRESS_BYTES, MAX_RECIPIENTS};
+use crate::transports::transport::TransportIndex;
+
+/// Plan for a message.
+#[derive(Debug, Default)]
+pub(super) struct AdmissionPlan {
+    /// Transports that are needed, and for which recipients.
+    pub(super) needed: BTreeMap<TransportIndex, Vec<RecipientIndex>>,
+    /// True when something was decided without a transport.
+    pub(super) decided: bool,
+    /// True when another run got the message; nothing may be done with it then.
+    pub(super) lost_claim: bool,
+    /// Recipients for which no transport is configured.
+    pub(super) unconfigured: usize,
+}
+
+impl<'e> RunState<'e> {
+    pub(super) fn backoff_rule(&self) -> BackoffRule {
+        if self.selection.force == ForceLevel::No { BackoffRule::Respect } else { BackoffRule::Ignore }
+    }
+
+    /// Decides what can be decided without a transport, and returns which transports are needed for which recipients.
+    pub(super) fn plan_recipients(&self, message: &ClaimedMessage<'e>) -> Result<AdmissionPlan> {
+        let mut admission = AdmissionPlan::default();
+        let mut decisions = Vec::new();
+        let mut plan_again = false;
+        let now = self.context.now();
+        for (recipient, plan) in message.plans(self.context.settings, now, self.backoff_rule()) {
+            let selected = self.is_selected(message, recipient);
+            match plan {
+                RecipientPlan::HandOver(transport)
+                    if selected && self.selection.transport.is_none_or(|only| only == transport) =>
+                {
+                    admission.needed.entry(transport).or_default().push(recipient);
+                }
+                RecipientPlan::NoRoute(text) if selected && self.selection.transport.is_none() => {
+                    decisions.push(Decision::failed(recipient, Status::NO_ROUTE, text));
+                }
+                RecipientPlan::Expire(status, text) if selected => {
+                    decisions.push(Decision::failed(recipient, status, text));
+                }
+                RecipientPlan::AsyncTimeout => {
+                    plan_again = true;
+                    let text = "no result was reported in time".to_owned();
+                    decisions.push(Decision::uncharged(recipient, RecipientState::Owed, Status::TEMPORARY, text));
+                }
+                RecipientPlan::Unconfigured => admission.unconfigured += 1,
+                RecipientPlan::Wait
+                | RecipientPlan::HandOver(_)
+                | RecipientPlan::NoRoute(_)
+                | RecipientPlan::Expire(..) => {}
+            }
+        }
+        admission.decided = !decisions.is_empty();
+        message.record_decisions(self.context.spool, decisions, now)?;
+        if plan_again {
+            return Ok(AdmissionPlan { decided: true, ..self.plan_recipients(message)? });
+        }
+        let hand_offs = admission.needed.iter().map(|(transport, recipients)| {
+            hand_off_count(message, self.transport(*transport).recipient_batch(), recipients)
+        });
+        if hand_offs.sum::<usize>() > 1 && !message.allow_parallel_hand_offs()? {
+            admission.needed.clear();
+            admission.lost_claim = true;
+        }
+        Ok(admission)
+    }
+
+    /// Returns true when the selection of the run includes a recipient.
+    pub(super) fn is_selected(&self, message: &ClaimedMessage<'e>, recipient: RecipientIndex) -> bool {
+        let address = message.envelope().address(recipient);
+        self.selection.to.as_ref().is_none_or(|pattern| address.is_some_and(|address| pattern.matches(address)))
+    }
+}
+
+/// Returns an upper bound of the hand-offs that these recipients take.
+fn hand_off_count(message: &ClaimedMessage<'_>, batch: RecipientBatch, recipients: &[RecipientIndex]) -> usize {
+    match batch {
+        RecipientBatch::One => recipients.len(),
+        RecipientBatch::All => {
+            let length = |recipient: &RecipientIndex| message.address_bytes(*recipient);
+            let bytes: usize = recipients.iter().map(length).sum();
+            // Bytes split less evenly than recipients do: one more, to be sure.
+            let by_bytes = if bytes > MAX_ADDRESS_BYTES { bytes.div_ceil(MAX_ADDRESS_BYTES) + 1 } else { 1 };
+            recipients.len().div_ceil(MAX_RECIPIENTS).max(by_bytes.min(recipients.len()))
+        }
+    }
+}
