@@ -72,19 +72,65 @@ impl ExitStatus {
     }
 }
 
-/// A refusal with its reason: the end of a verb that did nothing, or stopped.
+/// Kind of a refusal: the exit status, and the reply to an SMTP client, follow from it and never from its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// The command line asks for something that makes no sense.
+    Usage,
+    /// The message, or something else that was read, is not acceptable.
+    BadData,
+    /// The message is larger than the limit.
+    TooLarge,
+    /// The message has been here too often.
+    MailLoop,
+    /// No id, file or message of that name exists.
+    NotFound,
+    /// The named transport cannot do what is asked.
+    Unavailable,
+    /// A file that would be created exists.
+    AlreadyExists,
+    /// The filesystem of the spool has too little room.
+    NoRoom,
+    /// Another run is in the way; the same call may succeed later.
+    Busy,
+    /// The process has more rights than it may have.
+    Permission,
+    /// The configuration, or a file that it names, is wrong.
+    Config,
+    /// This signal ended the command.
+    Interrupted(i32),
+}
+
+impl RefusalKind {
+    /// Returns the exit status.
+    pub fn exit_status(self) -> ExitStatus {
+        match self {
+            RefusalKind::Usage => ExitStatus::Usage,
+            RefusalKind::BadData | RefusalKind::TooLarge | RefusalKind::MailLoop => ExitStatus::Data,
+            RefusalKind::NotFound => ExitStatus::NoInput,
+            RefusalKind::Unavailable => ExitStatus::Unavailable,
+            RefusalKind::AlreadyExists => ExitStatus::CannotCreate,
+            RefusalKind::NoRoom | RefusalKind::Busy => ExitStatus::TryAgain,
+            RefusalKind::Permission => ExitStatus::NoPermission,
+            RefusalKind::Config => ExitStatus::Config,
+            RefusalKind::Interrupted(signal) => ExitStatus::Signal(signal),
+        }
+    }
+}
+
+/// Refusal with its reason: a command did nothing, or stopped.
 #[derive(Debug)]
 pub struct Refusal {
-    /// How the run ends.
-    pub status: ExitStatus,
-    /// One line that says why, and what to do.
+    /// Kind, from which the exit status follows.
+    pub kind: RefusalKind,
+    /// One line with the reason, and what to do.
     pub message: String,
 }
 
 impl Refusal {
-    /// Builds one.
-    pub fn new(status: ExitStatus, message: impl Into<String>) -> Refusal {
-        Refusal { status, message: message.into() }
+    /// Makes a refusal.
+    pub fn new(kind: RefusalKind, message: impl Into<String>) -> Refusal {
+        Refusal { kind, message: message.into() }
     }
 }
 
@@ -96,16 +142,17 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Ends a verb with this exit code and reason.
-pub fn refuse<T>(exit: ExitStatus, message: impl Into<String>) -> anyhow::Result<T> {
-    Err(Refusal::new(exit, message).into())
+/// Returns a refusal of this kind as an error.
+pub fn refuse<T>(kind: RefusalKind, message: impl Into<String>) -> anyhow::Result<T> {
+    Err(Refusal::new(kind, message).into())
 }
 
-/// The end of a verb that went over several ids: its own code for one, [`Exit::Partial`] where some of several failed.
-pub fn combine(ends: &[ExitStatus]) -> ExitStatus {
-    match ends {
+/// Returns the exit status of a command that went over several ids: the status of the only one, or
+/// [`ExitStatus::Partial`] where some of several failed.
+pub fn combine(statuses: &[ExitStatus]) -> ExitStatus {
+    match statuses {
         [one] => *one,
-        _ if ends.iter().all(|end| *end == ExitStatus::Ok) => ExitStatus::Ok,
+        _ if statuses.iter().all(|status| *status == ExitStatus::Ok) => ExitStatus::Ok,
         _ => ExitStatus::Partial,
     }
 }

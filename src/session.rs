@@ -9,7 +9,7 @@ use crate::spool::Spool;
 use crate::sys::clock::Clock;
 use crate::values::time::Timestamp;
 
-use crate::exit::{ExitStatus, Refusal};
+use crate::exit::{ExitStatus, Refusal, RefusalKind};
 use crate::output::mode::Verbosity;
 use crate::output::per_id::{Answer, for_each_id};
 use crate::settings::Settings;
@@ -62,8 +62,11 @@ impl Session {
     /// Reads a queue id that somebody typed. Anything that is none is refused before it can name a file.
     pub fn id(&self, text: &str) -> Result<QueueId> {
         QueueId::parse(text).map_err(|_| {
-            Refusal::new(ExitStatus::Data, format!("{} is not a queue id; \"mspool report\" lists them", quoted(text)))
-                .into()
+            Refusal::new(
+                RefusalKind::BadData,
+                format!("{} is not a queue id; \"mspool report\" lists them", quoted(text)),
+            )
+            .into()
         })
     }
 

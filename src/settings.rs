@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::exit::{ExitStatus, refuse};
+use crate::exit::{RefusalKind, refuse};
 use crate::mail::address::pattern::AddressPattern;
 use crate::mail::address::rewrite::RewriteRules;
 use crate::mail::address::route;
@@ -158,7 +158,7 @@ impl Settings {
             None => {
                 let names: Vec<&str> = self.transports.iter().map(|transport| transport.name.as_str()).collect();
                 refuse(
-                    ExitStatus::Usage,
+                    RefusalKind::Usage,
                     format!("there is no transport {}; configured: {}", quoted(name), names.join(", ")),
                 )
             }

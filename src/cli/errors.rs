@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use anyhow::Result;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::exit::{ExitStatus, refuse};
+use crate::exit::{ExitStatus, RefusalKind, refuse};
 use crate::output::print;
 
 use crate::cli::hints;
@@ -15,7 +15,7 @@ use crate::values::quoting::quoted;
 
 /// Refuses a call of `mspool COMMAND` for a reason that the parser cannot know.
 pub fn refuse_usage<T>(command: &str, reason: &str) -> Result<T> {
-    refuse(ExitStatus::Usage, with_help(reason, &[command.to_owned()]))
+    refuse(RefusalKind::Usage, with_help(reason, &[command.to_owned()]))
 }
 
 /// Prints help, the version or a usage error, and returns the exit status.

@@ -25,7 +25,7 @@ pub fn conclude(error: &Error) -> ExitStatus {
 fn status(error: &Error) -> ExitStatus {
     for cause in error.chain() {
         if let Some(refusal) = cause.downcast_ref::<Refusal>() {
-            return refusal.status;
+            return refusal.kind.exit_status();
         }
         if cause.downcast_ref::<ConfigError>().is_some() || cause.downcast_ref::<Distrust>().is_some() {
             return ExitStatus::Config;

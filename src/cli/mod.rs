@@ -31,7 +31,7 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use crate::cli::exit_status::conclude;
 use crate::config::load::load;
 use crate::config::locations::{ConfigChoice, init_target};
-use crate::exit::{ExitStatus, refuse};
+use crate::exit::{ExitStatus, RefusalKind, refuse};
 use crate::mail::envelope::id::IdGenerator;
 use crate::output::mode::Verbosity;
 use crate::output::print;
@@ -232,7 +232,7 @@ fn run_sendmail(call: &SendmailCall) -> Result<ExitStatus> {
 fn refuse_privilege() -> Result<()> {
     if trust::is_privileged_by_file() {
         return refuse(
-            ExitStatus::NoPermission,
+            RefusalKind::Permission,
             "mspool is installed setuid or setgid, and refuses to run; remove these mode bits from the program",
         );
     }

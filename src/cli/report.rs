@@ -6,7 +6,7 @@ use clap::{Subcommand, ValueEnum};
 use crate::commands::report::check::ProbeUse;
 use crate::commands::report::dialect::{self, QueueDialect};
 use crate::commands::report::{self, ReportSubject};
-use crate::exit::{ExitStatus, refuse};
+use crate::exit::{ExitStatus, RefusalKind, refuse};
 use crate::mail::address::Address;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::status::Status;
@@ -217,7 +217,7 @@ pub fn run(args: ReportArgs, session: &Session) -> Result<ExitStatus> {
 fn refuse_misspelled_command(ids: &[String]) -> Result<()> {
     for text in ids.iter().filter(|text| QueueId::parse(text).is_err()) {
         if let Some(hint) = hints::report_command(text) {
-            return refuse(ExitStatus::Data, format!("{} is not a queue id; use \"{hint}\"", quoted(text)));
+            return refuse(RefusalKind::BadData, format!("{} is not a queue id; use \"{hint}\"", quoted(text)));
         }
     }
     Ok(())

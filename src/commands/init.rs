@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::exit::{ExitStatus, refuse};
+use crate::exit::{ExitStatus, RefusalKind, refuse};
 use crate::output::print;
 
 /// The file that `init` writes: valid as it is, and the same as no file at all.
@@ -21,7 +21,7 @@ pub fn run(path: &Path) -> Result<ExitStatus> {
     let mut file = match opened {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             return refuse(
-                ExitStatus::CannotCreate,
+                RefusalKind::AlreadyExists,
                 format!("{} is there already, and stays as it is", path.display()),
             );
         }

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::delivery::context::DeliveryContext;
-use crate::exit::{ExitStatus, refuse};
+use crate::exit::{ExitStatus, RefusalKind, refuse};
 use crate::inbox::accept;
 use crate::inbox::fetch;
 use crate::inbox::in_place;
@@ -50,7 +50,7 @@ pub fn run(session: &Session, options: &ReceiveOptions) -> Result<ExitStatus> {
     let mut input = StandardInput::new(&signals);
     let head = input::head(&mut input, HeaderUse::None)?;
     if head.bytes.is_empty() {
-        return refuse(ExitStatus::Data, "the message is empty; nothing was received");
+        return refuse(RefusalKind::BadData, "the message is empty; nothing was received");
     }
     let header = Header::scan(&head.bytes, InputSupply::End);
     loops::check_received(header.as_ref())?;
@@ -92,7 +92,7 @@ pub fn poll(session: &Session, names: &[String], limit: Option<usize>, form: Out
     pending::file_all(&context)?;
     if let Some(signal) = signals.stop_requested() {
         return refuse(
-            ExitStatus::Signal(signal),
+            RefusalKind::Interrupted(signal),
             format!("stopped by signal {signal}; what was not fetched stays where it is"),
         );
     }
@@ -103,11 +103,11 @@ pub fn poll(session: &Session, names: &[String], limit: Option<usize>, form: Out
 pub fn in_place(session: &Session, store: &Path, form: OutputFormat) -> Result<ExitStatus> {
     let store = std::path::absolute(store)?;
     if !store.join("new").is_dir() {
-        return refuse(ExitStatus::Usage, format!("{} is no Maildir", store.display()));
+        return refuse(RefusalKind::Usage, format!("{} is no Maildir", store.display()));
     }
     if store == session.settings.store {
         return refuse(
-            ExitStatus::Usage,
+            RefusalKind::Usage,
             format!("{} is filled by this program; its mail was looked at", store.display()),
         );
     }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::delivery::context::DeliveryContext;
-use crate::exit::{ExitStatus, refuse};
+use crate::exit::{ExitStatus, RefusalKind, refuse};
 use crate::inbox::attempt::attempt_and_file;
 use crate::mail::address::Address;
 use crate::mail::envelope::id::QueueId;
@@ -42,7 +42,7 @@ pub fn submit(
     after: Option<AfterSubmission>,
 ) -> Result<ExitStatus> {
     if options.recipients.is_empty() && options.header == HeaderUse::None {
-        return refuse(ExitStatus::Usage, "no recipient was given; with -t they are read from the header");
+        return refuse(RefusalKind::Usage, "no recipient was given; with -t they are read from the header");
     }
     let spool = session.spool()?;
     check_room(session, &spool)?;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::exit::{ExitStatus, Refusal, refuse};
+use crate::exit::{Refusal, RefusalKind, refuse};
 use crate::mail::address::{Address, Sender};
 use crate::mail::envelope::{Envelope, MailOrigin};
 use crate::mail::message::header::{Header, HeaderField, InputSupply};
@@ -19,7 +19,7 @@ use crate::values::quoting::quoted;
 pub fn own_mailbox(session: &Session) -> Result<Address> {
     let text = session.settings.own_address();
     Address::parse(&text).map_err(|error| {
-        Refusal::new(ExitStatus::Config, format!("the mailbox {} {error}; give one with --to", quoted(&text))).into()
+        Refusal::new(RefusalKind::Config, format!("the mailbox {} {error}; give one with --to", quoted(&text))).into()
     })
 }
 
@@ -47,7 +47,7 @@ pub fn check_delivered_before(
     let ours = || header.all("Received").any(|field| field.value().starts_with(&trace));
     if header.all("Delivered-To").any(here) && (named == MailboxChoice::Named || ours()) {
         return refuse(
-            ExitStatus::Data,
+            RefusalKind::MailLoop,
             format!(
                 "mail loop: the message was delivered to {mailbox} before; if it was fetched from there, give a name \
                  of this mailbox's own with --to; nothing was received"

@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::delivery::context::DeliveryContext;
-use crate::exit::{ExitStatus, combine, refuse};
+use crate::exit::{ExitStatus, RefusalKind, combine, refuse};
 use crate::inbox::accept::{new_envelope, own_mailbox, sender_of, write_draft};
 use crate::mail::address::Address;
 use crate::mail::envelope::MailOrigin;
@@ -49,7 +49,7 @@ pub enum PollResult {
 pub fn chosen_sources<'s>(session: &'s Session, names: &[String]) -> Result<Vec<&'s MailSource>> {
     let known = &session.settings.sources;
     if known.is_empty() {
-        return refuse(ExitStatus::Config, "no source of mail is configured; see [inbound.NAME] in mspool.conf(5)");
+        return refuse(RefusalKind::Config, "no source of mail is configured; see [inbound.NAME] in mspool.conf(5)");
     }
     if names.is_empty() {
         return Ok(known.iter().collect());
@@ -57,11 +57,11 @@ pub fn chosen_sources<'s>(session: &'s Session, names: &[String]) -> Result<Vec<
     let find = |name: &String| match known.iter().find(|inbound| inbound.name == *name) {
         Some(inbound) => Ok(inbound),
         None if session.settings.transport(name).is_some() => {
-            refuse(ExitStatus::Unavailable, format!("transport {name} only sends; it has no [inbound.{name}]"))
+            refuse(RefusalKind::Unavailable, format!("transport {name} only sends; it has no [inbound.{name}]"))
         }
         None => {
             let names: Vec<&str> = known.iter().map(|inbound| inbound.name.as_str()).collect();
-            refuse(ExitStatus::Usage, format!("there is no source {}; configured: {}", quoted(name), names.join(", ")))
+            refuse(RefusalKind::Usage, format!("there is no source {}; configured: {}", quoted(name), names.join(", ")))
         }
     };
     names.iter().map(find).collect()

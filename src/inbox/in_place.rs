@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::delivery::context::DeliveryContext;
-use crate::exit::{ExitStatus, refuse};
+use crate::exit::{ExitStatus, RefusalKind, refuse};
 use crate::inbox::accept::{new_envelope, own_mailbox, sender_of};
 use crate::mail::message::folder::Folder;
 use crate::mail::message::header::{Header, InputSupply};
@@ -32,7 +32,7 @@ pub fn look_at_all(session: &Session, context: &DeliveryContext<'_>, store: &Pat
     let spool = context.spool;
     let new = Dir::open(&store.join("new"))?;
     let Some(_turn) = spool.lock_in_place()? else {
-        return refuse(ExitStatus::TryAgain, "another \"receive --in-place\" is running; try again later");
+        return refuse(RefusalKind::Busy, "another \"receive --in-place\" is running; try again later");
     };
     let key = store.to_string_lossy().into_owned();
     let seen = spool.seen_in_place(&key)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::exit::{ExitStatus, refuse};
+use crate::exit::{ExitStatus, RefusalKind, refuse};
 use crate::mail::envelope::Envelope;
 use crate::mail::message::mbox::{LinePosition, MboxPiece, MboxReader};
 use crate::spool::draft::UnsyncedMessage;
@@ -62,7 +62,7 @@ impl<'c, 'a> CommitGroup<'c, 'a> {
         read.with_context(about)?;
         committed.with_context(about)?;
         if accepted == 0 {
-            return refuse(ExitStatus::Data, "there is no message in it; nothing was queued");
+            return refuse(RefusalKind::BadData, "there is no message in it; nothing was queued");
         }
         Ok(ExitStatus::Ok)
     }
@@ -108,7 +108,7 @@ pub fn maildir<'c>(
         let entries = std::fs::read_dir(&dir).with_context(|| format!("cannot list {}", dir.display()));
         let entries = match entries {
             Ok(entries) => entries,
-            Err(error) => return refuse(ExitStatus::Data, format!("{} is no Maildir: {error:#}", path.display())),
+            Err(error) => return refuse(RefusalKind::BadData, format!("{} is no Maildir: {error:#}", path.display())),
         };
         for entry in entries {
             let entry = entry.with_context(|| format!("cannot list {}", dir.display()))?;
@@ -122,7 +122,7 @@ pub fn maildir<'c>(
     let read = (|| {
         for path in &files {
             if let Some(signal) = signals.stop_requested() {
-                return refuse(ExitStatus::Signal(signal), "interrupted");
+                return refuse(RefusalKind::Interrupted(signal), "interrupted");
             }
             let mut file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
             group.add(&mut file).with_context(|| format!("message {}", path.display()))?;
@@ -192,7 +192,7 @@ impl MboxInput<'_> {
             }
             MboxPiece::Nothing => {}
             MboxPiece::NoMbox => {
-                return refuse(ExitStatus::Data, "standard input is no mbox: it does not begin with `From `");
+                return refuse(RefusalKind::BadData, "standard input is no mbox: it does not begin with `From `");
             }
         }
         Ok(true)

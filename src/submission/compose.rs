@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::exit::{ExitStatus, Refusal, refuse};
+use crate::exit::{Refusal, RefusalKind, refuse};
 use crate::mail::address::list;
 use crate::mail::address::{Address, Sender};
 use crate::mail::envelope::id::{IdGenerator, QueueId};
@@ -50,7 +50,7 @@ impl<'a> MessageComposer<'a> {
         if head.bytes.is_empty()
             && !matches!(self.options.completion, HeaderCompletion::Sendmail(_) | HeaderCompletion::Smtp { .. })
         {
-            return refuse(ExitStatus::Data, "the message is empty; nothing was queued");
+            return refuse(RefusalKind::BadData, "the message is empty; nothing was queued");
         }
         let header = Header::scan(&head.bytes, InputSupply::End);
         loops::check_received(header.as_ref())?;
@@ -94,13 +94,13 @@ impl<'a> MessageComposer<'a> {
         }
         let mut recipients = without_duplicates(recipients.into_iter().map(Recipient::from).collect());
         if recipients.is_empty() {
-            return refuse(ExitStatus::Data, NO_RECIPIENT);
+            return refuse(RefusalKind::BadData, NO_RECIPIENT);
         }
         for request in &options.requests {
             let key = request.address.key();
             let Some(recipient) = recipients.iter_mut().find(|recipient| recipient.address.key() == key) else {
                 return refuse(
-                    ExitStatus::Data,
+                    RefusalKind::BadData,
                     format!("{} is not among the recipients; nothing was queued", request.address),
                 );
             };
@@ -200,7 +200,7 @@ impl<'a> MessageComposer<'a> {
         let text = self.session.settings.own_address();
         Sender::parse(&text).or_else(|error| {
             refuse(
-                ExitStatus::Config,
+                RefusalKind::Config,
                 format!("the sender {} {error}; give one with -f, or \"sender\" in the configuration", quoted(&text)),
             )
         })
@@ -218,7 +218,7 @@ pub fn header_recipients(head: &MessageHead) -> Result<Vec<Address>> {
                 quoted(&name(field)),
                 printable::line(&field.value()).chars().take(80).collect::<String>()
             );
-            Refusal::new(ExitStatus::Data, text)
+            Refusal::new(RefusalKind::BadData, text)
         };
         for text in list::parse(&field.value()).map_err(|error| bad(error.to_string()))? {
             let address = Address::new(crate::mail::address::AddressType::smtp(), &text);

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use anyhow::{Context, Result};
 
-use crate::exit::{ExitStatus, refuse};
+use crate::exit::{RefusalKind, refuse};
 use crate::mail::message::header::{Header, InputSupply, MAX_HEADER_BYTES};
 use crate::sys::dir;
 use crate::sys::ready;
@@ -39,7 +39,7 @@ impl MessageInput for StandardInput<'_> {
         loop {
             let ready = ready::readable(&[stdin.as_fd(), self.signals.stop_fd()], None);
             if let Some(signal) = self.signals.stop_requested() {
-                return refuse(ExitStatus::Signal(signal), "interrupted while reading; nothing was queued");
+                return refuse(RefusalKind::Interrupted(signal), "interrupted while reading; nothing was queued");
             }
             ready.context("cannot wait for standard input")?;
             match dir::read_next(stdin.as_fd(), buffer) {
@@ -80,7 +80,7 @@ pub fn head(input: &mut dyn MessageInput, header: HeaderUse) -> Result<MessageHe
                 return Ok(MessageHead { bytes, supply: InputSupply::More });
             }
             if bytes.len() >= MAX_HEADER_BYTES {
-                return refuse(ExitStatus::Data, "the header does not end within 1 MiB; nothing was queued");
+                return refuse(RefusalKind::BadData, "the header does not end within 1 MiB; nothing was queued");
             }
             bytes.resize(bytes.len() * 2, 0);
         }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::exit::{ExitStatus, refuse};
+use crate::exit::{RefusalKind, refuse};
 use crate::session::Session;
 use crate::spool::Spool;
 use crate::spool::draft::Draft;
@@ -17,7 +17,7 @@ pub fn check_room(session: &Session, spool: &Spool) -> Result<()> {
     let reserve = session.settings.queue.reserve;
     if room.bytes < reserve {
         return refuse(
-            ExitStatus::TryAgain,
+            RefusalKind::NoRoom,
             format!(
                 "too little space: {} bytes are free on the spool's filesystem, and {reserve} must stay free; nothing was queued",
                 room.bytes
@@ -26,7 +26,7 @@ pub fn check_room(session: &Session, spool: &Spool) -> Result<()> {
     }
     match room.inodes {
         Some(inodes) if inodes < INODE_RESERVE => refuse(
-            ExitStatus::TryAgain,
+            RefusalKind::NoRoom,
             format!("too few inodes: {inodes} are free on the spool's filesystem; nothing was queued"),
         ),
         _ => Ok(()),
@@ -50,7 +50,7 @@ pub fn copy_rest(input: &mut dyn MessageInput, draft: &mut Draft<'_>, limit: u64
 pub fn check_size(size: u64, limit: u64) -> Result<()> {
     if size > limit {
         return refuse(
-            ExitStatus::Data,
+            RefusalKind::TooLarge,
             format!("the message is larger than message_limit, {limit} bytes; nothing was queued"),
         );
     }

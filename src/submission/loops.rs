@@ -6,7 +6,7 @@ use crate::mail::envelope::id::QueueId;
 use crate::mail::message::header::Header;
 use crate::spool::{QueueState, Spool};
 
-use crate::exit::{ExitStatus, refuse};
+use crate::exit::{RefusalKind, refuse};
 
 /// `Received` fields at which a message is taken to be going round in circles (RFC 5321 section 6.3).
 const MOST_RECEIVED: usize = 100;
@@ -19,7 +19,7 @@ pub fn check_received(header: Option<&Header<'_>>) -> Result<()> {
     let received = header.map_or(0, |header| header.all("Received").count());
     if received >= MOST_RECEIVED {
         return refuse(
-            ExitStatus::Data,
+            RefusalKind::MailLoop,
             format!("mail loop: the message has {received} Received fields; it was not taken"),
         );
     }
@@ -40,7 +40,7 @@ pub fn inherited(spool: &Spool) -> Result<u32> {
     let hops = spool.read(state, &name).map_or(0, |message| message.envelope.hops) + 1;
     if hops > MOST_HOPS {
         return refuse(
-            ExitStatus::Data,
+            RefusalKind::MailLoop,
             format!("mail loop: the message was handed back {hops} times; it was not taken"),
         );
     }

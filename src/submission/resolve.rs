@@ -15,7 +15,7 @@ use crate::sys::dir::stat_of;
 use crate::sys::trust;
 use crate::values::printable;
 
-use crate::exit::{ExitStatus, refuse};
+use crate::exit::{RefusalKind, refuse};
 use crate::settings::Settings;
 
 /// Longest file of aliases or of a list, in bytes.
@@ -80,7 +80,7 @@ impl<'a> AddressResolver<'a> {
     fn expand(&mut self, address: &Address, path: &mut Vec<(String, String)>) -> Result<Vec<Address>> {
         self.steps += 1;
         if self.steps > MOST_STEPS {
-            return refuse(ExitStatus::Config, format!("the aliases behind {address} have no end"));
+            return refuse(RefusalKind::Config, format!("the aliases behind {address} have no end"));
         }
         let rewritten = self.settings.addresses.recipient_rules.apply(address);
         let address = match rewritten.and_then(|text| Address::parse(&text).ok()) {
@@ -117,20 +117,20 @@ impl<'a> AddressResolver<'a> {
         found: &mut Vec<Address>,
     ) -> Result<()> {
         if depth > DEEPEST {
-            return refuse(ExitStatus::Config, format!("the alias {name} stands for a list that holds itself"));
+            return refuse(RefusalKind::Config, format!("the alias {name} stands for a list that holds itself"));
         }
         if !matches!(target, AliasTarget::Address(_)) && !self.settings.addresses.allowed.contains(&target.to_string())
         {
             let shown = printable::line(&target.to_string());
             return refuse(
-                ExitStatus::Config,
+                RefusalKind::Config,
                 format!("the alias {name} stands for {shown}, which `allow` of [aliases] does not name"),
             );
         }
         let typed = |kind: &str, text: &str| {
             let address = AddressType::parse(kind).and_then(|kind| Address::new(kind, text));
             address.or_else(|error| {
-                refuse(ExitStatus::Config, format!("the alias {name}: {} {error}", printable::line(text)))
+                refuse(RefusalKind::Config, format!("the alias {name}: {} {error}", printable::line(text)))
             })
         };
         match target {
@@ -143,7 +143,7 @@ impl<'a> AddressResolver<'a> {
             AliasTarget::Include(file) => {
                 for line in read(Path::new(file))?.lines().filter(|line| !line.trim_start().starts_with('#')) {
                     let targets = alias::targets(line);
-                    let targets = targets.or_else(|what| refuse(ExitStatus::Config, format!("{file}: {what}")))?;
+                    let targets = targets.or_else(|what| refuse(RefusalKind::Config, format!("{file}: {what}")))?;
                     for target in targets {
                         self.follow(name, &target, path, depth + 1, found)?;
                     }
@@ -180,7 +180,7 @@ impl<'a> AddressResolver<'a> {
             let mut aliases = AliasTable::default();
             for path in &self.settings.addresses.aliases {
                 if let Err(error) = aliases.read(&read(path)?) {
-                    return refuse(ExitStatus::Config, format!("{}:{}: {}", path.display(), error.line, error.what));
+                    return refuse(RefusalKind::Config, format!("{}:{}: {}", path.display(), error.line, error.what));
                 }
             }
             self.aliases = Some(aliases);

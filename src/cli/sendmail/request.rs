@@ -11,7 +11,7 @@ use crate::commands::flush::{self, FlushDirection, OwedMeaning};
 use crate::commands::report::dialect::QueueDialect;
 use crate::commands::sendmail::DotHandling;
 use crate::delivery::selection::ForceLevel;
-use crate::exit::{ExitStatus, refuse};
+use crate::exit::{RefusalKind, refuse};
 use crate::mail::address::list;
 use crate::mail::address::pattern::AddressPattern;
 use crate::mail::address::{Address, Sender};
@@ -49,7 +49,7 @@ pub fn parse(name: SendmailName, arguments: &[OsString]) -> Result<SendmailReque
     for argument in arguments {
         match argument.to_str() {
             Some(text) => words.push(text.to_owned()),
-            None => return refuse(ExitStatus::Data, "an argument is not UTF-8; nothing was queued"),
+            None => return refuse(RefusalKind::BadData, "an argument is not UTF-8; nothing was queued"),
         }
     }
     // The only long words of this grammar.
@@ -60,7 +60,7 @@ pub fn parse(name: SendmailName, arguments: &[OsString]) -> Result<SendmailReque
     }
     let split = match flags::split(&words) {
         Ok(split) => split,
-        Err(text) => return refuse(ExitStatus::Usage, format!("{text}; see \"mspool sendmail --help\"")),
+        Err(text) => return refuse(RefusalKind::Usage, format!("{text}; see \"mspool sendmail --help\"")),
     };
     let mut reader = RequestReader::new(&split);
     if is_lmtp {
@@ -119,7 +119,7 @@ impl<'a> RequestReader<'a> {
         for flag in &self.split.flags {
             let value = flag.value.as_str();
             let bad =
-                |what: &str| refuse::<()>(ExitStatus::Usage, format!("-{} {} {what}", flag.letter, quoted(value)));
+                |what: &str| refuse::<()>(RefusalKind::Usage, format!("-{} {} {what}", flag.letter, quoted(value)));
             match flag.letter {
                 't' => self.header = HeaderUse::Recipients,
                 'i' => self.dots = DotHandling::Text,
@@ -205,7 +205,7 @@ impl<'a> RequestReader<'a> {
             // Web programs have been tricked into adding flags: the commands of a file that an attacker names must not
             // run. So the message is only queued, and a run with its own configuration delivers it.
             if self.flush.is_some() {
-                return refuse(ExitStatus::Usage, "-q cannot be used with -C; use \"mspool --config FILE flush\"");
+                return refuse(RefusalKind::Usage, "-q cannot be used with -C; use \"mspool --config FILE flush\"");
             }
             self.delivery = Some(AfterSubmission::Queue);
         }
@@ -214,11 +214,13 @@ impl<'a> RequestReader<'a> {
                 match self.queue_selector {
                     Some('I') => options.ids.push(argument.clone()),
                     Some(_) => options.to = Some(domain_pattern(argument)?),
-                    None => return refuse(ExitStatus::Usage, "-q takes no recipients; see \"mspool sendmail --help\""),
+                    None => {
+                        return refuse(RefusalKind::Usage, "-q takes no recipients; see \"mspool sendmail --help\"");
+                    }
                 }
             }
             if self.queue_selector.is_some() && self.split.operands.is_empty() {
-                return refuse(ExitStatus::Usage, "-qI needs an id, and -qR a domain");
+                return refuse(RefusalKind::Usage, "-qI needs an id, and -qR a domain");
             }
             return Ok(Mode::Flush(options));
         }
@@ -247,7 +249,7 @@ impl<'a> RequestReader<'a> {
             let Some(list) = list else {
                 let reason = address_type_hint(argument).unwrap_or_else(|| "is not an address".to_owned());
                 return refuse(
-                    ExitStatus::Data,
+                    RefusalKind::BadData,
                     format!("recipient {} {reason}; nothing was queued", quoted(argument)),
                 );
             };
@@ -257,7 +259,7 @@ impl<'a> RequestReader<'a> {
                     Err(error) => {
                         let reason = address_type_hint(argument).unwrap_or_else(|| error.to_string());
                         return refuse(
-                            ExitStatus::Data,
+                            RefusalKind::BadData,
                             format!("recipient {} {reason}; nothing was queued", quoted(argument)),
                         );
                     }
@@ -283,11 +285,11 @@ impl<'a> RequestReader<'a> {
 fn sender(text: &str) -> Result<Sender> {
     Sender::parse(text).or_else(|error| {
         let reason = address_type_hint(text).unwrap_or_else(|| error.to_string());
-        refuse(ExitStatus::Data, format!("-f {} {reason}; nothing was queued", quoted(text)))
+        refuse(RefusalKind::BadData, format!("-f {} {reason}; nothing was queued", quoted(text)))
     })
 }
 
 fn domain_pattern(domain: &str) -> Result<AddressPattern> {
     let text = if domain.contains('@') { domain.to_owned() } else { format!("*@{domain}") };
-    AddressPattern::parse(&text).or_else(|error| refuse(ExitStatus::Usage, format!("-qR {} {error}", quoted(domain))))
+    AddressPattern::parse(&text).or_else(|error| refuse(RefusalKind::Usage, format!("-qR {} {error}", quoted(domain))))
 }

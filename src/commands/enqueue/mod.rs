@@ -9,7 +9,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::delivery::context::DeliveryContext;
-use crate::exit::{ExitStatus, refuse};
+use crate::exit::{ExitStatus, RefusalKind, refuse};
 use crate::inbox::attempt::attempt_and_file;
 use crate::mail::address::Address;
 use crate::mail::envelope::recipient::Recipient;
@@ -75,10 +75,10 @@ pub fn run(session: &Session, options: &EnqueueOptions) -> Result<ExitStatus> {
     if let AfterSent::Sent(folder) = &submission.after_sent
         && !std::path::Path::new(folder).join("new").is_dir()
     {
-        return refuse(ExitStatus::Usage, format!("{folder} is no Maildir, so no sent copy could be filed there"));
+        return refuse(RefusalKind::Usage, format!("{folder} is no Maildir, so no sent copy could be filed there"));
     }
     if submission.recipients.is_empty() && submission.header == HeaderUse::None {
-        return refuse(ExitStatus::Data, compose::NO_RECIPIENT);
+        return refuse(RefusalKind::BadData, compose::NO_RECIPIENT);
     }
     if options.dry_run == DryRun::Yes {
         return dry_run(session, options);
@@ -171,7 +171,7 @@ fn dry_run(session: &Session, options: &EnqueueOptions) -> Result<ExitStatus> {
     let recipients =
         without_duplicates(AddressResolver::new(&session.settings).recipients(without_duplicates(recipients))?);
     if recipients.is_empty() {
-        return refuse(ExitStatus::Data, compose::NO_RECIPIENT);
+        return refuse(RefusalKind::BadData, compose::NO_RECIPIENT);
     }
     let mut out = print::stdout();
     for Recipient { address, .. } in &recipients {

@@ -22,7 +22,7 @@ use crate::delivery::context::DeliveryContext;
 use crate::delivery::remaining::RemainingMail;
 use crate::delivery::run;
 use crate::delivery::selection::{ForceLevel, Selection};
-use crate::exit::{ExitStatus, combine, refuse};
+use crate::exit::{ExitStatus, RefusalKind, combine, refuse};
 use crate::inbox::fetch;
 use crate::inbox::pending;
 use crate::output::console::{Console, ProgressBarUse};
@@ -116,7 +116,7 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
         return Ok(ExitStatus::Io);
     }
     if tally.unconfigured > 0 {
-        return refuse(ExitStatus::Config, session.settings.why_unconfigured());
+        return refuse(RefusalKind::Config, session.settings.why_unconfigured());
     }
     if tally.skipped > 0 && session.verbosity == Verbosity::Verbose && options.format == OutputFormat::Text {
         print::note(&format!(

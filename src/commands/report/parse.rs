@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::exit::{ExitStatus, refuse};
+use crate::exit::{ExitStatus, RefusalKind, refuse};
 use crate::inbox::classify::class_of;
 use crate::mail::report::bounce::{self, ReportedRecipient};
 use crate::mail::status::Status;
@@ -81,7 +81,7 @@ fn read(file: &str, limit: u64) -> Result<Vec<u8>> {
     }
     match File::open(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            refuse(ExitStatus::NoInput, format!("{} is not there", printable::line(file)))
+            refuse(RefusalKind::NotFound, format!("{} is not there", printable::line(file)))
         }
         opened => {
             let about = || format!("cannot read {}", printable::line(file));

@@ -20,7 +20,7 @@ use crate::spool::{QueueState, Spool};
 use crate::sys::signals::{HangupMeaning, Signals};
 
 use crate::commands::resend::original::{OriginalBytes, OriginalFinder, OriginalMessage, UnreachedRecipient};
-use crate::exit::{ExitStatus, combine, refuse};
+use crate::exit::{ExitStatus, RefusalKind, combine, refuse};
 use crate::output::mode::{OutputFormat, Verbosity};
 use crate::output::print;
 use crate::session::Session;
@@ -65,7 +65,7 @@ pub fn run(session: &Session, options: &ResendOptions) -> Result<ExitStatus> {
     let signals = Signals::listen(HangupMeaning::Stops)?;
     // One at a time: what one has done, the next must see.
     let Some(_turn) = spool.lock_resend()? else {
-        return refuse(ExitStatus::TryAgain, "another run is sending messages again; try again");
+        return refuse(RefusalKind::Busy, "another run is sending messages again; try again");
     };
     let mut ends = Vec::new();
     for subject in &options.subjects {
@@ -167,7 +167,10 @@ impl MessageResender<'_> {
         let keys: HashSet<_> = again.failed.iter().map(|failed| failed.recipient.address.key()).collect();
         let named = options.only.iter().chain(options.replace.iter().map(|(old, _)| old));
         if let Some(stranger) = named.into_iter().find(|address| !keys.contains(&address.key())) {
-            return refuse(ExitStatus::Data, format!("{stranger} is not among those whom the message did not reach"));
+            return refuse(
+                RefusalKind::BadData,
+                format!("{stranger} is not among those whom the message did not reach"),
+            );
         }
         let only: HashSet<_> = options.only.iter().map(Address::key).collect();
         let wanted = |failed: &&UnreachedRecipient| only.is_empty() || only.contains(&failed.recipient.address.key());
@@ -177,7 +180,7 @@ impl MessageResender<'_> {
             again.failed.iter().filter(wanted).partition(is_due);
         let done = done.last().and_then(|failed| failed.done.as_ref()).or(again.before.as_ref());
         if let (true, ResentBefore::Refuse, Some(done)) = (due.is_empty(), options.resent_before, done) {
-            return refuse(ExitStatus::Data, format!("{done}; --again does it once more"));
+            return refuse(RefusalKind::BadData, format!("{done}; --again does it once more"));
         }
         let mut chosen = ChosenRecipients { instead_of: HashSet::new(), recipients: Vec::new() };
         for UnreachedRecipient { recipient, .. } in due {
@@ -187,7 +190,11 @@ impl MessageResender<'_> {
         }
         chosen.recipients.extend(options.add.iter().cloned().map(Recipient::from));
         chosen.recipients = without_duplicates(chosen.recipients);
-        if chosen.recipients.is_empty() { refuse(ExitStatus::Data, "nobody is left to send it to") } else { Ok(chosen) }
+        if chosen.recipients.is_empty() {
+            refuse(RefusalKind::BadData, "nobody is left to send it to")
+        } else {
+            Ok(chosen)
+        }
     }
 
     fn print_resent(&self, envelope: &Envelope, id: Option<&QueueId>) -> Result<()> {

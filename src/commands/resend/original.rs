@@ -5,7 +5,7 @@ use std::fs::File;
 
 use anyhow::{Context, Result};
 
-use crate::exit::{ExitStatus, refuse};
+use crate::exit::{RefusalKind, refuse};
 use crate::inbox::correlate::{self, RecipientNames, SentMailIndex};
 use crate::mail::address::list;
 use crate::mail::address::{Address, AddressType, Sender};
@@ -64,16 +64,16 @@ impl<'a> OriginalFinder<'a> {
     /// A message of this spool that did not reach everybody.
     pub fn of_id(&self, id: &QueueId) -> Result<OriginalMessage<'a>> {
         let claim = match self.spool.find(id)? {
-            None => return refuse(ExitStatus::NoInput, format!("{id} is not in the spool")),
+            None => return refuse(RefusalKind::NotFound, format!("{id} is not in the spool")),
             Some((state, name)) if state != QueueState::Corrupt => match self.spool.claim(state, &name)? {
                 ClaimOutcome::Claimed(claim) => claim,
                 ClaimOutcome::SetAside(reason) => {
-                    return refuse(ExitStatus::Data, format!("{id} was moved to corrupt: {reason}"));
+                    return refuse(RefusalKind::BadData, format!("{id} was moved to corrupt: {reason}"));
                 }
-                _ => return refuse(ExitStatus::TryAgain, format!("{id}: in progress: somebody is at work on it")),
+                _ => return refuse(RefusalKind::Busy, format!("{id}: in progress: somebody is at work on it")),
             },
             Some((state, _)) => {
-                return refuse(ExitStatus::Data, format!("{id} cannot be sent again: it is {}", state.word()));
+                return refuse(RefusalKind::BadData, format!("{id} cannot be sent again: it is {}", state.word()));
             }
         };
         let envelope = &claim.message().envelope;
@@ -84,7 +84,7 @@ impl<'a> OriginalFinder<'a> {
         if failed.is_empty() && self.add.is_empty() {
             let what =
                 if history.is_settled() { "has reached everybody" } else { "is queued, and has failed for nobody" };
-            return refuse(ExitStatus::Data, format!("{id} {what}; give whom it is for with --add"));
+            return refuse(RefusalKind::BadData, format!("{id} {what}; give whom it is for with --add"));
         }
         Ok(OriginalMessage { sender: envelope.sender.clone(), failed, before, bytes: OriginalBytes::Claimed(claim) })
     }
@@ -120,12 +120,15 @@ impl<'a> OriginalFinder<'a> {
         let bytes = self.read(subject)?;
         let report = bounce::read_report(&bytes);
         if report.kind != bounce::IncomingReportKind::Dsn && report.kind != bounce::IncomingReportKind::Text {
-            return refuse(ExitStatus::Data, format!("{} is no report of a failed delivery", shown(subject)));
+            return refuse(RefusalKind::BadData, format!("{} is no report of a failed delivery", shown(subject)));
         }
         let heard: Vec<&ReportedRecipient> =
             report.recipients.iter().filter(|heard| heard.action == ReportedAction::Failed).collect();
         if heard.is_empty() && self.add.is_empty() {
-            return refuse(ExitStatus::Data, format!("{} names nobody who did not get the message", shown(subject)));
+            return refuse(
+                RefusalKind::BadData,
+                format!("{} names nobody who did not get the message", shown(subject)),
+            );
         }
         if let Some((state, name)) = correlate::find(self.spool, &mut SentMailIndex::default(), &report)? {
             return self.of_known(state, name.id.clone(), &heard);
@@ -135,20 +138,20 @@ impl<'a> OriginalFinder<'a> {
         {
             // It says that it is about ours and does not fit: its copy may be anything.
             return refuse(
-                ExitStatus::Data,
+                RefusalKind::BadData,
                 format!("{} is on {id}, and does not fit it; mspool resend {id} needs no report", shown(subject)),
             );
         }
         let ReturnedOriginal::Full(range) = &report.original else {
             return refuse(
-                ExitStatus::Data,
+                RefusalKind::BadData,
                 format!("{} does not return the whole message, and the message is not in this spool", shown(subject)),
             );
         };
         let original = bytes.get(range.clone()).unwrap_or_default().to_vec();
         if has_no_body(&original) {
             return refuse(
-                ExitStatus::Data,
+                RefusalKind::BadData,
                 format!(
                     "{} returns only the header of the message, and the message is not in this spool",
                     shown(subject)
@@ -179,10 +182,10 @@ impl<'a> OriginalFinder<'a> {
     /// The message that a report is about is here: that is better than any copy.
     fn of_known(&self, state: QueueState, id: QueueId, heard: &[&ReportedRecipient]) -> Result<OriginalMessage<'a>> {
         let Some((_, name)) = self.spool.find(&id)?.filter(|(found, _)| *found == state) else {
-            return refuse(ExitStatus::TryAgain, format!("{id} is just being moved; try again"));
+            return refuse(RefusalKind::Busy, format!("{id} is just being moved; try again"));
         };
         let ClaimOutcome::Claimed(claim) = self.spool.claim(state, &name)? else {
-            return refuse(ExitStatus::TryAgain, format!("{id}: in progress: somebody is at work on it"));
+            return refuse(RefusalKind::Busy, format!("{id}: in progress: somebody is at work on it"));
         };
         let envelope = &claim.message().envelope;
         let history = self.spool.history(envelope)?;
@@ -196,7 +199,7 @@ impl<'a> OriginalFinder<'a> {
         let before = self.before(&history)?;
         if failed.is_empty() && self.add.is_empty() {
             return refuse(
-                ExitStatus::Data,
+                RefusalKind::BadData,
                 format!("the report is on {id}, and those it names are still tried there, or have read it"),
             );
         }
@@ -222,7 +225,7 @@ impl<'a> OriginalFinder<'a> {
                 Ok(file) => Box::new(file),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                     return refuse(
-                        ExitStatus::NoInput,
+                        RefusalKind::NotFound,
                         format!("{} is neither a queue id here nor a file", shown(subject)),
                     );
                 }

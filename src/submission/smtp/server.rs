@@ -16,7 +16,7 @@ use crate::submission::smtp::reply::SmtpReply;
 use crate::submission::smtp::wire::{ConnectionLoss, MessageText, SmtpWire, WireLine};
 use crate::sys::signals::Signals;
 
-use crate::exit::{ExitStatus, Refusal};
+use crate::exit::{ExitStatus, Refusal, RefusalKind};
 use crate::session::Session;
 use crate::submission::compose::MessageComposer;
 use crate::submission::input::MessageInput;
@@ -305,7 +305,7 @@ impl SmtpSession<'_> {
                 self.accepted.push(id);
                 reply
             }
-            Err(error) => refusal(&error),
+            Err(error) => refusal_reply(&error),
         };
         for _ in 0..count {
             self.send(&reply);
@@ -334,17 +334,27 @@ impl SmtpSession<'_> {
     }
 }
 
-/// Why a message was not taken, as its sender may hear it.
-fn refusal(error: &anyhow::Error) -> SmtpReply {
-    let exit = error.chain().find_map(|cause| cause.downcast_ref::<Refusal>()).map(|refusal| refusal.status);
-    let text = format!("{error:#}");
-    match exit {
-        Some(ExitStatus::Data) if text.contains("larger than") => SmtpReply::new(552, "5.3.4", text),
-        Some(ExitStatus::Data) if text.contains("mail loop") => SmtpReply::new(554, "5.4.6", text),
-        Some(ExitStatus::Data) => SmtpReply::new(554, "5.6.0", text),
-        Some(ExitStatus::TryAgain) => SmtpReply::new(452, "4.3.1", text),
-        _ => SmtpReply::new(451, "4.3.0", text),
-    }
+/// Returns the reply to a client whose message was refused.
+fn refusal_reply(error: &anyhow::Error) -> SmtpReply {
+    let kind = error.chain().find_map(|cause| cause.downcast_ref::<Refusal>()).map(|refusal| refusal.kind);
+    let (code, status) = match kind {
+        Some(RefusalKind::TooLarge) => (552, "5.3.4"),
+        Some(RefusalKind::MailLoop) => (554, "5.4.6"),
+        Some(RefusalKind::BadData) => (554, "5.6.0"),
+        Some(RefusalKind::NoRoom | RefusalKind::Busy) => (452, "4.3.1"),
+        // Everything else is wrong with this machine, and no reason for the client to return the mail.
+        Some(
+            RefusalKind::Usage
+            | RefusalKind::NotFound
+            | RefusalKind::Unavailable
+            | RefusalKind::AlreadyExists
+            | RefusalKind::Permission
+            | RefusalKind::Config
+            | RefusalKind::Interrupted(_),
+        )
+        | None => (451, "4.3.0"),
+    };
+    SmtpReply::new(code, status, format!("{error:#}"))
 }
 
 /// A message's text as an input.
