@@ -1,42 +1,42 @@
-//! How a run ends: the exit codes, and errors that know theirs.
+//! Exit statuses, and errors that carry one.
 
 use std::fmt;
 
-/// Exit codes, after sysexits(3).
+/// Exit status of a command, after sysexits(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
-    /// 0: done, also when mail is still owed.
+    /// 0: success, also if recipients are still owed.
     Ok,
-    /// 1: some of the ids failed.
+    /// 1: the command failed for some of several ids.
     Partial,
-    /// 64: wrong usage.
+    /// 64: the command line is invalid.
     Usage,
-    /// 65: bad message, or no recipient.
+    /// 65: the message is invalid or has no recipient.
     Data,
-    /// 66: no such id.
+    /// 66: no message has this id.
     NoInput,
-    /// 67: nobody takes that address.
+    /// 67: no transport accepts the address.
     NoUser,
-    /// 69: that transport cannot, or a recipient failed for good.
+    /// 69: a transport is unavailable, or a recipient failed permanently.
     Unavailable,
-    /// 70: a bug.
+    /// 70: internal error, a bug.
     Software,
-    /// 73: the spool cannot be made.
+    /// 73: the spool cannot be created.
     CannotCreate,
     /// 74: input or output error.
     Io,
-    /// 75: try again.
+    /// 75: temporary failure; try again later.
     TryAgain,
-    /// 77: not permitted.
+    /// 77: permission is denied.
     NoPermission,
-    /// 78: configuration.
+    /// 78: the configuration is invalid.
     Config,
-    /// 128 and the number of the signal that ended the run.
+    /// 128 plus the number of the signal that ended the run.
     Signal(i32),
 }
 
 impl ExitStatus {
-    /// The number.
+    /// Returns the number passed to exit(3).
     pub fn code(self) -> u8 {
         match self {
             ExitStatus::Ok => 0,
@@ -58,8 +58,8 @@ impl ExitStatus {
 }
 
 impl ExitStatus {
-    /// The same for a mail system: whatever is wrong with this machine is to be tried again, for it would return the
-    /// mail to its sender otherwise.
+    /// Returns the status for a calling mail system: local errors become 75 (try again), because the caller would
+    /// bounce the mail on any other.
     pub fn for_mail_systems(self) -> ExitStatus {
         match self {
             ExitStatus::Software
@@ -72,17 +72,17 @@ impl ExitStatus {
     }
 }
 
-/// A refusal with its reason: the end of a verb that did nothing, or stopped.
+/// Error that ends a command: an exit status and a message.
 #[derive(Debug)]
 pub struct Refusal {
-    /// How the run ends.
+    /// Exit status of the run.
     pub status: ExitStatus,
-    /// One line that says why, and what to do.
+    /// Message on one line: what failed, why, and what to do.
     pub message: String,
 }
 
 impl Refusal {
-    /// Builds one.
+    /// Builds a refusal from an exit status and a message.
     pub fn new(status: ExitStatus, message: impl Into<String>) -> Refusal {
         Refusal { status, message: message.into() }
     }
@@ -96,12 +96,13 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Ends a verb with this exit code and reason.
+/// Returns a [`Refusal`] as an error.
 pub fn refuse<T>(exit: ExitStatus, message: impl Into<String>) -> anyhow::Result<T> {
     Err(Refusal::new(exit, message).into())
 }
 
-/// The end of a verb that went over several ids: its own code for one, [`Exit::Partial`] where some of several failed.
+/// Returns the exit status of a command that handled several ids: the status itself for one id, [`ExitStatus::Partial`]
+/// if some of several failed.
 pub fn combine(ends: &[ExitStatus]) -> ExitStatus {
     match ends {
         [one] => *one,

@@ -1,4 +1,4 @@
-//! The keys for what becomes of addresses at the door, and of messages that came through sendmail(1).
+//! Configuration of address rewriting, aliases, and messages submitted through sendmail(1).
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,8 @@ pub(super) fn addresses(checker: &ValueChecker<'_>, raw: &raw::RawConfig) -> Res
     })
 }
 
-/// Rules in the order of the file: the map has them by name.
+/// Checks the rewrite rules and returns them in the order of the file. The map sorts them by name, and the first
+/// matching rule applies.
 fn rules(
     checker: &ValueChecker<'_>,
     raw: &BTreeMap<Spanned<String>, Spanned<String>>,
@@ -47,7 +48,8 @@ fn rules(
         let pattern = AddressPattern::parse(from.get_ref());
         let pattern =
             pattern.map_err(|error| checker.invalid(from, format!("pattern {} {error}", quoted(from.get_ref()))))?;
-        // What a `*` stands for is an address's own local part, and as good as any word.
+        // At run time `*` stands for the local part of an address. Any word in its place shows whether the result is an
+        // address.
         Address::parse(&to.get_ref().replacen('*', "x", 1))
             .map_err(|error| checker.invalid(to, format!("{} {error}", quoted(to.get_ref()))))?;
         Ok::<_, ConfigError>((pattern, to.get_ref().clone()))

@@ -1,4 +1,4 @@
-//! Checking single values: the forms that several tables share, and errors that name the line.
+//! Checks of single values that several tables share, with errors that name the line.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ impl ValueChecker<'_> {
             .map_err(|_| self.invalid(text, format!("{key} is no size such as 64KiB or 50MiB")))
     }
 
-    /// Names become parts of file names.
+    /// Refuses a name that is not 1 to 32 of a-z, 0-9, - and _: names become parts of file names.
     pub(super) fn check_name<T>(&self, name: &str, what: &str, at: &Spanned<T>) -> Result<(), ConfigError> {
         let plain =
             name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte));

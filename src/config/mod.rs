@@ -1,4 +1,4 @@
-//! The configuration file: found, trusted, read, checked. The only home of `toml`.
+//! Configuration file: lookup, permission check, parsing, value checks. The only module that uses `toml`.
 
 mod addresses;
 mod assemble;

@@ -1,4 +1,4 @@
-//! The table `[queue]`.
+//! Table `[queue]` of the configuration.
 
 use std::time::Duration;
 

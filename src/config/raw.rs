@@ -1,4 +1,4 @@
-//! The configuration as it is written: keys and types, nothing checked.
+//! Structures that the configuration file is parsed into: keys and types, with no value checked.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::values::spelling::distance;
 use crate::config::error::ConfigError;
 use crate::values::quoting::quoted;
 
-/// A whole file.
+/// Content of a whole configuration file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawConfig {
@@ -41,7 +41,7 @@ pub struct RawConfig {
     pub rewrite: RawRewrite,
     #[serde(default)]
     pub sendmail: RawSendmail,
-    /// The file's text, for finding lines.
+    /// Text of the file, for finding line numbers.
     #[serde(skip)]
     pub text: String,
 }
@@ -163,7 +163,7 @@ pub struct RawTransport {
     pub undo: Option<Spanned<Vec<String>>>,
 }
 
-/// Reads a file's text.
+/// Parses the text of a configuration file. `path` is used in error messages only.
 pub fn parse(path: &Path, text: &str) -> Result<RawConfig, ConfigError> {
     match toml::from_str::<RawConfig>(text) {
         Ok(config) => Ok(RawConfig { text: text.to_owned(), ..config }),
@@ -174,7 +174,7 @@ pub fn parse(path: &Path, text: &str) -> Result<RawConfig, ConfigError> {
     }
 }
 
-/// The line, from 1, that a byte of a text is in.
+/// Returns the line number, from 1, of the byte offset `at`.
 pub fn line_of(text: &str, at: usize) -> usize {
     text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
 }

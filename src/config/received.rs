@@ -1,4 +1,4 @@
-//! The keys for received mail: where it comes from, who looks at it, where it is filed, who is told.
+//! Configuration of received mail: store, sources, hooks, folders and notifications.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,14 +22,14 @@ const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(600);
 const EVERY: Duration = Duration::from_secs(300);
 
-/// What is checked, and what it is checked with.
+/// Input of the checks for received mail.
 pub(super) struct ReceivedTables<'a> {
     pub(super) checker: &'a ValueChecker<'a>,
     pub(super) raw: &'a raw::RawConfig,
     pub(super) spool: &'a Path,
 }
 
-/// What holds.
+/// Checked settings for received mail.
 pub(super) struct ReceivedSettings {
     pub(super) store: PathBuf,
     pub(super) identities: Option<Vec<AddressPattern>>,
@@ -43,7 +43,7 @@ pub(super) struct ReceivedSettings {
 impl ReceivedTables<'_> {
     pub(super) fn check(&self) -> Result<ReceivedSettings, ConfigError> {
         let raw = self.raw;
-        // In the order of the file: the map has them by name.
+        // The map sorts sources by name; the configuration means the order of the file.
         let mut sources: Vec<(&String, &Spanned<raw::RawSource>)> = raw.inbound.iter().collect();
         sources.sort_by_key(|(_, inbound)| inbound.span().start);
         let hooks = |hooks: &[raw::RawHook]| hooks.iter().map(|hook| self.hook(hook)).collect::<Result<Vec<_>, _>>();

@@ -1,4 +1,4 @@
-//! The tables `[transport.NAME]`, and their order.
+//! Tables `[transport.NAME]` of the configuration, and the key `order`.
 
 use std::hash::{Hash, Hasher};
 use std::path::Path;
@@ -22,7 +22,7 @@ use crate::values::spelling::distance;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 const DEFAULT_ASYNC_TIMEOUT: Duration = Duration::from_secs(86_400);
 
-/// Hand-offs at once that a transport can be configured for.
+/// Maximum number of parallel delivery attempts per transport.
 const MOST_PARALLEL: i64 = 256;
 
 pub(super) fn transport(
@@ -105,7 +105,8 @@ fn command(
     Ok(DeliveryMethod::Command { template, results })
 }
 
-/// Keys that only mean something for a command must not stand beside a Maildir as if they did.
+/// Checks a Maildir transport. Keys that only apply to a command are refused: ignored silently, they would seem to
+/// work.
 fn maildir(
     checker: &ValueChecker<'_>,
     name: &str,
@@ -126,7 +127,8 @@ fn maildir(
     Ok(DeliveryMethod::Maildir(checker.path(&format!("maildir of transport {name}"), maildir)?))
 }
 
-/// Without `types` a transport with patterns takes just those, one without takes internet mail.
+/// Returns the addresses that a transport accepts. Without `types`, a transport with patterns accepts only those, and
+/// one without patterns accepts internet mail.
 fn accepted_addresses(checker: &ValueChecker<'_>, raw: &raw::RawTransport) -> Result<AcceptedAddresses, ConfigError> {
     let types = match &raw.types {
         None if raw.r#match.is_some() => AcceptedTypes::Only(Vec::new()),
@@ -151,7 +153,7 @@ fn accepted_addresses(checker: &ValueChecker<'_>, raw: &raw::RawTransport) -> Re
     Ok(AcceptedAddresses { types, patterns })
 }
 
-/// The transport that is there when none is configured: a Maildir in the spool, for this host's own addresses.
+/// Returns the transport that is used if none is configured: a Maildir in the spool for addresses of this host.
 pub(super) fn built_in(spool: &Path, hostname: &str) -> Transport {
     let own = ["*@localhost".to_owned(), format!("*@{hostname}")];
     let patterns =
@@ -175,7 +177,7 @@ pub(super) fn built_in(spool: &Path, hostname: &str) -> Transport {
     }
 }
 
-/// An order names every transport exactly once.
+/// Sorts the transports as `order` lists them. An order must name every transport exactly once.
 pub(super) fn ordered(
     checker: &ValueChecker<'_>,
     order: &Spanned<Vec<String>>,
@@ -206,15 +208,15 @@ pub(super) fn ordered(
     }
 }
 
-/// Returns a text that changes when the configuration of the transport does. The same on every machine and in every
-/// build, since it is kept in the state of the transport.
+/// Returns a fingerprint of the transport's configuration. It is the same on every machine and in every build, because
+/// it is stored in the transport state.
 fn fingerprint(transport: &Transport) -> String {
     let mut hasher = Fnv1a(0xcbf2_9ce4_8422_2325);
     transport.hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 
-/// FNV-1a with 64 bits.
+/// FNV-1a hash with 64 bits.
 struct Fnv1a(u64);
 
 impl Hasher for Fnv1a {
