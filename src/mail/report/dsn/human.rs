@@ -1,13 +1,13 @@
-//! The part of a report that people read: what happened, to whom, and what they can do.
+//! Human-readable part of a DSN: the event, the recipients, and the next steps.
 
 use crate::mail::history::record::ReportKind;
 
 use crate::mail::report::dsn::content::{Dsn, DsnAction, DsnRecipient, MAX_LINE_BYTES};
 
-/// Recipients that are named in the text; the machine part has them all.
+/// Maximum number of recipients in the text. The machine-readable part lists all of them.
 const MOST_NAMED: usize = 50;
 
-/// Where lines of text end, if they can.
+/// Width at which lines are wrapped.
 const COLUMNS: usize = 72;
 
 pub(super) fn text(dsn: &Dsn<'_>) -> String {
@@ -62,7 +62,7 @@ fn sentence(about: &DsnRecipient<'_>) -> String {
     format!("{}: {word}: {}{text}{until}{remote}", about.recipient.address, about.status)
 }
 
-/// Words in lines, with an empty line behind them. A word that fits no line is cut.
+/// Appends a wrapped paragraph and an empty line. Splits a word that is longer than a line.
 fn paragraph(out: &mut String, indent: &str, text: &str) {
     let mut width = 0;
     for word in text.split_whitespace() {
