@@ -1,14 +1,14 @@
-//! Address lists in header fields (RFC 5322 section 3.4, with the obsolete forms of section 4.4): strict, because every
-//! address read here becomes a recipient.
+//! Address lists of header fields (RFC 5322 section 3.4, with the obsolete syntax of section 4.4). The parser is
+//! strict, because every address it returns becomes a recipient.
 
 use std::fmt;
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// A list that could not be read.
+/// Error for a list that cannot be parsed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AddressListError {
-    /// What is wrong.
+    /// Reason, which continues a sentence that begins with the list.
     pub reason: &'static str,
 }
 
@@ -20,7 +20,8 @@ impl fmt::Display for AddressListError {
 
 impl std::error::Error for AddressListError {}
 
-/// The bare addresses (`local@domain`, or `local` alone) of all mailboxes, those in groups included, in order.
+/// Parses a list and returns the bare addresses (`local@domain`, or `local` alone) of all mailboxes in order, including
+/// members of groups.
 pub fn parse(text: &str) -> Result<Vec<String>, AddressListError> {
     let mut reader = AddressListReader { chars: text.chars().peekable(), found: Vec::new() };
     reader.list(ListPosition::Top)?;
@@ -33,7 +34,7 @@ enum ListPosition {
     Group,
 }
 
-/// A piece of a phrase or of an address.
+/// Token of a phrase or an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum ListWord {
     Atom(String),
@@ -62,7 +63,7 @@ impl AddressListReader<'_> {
                     self.chars.next();
                     return Ok(());
                 }
-                // A group that nobody closed is read all the same; its members are known.
+                // A group without its final `;` is accepted: its members are unambiguous.
                 None => return Ok(()),
                 Some(_) => self.entry(place)?,
             }
@@ -83,7 +84,7 @@ impl AddressListReader<'_> {
             Some('@') => {
                 self.mailbox(&words)?;
                 self.blanks()?;
-                // `joe@x <joe@x>`: many write the name without the quotes that its @ asks for.
+                // `joe@x <joe@x>`: many programs omit the quotes that an @ in the name requires.
                 if self.chars.next_if_eq(&'<').is_some() {
                     self.found.pop();
                     self.bracketed()?;
@@ -101,7 +102,7 @@ impl AddressListReader<'_> {
         }
     }
 
-    /// `route:local@domain>`; the route of old times is passed over (RFC 5321 section 3.6.1).
+    /// Parses `route:local@domain>` and ignores the obsolete source route (RFC 5321 section 3.6.1).
     fn bracketed(&mut self) -> Result<(), AddressListError> {
         self.blanks()?;
         if self.chars.peek() == Some(&'@') {
@@ -194,7 +195,7 @@ impl AddressListReader<'_> {
         bad("has a quote that does not end")
     }
 
-    /// Passes over blanks and comments; comments nest.
+    /// Skips blanks and nested comments.
     fn blanks(&mut self) -> Result<(), AddressListError> {
         let mut depth = 0usize;
         while let Some(c) = self.chars.peek() {
@@ -214,8 +215,8 @@ impl AddressListReader<'_> {
     }
 }
 
-/// Atoms and quoted strings with a dot between each two; blanks around the dots were allowed once. What needs no
-/// quotes loses them.
+/// Joins atoms and quoted strings that are separated by dots; blanks around the dots are obsolete syntax. Removes
+/// quotes that are not needed.
 fn local_part(words: &[ListWord]) -> Result<String, AddressListError> {
     let mut text = String::new();
     let mut after_word = false;
