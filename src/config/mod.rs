@@ -4,6 +4,7 @@ mod addresses;
 mod assemble;
 mod checker;
 pub mod error;
+mod explain;
 pub mod keys;
 pub mod load;
 pub mod locations;

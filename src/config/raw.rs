@@ -6,10 +6,8 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::values::spelling::distance;
-
 use crate::config::error::ConfigError;
-use crate::values::quoting::quoted;
+use crate::config::explain::explain;
 
 /// Content of a whole configuration file.
 #[derive(Debug, Default, Deserialize)]
@@ -169,7 +167,7 @@ pub fn parse(path: &Path, text: &str) -> Result<RawConfig, ConfigError> {
         Ok(config) => Ok(RawConfig { text: text.to_owned(), ..config }),
         Err(error) => {
             let line = error.span().map(|span| line_of(text, span.start));
-            Err(ConfigError::Invalid(path.to_owned(), line, explain(error.message())))
+            Err(ConfigError::Invalid(path.to_owned(), line, explain(text, &error)))
         }
     }
 }
@@ -177,20 +175,4 @@ pub fn parse(path: &Path, text: &str) -> Result<RawConfig, ConfigError> {
 /// Returns the line number, from 1, of the byte offset `at`.
 pub fn line_of(text: &str, at: usize) -> usize {
     text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
-}
-
-/// The parser's words in one line, with the key that was probably meant.
-fn explain(message: &str) -> String {
-    let one_line = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    let one_line = one_line
-        .replace("expected a sequence", "expected a list such as [\"a\", \"b\"]")
-        .replace("expected a string", "expected a text in quotes")
-        .replace("expected a map", "expected a table");
-    let mut words = message.split('`').skip(1).step_by(2);
-    let Some(key) = words.next().filter(|_| message.starts_with("unknown field")) else { return one_line };
-    let near = words.min_by_key(|known| distance(key, known));
-    match near.filter(|known| distance(key, known) <= 1 + known.len() / 3) {
-        Some(known) => format!("unknown key {}; did you mean {}?", quoted(key), quoted(known)),
-        None => format!("unknown key {}; mspool.conf(5) lists the known keys", quoted(key)),
-    }
 }
