@@ -16,16 +16,21 @@ use crate::config::raw;
 use crate::values::quoting::quoted;
 
 pub(super) fn addresses(checker: &ValueChecker<'_>, raw: &raw::RawConfig) -> Result<AddressSettings, ConfigError> {
-    let allow = |text: &Spanned<String>| match alias::targets(text.get_ref()).as_deref() {
-        Ok([target @ (AliasTarget::Include(_) | AliasTarget::Pipe(_) | AliasTarget::File(_))]) => {
-            Ok(target.to_string())
-        }
-        _ => Err(checker
-            .invalid(text, format!("allow: {} is not :include:/FILE, |COMMAND or /FILE", quoted(text.get_ref())))),
-    };
+    let allow =
+        |text: &Spanned<String>| match alias::targets(text.get_ref()).as_deref() {
+            Ok([target @ (AliasTarget::Include(_) | AliasTarget::Pipe(_) | AliasTarget::File(_))]) => {
+                Ok(target.to_string())
+            }
+            _ => Err(checker
+                .invalid(text, format!("allow {} is not :include:/FILE, |COMMAND or /FILE", quoted(text.get_ref())))),
+        };
     let qualify = raw.qualify.as_ref().map(|domain| {
-        let fits = Sender::parse(&format!("root@{}", domain.get_ref())).is_ok() && !domain.get_ref().is_empty();
-        if fits { Ok(domain.get_ref().clone()) } else { Err(checker.invalid(domain, "qualify is no domain")) }
+        let is_domain = Sender::parse(&format!("root@{}", domain.get_ref())).is_ok() && !domain.get_ref().is_empty();
+        if is_domain {
+            Ok(domain.get_ref().clone())
+        } else {
+            Err(checker.invalid(domain, format!("qualify {} is not a domain", quoted(domain.get_ref()))))
+        }
     });
     Ok(AddressSettings {
         qualify: qualify.transpose()?,
@@ -51,7 +56,7 @@ fn rules(
         // At run time `*` stands for the local part of an address. Any word in its place shows whether the result is an
         // address.
         Address::parse(&to.get_ref().replacen('*', "x", 1))
-            .map_err(|error| checker.invalid(to, format!("{} {error}", quoted(to.get_ref()))))?;
+            .map_err(|error| checker.invalid(to, format!("new address {} {error}", quoted(to.get_ref()))))?;
         Ok::<_, ConfigError>((pattern, to.get_ref().clone()))
     };
     Ok(RewriteRules::new(written.into_iter().map(rule).collect::<Result<_, _>>()?))

@@ -46,16 +46,16 @@ pub(super) fn assemble(
     for (name, transport) in written {
         transports.push(transport::transport(&checker, name, transport)?);
     }
-    let bare = transports.is_empty();
-    if bare {
+    let has_no_transports = transports.is_empty();
+    if has_no_transports {
         transports.push(transport::built_in(&spool, &hostname));
     }
     if let Some(order) = &raw.order {
         transports = transport::ordered(&checker, order, transports)?;
     }
     let sender = sender.transpose()?;
-    let side = received::ReceivedTables { checker: &checker, raw: &raw, spool: &spool };
-    let received = side.check()?;
+    let tables = received::ReceivedTables { checker: &checker, raw: &raw, spool: &spool };
+    let received = tables.check()?;
     Ok(Settings {
         store: received.store,
         identities: received.identities,
@@ -73,6 +73,6 @@ pub(super) fn assemble(
         queue,
         transports,
         source,
-        has_no_transports: bare,
+        has_no_transports,
     })
 }

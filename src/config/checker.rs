@@ -33,7 +33,11 @@ impl ValueChecker<'_> {
         let name = written.get_ref();
         let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
         if !plain || name.is_empty() || name.len() > 255 {
-            return Err(self.invalid(written, "hostname is not the name of a host"));
+            let shown = quoted(name);
+            return Err(self.invalid(
+                written,
+                format!("hostname {shown} is not valid: only A-Z, a-z, 0-9, -, . and _ are allowed, at most 255"),
+            ));
         }
         Ok(name.clone())
     }
@@ -45,15 +49,20 @@ impl ValueChecker<'_> {
         default: Duration,
     ) -> Result<Duration, ConfigError> {
         let Some(text) = written else { return Ok(default) };
-        parse_span(text.get_ref())
-            .map_err(|_| self.invalid(text, format!("{key} is no span of time such as 90s, 15m, 2h, 3d or 1w")))
+        parse_span(text.get_ref()).map_err(|_| {
+            self.invalid(
+                text,
+                format!("{key} {} is not a time span such as 90s, 15m, 2h, 3d or 1w", quoted(text.get_ref())),
+            )
+        })
     }
 
     pub(super) fn size(&self, key: &str, written: Option<&Spanned<String>>, default: u64) -> Result<u64, ConfigError> {
         let Some(text) = written else { return Ok(default) };
         let size = text.get_ref().parse::<ByteSize>();
-        size.map(|size| size.as_u64())
-            .map_err(|_| self.invalid(text, format!("{key} is no size such as 64KiB or 50MiB")))
+        size.map(|size| size.as_u64()).map_err(|_| {
+            self.invalid(text, format!("{key} {} is not a size such as 64KiB or 50MiB", quoted(text.get_ref())))
+        })
     }
 
     /// Refuses a name that is not 1 to 32 of a-z, 0-9, - and _: names become parts of file names.
@@ -66,7 +75,7 @@ impl ValueChecker<'_> {
         Err(self.invalid(
             at,
             format!(
-                "{what} name {}: only a-z, 0-9, - and _ are allowed, at most 32, a letter or digit first",
+                "{what} name {} is not valid: only a-z, 0-9, - and _ are allowed, at most 32, a letter or digit first",
                 quoted(name)
             ),
         ))
@@ -85,7 +94,10 @@ impl ValueChecker<'_> {
 
     pub(super) fn path(&self, key: &str, written: &Spanned<String>) -> Result<PathBuf, ConfigError> {
         if written.get_ref().is_empty() || written.get_ref().contains('\0') {
-            return Err(self.invalid(written, format!("{key} is no path")));
+            return Err(self.invalid(
+                written,
+                format!("{key} {} is not a path: it is empty or contains NUL", quoted(written.get_ref())),
+            ));
         }
         absolute(Path::new(written.get_ref()), self.locations)
     }
@@ -111,7 +123,10 @@ impl ValueChecker<'_> {
         for (name, value) in env {
             let named = !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0');
             if !named || (name.starts_with("MSPOOL_") && name != "MSPOOL_CONFIG") {
-                return Err(self.invalid(at, format!("env: {} cannot be set", quoted(name))));
+                return Err(self.invalid(at, format!(
+                        "env {} cannot be set: MSPOOL_ names are reserved; a name cannot be empty or contain =, and NUL is not allowed",
+                        quoted(name)
+                    )));
             }
         }
         Ok(env.iter().map(|(name, value)| (name.clone(), value.clone())).collect())

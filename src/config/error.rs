@@ -29,7 +29,7 @@ impl fmt::Display for ConfigError {
             ConfigError::NotAFile(path) => write!(f, "{} is not a regular file", path.display()),
             ConfigError::Invalid(path, Some(line), what) => write!(f, "{}:{line}: {what}", path.display()),
             ConfigError::Invalid(path, None, what) => write!(f, "{}: {what}", path.display()),
-            ConfigError::NoHome => f.write_str("there is no home directory: set HOME, or give --spool and --config"),
+            ConfigError::NoHome => f.write_str("no home directory is known: set HOME, or use --spool and --config"),
         }
     }
 }

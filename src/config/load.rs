@@ -34,10 +34,11 @@ fn read(path: &Path) -> Result<String, ConfigError> {
         return Err(ConfigError::NotAFile(path.to_owned()));
     }
     let mut file = std::fs::File::open(path).at("open", path)?;
-    let facts = stat_of(&file, path)?;
-    trust::ours_or_roots(path, &facts)?;
+    let stat = stat_of(&file, path)?;
+    trust::ours_or_roots(path, &stat)?;
     trust::parent_is_closed(path)??;
-    let mut text = String::new();
-    std::io::Read::read_to_string(&mut file, &mut text).at("read", path)?;
-    Ok(text)
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut file, &mut bytes).at("read", path)?;
+    String::from_utf8(bytes)
+        .map_err(|_| ConfigError::Invalid(path.to_owned(), None, "the file is not UTF-8 text".to_owned()))
 }

@@ -62,10 +62,10 @@ const SYSTEM_CONFIG: &str = "/etc/mspool/config.toml";
 
 /// Returns the file that `init` writes: the one named by the user, or the default path.
 pub fn init_target(choice: &ConfigChoice) -> PathBuf {
-    asked(choice).unwrap_or_else(|| ConfigLocations::from_env().first_config())
+    chosen(choice).unwrap_or_else(|| ConfigLocations::from_env().first_config())
 }
 
-fn asked(choice: &ConfigChoice) -> Option<PathBuf> {
+fn chosen(choice: &ConfigChoice) -> Option<PathBuf> {
     let from_env = || std::env::var_os("MSPOOL_CONFIG").filter(|value| !value.is_empty()).map(PathBuf::from);
     let path = choice.config.clone().or_else(from_env)?;
     Some(std::path::absolute(&path).unwrap_or(path))
@@ -73,15 +73,15 @@ fn asked(choice: &ConfigChoice) -> Option<PathBuf> {
 
 /// Returns the configuration file to read. A named file must exist; the default ones need not.
 pub(super) fn find(choice: &ConfigChoice, locations: &ConfigLocations) -> Result<SettingsSource, ConfigError> {
-    if let Some(path) = asked(choice) {
+    if let Some(path) = chosen(choice) {
         return Ok(SettingsSource::File(path));
     }
-    let customary = locations.own_config().into_iter().chain([PathBuf::from(SYSTEM_CONFIG)]);
-    for path in customary {
+    let defaults = locations.own_config().into_iter().chain([PathBuf::from(SYSTEM_CONFIG)]);
+    for path in defaults {
         match path.symlink_metadata() {
             Ok(_) => return Ok(SettingsSource::File(path)),
             Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {}
-            Err(error) => return Err(PathError::new("look at", path, error).into()),
+            Err(error) => return Err(PathError::new("access", path, error).into()),
         }
     }
     Ok(SettingsSource::BuiltIn(locations.first_config()))
@@ -94,5 +94,5 @@ pub(super) fn absolute(path: &Path, locations: &ConfigLocations) -> Result<PathB
         (Ok(_), None) => return Err(ConfigError::NoHome),
         (Err(_), _) => path.to_owned(),
     };
-    Ok(std::path::absolute(&path).at("find", &path)?)
+    Ok(std::path::absolute(&path).at("resolve", &path)?)
 }

@@ -35,28 +35,29 @@ pub(super) fn transport(
     if let Some(resource) = &raw.resource {
         checker.check_name(resource.get_ref(), "resource", resource)?;
     }
-    let action = match (&raw.command, &raw.maildir) {
+    let method = match (&raw.command, &raw.maildir) {
         (Some(written), None) => command(checker, name, written, raw.results.as_ref())?,
         (None, Some(written)) => maildir(checker, name, written, raw)?,
         (Some(command), Some(_)) => {
-            return Err(
-                checker.invalid(command, format!("transport {name} has both a command and a maildir; one is wanted"))
-            );
+            return Err(checker
+                .invalid(command, format!("transport {name} has both a command and a maildir; remove one of them")));
         }
         (None, None) => {
-            return Err(checker.invalid(written, format!("transport {name} has neither a command nor a maildir")));
+            return Err(checker
+                .invalid(written, format!("transport {name} has neither a command nor a maildir; set one of them")));
         }
     };
     let filter = |filter: &Spanned<Vec<String>>| {
         let template = CommandTemplate::parse(filter.get_ref(), TemplatePurpose::Delivery);
         let template =
             template.map_err(|error| checker.invalid(filter, format!("preprocess of transport {name} {error}")))?;
-        let all = filter.get_ref().iter().any(|arg| arg == "{recipients}");
-        if all && matches!(&action, DeliveryMethod::Command { template, .. } if template.batch() == RecipientBatch::One)
+        let takes_all = filter.get_ref().iter().any(|arg| arg == "{recipients}");
+        if takes_all
+            && matches!(&method, DeliveryMethod::Command { template, .. } if template.batch() == RecipientBatch::One)
         {
             return Err(checker.invalid(
                 filter,
-                format!("preprocess of transport {name} has {{recipients}} where its command takes one at a time"),
+                format!("preprocess of transport {name} has {{recipients}}, but its command takes one at a time; use {{recipient}}"),
             ));
         }
         Ok(template)
@@ -70,7 +71,7 @@ pub(super) fn transport(
     let mut transport = Transport {
         name: name.to_owned(),
         accepts: accepted_addresses(checker, raw)?,
-        method: action,
+        method,
         timeout: checker.duration("timeout", raw.timeout.as_ref(), DEFAULT_TIMEOUT)?.max(Duration::from_secs(1)),
         parallel,
         success_meaning: if raw.relays == Some(true) { SuccessMeaning::Relayed } else { SuccessMeaning::Delivered },
@@ -114,15 +115,19 @@ fn maildir(
     raw: &raw::RawTransport,
 ) -> Result<DeliveryMethod, ConfigError> {
     if let Some(results) = &raw.results {
-        return Err(checker.invalid(results, format!("results means nothing for the maildir of transport {name}")));
+        return Err(
+            checker.invalid(results, format!("results has no effect on the maildir of transport {name}; remove it"))
+        );
     }
-    let runs_programs = raw.probe.is_some()
+    let runs_commands = raw.probe.is_some()
         || raw.connect.is_some()
         || raw.disconnect.is_some()
         || raw.undo.is_some()
         || !raw.preprocess.is_empty();
-    if let Some(timeout) = raw.timeout.as_ref().filter(|_| !runs_programs) {
-        return Err(checker.invalid(timeout, format!("timeout means nothing for the maildir of transport {name}")));
+    if let Some(timeout) = raw.timeout.as_ref().filter(|_| !runs_commands) {
+        return Err(
+            checker.invalid(timeout, format!("timeout has no effect on the maildir of transport {name}; remove it"))
+        );
     }
     Ok(DeliveryMethod::Maildir(checker.path(&format!("maildir of transport {name}"), maildir)?))
 }
@@ -136,8 +141,15 @@ fn accepted_addresses(checker: &ValueChecker<'_>, raw: &raw::RawTransport) -> Re
         Some(types) if types.get_ref().iter().any(|kind| kind == "*") => AcceptedTypes::Any,
         Some(types) => {
             let parse = |kind: &String| {
-                AddressType::parse(kind)
-                    .map_err(|error| checker.invalid(types, format!("type {} {error}", quoted(kind))))
+                AddressType::parse(kind).map_err(|_| {
+                    checker.invalid(
+                        types,
+                        format!(
+                            "address type {} is not valid: only 1 to 8 of A-Z and 0-9 are allowed, a letter first",
+                            quoted(kind)
+                        ),
+                    )
+                })
             };
             AcceptedTypes::Only(types.get_ref().iter().map(parse).collect::<Result<_, _>>()?)
         }
@@ -201,9 +213,10 @@ pub(super) fn ordered(
         }
     }
     match left.first() {
-        Some(missing) => {
-            Err(checker.invalid(order, format!("order does not name transport {}", quoted(&missing.name))))
-        }
+        Some(missing) => Err(checker.invalid(
+            order,
+            format!("order does not name transport {}; it must name every transport", quoted(&missing.name)),
+        )),
         None => Ok(sorted),
     }
 }
