@@ -129,10 +129,10 @@ impl DsnGroup {
             let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
             Status::parse(text.get(..end)?)
         });
-        let spoken = diagnostic.as_deref().and_then(code::find);
+        let from_text = diagnostic.as_deref().and_then(code::find);
         let word = self.action.as_deref().and_then(|text| ReportedAction::parse(text.split([' ', '(', ';']).next()?));
-        let action = word.unwrap_or_else(|| ReportedAction::by_status(given.or(spoken)));
-        let derived = || spoken.filter(|status| action.allows(*status)).or_else(|| action.status());
+        let action = word.unwrap_or_else(|| ReportedAction::by_status(given.or(from_text)));
+        let derived = || from_text.filter(|status| action.allows(*status)).or_else(|| action.status());
         let remote_mta = self.remote_mta.as_deref().map(value::untyped).and_then(value::said);
         Some(ReportedRecipient { address, original, action, status: given.or_else(derived), diagnostic, remote_mta })
     }
@@ -143,8 +143,8 @@ mod tests {
     use super::*;
 
     fn told(text: &str) -> Vec<(String, &'static str, String)> {
-        let line = |heard: ReportedRecipient| {
-            (heard.address, heard.action.word(), heard.status.map_or("".into(), |s| s.to_string()))
+        let line = |recipient: ReportedRecipient| {
+            (recipient.address, recipient.action.word(), recipient.status.map_or("".into(), |s| s.to_string()))
         };
         read(text.as_bytes()).recipients.into_iter().map(line).collect()
     }

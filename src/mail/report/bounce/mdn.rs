@@ -62,10 +62,10 @@ mod tests {
                     Error: disk full\n";
         let report = read(text.as_bytes());
         assert_eq!(report.message_id.as_deref(), Some("m@h"));
-        let heard = report.recipient.unwrap();
-        assert_eq!((heard.address.as_str(), heard.original.as_deref()), ("b@x", Some("b+t@x")));
-        assert_eq!((heard.action, heard.status), (ReportedAction::Processed, None));
-        assert_eq!(heard.diagnostic.as_deref(), Some("disk full"));
+        let recipient = report.recipient.unwrap();
+        assert_eq!((recipient.address.as_str(), recipient.original.as_deref()), ("b@x", Some("b+t@x")));
+        assert_eq!((recipient.action, recipient.status), (ReportedAction::Processed, None));
+        assert_eq!(recipient.diagnostic.as_deref(), Some("disk full"));
     }
 
     #[test]

@@ -150,8 +150,8 @@ mod tests {
         assert_eq!(understood.kind, IncomingReportKind::Dsn);
         assert_eq!(understood.envelope_id.as_deref(), Some("E+1"));
         assert_eq!(understood.message_id.as_deref(), Some("m@h"));
-        let [heard] = understood.recipients.as_slice() else { panic!("{understood:?}") };
-        assert_eq!((heard.action, heard.status), (ReportedAction::Failed, Some(Status::NO_MAILBOX)));
+        let [recipient] = understood.recipients.as_slice() else { panic!("{understood:?}") };
+        assert_eq!((recipient.action, recipient.status), (ReportedAction::Failed, Some(Status::NO_MAILBOX)));
         let ReturnedOriginal::Full(range) = understood.original else { panic!("{understood:?}") };
         assert_eq!(&text[range], MAIL);
     }
@@ -292,7 +292,7 @@ mod tests {
 
         #[test]
         fn a_report_comes_back_as_it_was_made(
-            told in prop::collection::vec(
+            cases in prop::collection::vec(
                 ("[a-z+]{1,9}@[a-z]{1,9}\\.test", 0usize..5, 0u16..8, 0u16..1000, "[ -~]{0,40}"),
                 1..5,
             ),
@@ -300,7 +300,7 @@ mod tests {
         ) {
             let words = [("failed", 5), ("delayed", 4), ("delivered", 2), ("relayed", 2), ("expanded", 2)];
             let mut fields = format!("Reporting-MTA: dns; mx.test\nOriginal-Envelope-Id: {id}\n");
-            for (address, word, subject, detail, text) in &told {
+            for (address, word, subject, detail, text) in &cases {
                 let (word, class) = words[*word];
                 fields.push_str(&format!(
                     "\nFinal-Recipient: rfc822; {address}\nAction: {word}\nStatus: {class}.{subject}.{detail}\n\
@@ -311,12 +311,12 @@ mod tests {
             let understood = read_report(text.as_bytes());
             prop_assert_eq!(understood.kind, IncomingReportKind::Dsn);
             prop_assert_eq!(understood.envelope_id, Some(id));
-            prop_assert_eq!(understood.recipients.len(), told.len());
-            for (heard, (address, word, subject, detail, text)) in understood.recipients.iter().zip(&told) {
-                prop_assert_eq!(&heard.address, address);
-                prop_assert_eq!(heard.action.word(), words[*word].0);
-                prop_assert_eq!(heard.status.unwrap().to_string(), format!("{}.{subject}.{detail}", words[*word].1));
-                prop_assert_eq!(heard.diagnostic.as_deref().unwrap_or_default(), text.trim());
+            prop_assert_eq!(understood.recipients.len(), cases.len());
+            for (recipient, (address, word, subject, detail, text)) in understood.recipients.iter().zip(&cases) {
+                prop_assert_eq!(&recipient.address, address);
+                prop_assert_eq!(recipient.action.word(), words[*word].0);
+                prop_assert_eq!(recipient.status.unwrap().to_string(), format!("{}.{subject}.{detail}", words[*word].1));
+                prop_assert_eq!(recipient.diagnostic.as_deref().unwrap_or_default(), text.trim());
             }
         }
     }

@@ -123,12 +123,12 @@ const DELAY_SUBJECTS: [&str; 3] = ["could not send mail for past", "still being 
 
 /// Returns the recipients that the text names.
 pub fn recipients(page: &TextPage<'_>) -> Vec<FoundRecipient> {
-    let read = |(wording, place): &(&str, FamilyPosition)| {
-        let at = match place {
+    let read = |(wording, position): &(&str, FamilyPosition)| {
+        let at = match position {
             FamilyPosition::LineStart => page.find_line(wording)?,
             _ => page.find(wording)?,
         };
-        let found = match place {
+        let found = match position {
             FamilyPosition::List => listing::list(at.rest, at.below),
             FamilyPosition::Inline | FamilyPosition::LineStart => listing::inline(at.rest, at.below),
             FamilyPosition::Replies => listing::replies(at.below),
@@ -147,6 +147,6 @@ pub fn opens_report(page: &TextPage<'_>) -> bool {
 /// Returns true if the message is still being retried.
 pub fn is_delay(page: &TextPage<'_>, subject: &str) -> bool {
     let subject = subject.to_ascii_lowercase();
-    let said = DELAYS.iter().any(|wording| page.small().contains(wording));
-    said || DELAY_SUBJECTS.iter().any(|wording| subject.contains(wording))
+    let in_text = DELAYS.iter().any(|wording| page.small().contains(wording));
+    in_text || DELAY_SUBJECTS.iter().any(|wording| subject.contains(wording))
 }

@@ -61,13 +61,13 @@ fn recipients(header: &Header<'_>, text: &str) -> Option<Vec<ReportedRecipient>>
         found = named_in(header);
     }
     let alone = found.len() == 1;
-    let mut heard: Vec<ReportedRecipient> = Vec::new();
+    let mut reported: Vec<ReportedRecipient> = Vec::new();
     for found in found {
-        if heard.iter().all(|known| known.address != found.address) {
-            heard.push(told(&page, found, action, alone));
+        if reported.iter().all(|known| known.address != found.address) {
+            reported.push(told(&page, found, action, alone));
         }
     }
-    Some(heard).filter(|heard| !heard.is_empty())
+    Some(reported).filter(|reported| !reported.is_empty())
 }
 
 fn told(page: &TextPage<'_>, found: FoundRecipient, action: ReportedAction, alone: bool) -> ReportedRecipient {
@@ -146,9 +146,9 @@ mod tests {
     use crate::mail::report::bounce::{IncomingReport, IncomingReportKind, read_report};
 
     fn lines(understood: &IncomingReport) -> Vec<String> {
-        let line = |heard: &crate::mail::report::bounce::text::ReportedRecipient| {
-            let status = heard.status.map_or("-".to_owned(), |status| status.to_string());
-            format!("{} {} {status}", heard.address, heard.action.word())
+        let line = |recipient: &crate::mail::report::bounce::text::ReportedRecipient| {
+            let status = recipient.status.map_or("-".to_owned(), |status| status.to_string());
+            format!("{} {} {status}", recipient.address, recipient.action.word())
         };
         understood.recipients.iter().map(line).collect()
     }

@@ -105,8 +105,8 @@ mod tests {
     #[test]
     fn wording_is_found_across_lines() {
         let page = TextPage::of("It could\n  not BE  delivered\nto: a@x\n\n--- Original message ---\nReceived: b\n");
-        let place = page.find("could not be delivered to:").unwrap();
-        assert_eq!((place.rest, place.below), ("a@x", &[""][..]));
+        let found = page.find("could not be delivered to:").unwrap();
+        assert_eq!((found.rest, found.below), ("a@x", &[""][..]));
         assert_eq!(page.quoted().len(), 2);
         assert!(page.find_line("to:").is_some() && page.find_line("be").is_none());
         assert_eq!(page.small(), "it could not be delivered to: a@x ");
@@ -115,8 +115,8 @@ mod tests {
     #[test]
     fn a_wording_at_the_end_of_a_line_has_no_rest() {
         let page = TextPage::of("failed:\n  a@x\n");
-        let place = page.find("failed:").unwrap();
-        assert_eq!((place.rest, place.below), ("", &["  a@x"][..]));
+        let found = page.find("failed:").unwrap();
+        assert_eq!((found.rest, found.below), ("", &["  a@x"][..]));
         assert!(page.find("failed: a@x b").is_none());
     }
 }
