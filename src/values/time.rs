@@ -22,7 +22,7 @@ impl fmt::Display for TimeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} is not a time: give 2026-05-01T12:00:00Z, \"Fri, 1 May 2026 12:00:00 +0200\", or a span such as 90s, 15m, 2h, 3d, 1w",
+            "{} is not a time: give 2026-05-01T12:00:00Z, \"Fri, 1 May 2026 12:00:00 +0200\" or a span such as 2h",
             quoted(&self.0)
         )
     }

@@ -57,7 +57,10 @@ impl AliasTable {
                     known.push_str(line.trim());
                     continue;
                 }
-                return Err(AliasFileError { line: index + 1, what: "continues nothing".to_owned() });
+                return Err(AliasFileError {
+                    line: index + 1,
+                    what: "a continuation line without an entry before it".to_owned(),
+                });
             }
             self.add(entry.replace((index + 1, line.to_owned())))?;
         }
@@ -67,10 +70,10 @@ impl AliasTable {
     fn add(&mut self, entry: Option<(usize, String)>) -> Result<(), AliasFileError> {
         let Some((line, text)) = entry else { return Ok(()) };
         let bad = |what: &str| AliasFileError { line, what: what.to_owned() };
-        let (name, rest) = split_name(&text).ok_or_else(|| bad("is not of the form name: targets"))?;
+        let (name, rest) = split_name(&text).ok_or_else(|| bad("the entry is not of the form NAME: TARGETS"))?;
         let targets = targets(rest).map_err(|what| AliasFileError { line, what })?;
         if targets.is_empty() {
-            return Err(bad("stands for nobody"));
+            return Err(bad("the entry has no targets"));
         }
         self.0.entry(name.to_ascii_lowercase()).or_insert(targets);
         Ok(())
@@ -135,7 +138,7 @@ fn items(text: &str) -> Result<Vec<String>, String> {
         }
     }
     if quoted {
-        return Err("has a quote that nobody closed".to_owned());
+        return Err("a quote is not closed".to_owned());
     }
     let bare = |item: String| {
         let item = item.trim().to_owned();

@@ -52,32 +52,32 @@ const fn bad<T>(reason: &'static str) -> Result<T, AddressListError> {
 }
 
 impl AddressListReader<'_> {
-    fn list(&mut self, place: ListPosition) -> Result<(), AddressListError> {
+    fn list(&mut self, position: ListPosition) -> Result<(), AddressListError> {
         loop {
             self.blanks()?;
             match self.chars.peek() {
                 Some(',') => {
                     self.chars.next();
                 }
-                Some(';') if place == ListPosition::Group => {
+                Some(';') if position == ListPosition::Group => {
                     self.chars.next();
                     return Ok(());
                 }
                 // A group without its final `;` is accepted: its members are unambiguous.
                 None => return Ok(()),
-                Some(_) => self.entry(place)?,
+                Some(_) => self.entry(position)?,
             }
         }
     }
 
-    fn entry(&mut self, place: ListPosition) -> Result<(), AddressListError> {
+    fn entry(&mut self, position: ListPosition) -> Result<(), AddressListError> {
         let words = self.words()?;
         match self.chars.peek() {
             Some('<') => {
                 self.chars.next();
                 self.bracketed()?;
             }
-            Some(':') if place == ListPosition::Top && !words.is_empty() => {
+            Some(':') if position == ListPosition::Top && !words.is_empty() => {
                 self.chars.next();
                 self.list(ListPosition::Group)?;
             }
@@ -91,13 +91,13 @@ impl AddressListReader<'_> {
                 }
             }
             None | Some(',') => self.found.push(local_part(&words)?),
-            Some(';') if place == ListPosition::Group => self.found.push(local_part(&words)?),
-            Some(_) => return bad("has a character where an address should be"),
+            Some(';') if position == ListPosition::Group => self.found.push(local_part(&words)?),
+            Some(_) => return bad("has a special character instead of an address"),
         }
         self.blanks()?;
         match self.chars.peek() {
             None | Some(',') => Ok(()),
-            Some(';') if place == ListPosition::Group => Ok(()),
+            Some(';') if position == ListPosition::Group => Ok(()),
             Some(_) => bad("has two addresses without a comma between them"),
         }
     }
@@ -109,7 +109,7 @@ impl AddressListReader<'_> {
             loop {
                 match self.chars.next() {
                     Some(':') => break,
-                    Some('>') | None => return bad("has a route without an address"),
+                    Some('>') | None => return bad("has a source route without an address"),
                     Some(_) => {}
                 }
             }
@@ -119,10 +119,10 @@ impl AddressListReader<'_> {
             Some('@') => self.mailbox(&words)?,
             Some('>') if words.is_empty() => {}
             Some('>') => self.found.push(local_part(&words)?),
-            _ => return bad("has a < without its >"),
+            _ => return bad("has < without >"),
         }
         self.blanks()?;
-        if self.chars.next() == Some('>') { Ok(()) } else { bad("has a < without its >") }
+        if self.chars.next() == Some('>') { Ok(()) } else { bad("has < without >") }
     }
 
     fn mailbox(&mut self, words: &[ListWord]) -> Result<(), AddressListError> {
@@ -154,7 +154,7 @@ impl AddressListReader<'_> {
                 _ => {}
             }
         }
-        bad("has a domain literal that does not end")
+        bad("has a domain literal that is not closed")
     }
 
     fn words(&mut self) -> Result<Vec<ListWord>, AddressListError> {
@@ -192,7 +192,7 @@ impl AddressListReader<'_> {
                 c => text.push(c),
             }
         }
-        bad("has a quote that does not end")
+        bad("has a quote that is not closed")
     }
 
     /// Skips blanks and nested comments.
@@ -211,7 +211,7 @@ impl AddressListReader<'_> {
             }
             self.chars.next();
         }
-        if depth > 0 { bad("has a comment that does not end") } else { Ok(()) }
+        if depth > 0 { bad("has a comment that is not closed") } else { Ok(()) }
     }
 }
 

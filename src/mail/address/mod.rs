@@ -33,12 +33,14 @@ impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             AddressError::Empty => "is empty",
-            AddressError::Control => "holds a control character",
+            AddressError::Control => "contains a control character",
             AddressError::TooLong => "is longer than 1000 bytes",
             AddressError::NotBare => {
                 "is not one bare address, local@domain: blanks and ()<>,;:\\\"@[] need quotes in the local part"
             }
-            AddressError::Type => "has a type that is not one to eight of A-Z and 0-9, a letter first",
+            AddressError::Type => {
+                "has a type that is not valid: only 1 to 8 of A-Z and 0-9 are allowed, a letter first"
+            }
         })
     }
 }

@@ -38,11 +38,11 @@ pub fn candidates<'a>(
     transports: impl Iterator<Item = &'a AcceptedAddresses> + Clone,
     address: &Address,
 ) -> Vec<usize> {
-    let by_pattern = |claims: &AcceptedAddresses| claims.patterns.iter().any(|pattern| pattern.matches(address));
-    let by_type = |claims: &AcceptedAddresses| claims.types.contains(address.kind());
+    let by_pattern = |accepted: &AcceptedAddresses| accepted.patterns.iter().any(|pattern| pattern.matches(address));
+    let by_type = |accepted: &AcceptedAddresses| accepted.types.contains(address.kind());
     let numbered = transports.enumerate();
-    let first = numbered.clone().filter(|(_, claims)| by_pattern(claims));
-    let then = numbered.filter(|(_, claims)| by_type(claims) && !by_pattern(claims));
+    let first = numbered.clone().filter(|(_, accepted)| by_pattern(accepted));
+    let then = numbered.filter(|(_, accepted)| by_type(accepted) && !by_pattern(accepted));
     first.chain(then).map(|(index, _)| index).collect()
 }
 

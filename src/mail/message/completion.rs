@@ -48,18 +48,18 @@ pub fn completed(header: &Header<'_>, additions: &HeaderAdditions) -> Vec<u8> {
     }
     missing("Date", &additions.date);
     missing("Message-ID", &format!("<{}>", additions.message_id));
-    let mut fresh = out;
+    let mut missing_fields = out;
     let mut out = Vec::new();
     if let Some(sendmail) = &additions.sendmail {
         out.extend_from_slice(format!("Received: {}{end}", sendmail.received.replace('\n', end)).as_bytes());
         if !["To", "Cc", "Resent-To", "Resent-Cc"].iter().any(|name| header.has(name)) {
-            fresh.extend_from_slice(format!("To: undisclosed-recipients:;{end}").as_bytes());
+            missing_fields.extend_from_slice(format!("To: undisclosed-recipients:;{end}").as_bytes());
         }
     } else {
         // The `From ` line of an mbox has to stay before all fields.
         out.extend_from_slice(header.marker);
     }
-    out.extend_from_slice(&fresh);
+    out.extend_from_slice(&missing_fields);
     for field in header.fields.iter().filter(|field| !field.is("Bcc") && !field.is("Resent-Bcc")) {
         let rewritten = additions.sendmail.as_ref().and_then(|sendmail| sendmail.rewrite(field));
         out.extend_from_slice(rewritten.as_deref().unwrap_or(field.raw()));
@@ -88,10 +88,10 @@ impl SendmailFields {
             let Some((_, new)) = self.rewritten.iter().find(|(old, _)| *old == address) else { continue };
             // Replace only an address that is unambiguous in the text: a display name can look the same.
             let bracketed = format!("<{address}>");
-            let places = [bracketed.as_str(), address.as_str()];
-            let place = places.into_iter().find(|place| value.matches(place).count() == 1)?;
-            let with = if place.starts_with('<') { format!("<{new}>") } else { new.clone() };
-            value = value.replacen(place, &with, 1);
+            let spellings = [bracketed.as_str(), address.as_str()];
+            let spelling = spellings.into_iter().find(|spelling| value.matches(spelling).count() == 1)?;
+            let replacement = if spelling.starts_with('<') { format!("<{new}>") } else { new.clone() };
+            value = value.replacen(spelling, &replacement, 1);
             changed = true;
         }
         changed.then(|| format!("{name}:{value}").into_bytes())

@@ -15,7 +15,7 @@ pub struct FolderError;
 
 impl fmt::Display for FolderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("names no folder: give a name such as Lists.rust, without / and without empty parts")
+        f.write_str("is not a folder: use a name such as Lists.rust, without / and without empty parts")
     }
 }
 
