@@ -15,6 +15,7 @@ use crate::config::error::ConfigError;
 use crate::config::raw;
 use crate::values::quoting::quoted;
 
+/// Checks `qualify`, `[aliases]` and `[rewrite]`.
 pub(super) fn addresses(checker: &ValueChecker<'_>, raw: &raw::RawConfig) -> Result<AddressSettings, ConfigError> {
     let allow =
         |text: &Spanned<String>| match alias::targets(text.get_ref()).as_deref() {
@@ -62,6 +63,7 @@ fn rules(
     Ok(RewriteRules::new(written.into_iter().map(rule).collect::<Result<_, _>>()?))
 }
 
+/// Checks `delivery` of `[sendmail]`; `queue` is the default.
 pub(super) fn after_submission(
     checker: &ValueChecker<'_>,
     raw: &raw::RawSendmail,

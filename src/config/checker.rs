@@ -16,6 +16,8 @@ use crate::transports::placeholder::TemplatePurpose;
 use crate::values::quoting::quoted;
 use crate::values::time::parse_span;
 
+/// Checker of single values of one configuration file. Each check returns the value in its final type, or an error with
+/// the value's line.
 pub(super) struct ValueChecker<'a> {
     pub(super) path: &'a Path,
     pub(super) text: &'a str,
@@ -23,11 +25,13 @@ pub(super) struct ValueChecker<'a> {
 }
 
 impl ValueChecker<'_> {
+    /// Builds an error for the line on which the value `at` begins.
     pub(super) fn invalid<T>(&self, at: &Spanned<T>, what: impl Into<String>) -> ConfigError {
         let line = raw::line_of(self.text, at.span().start);
         ConfigError::Invalid(self.path.to_owned(), Some(line), what.into())
     }
 
+    /// Checks a host name. The default is the name of this host.
     pub(super) fn hostname(&self, written: Option<&Spanned<String>>) -> Result<String, ConfigError> {
         let Some(written) = written else { return Ok(sys::host_name()) };
         let name = written.get_ref();
@@ -42,6 +46,7 @@ impl ValueChecker<'_> {
         Ok(name.clone())
     }
 
+    /// Parses a time span such as `15m`.
     pub(super) fn duration(
         &self,
         key: &str,
@@ -57,6 +62,7 @@ impl ValueChecker<'_> {
         })
     }
 
+    /// Parses a size such as `50MiB`. Sizes are in bytes.
     pub(super) fn size(&self, key: &str, written: Option<&Spanned<String>>, default: u64) -> Result<u64, ConfigError> {
         let Some(text) = written else { return Ok(default) };
         let size = text.get_ref().parse::<ByteSize>();
@@ -81,6 +87,7 @@ impl ValueChecker<'_> {
         ))
     }
 
+    /// Parses a command line with the placeholders that `purpose` allows.
     pub(super) fn template(
         &self,
         key: &str,
@@ -92,6 +99,7 @@ impl ValueChecker<'_> {
         template.map(Some).map_err(|error| self.invalid(written, format!("{key} {error}")))
     }
 
+    /// Returns an absolute path, with a leading `~` replaced by the home directory. Refuses an empty path and NUL.
     pub(super) fn path(&self, key: &str, written: &Spanned<String>) -> Result<PathBuf, ConfigError> {
         if written.get_ref().is_empty() || written.get_ref().contains('\0') {
             return Err(self.invalid(
@@ -102,6 +110,7 @@ impl ValueChecker<'_> {
         absolute(Path::new(written.get_ref()), self.locations)
     }
 
+    /// Checks a command line without placeholders: a program and its arguments.
     pub(super) fn argv(
         &self,
         key: &str,
@@ -115,6 +124,8 @@ impl ValueChecker<'_> {
         Ok(Some(argv.clone()))
     }
 
+    /// Checks environment variables for a command. Names that begin with `MSPOOL_` are reserved, except
+    /// `MSPOOL_CONFIG`.
     pub(super) fn environment<T>(
         &self,
         at: &Spanned<T>,

@@ -49,6 +49,7 @@ impl ConfigLocations {
         self.own_config().unwrap_or_else(|| PathBuf::from(SYSTEM_CONFIG))
     }
 
+    /// Returns the default spool directory. Fails if there is no home directory.
     pub(super) fn spool(&self) -> Result<PathBuf, ConfigError> {
         if self.root {
             return Ok(PathBuf::from("/var/spool/mspool"));

@@ -44,6 +44,7 @@ pub struct RawConfig {
     pub text: String,
 }
 
+/// Table `[queue]`: limits, retention and retries.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawQueue {
@@ -57,6 +58,7 @@ pub struct RawQueue {
     pub sent: Option<Spanned<String>>,
 }
 
+/// Table `[inbound.NAME]`: a source of mail.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawSource {
@@ -70,6 +72,7 @@ pub struct RawSource {
     pub env: BTreeMap<String, String>,
 }
 
+/// Table `[hook]`: the lists of hooks.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawHooks {
@@ -79,6 +82,7 @@ pub struct RawHooks {
     pub outbound: Vec<RawHook>,
 }
 
+/// Table `[[hook.inbound]]` or `[[hook.outbound]]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawHook {
@@ -88,6 +92,7 @@ pub struct RawHook {
     pub env: BTreeMap<String, String>,
 }
 
+/// Table `[notify]`: the command for new mail.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawNotify {
@@ -98,6 +103,7 @@ pub struct RawNotify {
     pub env: BTreeMap<String, String>,
 }
 
+/// Table `[reports]`: reports to senders.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawReports {
@@ -105,6 +111,7 @@ pub struct RawReports {
     pub return_limit: Option<Spanned<String>>,
 }
 
+/// Table `[aliases]`: alias files and permitted targets.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawAliases {
@@ -114,6 +121,7 @@ pub struct RawAliases {
     pub allow: Vec<Spanned<String>>,
 }
 
+/// Table `[rewrite]`: rules by address pattern.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawRewrite {
@@ -123,12 +131,14 @@ pub struct RawRewrite {
     pub sender: BTreeMap<Spanned<String>, Spanned<String>>,
 }
 
+/// Table `[sendmail]`: settings for sendmail(1).
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawSendmail {
     pub delivery: Option<Spanned<String>>,
 }
 
+/// Table `[queue.retry]`: the retry schedule.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawRetry {
@@ -138,6 +148,7 @@ pub struct RawRetry {
     pub jitter: Option<Spanned<f64>>,
 }
 
+/// Table `[transport.NAME]`: one transport.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawTransport {

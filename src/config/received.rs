@@ -41,6 +41,7 @@ pub(super) struct ReceivedSettings {
 }
 
 impl ReceivedTables<'_> {
+    /// Checks the tables and fills in their defaults.
     pub(super) fn check(&self) -> Result<ReceivedSettings, ConfigError> {
         let raw = self.raw;
         // The map sorts sources by name; the configuration means the order of the file.

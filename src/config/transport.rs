@@ -25,6 +25,7 @@ const DEFAULT_ASYNC_TIMEOUT: Duration = Duration::from_secs(86_400);
 /// Maximum number of parallel delivery attempts per transport.
 const MOST_PARALLEL: i64 = 256;
 
+/// Checks one transport and fills in its defaults.
 pub(super) fn transport(
     checker: &ValueChecker<'_>,
     name: &str,

@@ -22,6 +22,7 @@ pub enum DsnAction {
 }
 
 impl DsnAction {
+    /// Returns the keyword of RFC 3464 section 2.3.3.
     pub(super) fn word(self) -> &'static str {
         match self {
             DsnAction::Delivered => "delivered",
@@ -49,7 +50,7 @@ pub struct DsnRecipient<'a> {
     pub remote_id: Option<&'a str>,
     /// Time of the last attempt.
     pub last_attempt: Option<Timestamp>,
-    /// Time of the last retry, if it is in the future.
+    /// Time when the message expires, if that is in the future.
     pub retry_until: Option<Timestamp>,
 }
 

@@ -10,6 +10,7 @@ const MOST_NAMED: usize = 50;
 /// Width at which lines are wrapped.
 const COLUMNS: usize = 72;
 
+/// Returns the text, which ends in the mspool command for the next step.
 pub(super) fn text(dsn: &Dsn<'_>) -> String {
     let mut out = String::new();
     paragraph(&mut out, "", &format!("This is the mail spooler at {}.", dsn.host));
