@@ -51,7 +51,7 @@ pub(super) fn explain(text: &str, error: &Error) -> String {
 }
 
 /// First words of the parser's messages on syntax, and our sentences for them. The first entry that matches applies.
-const SYNTAX: [(&str, &str); 50] = [
+const SYNTAX: [(&str, &str); 53] = [
     ("invalid basic string, expected `\"`", "the closing \" is missing"),
     ("invalid literal string, expected `'`", "the closing ' is missing"),
     ("invalid multi-line basic string, expected `\"`", "the closing \"\"\" is missing"),
@@ -101,6 +101,9 @@ const SYNTAX: [(&str, &str); 50] = [
     ("missing array opening", "there is a closing bracket without an opening one"),
     ("missing inline table opening", "there is a closing bracket without an opening one"),
     ("invalid key-value pair", "the line is neither KEY = VALUE nor [TABLE]"),
+    ("missing table open", "the line is neither KEY = VALUE nor [TABLE]"),
+    ("missing key for inline table", "the table has an element that is not KEY = VALUE"),
+    ("invalid inline table", "the table has an element that is not KEY = VALUE"),
     ("cannot recurse", "lists and tables are nested too deeply"),
 ];
 
@@ -170,6 +173,8 @@ fn wrong_type(subject: &str, is: &str, wanted: &str, found: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    use proptest::prelude::*;
 
     use crate::config::raw;
 
@@ -331,5 +336,18 @@ mod tests {
             ("spool = null", &format!("c:1: value of \"spool\": {}", super::NO_SCALAR)),
             ("relays = True", &format!("c:1: value of \"relays\": {}", super::NO_SCALAR)),
         ]);
+    }
+    proptest! {
+        #[test]
+        fn random_text_is_explained_without_the_parsers_words(
+            start in "(spool = |order = \\[|queue = \\{|\\[queue.retry\\]\nfactor = |\\[)?",
+            rest in "[x1=\\[\\]{}\"'\n\r\\\\uU .:T_,#eE+-]{0,30}",
+        ) {
+            if let Err(error) = raw::parse(Path::new("c"), &format!("{start}{rest}")) {
+                let shown = error.to_string();
+                prop_assert_eq!(JARGON.iter().find(|word| shown.contains(**word)), None, "{}", shown);
+                prop_assert_eq!(shown.lines().count(), 1, "{}", shown);
+            }
+        }
     }
 }
