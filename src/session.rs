@@ -1,4 +1,4 @@
-//! What every verb is given.
+//! Session: the settings and services that every command uses.
 
 use std::sync::Arc;
 
@@ -15,51 +15,51 @@ use crate::output::per_id::{Answer, for_each_id};
 use crate::settings::Settings;
 use crate::values::quoting::quoted;
 
-/// Whether anything is really queued.
+/// Dry-run mode of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DryRun {
-    /// It is.
+    /// The command changes the spool.
     No,
-    /// It is not; what would be done is said.
+    /// The command only prints what it would do.
     Yes,
 }
 
-/// What stands between a run and its transports.
+/// Network access that a run is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Network {
-    /// Everything may be used.
+    /// Every transport and source can be used.
     Online,
-    /// Nothing that reaches beyond this machine may.
+    /// Only transports on this machine can be used.
     Offline,
 }
 
-/// What every verb is given.
+/// Settings and services that every command uses.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// What was configured.
+    /// Checked configuration of this run.
     pub settings: Settings,
-    /// The time.
+    /// Source of the current time.
     pub clock: Clock,
-    /// How much to say.
+    /// Amount of console output.
     pub verbosity: Verbosity,
-    /// What may be used.
+    /// Network access of this run.
     pub network: Network,
-    /// Where ids come from.
+    /// Generator of queue ids.
     pub ids: Arc<IdGenerator>,
 }
 
 impl Session {
-    /// The time now.
+    /// Returns the current time.
     pub fn now(&self) -> Timestamp {
         self.clock.now().into()
     }
 
-    /// Opens the spool, and makes it on first use.
+    /// Opens the spool, and creates it on first use.
     pub fn spool(&self) -> Result<Spool> {
         Ok(Spool::open(&self.settings.spool)?)
     }
 
-    /// Reads a queue id that somebody typed. Anything that is none is refused before it can name a file.
+    /// Parses a queue id from the command line. Anything else, above all a path, is refused before it can name a file.
     pub fn id(&self, text: &str) -> Result<QueueId> {
         QueueId::parse(text).map_err(|_| {
             Refusal::new(
@@ -70,7 +70,7 @@ impl Session {
         })
     }
 
-    /// Does something for each message that is named by its id; what came of each is printed.
+    /// Applies `operation` to each message named by its id, prints each result, and returns the combined exit status.
     pub fn each_message(
         &self,
         ids: &[String],

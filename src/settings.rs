@@ -1,4 +1,4 @@
-//! The configuration as the verbs see it: checked, complete, every default filled in.
+//! Checked configuration as the commands use it, with every default filled in.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,139 +19,144 @@ use crate::transports::transport::{TransportIndex, Transports};
 use crate::values::quoting::quoted;
 use crate::values::schedule::RetrySchedule;
 
-/// Everything that was configured.
+/// Complete settings of mspool.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The spool's absolute path.
+    /// Absolute path of the spool directory.
     pub spool: PathBuf,
-    /// This host's name in ids and Message-IDs.
+    /// Name of this host in queue ids and `Message-ID` fields.
     pub hostname: String,
-    /// The envelope sender of mail that comes without one.
+    /// Envelope sender of messages submitted without one.
     pub sender: Option<Sender>,
-    /// How the queue is kept.
+    /// Limits, retry schedule and retention of the queue.
     pub queue: QueueSettings,
-    /// The transports, in the order in which they are asked.
+    /// Transports, in the order in which they are tried.
     pub transports: Transports,
-    /// Where this comes from.
+    /// Origin of these settings: a file or the defaults.
     pub source: SettingsSource,
-    /// True when no transport was written down, and only this host's own mail can be delivered.
+    /// True if no transport is configured. Then only mail for this host can be delivered.
     pub has_no_transports: bool,
-    /// The Maildir that received mail is filed in.
+    /// Maildir that received mail is filed in.
     pub store: PathBuf,
-    /// Addresses that are ours; `None` leaves it to the sender's and this user's own.
+    /// Addresses of this user; `None` means the default envelope sender and the login address.
     pub identities: Option<Vec<AddressPattern>>,
-    /// Where mail is fetched from.
+    /// Sources that mail is fetched from.
     pub sources: Vec<MailSource>,
-    /// Asked before received mail is filed.
+    /// Hooks that run before received mail is filed.
     pub inbound_hooks: Vec<Hook>,
-    /// Asked when sent mail is filed.
+    /// Hooks that run before the copy of sent mail is filed.
     pub outbound_hooks: Vec<Hook>,
-    /// Which folder takes which message class.
+    /// Folder for each message class.
     pub folders: ClassFolders,
-    /// How the user is told of new mail.
+    /// Command that notifies the user of new mail.
     pub notify: Option<NotifyCommand>,
-    /// Where reports to senders go.
+    /// Route and size limit of reports to senders.
     pub reports: ReportSettings,
-    /// What becomes of addresses at the door.
+    /// Alias files and rewrite rules for submitted addresses.
     pub addresses: AddressSettings,
-    /// What sendmail(1) does with a message once it is queued.
+    /// Action of sendmail(1) after a message is queued.
     pub sendmail: AfterSubmission,
 }
 
-/// What becomes of addresses at the door.
+/// Alias files and rewrite rules for submitted addresses.
 #[derive(Clone, Debug, Default)]
 pub struct AddressSettings {
-    /// The domain that addresses without one get; `None` leaves them to the transports.
+    /// Domain added to addresses without one; `None` leaves them unchanged for the transports.
     pub qualify: Option<String>,
-    /// Alias files.
+    /// Paths of the alias files, searched in order.
     pub aliases: Vec<PathBuf>,
-    /// The `:include:` files, commands and files that aliases may stand for, as they stand there.
+    /// Permitted alias targets other than addresses: `:include:/FILE`, `|COMMAND` or `/FILE`, exactly as written in the
+    /// alias file.
     pub allowed: Vec<String>,
-    /// Rules for recipients.
+    /// Rewrite rules for recipients.
     pub recipient_rules: RewriteRules,
-    /// Rules for the envelope sender, and for `From` where sendmail(1) completes a header.
+    /// Rewrite rules for the envelope sender, and for `From` if sendmail(1) completes the header.
     pub sender_rules: RewriteRules,
 }
 
-/// What sendmail(1) does with a message once it is queued, if its caller does not say.
+/// Action of sendmail(1) after a message is queued, if the caller does not choose one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterSubmission {
-    /// Nothing: a flush or a watch will come.
+    /// No action: the next flush or watch delivers the message.
     Queue,
-    /// It starts a flush in the background.
+    /// Start a flush in the background.
     Background,
-    /// It attempts the message before it ends.
+    /// Attempt delivery before sendmail(1) exits.
     Attempt,
 }
 
-/// Where reports to senders go, and what they carry.
+/// Route and size limit of reports to senders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReportSettings {
-    /// The way they take.
+    /// Route of a report to the sender.
     pub via: ReportRoute,
-    /// Bytes of a message up to which a report carries all of it.
+    /// Maximum size in bytes of a message that is returned in full.
     pub return_limit: u64,
 }
 
-/// The way that reports take to the sender.
+/// Route of a report to the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReportRoute {
-    /// They are received here: the senders are this spool's own user.
+    /// The report is received into this spool's own inbox.
     Inbox,
-    /// They are queued and routed like any mail.
+    /// The report is queued and delivered like other mail.
     Queue,
 }
 
-/// When senders are told that mail is late.
+/// Delay warning: a report that a message is not delivered yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DelayWarning {
-    /// After how long.
+    /// Age of the message at which the warning is sent.
     pub after: Duration,
-    /// Which senders.
+    /// Senders who get a warning.
     pub audience: DelayWarningAudience,
 }
 
-/// Which senders are told that mail is late.
+/// Senders who get a delay warning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DelayWarningAudience {
-    /// Those who asked for it.
+    /// Senders who requested delay reports.
     OnRequest,
-    /// All who did not say otherwise.
+    /// All senders except those who declined delay reports.
     UnlessDeclined,
 }
 
-/// How the queue is kept.
+/// Limits, retry schedule and retention of the queue.
 #[derive(Clone, Debug)]
 pub struct QueueSettings {
-    /// How long a message is tried.
+    /// Time until an undelivered message expires.
     pub lifetime: Duration,
-    /// When it is tried again.
+    /// Delay before each further attempt.
     pub retry: RetrySchedule,
-    /// How long finished mail is kept.
+    /// Retention time of delivered messages.
     pub keep_sent: Duration,
-    /// How long mail that failed is kept.
+    /// Retention time of failed messages.
     pub keep_failed: Duration,
-    /// Largest message taken, in bytes.
+    /// Maximum size of a message, in bytes.
     pub message_limit: u64,
-    /// Free bytes below which no mail is taken.
+    /// Free disk space below which no mail is accepted, in bytes.
     pub reserve: u64,
-    /// When senders are told that mail is late.
+    /// Time and audience of delay warnings.
     pub delay_warning: DelayWarning,
-    /// The Maildir that a copy of sent mail is filed in, where its sender named none.
+    /// Maildir for copies of sent mail whose sender named none.
     pub sent: Option<PathBuf>,
 }
 
-/// Where the settings come from.
+/// Origin of the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettingsSource {
-    /// This file.
+    /// This configuration file was read.
     File(PathBuf),
-    /// There is none; this is where the first one looked for would be.
+    /// No configuration file exists; this is the default path for one.
     BuiltIn(PathBuf),
 }
 
 impl Settings {
-    /// The transport that somebody named, or a refusal that lists those there are.
+    /// Returns the index of the named transport.
+    ///
+    /// # Errors
+    ///
+    /// A refusal with [`RefusalKind::Usage`] that lists the configured transports.
     pub fn known_transport(&self, name: &str) -> Result<TransportIndex> {
         match self.transport(name) {
             Some(index) => Ok(index),
@@ -165,7 +170,7 @@ impl Settings {
         }
     }
 
-    /// Why mail that no transport takes is kept, and what to do.
+    /// Returns the reason why mail without a transport is kept, and what to do.
     pub fn why_unconfigured(&self) -> String {
         match &self.source {
             SettingsSource::BuiltIn(path) => format!(
@@ -179,17 +184,18 @@ impl Settings {
         }
     }
 
-    /// The place of the transport with this name.
+    /// Returns the index of the transport with this name.
     pub fn transport(&self, name: &str) -> Option<TransportIndex> {
         self.transports.find(|transport| transport.name == name)
     }
 
-    /// This user's address at this host.
+    /// Returns the address of this user at this host.
     pub fn own_address(&self) -> String {
         format!("{}@{}", sys::user_name(), self.hostname)
     }
 
-    /// Who is asked to take an address, first to last; the sender may have named the only one.
+    /// Returns the indices of the transports that accept an address, in the order in which they are tried. `named` is
+    /// the transport that the sender chose; then it is the only one.
     pub fn candidates(&self, address: &Address, named: Option<&str>) -> Vec<TransportIndex> {
         match named {
             Some(name) => self.transport(name).into_iter().collect(),

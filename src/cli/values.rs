@@ -333,7 +333,7 @@ mod tests {
         assert_eq!(reason("a@x,b@y"), "is a list of addresses: give each address as an argument of its own");
         assert_eq!(reason("Bob <b@x>"), "is more than an address: give only \"b@x\"");
         assert_eq!(reason("fax:+4930"), "has a type in lower case: give \"FAX:+4930\"");
-        assert_eq!(reason("a\r@x, b@y"), "holds a control character");
+        assert_eq!(reason("a\r@x, b@y"), "contains a control character");
         assert!(reason("$(id)").starts_with("is not one bare address"), "{}", reason("$(id)"));
         assert!(reason("a b@x").starts_with("is not one bare address"), "{}", reason("a b@x"));
     }

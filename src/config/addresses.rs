@@ -1,4 +1,4 @@
-//! The keys for what becomes of addresses at the door, and of messages that came through sendmail(1).
+//! Configuration of address rewriting, aliases, and messages submitted through sendmail(1).
 
 use std::collections::BTreeMap;
 
@@ -15,17 +15,23 @@ use crate::config::error::ConfigError;
 use crate::config::raw;
 use crate::values::quoting::quoted;
 
+/// Checks `qualify`, `[aliases]` and `[rewrite]`.
 pub(super) fn addresses(checker: &ValueChecker<'_>, raw: &raw::RawConfig) -> Result<AddressSettings, ConfigError> {
-    let allow = |text: &Spanned<String>| match alias::targets(text.get_ref()).as_deref() {
-        Ok([target @ (AliasTarget::Include(_) | AliasTarget::Pipe(_) | AliasTarget::File(_))]) => {
-            Ok(target.to_string())
-        }
-        _ => Err(checker
-            .invalid(text, format!("allow: {} is not :include:/FILE, |COMMAND or /FILE", quoted(text.get_ref())))),
-    };
+    let allow =
+        |text: &Spanned<String>| match alias::targets(text.get_ref()).as_deref() {
+            Ok([target @ (AliasTarget::Include(_) | AliasTarget::Pipe(_) | AliasTarget::File(_))]) => {
+                Ok(target.to_string())
+            }
+            _ => Err(checker
+                .invalid(text, format!("allow {} is not :include:/FILE, |COMMAND or /FILE", quoted(text.get_ref())))),
+        };
     let qualify = raw.qualify.as_ref().map(|domain| {
-        let fits = Sender::parse(&format!("root@{}", domain.get_ref())).is_ok() && !domain.get_ref().is_empty();
-        if fits { Ok(domain.get_ref().clone()) } else { Err(checker.invalid(domain, "qualify is no domain")) }
+        let is_domain = Sender::parse(&format!("root@{}", domain.get_ref())).is_ok() && !domain.get_ref().is_empty();
+        if is_domain {
+            Ok(domain.get_ref().clone())
+        } else {
+            Err(checker.invalid(domain, format!("qualify {} is not a domain", quoted(domain.get_ref()))))
+        }
     });
     Ok(AddressSettings {
         qualify: qualify.transpose()?,
@@ -36,7 +42,8 @@ pub(super) fn addresses(checker: &ValueChecker<'_>, raw: &raw::RawConfig) -> Res
     })
 }
 
-/// Rules in the order of the file: the map has them by name.
+/// Checks the rewrite rules and returns them in the order of the file. The map sorts them by name, and the first
+/// matching rule applies.
 fn rules(
     checker: &ValueChecker<'_>,
     raw: &BTreeMap<Spanned<String>, Spanned<String>>,
@@ -47,14 +54,16 @@ fn rules(
         let pattern = AddressPattern::parse(from.get_ref());
         let pattern =
             pattern.map_err(|error| checker.invalid(from, format!("pattern {} {error}", quoted(from.get_ref()))))?;
-        // What a `*` stands for is an address's own local part, and as good as any word.
+        // At run time `*` stands for the local part of an address. Any word in its place shows whether the result is an
+        // address.
         Address::parse(&to.get_ref().replacen('*', "x", 1))
-            .map_err(|error| checker.invalid(to, format!("{} {error}", quoted(to.get_ref()))))?;
+            .map_err(|error| checker.invalid(to, format!("new address {} {error}", quoted(to.get_ref()))))?;
         Ok::<_, ConfigError>((pattern, to.get_ref().clone()))
     };
     Ok(RewriteRules::new(written.into_iter().map(rule).collect::<Result<_, _>>()?))
 }
 
+/// Checks `delivery` of `[sendmail]`; `queue` is the default.
 pub(super) fn after_submission(
     checker: &ValueChecker<'_>,
     raw: &raw::RawSendmail,

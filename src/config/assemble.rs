@@ -1,4 +1,4 @@
-//! From what was written to what holds: every value checked, every default filled in.
+//! Conversion of the parsed configuration into [`Settings`]: checks every value and fills in defaults.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ use crate::config::transport;
 use crate::mail::address::Sender;
 use crate::settings::{Settings, SettingsSource};
 
-/// Checks a configuration.
+/// Checks a parsed configuration and returns the settings. Errors name the file and the line.
 pub(super) fn assemble(
     raw: raw::RawConfig,
     choice: &ConfigChoice,
@@ -40,22 +40,22 @@ pub(super) fn assemble(
         .map(|text| Sender::parse(text.get_ref()).map_err(|error| checker.invalid(text, format!("sender {error}"))));
     let queue = queue::queue(&checker, &raw.queue)?;
     let mut transports = Vec::new();
-    // In the order of the file: the map has them by name.
+    // The map sorts transports by name; the configuration means the order of the file.
     let mut written: Vec<(&String, &Spanned<raw::RawTransport>)> = raw.transport.iter().collect();
     written.sort_by_key(|(_, transport)| transport.span().start);
     for (name, transport) in written {
         transports.push(transport::transport(&checker, name, transport)?);
     }
-    let bare = transports.is_empty();
-    if bare {
+    let has_no_transports = transports.is_empty();
+    if has_no_transports {
         transports.push(transport::built_in(&spool, &hostname));
     }
     if let Some(order) = &raw.order {
         transports = transport::ordered(&checker, order, transports)?;
     }
     let sender = sender.transpose()?;
-    let side = received::ReceivedTables { checker: &checker, raw: &raw, spool: &spool };
-    let received = side.check()?;
+    let tables = received::ReceivedTables { checker: &checker, raw: &raw, spool: &spool };
+    let received = tables.check()?;
     Ok(Settings {
         store: received.store,
         identities: received.identities,
@@ -73,6 +73,6 @@ pub(super) fn assemble(
         queue,
         transports: transports.into(),
         source,
-        has_no_transports: bare,
+        has_no_transports,
     })
 }

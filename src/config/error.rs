@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration.
+//! Errors of the configuration file.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,18 +6,18 @@ use std::path::PathBuf;
 use crate::sys::error::PathError;
 use crate::sys::trust::Distrust;
 
-/// What is wrong, in one line.
+/// Reason why a configuration cannot be used. Displayed on one line.
 #[derive(Debug)]
 pub enum ConfigError {
-    /// A system call failed.
+    /// A system call failed on a file or directory.
     Path(PathError),
-    /// Somebody else could have written it.
+    /// Another user could have written the file.
     Distrust(Distrust),
-    /// It is no regular file.
+    /// The path is not a regular file.
     NotAFile(PathBuf),
-    /// It is not valid: the file, the line where that is known, and what is wrong.
+    /// The content is not valid: file, line number from 1 if known, and reason.
     Invalid(PathBuf, Option<usize>, String),
-    /// There is no home directory to put things in.
+    /// No home directory is known, so there are no default paths.
     NoHome,
 }
 
@@ -29,7 +29,7 @@ impl fmt::Display for ConfigError {
             ConfigError::NotAFile(path) => write!(f, "{} is not a regular file", path.display()),
             ConfigError::Invalid(path, Some(line), what) => write!(f, "{}:{line}: {what}", path.display()),
             ConfigError::Invalid(path, None, what) => write!(f, "{}: {what}", path.display()),
-            ConfigError::NoHome => f.write_str("there is no home directory: set HOME, or give --spool and --config"),
+            ConfigError::NoHome => f.write_str("no home directory is known: set HOME, or use --spool and --config"),
         }
     }
 }

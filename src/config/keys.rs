@@ -1,7 +1,7 @@
-//! Keys that a configuration file can have, taken from the structures that it is read into.
+//! Keys that a configuration file can have, derived from the structures that it is parsed into.
 //!
-//! A [`Deserializer`] that holds no data asks each structure for its fields and records their names. So a new field
-//! is a known key at once, and no list of keys has to be kept beside the structures.
+//! A [`Deserializer`] without data asks each structure for its fields and records their names. A new field is a known
+//! key at once, and no separate list of keys can go stale.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -13,7 +13,7 @@ use serde::forward_to_deserialize_any;
 
 use crate::config::raw::RawConfig;
 
-/// Stands in a path for a name that the user chooses, as in `transport.NAME.command`.
+/// Placeholder in a path for a name that the user chooses, as in `transport.NAME.command`.
 pub const NAME: &str = "NAME";
 
 /// Returns the path of every key and table, sorted: `queue.retry.first`, `hook.inbound.command`.
@@ -31,7 +31,7 @@ fn keys_of<'de, T: Deserialize<'de>>() -> Vec<String> {
     keys
 }
 
-/// Deserializer of the value at one path; its values are empty texts, zeros and collections of one element.
+/// Deserializer of the value at one path. Its values are empty strings, zeros and collections of one element.
 struct Recorder<'a> {
     path: String,
     found: &'a RefCell<Vec<String>>,
@@ -44,7 +44,7 @@ impl Recorder<'_> {
     }
 }
 
-/// Error of a type that takes none of the sample values.
+/// Error of a type that accepts none of the sample values.
 #[derive(Debug)]
 struct Refused(String);
 
@@ -108,7 +108,7 @@ impl<'de> Deserializer<'de> for Recorder<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        // A value with its place in the file (`toml::Spanned`) pretends to be a structure. Its fields are no keys.
+        // A value with its position in the file (`toml::Spanned`) deserializes as a structure. Its fields are not keys.
         let is_wrapper = name.starts_with("$__");
         if !is_wrapper {
             self.found.borrow_mut().extend(fields.iter().map(|field| self.child(field).path));
@@ -132,7 +132,7 @@ impl<'de> Deserializer<'de> for Recorder<'_> {
     }
 }
 
-/// A list of one element, which is at the path of the list.
+/// Sequence of one element, which has the path of the sequence.
 struct OneElement<'a>(Option<Recorder<'a>>);
 
 impl<'de> SeqAccess<'de> for OneElement<'_> {
@@ -143,12 +143,12 @@ impl<'de> SeqAccess<'de> for OneElement<'_> {
     }
 }
 
-/// Fields of a structure, or the one entry of a map.
+/// Fields of a structure, or the single entry of a map.
 struct Fields<'a> {
     names: &'a [&'static str],
     /// Recorder of the structure itself.
     key: Recorder<'a>,
-    /// Recorder of each value, where it is not that of a child with the field's name.
+    /// Recorder of each value, if it is not that of a child with the field's name.
     value: Option<Recorder<'a>>,
 }
 
@@ -171,14 +171,14 @@ impl<'de> MapAccess<'de> for Fields<'_> {
     }
 }
 
-/// Name of a field, which may itself be asked for with its place in the file.
+/// Name of a field, which may itself be requested with its position in the file.
 struct KeyName(&'static str);
 
 impl<'de> Deserializer<'de> for KeyName {
     type Error = Refused;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        // Lasting text: a value with its place in the file wants to borrow the names of its fields.
+        // A static string, because a value with its position in the file borrows the names of its fields.
         visitor.visit_borrowed_str(self.0)
     }
 

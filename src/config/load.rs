@@ -1,4 +1,4 @@
-//! Loading the configuration: found, trusted, read, checked.
+//! Loading of the configuration: find the file, check its permissions, parse it, check its values.
 
 use std::path::Path;
 
@@ -11,10 +11,11 @@ use crate::sys::dir::stat_of;
 use crate::sys::error::AtPath;
 use crate::sys::trust;
 
-/// Finds, reads and checks the configuration.
+/// Finds, parses and checks the configuration file, or returns the defaults if there is none.
 ///
 /// # Errors
-/// The file that was asked for is missing or not to be trusted, or something in it is wrong.
+///
+/// The named file is missing, another user could have written it, or a value in it is invalid.
 pub fn load(choice: &ConfigChoice) -> Result<Settings, ConfigError> {
     let locations = ConfigLocations::from_env();
     let source = find(choice, &locations)?;
@@ -25,17 +26,19 @@ pub fn load(choice: &ConfigChoice) -> Result<Settings, ConfigError> {
     assemble(raw, choice, &locations, source)
 }
 
-/// Reads a file that only we or root can have written. What a link points to is judged, and so is the link's place.
+/// Reads a file that only this user or root can have written. Checks the target of a symbolic link and the directory
+/// that contains the link: write access to either is enough to replace the configuration.
 fn read(path: &Path) -> Result<String, ConfigError> {
-    // A pipe would be waited for: what is no file is not even opened.
+    // Opening a FIFO would block, so the type is checked before the file is opened.
     if !std::fs::metadata(path).at("open", path)?.is_file() {
         return Err(ConfigError::NotAFile(path.to_owned()));
     }
     let mut file = std::fs::File::open(path).at("open", path)?;
-    let facts = stat_of(&file, path)?;
-    trust::ours_or_roots(path, &facts)?;
+    let stat = stat_of(&file, path)?;
+    trust::ours_or_roots(path, &stat)?;
     trust::parent_is_closed(path)??;
-    let mut text = String::new();
-    std::io::Read::read_to_string(&mut file, &mut text).at("read", path)?;
-    Ok(text)
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut file, &mut bytes).at("read", path)?;
+    String::from_utf8(bytes)
+        .map_err(|_| ConfigError::Invalid(path.to_owned(), None, "the file is not UTF-8 text".to_owned()))
 }

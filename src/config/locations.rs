@@ -1,4 +1,4 @@
-//! Where the configuration and the spool are looked for.
+//! Default paths of the configuration file and the spool.
 
 use std::path::{Path, PathBuf};
 
@@ -8,16 +8,16 @@ use crate::sys;
 use crate::sys::error::{AtPath, PathError};
 use crate::sys::trust;
 
-/// What the command line says about the configuration.
+/// Paths given on the command line.
 #[derive(Clone, Debug, Default)]
 pub struct ConfigChoice {
-    /// `--config`.
+    /// Value of `--config`, the configuration file.
     pub config: Option<PathBuf>,
-    /// `--spool`.
+    /// Value of `--spool`, the spool directory.
     pub spool: Option<PathBuf>,
 }
 
-/// Where files are looked for.
+/// Directories that the default paths are built from.
 #[derive(Clone, Debug)]
 pub struct ConfigLocations {
     pub(super) root: bool,
@@ -27,7 +27,7 @@ pub struct ConfigLocations {
 }
 
 impl ConfigLocations {
-    /// From the environment; the home directory from the password file where `HOME` is not set, as under cron.
+    /// Reads the environment. The home directory comes from the password database if `HOME` is not set, as under cron.
     pub fn from_env() -> ConfigLocations {
         let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         ConfigLocations {
@@ -38,17 +38,18 @@ impl ConfigLocations {
         }
     }
 
-    /// The user's own configuration; nobody's for root.
+    /// Returns the personal configuration file; `None` for root, who has only the system-wide one.
     fn own_config(&self) -> Option<PathBuf> {
         let base = self.config_home.clone().or_else(|| Some(self.home.as_ref()?.join(".config")))?;
         (!self.root).then(|| base.join("mspool/config.toml"))
     }
 
-    /// Where `init` writes.
+    /// Returns the default path for a new configuration file.
     fn first_config(&self) -> PathBuf {
         self.own_config().unwrap_or_else(|| PathBuf::from(SYSTEM_CONFIG))
     }
 
+    /// Returns the default spool directory. Fails if there is no home directory.
     pub(super) fn spool(&self) -> Result<PathBuf, ConfigError> {
         if self.root {
             return Ok(PathBuf::from("/var/spool/mspool"));
@@ -60,39 +61,39 @@ impl ConfigLocations {
 
 const SYSTEM_CONFIG: &str = "/etc/mspool/config.toml";
 
-/// Where `init` writes: the file that was asked for, or the first one that is customary.
+/// Returns the file that `init` writes: the one named by the user, or the default path.
 pub fn init_target(choice: &ConfigChoice) -> PathBuf {
-    asked(choice).unwrap_or_else(|| ConfigLocations::from_env().first_config())
+    chosen(choice).unwrap_or_else(|| ConfigLocations::from_env().first_config())
 }
 
-fn asked(choice: &ConfigChoice) -> Option<PathBuf> {
+fn chosen(choice: &ConfigChoice) -> Option<PathBuf> {
     let from_env = || std::env::var_os("MSPOOL_CONFIG").filter(|value| !value.is_empty()).map(PathBuf::from);
     let path = choice.config.clone().or_else(from_env)?;
     Some(std::path::absolute(&path).unwrap_or(path))
 }
 
-/// Which file is read: what was asked for must be there, what is only customary need not.
+/// Returns the configuration file to read. A named file must exist; the default ones need not.
 pub(super) fn find(choice: &ConfigChoice, locations: &ConfigLocations) -> Result<SettingsSource, ConfigError> {
-    if let Some(path) = asked(choice) {
+    if let Some(path) = chosen(choice) {
         return Ok(SettingsSource::File(path));
     }
-    let customary = locations.own_config().into_iter().chain([PathBuf::from(SYSTEM_CONFIG)]);
-    for path in customary {
+    let defaults = locations.own_config().into_iter().chain([PathBuf::from(SYSTEM_CONFIG)]);
+    for path in defaults {
         match path.symlink_metadata() {
             Ok(_) => return Ok(SettingsSource::File(path)),
             Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {}
-            Err(error) => return Err(PathError::new("look at", path, error).into()),
+            Err(error) => return Err(PathError::new("access", path, error).into()),
         }
     }
     Ok(SettingsSource::BuiltIn(locations.first_config()))
 }
 
-/// The absolute path of a spool that was given somewhere, `~` filled in.
+/// Returns the absolute path, with a leading `~` replaced by the home directory.
 pub(super) fn absolute(path: &Path, locations: &ConfigLocations) -> Result<PathBuf, ConfigError> {
     let path = match (path.strip_prefix("~"), &locations.home) {
         (Ok(rest), Some(home)) => home.join(rest),
         (Ok(_), None) => return Err(ConfigError::NoHome),
         (Err(_), _) => path.to_owned(),
     };
-    Ok(std::path::absolute(&path).at("find", &path)?)
+    Ok(std::path::absolute(&path).at("resolve", &path)?)
 }

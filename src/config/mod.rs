@@ -1,9 +1,10 @@
-//! The configuration file: found, trusted, read, checked. The only home of `toml`.
+//! Configuration file: lookup, permission check, parsing, value checks. The only module that uses `toml`.
 
 mod addresses;
 mod assemble;
 mod checker;
 pub mod error;
+mod explain;
 pub mod keys;
 pub mod load;
 pub mod locations;

@@ -1,4 +1,4 @@
-//! The table `[queue]`.
+//! Table `[queue]` of the configuration.
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use crate::values::schedule::RetrySchedule;
 const DAY: Duration = Duration::from_secs(86_400);
 const DEFAULT_DELAY_WARNING: Duration = Duration::from_secs(4 * 3600);
 
+/// Checks the table and fills in its defaults.
 pub(super) fn queue(checker: &ValueChecker<'_>, raw: &raw::RawQueue) -> Result<QueueSettings, ConfigError> {
     Ok(QueueSettings {
         lifetime: checker.duration("lifetime", raw.lifetime.as_ref(), DAY * 5)?,

@@ -1,4 +1,4 @@
-//! The configuration as it is written: keys and types, nothing checked.
+//! Structures that the configuration file is parsed into: keys and types, with no value checked.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,12 +6,10 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::values::spelling::distance;
-
 use crate::config::error::ConfigError;
-use crate::values::quoting::quoted;
+use crate::config::explain::explain;
 
-/// A whole file.
+/// Content of a whole configuration file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawConfig {
@@ -41,11 +39,12 @@ pub struct RawConfig {
     pub rewrite: RawRewrite,
     #[serde(default)]
     pub sendmail: RawSendmail,
-    /// The file's text, for finding lines.
+    /// Text of the file, for finding line numbers.
     #[serde(skip)]
     pub text: String,
 }
 
+/// Table `[queue]`: limits, retention and retries.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawQueue {
@@ -59,6 +58,7 @@ pub struct RawQueue {
     pub sent: Option<Spanned<String>>,
 }
 
+/// Table `[inbound.NAME]`: a source of mail.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawSource {
@@ -72,6 +72,7 @@ pub struct RawSource {
     pub env: BTreeMap<String, String>,
 }
 
+/// Table `[hook]`: the lists of hooks.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawHooks {
@@ -81,6 +82,7 @@ pub struct RawHooks {
     pub outbound: Vec<RawHook>,
 }
 
+/// Table `[[hook.inbound]]` or `[[hook.outbound]]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawHook {
@@ -90,6 +92,7 @@ pub struct RawHook {
     pub env: BTreeMap<String, String>,
 }
 
+/// Table `[notify]`: the command for new mail.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawNotify {
@@ -100,6 +103,7 @@ pub struct RawNotify {
     pub env: BTreeMap<String, String>,
 }
 
+/// Table `[reports]`: reports to senders.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawReports {
@@ -107,6 +111,7 @@ pub struct RawReports {
     pub return_limit: Option<Spanned<String>>,
 }
 
+/// Table `[aliases]`: alias files and permitted targets.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawAliases {
@@ -116,6 +121,7 @@ pub struct RawAliases {
     pub allow: Vec<Spanned<String>>,
 }
 
+/// Table `[rewrite]`: rules by address pattern.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawRewrite {
@@ -125,12 +131,14 @@ pub struct RawRewrite {
     pub sender: BTreeMap<Spanned<String>, Spanned<String>>,
 }
 
+/// Table `[sendmail]`: settings for sendmail(1).
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawSendmail {
     pub delivery: Option<Spanned<String>>,
 }
 
+/// Table `[queue.retry]`: the retry schedule.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawRetry {
@@ -140,6 +148,7 @@ pub struct RawRetry {
     pub jitter: Option<Spanned<f64>>,
 }
 
+/// Table `[transport.NAME]`: one transport.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawTransport {
@@ -163,34 +172,18 @@ pub struct RawTransport {
     pub undo: Option<Spanned<Vec<String>>>,
 }
 
-/// Reads a file's text.
+/// Parses the text of a configuration file. `path` is used in error messages only.
 pub fn parse(path: &Path, text: &str) -> Result<RawConfig, ConfigError> {
     match toml::from_str::<RawConfig>(text) {
         Ok(config) => Ok(RawConfig { text: text.to_owned(), ..config }),
         Err(error) => {
             let line = error.span().map(|span| line_of(text, span.start));
-            Err(ConfigError::Invalid(path.to_owned(), line, explain(error.message())))
+            Err(ConfigError::Invalid(path.to_owned(), line, explain(text, &error)))
         }
     }
 }
 
-/// The line, from 1, that a byte of a text is in.
+/// Returns the line number, from 1, of the byte offset `at`.
 pub fn line_of(text: &str, at: usize) -> usize {
     text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
-}
-
-/// The parser's words in one line, with the key that was probably meant.
-fn explain(message: &str) -> String {
-    let one_line = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    let one_line = one_line
-        .replace("expected a sequence", "expected a list such as [\"a\", \"b\"]")
-        .replace("expected a string", "expected a text in quotes")
-        .replace("expected a map", "expected a table");
-    let mut words = message.split('`').skip(1).step_by(2);
-    let Some(key) = words.next().filter(|_| message.starts_with("unknown field")) else { return one_line };
-    let near = words.min_by_key(|known| distance(key, known));
-    match near.filter(|known| distance(key, known) <= 1 + known.len() / 3) {
-        Some(known) => format!("unknown key {}; did you mean {}?", quoted(key), quoted(known)),
-        None => format!("unknown key {}; mspool.conf(5) lists the known keys", quoted(key)),
-    }
 }

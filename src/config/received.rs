@@ -1,4 +1,4 @@
-//! The keys for received mail: where it comes from, who looks at it, where it is filed, who is told.
+//! Configuration of received mail: store, sources, hooks, folders and notifications.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,14 +22,14 @@ const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(600);
 const EVERY: Duration = Duration::from_secs(300);
 
-/// What is checked, and what it is checked with.
+/// Input of the checks for received mail.
 pub(super) struct ReceivedTables<'a> {
     pub(super) checker: &'a ValueChecker<'a>,
     pub(super) raw: &'a raw::RawConfig,
     pub(super) spool: &'a Path,
 }
 
-/// What holds.
+/// Checked settings for received mail.
 pub(super) struct ReceivedSettings {
     pub(super) store: PathBuf,
     pub(super) identities: Option<Vec<AddressPattern>>,
@@ -41,9 +41,10 @@ pub(super) struct ReceivedSettings {
 }
 
 impl ReceivedTables<'_> {
+    /// Checks the tables and fills in their defaults.
     pub(super) fn check(&self) -> Result<ReceivedSettings, ConfigError> {
         let raw = self.raw;
-        // In the order of the file: the map has them by name.
+        // The map sorts sources by name; the configuration means the order of the file.
         let mut sources: Vec<(&String, &Spanned<raw::RawSource>)> = raw.inbound.iter().collect();
         sources.sort_by_key(|(_, inbound)| inbound.span().start);
         let hooks = |hooks: &[raw::RawHook]| hooks.iter().map(|hook| self.hook(hook)).collect::<Result<Vec<_>, _>>();
@@ -75,16 +76,16 @@ impl ReceivedTables<'_> {
 
     fn inbound(&self, name: &str, written: &Spanned<raw::RawSource>) -> Result<MailSource, ConfigError> {
         let raw = written.get_ref();
-        self.checker.check_name(name, "inbound", written)?;
+        self.checker.check_name(name, "source", written)?;
         if let Some(mailbox) = &raw.mailbox
             && let Err(error) = Address::parse(mailbox.get_ref())
         {
-            return Err(self.checker.invalid(mailbox, format!("mailbox of inbound {name} {error}")));
+            return Err(self.checker.invalid(mailbox, format!("mailbox {} {error}", quoted(mailbox.get_ref()))));
         }
         let keeping =
             if raw.keep.as_ref().is_some_and(|keep| *keep.get_ref()) { SourceKeeping::Yes } else { SourceKeeping::No };
         if let Some(ack) = raw.ack.as_ref().filter(|_| keeping == SourceKeeping::Yes) {
-            return Err(self.checker.invalid(ack, format!("inbound {name} has both ack and keep; one is wanted")));
+            return Err(self.checker.invalid(ack, format!("source {name} has both ack and keep; remove one of them")));
         }
         Ok(MailSource {
             keeping,
@@ -101,7 +102,7 @@ impl ReceivedTables<'_> {
     fn hook(&self, raw: &raw::RawHook) -> Result<Hook, ConfigError> {
         let command = self.checker.template("command of a hook", Some(&raw.command), TemplatePurpose::Hook)?;
         Ok(Hook {
-            command: command.ok_or_else(|| self.checker.invalid(&raw.command, "a hook has no command"))?,
+            command: command.ok_or_else(|| self.checker.invalid(&raw.command, "the hook has no command"))?,
             timeout: self.span("timeout", raw.timeout.as_ref(), HOOK_TIMEOUT)?,
             env: self.checker.environment(&raw.command, &raw.env)?,
         })
@@ -121,8 +122,9 @@ impl ReceivedTables<'_> {
         let mut folders = Vec::new();
         for (prefix, written) in &self.raw.folders {
             let folder = Folder::parse(written.get_ref());
-            let folder = folder
-                .map_err(|error| self.checker.invalid(written, format!("{} {error}", quoted(written.get_ref()))))?;
+            let folder = folder.map_err(|error| {
+                self.checker.invalid(written, format!("folder {} {error}", quoted(written.get_ref())))
+            })?;
             folders.push((prefix.clone(), folder));
         }
         Ok(ClassFolders::new(folders))

@@ -1,13 +1,15 @@
-//! The table `[reports]`.
+//! Table `[reports]` of the configuration.
 
 use crate::config::checker::ValueChecker;
 use crate::config::error::ConfigError;
 use crate::config::raw;
 use crate::settings::{ReportRoute, ReportSettings};
 
+/// Checks the table and fills in its defaults. `via` defaults to `queue` for root, to `inbox` for other users.
 pub(super) fn reports(checker: &ValueChecker<'_>, raw: &raw::RawReports) -> Result<ReportSettings, ConfigError> {
     let via = match raw.via.as_ref().map(|via| (via, via.get_ref().as_str())) {
-        // Root's spool sends for everybody, a user's own sends for the one who reads its inbox.
+        // The system spool sends mail for all users, so reports travel by mail. The senders of a personal spool read
+        // its inbox.
         None if checker.locations.root => ReportRoute::Queue,
         None => ReportRoute::Inbox,
         Some((_, "inbox")) => ReportRoute::Inbox,

@@ -1,4 +1,4 @@
-//! The tables `[transport.NAME]`, and their order.
+//! Tables `[transport.NAME]` of the configuration, and the key `order`.
 
 use std::hash::{Hash, Hasher};
 use std::path::Path;
@@ -22,9 +22,10 @@ use crate::values::spelling::distance;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 const DEFAULT_ASYNC_TIMEOUT: Duration = Duration::from_secs(86_400);
 
-/// Hand-offs at once that a transport can be configured for.
+/// Maximum number of parallel delivery attempts per transport.
 const MOST_PARALLEL: i64 = 256;
 
+/// Checks one transport and fills in its defaults.
 pub(super) fn transport(
     checker: &ValueChecker<'_>,
     name: &str,
@@ -35,28 +36,29 @@ pub(super) fn transport(
     if let Some(resource) = &raw.resource {
         checker.check_name(resource.get_ref(), "resource", resource)?;
     }
-    let action = match (&raw.command, &raw.maildir) {
+    let method = match (&raw.command, &raw.maildir) {
         (Some(written), None) => command(checker, name, written, raw.results.as_ref())?,
         (None, Some(written)) => maildir(checker, name, written, raw)?,
         (Some(command), Some(_)) => {
-            return Err(
-                checker.invalid(command, format!("transport {name} has both a command and a maildir; one is wanted"))
-            );
+            return Err(checker
+                .invalid(command, format!("transport {name} has both a command and a maildir; remove one of them")));
         }
         (None, None) => {
-            return Err(checker.invalid(written, format!("transport {name} has neither a command nor a maildir")));
+            return Err(checker
+                .invalid(written, format!("transport {name} has neither a command nor a maildir; set one of them")));
         }
     };
     let filter = |filter: &Spanned<Vec<String>>| {
         let template = CommandTemplate::parse(filter.get_ref(), TemplatePurpose::Delivery);
         let template =
             template.map_err(|error| checker.invalid(filter, format!("preprocess of transport {name} {error}")))?;
-        let all = filter.get_ref().iter().any(|arg| arg == "{recipients}");
-        if all && matches!(&action, DeliveryMethod::Command { template, .. } if template.batch() == RecipientBatch::One)
+        let takes_all = filter.get_ref().iter().any(|arg| arg == "{recipients}");
+        if takes_all
+            && matches!(&method, DeliveryMethod::Command { template, .. } if template.batch() == RecipientBatch::One)
         {
             return Err(checker.invalid(
                 filter,
-                format!("preprocess of transport {name} has {{recipients}} where its command takes one at a time"),
+                format!("preprocess of transport {name} has {{recipients}}, but its command takes one at a time; use {{recipient}}"),
             ));
         }
         Ok(template)
@@ -70,7 +72,7 @@ pub(super) fn transport(
     let mut transport = Transport {
         name: name.to_owned(),
         accepts: accepted_addresses(checker, raw)?,
-        method: action,
+        method,
         timeout: checker.duration("timeout", raw.timeout.as_ref(), DEFAULT_TIMEOUT)?.max(Duration::from_secs(1)),
         parallel,
         success_meaning: if raw.relays == Some(true) { SuccessMeaning::Relayed } else { SuccessMeaning::Delivered },
@@ -105,7 +107,8 @@ fn command(
     Ok(DeliveryMethod::Command { template, results })
 }
 
-/// Keys that only mean something for a command must not stand beside a Maildir as if they did.
+/// Checks a Maildir transport. Keys that only apply to a command are refused: ignored silently, they would seem to
+/// work.
 fn maildir(
     checker: &ValueChecker<'_>,
     name: &str,
@@ -113,20 +116,25 @@ fn maildir(
     raw: &raw::RawTransport,
 ) -> Result<DeliveryMethod, ConfigError> {
     if let Some(results) = &raw.results {
-        return Err(checker.invalid(results, format!("results means nothing for the maildir of transport {name}")));
+        return Err(
+            checker.invalid(results, format!("results has no effect on the maildir of transport {name}; remove it"))
+        );
     }
-    let runs_programs = raw.probe.is_some()
+    let runs_commands = raw.probe.is_some()
         || raw.connect.is_some()
         || raw.disconnect.is_some()
         || raw.undo.is_some()
         || !raw.preprocess.is_empty();
-    if let Some(timeout) = raw.timeout.as_ref().filter(|_| !runs_programs) {
-        return Err(checker.invalid(timeout, format!("timeout means nothing for the maildir of transport {name}")));
+    if let Some(timeout) = raw.timeout.as_ref().filter(|_| !runs_commands) {
+        return Err(
+            checker.invalid(timeout, format!("timeout has no effect on the maildir of transport {name}; remove it"))
+        );
     }
     Ok(DeliveryMethod::Maildir(checker.path(&format!("maildir of transport {name}"), maildir)?))
 }
 
-/// Without `types` a transport with patterns takes just those, one without takes internet mail.
+/// Returns the addresses that a transport accepts. Without `types`, a transport with patterns accepts only those, and
+/// one without patterns accepts internet mail.
 fn accepted_addresses(checker: &ValueChecker<'_>, raw: &raw::RawTransport) -> Result<AcceptedAddresses, ConfigError> {
     let types = match &raw.types {
         None if raw.r#match.is_some() => AcceptedTypes::Only(Vec::new()),
@@ -134,8 +142,15 @@ fn accepted_addresses(checker: &ValueChecker<'_>, raw: &raw::RawTransport) -> Re
         Some(types) if types.get_ref().iter().any(|kind| kind == "*") => AcceptedTypes::Any,
         Some(types) => {
             let parse = |kind: &String| {
-                AddressType::parse(kind)
-                    .map_err(|error| checker.invalid(types, format!("type {} {error}", quoted(kind))))
+                AddressType::parse(kind).map_err(|_| {
+                    checker.invalid(
+                        types,
+                        format!(
+                            "address type {} is not valid: only 1 to 8 of A-Z and 0-9 are allowed, a letter first",
+                            quoted(kind)
+                        ),
+                    )
+                })
             };
             AcceptedTypes::Only(types.get_ref().iter().map(parse).collect::<Result<_, _>>()?)
         }
@@ -151,7 +166,7 @@ fn accepted_addresses(checker: &ValueChecker<'_>, raw: &raw::RawTransport) -> Re
     Ok(AcceptedAddresses { types, patterns })
 }
 
-/// The transport that is there when none is configured: a Maildir in the spool, for this host's own addresses.
+/// Returns the transport that is used if none is configured: a Maildir in the spool for addresses of this host.
 pub(super) fn built_in(spool: &Path, hostname: &str) -> Transport {
     let own = ["*@localhost".to_owned(), format!("*@{hostname}")];
     let patterns =
@@ -175,7 +190,7 @@ pub(super) fn built_in(spool: &Path, hostname: &str) -> Transport {
     }
 }
 
-/// An order names every transport exactly once.
+/// Sorts the transports as `order` lists them. An order must name every transport exactly once.
 pub(super) fn ordered(
     checker: &ValueChecker<'_>,
     order: &Spanned<Vec<String>>,
@@ -199,22 +214,23 @@ pub(super) fn ordered(
         }
     }
     match left.first() {
-        Some(missing) => {
-            Err(checker.invalid(order, format!("order does not name transport {}", quoted(&missing.name))))
-        }
+        Some(missing) => Err(checker.invalid(
+            order,
+            format!("order does not name transport {}; it must name every transport", quoted(&missing.name)),
+        )),
         None => Ok(sorted),
     }
 }
 
-/// Returns a text that changes when the configuration of the transport does. The same on every machine and in every
-/// build, since it is kept in the state of the transport.
+/// Returns a fingerprint of the transport's configuration. It is the same on every machine and in every build, because
+/// it is stored in the transport state.
 fn fingerprint(transport: &Transport) -> String {
     let mut hasher = Fnv1a(0xcbf2_9ce4_8422_2325);
     transport.hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 
-/// FNV-1a with 64 bits.
+/// FNV-1a hash with 64 bits.
 struct Fnv1a(u64);
 
 impl Hasher for Fnv1a {

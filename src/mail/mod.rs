@@ -1,4 +1,4 @@
-//! Mail as pure values. No files, no processes, no clock.
+//! Mail as plain values, without files, processes or a clock.
 
 pub mod address;
 pub mod envelope;

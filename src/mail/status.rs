@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// `class.subject.detail`; the class is 2, 4 or 5.
+/// Enhanced status code `class.subject.detail` with class 2, 4 or 5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Status {
@@ -13,18 +13,18 @@ pub struct Status {
     detail: u16,
 }
 
-/// What a status means for the recipient (RFC 3463 section 3.1).
+/// Meaning of a status for the recipient (RFC 3463 section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusClass {
-    /// 2: done.
+    /// Class 2: success.
     Success,
-    /// 4: may yet succeed.
+    /// Class 4: temporary failure, the attempt can be repeated.
     Temporary,
-    /// 5: will not succeed.
+    /// Class 5: permanent failure.
     Permanent,
 }
 
-/// A text that is no status code.
+/// Error for a text that is not an enhanced status code.
 #[derive(Debug)]
 pub struct StatusError;
 
@@ -37,44 +37,44 @@ impl fmt::Display for StatusError {
 impl std::error::Error for StatusError {}
 
 impl Status {
-    /// 2.0.0: done, no more to say.
+    /// 2.0.0: success, without further details.
     pub const DONE: Status = Status::of(2, 0, 0);
-    /// 4.0.0: not done yet, no more to say.
+    /// 4.0.0: temporary failure, without further details.
     pub const TEMPORARY: Status = Status::of(4, 0, 0);
-    /// 5.0.0: it will not be done, no more to say.
+    /// 5.0.0: permanent failure, without further details.
     pub const FAILED: Status = Status::of(5, 0, 0);
-    /// 4.1.2: the host is not known now.
+    /// 4.1.2: the host is currently unknown.
     pub const NO_HOST: Status = Status::of(4, 1, 2);
-    /// 4.3.0: trouble on our side.
+    /// 4.3.0: error on this system.
     pub const LOCAL_TROUBLE: Status = Status::of(4, 3, 0);
-    /// 4.3.2: not accepting mail now.
+    /// 4.3.2: the system is not accepting messages.
     pub const NOT_NOW: Status = Status::of(4, 3, 2);
     /// 4.3.5: the transport is not usable.
     pub const BROKEN: Status = Status::of(4, 3, 5);
-    /// 4.4.7: kept for as long as mail is kept.
+    /// 4.4.7: the message expired.
     pub const EXPIRED: Status = Status::of(4, 4, 7);
-    /// 5.4.7: the sender's own deadline has passed.
+    /// 5.4.7: the delivery deadline set by the sender has passed.
     pub const TOO_LATE: Status = Status::of(5, 4, 7);
-    /// 5.1.1: no such mailbox.
+    /// 5.1.1: the mailbox does not exist.
     pub const NO_MAILBOX: Status = Status::of(5, 1, 1);
-    /// 5.1.3: the address cannot be handed over.
+    /// 5.1.3: the address syntax is invalid.
     pub const BAD_SYNTAX: Status = Status::of(5, 1, 3);
-    /// 5.4.4: nobody takes it.
+    /// 5.4.4: no transport accepts the address.
     pub const NO_ROUTE: Status = Status::of(5, 4, 4);
-    /// 5.4.6: it has been here before.
+    /// 5.4.6: mail loop detected.
     pub const LOOP: Status = Status::of(5, 4, 6);
-    /// 5.5.4: the transport was called wrongly.
+    /// 5.5.4: the transport was called with invalid arguments.
     pub const BAD_USAGE: Status = Status::of(5, 5, 4);
-    /// 5.6.0: the message itself is not acceptable.
+    /// 5.6.0: the message content is not acceptable.
     pub const BAD_MESSAGE: Status = Status::of(5, 6, 0);
-    /// 5.7.1: refused.
+    /// 5.7.1: delivery is not authorized.
     pub const REFUSED: Status = Status::of(5, 7, 1);
 
     const fn of(class: u8, subject: u16, detail: u16) -> Status {
         Status { class, subject, detail }
     }
 
-    /// Takes `class.subject.detail` and nothing else.
+    /// Parses `class.subject.detail`; `None` for any other text.
     pub fn parse(text: &str) -> Option<Status> {
         let mut parts = text.split('.');
         let mut number = |longest: usize| {
@@ -87,13 +87,13 @@ impl Status {
         known.then_some(Status { class: class as u8, subject, detail })
     }
 
-    /// Splits `5.2.2 mailbox full` into the status and what follows it.
+    /// Splits `5.2.2 mailbox full` into the status and the text after it; `None` without a leading status.
     pub fn leading(text: &str) -> Option<(Status, &str)> {
         let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
         Some((Status::parse(word)?, rest.trim()))
     }
 
-    /// What it means for the recipient.
+    /// Returns the class of the status.
     pub fn class(self) -> StatusClass {
         match self.class {
             2 => StatusClass::Success,

@@ -112,7 +112,9 @@ impl QueueFile {
         head.truncate(filled);
         let envelope = match Envelope::from_line(&head[..line]) {
             Ok(envelope) => envelope,
-            Err(error) => return corrupt(&format!("the envelope cannot be read: {error}")),
+            // The words of the JSON parser name types of this program; the operator has the file itself.
+            Err(error) if error.is_data() => return corrupt("a member of the envelope is missing or not valid"),
+            Err(_) => return corrupt("the envelope is not valid JSON"),
         };
         let body_at = line as u64 + 1;
         if envelope.id != name.id {

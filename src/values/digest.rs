@@ -1,19 +1,19 @@
-//! A message's fingerprint: equal bytes have equal ones, and nobody can make others that have (SHA-256). The only home of
-//! `sha2`.
+//! SHA-256 fingerprint of a message. Recognizes a message that arrives twice; a sender cannot forge an equal one. The
+//! only module that uses `sha2`.
 
 use sha2::{Digest, Sha256};
 
-/// Takes a message in, piece by piece.
+/// Incremental SHA-256 hasher for a message that is read in chunks.
 #[derive(Clone, Debug, Default)]
 pub struct Fingerprint(Sha256);
 
 impl Fingerprint {
-    /// Takes the next piece.
+    /// Adds the next chunk of bytes.
     pub fn add(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The fingerprint, in hexadecimal digits.
+    /// Returns the fingerprint as 64 lower-case hexadecimal digits.
     pub fn finish(self) -> String {
         self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }

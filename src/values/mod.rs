@@ -1,4 +1,4 @@
-//! Pure values without a word about mail: times, schedules, digests, words of a shell, text that is safe to print.
+//! General-purpose values, independent of mail: times, retry schedules, digests, shell words, printable text.
 
 pub mod digest;
 pub mod printable;

@@ -1,11 +1,12 @@
-//! Foreign text made safe for a terminal, a log and one line. The only home of `unicode-width`.
+//! Sanitizing of untrusted text for a terminal, a log or a single line. The only module that uses `unicode-width`.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Longest text kept of an answer, in characters.
+/// Maximum length of a stored result text, in characters.
 pub const MAX_TEXT_CHARS: usize = 1000;
 
-/// True for characters that steer a terminal or turn the reading direction instead of showing something.
+/// Returns true for control characters, bidirectional overrides and invisible characters. Printed unchanged, they could
+/// move the cursor or make text look different from what it is.
 pub fn is_unsafe(c: char) -> bool {
     let bidi = matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let hidden =
@@ -13,7 +14,7 @@ pub fn is_unsafe(c: char) -> bool {
     c.is_control() || bidi || hidden
 }
 
-/// The text with every such character shown as `?`, and every blank as a space.
+/// Returns the text on one line: each unsafe character becomes `?`, each tab or newline a space.
 pub fn line(text: &str) -> String {
     text.chars()
         .map(|c| {
@@ -28,7 +29,8 @@ pub fn line(text: &str) -> String {
         .collect()
 }
 
-/// What a program printed, as one line: its lines with ` / ` between them, cut after `longest` characters.
+/// Joins the non-empty lines of a program's output with ` / `, sanitizes them, and cuts the result to `longest`
+/// characters, the last one `…`.
 pub fn output(bytes: &[u8], longest: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
     let lines = text.lines().map(|part| line(part.trim())).filter(|part| !part.is_empty());
@@ -39,7 +41,7 @@ pub fn output(bytes: &[u8], longest: usize) -> String {
     joined.chars().take(longest.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Cuts or pads to exactly this many columns of a terminal.
+/// Cuts or pads the text to exactly `columns` terminal columns. A cut text ends in `…`.
 pub fn fit(text: &str, columns: usize) -> String {
     let width = text.width();
     if width <= columns {
@@ -62,7 +64,7 @@ pub fn fit(text: &str, columns: usize) -> String {
     format!("{cut}{}", " ".repeat(columns.saturating_sub(used)))
 }
 
-/// Columns that a text takes.
+/// Returns the number of terminal columns that the text takes.
 pub fn width(text: &str) -> usize {
     text.width()
 }

@@ -1,8 +1,8 @@
-//! User input in messages: quoted, safe for a terminal, and cut to a readable length.
+//! Quoting of user input in messages: safe for a terminal and cut to a readable length.
 
 use crate::values::printable;
 
-/// Longest part of an input that a message shows, in characters.
+/// Maximum number of characters of an input that a message shows.
 const SHOWN_CHARS: usize = 60;
 
 /// Returns the text as `"text"`, with `"`, `\` and unprintable characters escaped, cut after 60 characters.

@@ -1,17 +1,18 @@
-//! When to try again.
+//! Retry schedule: the delay before the next delivery attempt.
 
 use std::time::Duration;
 
-/// A back-off that grows by a factor up to a ceiling (RFC 5321 section 4.5.4.1 asks for patience, not for a table).
+/// Exponential back-off with an upper limit (RFC 5321 section 4.5.4.1 recommends retries, but no exact schedule).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetrySchedule {
-    /// The wait after the first attempt.
+    /// Delay after the first attempt.
     pub first: Duration,
-    /// How much longer each wait is than the one before; at least 1.
+    /// Factor between one delay and the next, at least 1.
     pub factor: f64,
-    /// The longest wait.
+    /// Upper limit of the delay, before jitter.
     pub max: Duration,
-    /// How far a wait may be off, as a share of itself, 0 to 1: mail that failed together must not come back together.
+    /// Maximum random deviation, as a fraction of the delay from 0 to 1. Without it, messages that failed together
+    /// would all be retried at the same moment.
     pub jitter: f64,
 }
 
@@ -22,7 +23,8 @@ impl Default for RetrySchedule {
 }
 
 impl RetrySchedule {
-    /// The wait after so many charged attempts, at least one. `random` is any number; the same one gives the same wait.
+    /// Returns the delay after `attempts` counted attempts (0 counts as 1), rounded to seconds. `random` selects the
+    /// jitter: the same number gives the same delay.
     pub fn delay(&self, attempts: u32, random: u64) -> Duration {
         let growth = self.factor.powi(attempts.clamp(1, 1000) as i32 - 1);
         let plain = (self.first.as_secs_f64() * growth).min(self.max.as_secs_f64());

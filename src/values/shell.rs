@@ -1,22 +1,24 @@
-//! Where in a command line a shell would read an argument as a program, and what may stand there.
+//! Position of an argument in a command line: tells whether a shell would execute it, and which characters are safe
+//! there.
 
-/// Who reads the next argument.
+/// Interpreter of the next argument of a command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShellReader {
-    /// A program that takes it as it is.
+    /// A program that takes the argument literally.
     Program,
-    /// A shell, in its options.
+    /// A shell that still reads its own options.
     Shell,
-    /// A shell that was given `-c`: what follows its options is a program.
+    /// A shell that was given `-c`: the first argument after its options is a script.
     Script,
-    /// Nobody any more: the program's own arguments.
+    /// The arguments of a script, which the shell no longer interprets.
     Arguments,
-    /// A program that joins its arguments for a shell elsewhere.
+    /// A program such as ssh(1) that joins its arguments into a script for another shell.
     Remote,
 }
 
 impl ShellReader {
-    /// Who reads what comes behind this argument. A shell may itself be an argument, of env(1) or timeout(1).
+    /// Returns the interpreter of the argument that follows `text`. A shell can itself be an argument, for example of
+    /// env(1) or timeout(1).
     pub fn after(self, text: &str) -> ShellReader {
         let name = text.rsplit('/').next().unwrap_or(text);
         let option = text.starts_with(['-', '+']);
@@ -37,7 +39,7 @@ impl ShellReader {
 
 const SHELLS: [&str; 10] = ["sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "fish", "csh", "tcsh"];
 
-/// Characters that mean nothing to any shell, wherever in its text they stand.
+/// Returns true for bytes that no shell interprets, at any position in a word.
 pub fn is_inert(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"@._+-=%/:,".contains(&byte)
 }

@@ -1,6 +1,6 @@
-//! How far two words are from each other, for hints at what was probably meant.
+//! Edit distance between words, for suggestions in error messages.
 
-/// How many letters must be changed, put in or taken out to make one word the other.
+/// Returns the Levenshtein distance: the number of characters to insert, delete or replace to turn `a` into `b`.
 pub fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

@@ -1,7 +1,8 @@
-//! Vectors that only their own kind of index opens.
+//! Vectors that accept only their own type of index.
 //!
-//! Recipients, transports and messages are all named by their positions in a list. A position in one list must never
-//! be used in another: each kind has a type of its own, made by [`index_type!`](crate::index_type).
+//! Recipients, transports and messages are all identified by positions in a list. A position in one list must never be
+//! used in another, so each kind has its own type, defined by [`index_type!`](crate::index_type): a swapped pair does
+//! not compile.
 
 use std::fmt;
 use std::iter::FromIterator;
@@ -10,7 +11,7 @@ use std::ops::{Index, IndexMut};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A position in a [`Table`] of its own kind.
+/// Position in a [`Table`] of its own kind.
 pub trait TableIndex: Copy + fmt::Debug {
     /// Makes the index of a position, counted from 0.
     fn new(position: usize) -> Self;
@@ -19,7 +20,7 @@ pub trait TableIndex: Copy + fmt::Debug {
     fn position(self) -> usize;
 }
 
-/// Defines an index type: a position, counted from 0, in the tables of one kind.
+/// Defines an index type: a position, counted from 0, in tables of one kind.
 #[macro_export]
 macro_rules! index_type {
     ($(#[$doc:meta])* $name:ident) => {
@@ -40,7 +41,7 @@ macro_rules! index_type {
     };
 }
 
-/// A vector whose elements are named by indices of type `I`.
+/// Vector that is indexed by values of type `I`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Table<I, T> {
     items: Vec<T>,
@@ -53,7 +54,7 @@ impl<I: TableIndex, T> Table<I, T> {
         self.items.len()
     }
 
-    /// Returns true when there is no element.
+    /// Returns true if the table has no elements.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
@@ -73,32 +74,32 @@ impl<I: TableIndex, T> Table<I, T> {
         self.items.iter().enumerate().map(|(position, item)| (I::new(position), item))
     }
 
-    /// Returns the elements for changing them, in order.
+    /// Returns mutable references to the elements, in order.
     pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, T> {
         self.items.iter_mut()
     }
 
-    /// Returns an element; `None` when the index is not from this table.
+    /// Returns an element; `None` if the index is not from this table.
     pub fn get(&self, index: I) -> Option<&T> {
         self.items.get(index.position())
     }
 
-    /// Returns an element for changing it; `None` when the index is not from this table.
+    /// Returns a mutable reference to an element; `None` if the index is not from this table.
     pub fn get_mut(&mut self, index: I) -> Option<&mut T> {
         self.items.get_mut(index.position())
     }
 
-    /// Returns the index of the first element that fits.
+    /// Returns the index of the first element for which `fits` returns true.
     pub fn find(&self, fits: impl FnMut(&T) -> bool) -> Option<I> {
         self.items.iter().position(fits).map(I::new)
     }
 
-    /// Makes a table of the same length from each element.
+    /// Returns a table of the same length with `change` applied to each element.
     pub fn map<U>(&self, change: impl FnMut(&T) -> U) -> Table<I, U> {
         self.items.iter().map(change).collect()
     }
 
-    /// Appends an element.
+    /// Appends an element at the end.
     pub fn push(&mut self, item: T) {
         self.items.push(item);
     }

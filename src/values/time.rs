@@ -1,4 +1,4 @@
-//! Instants as the spool keeps them, and the three ways to write them. The only home of `jiff` and `humantime`.
+//! Timestamps as stored in the spool, and their three text formats. The only module that uses `jiff` and `humantime`.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,15 +6,15 @@ use std::time::Duration;
 use crate::values::quoting::quoted;
 use serde::{Deserialize, Serialize};
 
-/// A wall-clock instant in whole seconds since the epoch. In JSON and in text it is RFC 3339 in UTC.
+/// Wall-clock time in whole seconds since the Unix epoch. JSON and text use RFC 3339 in UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Timestamp(u64);
 
-/// The last second that can be written in every time zone: RFC 3339 ends with the year 9999.
+/// Latest second that RFC 3339 can express in every time zone: its years end with 9999.
 const LAST: u64 = 253_402_207_200;
 
-/// A text that is no time.
+/// Error for a text that is not a time. Holds the first characters of the text.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TimeError(String);
 
@@ -22,7 +22,7 @@ impl fmt::Display for TimeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} is not a time: give 2026-05-01T12:00:00Z, \"Fri, 1 May 2026 12:00:00 +0200\", or a span such as 90s, 15m, 2h, 3d, 1w",
+            "{} is not a time: give 2026-05-01T12:00:00Z, \"Fri, 1 May 2026 12:00:00 +0200\" or a span such as 2h",
             quoted(&self.0)
         )
     }
@@ -31,27 +31,27 @@ impl fmt::Display for TimeError {
 impl std::error::Error for TimeError {}
 
 impl Timestamp {
-    /// From seconds since the epoch, cut near the end of the year 9999.
+    /// Builds a timestamp from seconds since the Unix epoch, limited to the end of the year 9999.
     pub fn from_seconds(seconds: u64) -> Timestamp {
         Timestamp(seconds.min(LAST))
     }
 
-    /// Seconds since the epoch.
+    /// Returns the seconds since the Unix epoch.
     pub fn seconds(self) -> u64 {
         self.0
     }
 
-    /// The instant this much later.
+    /// Returns the timestamp `span` later.
     pub fn after(self, span: Duration) -> Timestamp {
         Timestamp::from_seconds(self.0.saturating_add(span.as_secs()))
     }
 
-    /// How long it is from `earlier` to here; zero when it is not earlier.
+    /// Returns the time from `earlier` to `self`; zero if `earlier` is later.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_secs(self.0.saturating_sub(earlier.0))
     }
 
-    /// Reads RFC 3339, an RFC 5322 date, or a span counted from `now`.
+    /// Parses an RFC 3339 timestamp, an RFC 5322 date, or a time span counted from `now`.
     pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, TimeError> {
         let bad = || TimeError(text.chars().take(60).collect());
         let parsed = text
@@ -64,12 +64,12 @@ impl Timestamp {
         }
     }
 
-    /// As a `Date:` field has it (RFC 5322 section 3.3), in UTC.
+    /// Returns the time in the format of a `Date:` field (RFC 5322 section 3.3), in UTC.
     pub fn rfc5322(self) -> String {
         jiff::fmt::rfc2822::to_string(&self.jiff().to_zoned(jiff::tz::TimeZone::UTC)).unwrap_or_default()
     }
 
-    /// As ctime(3) has it, without the year and in UTC: `Fri May  1 12:00:00`.
+    /// Returns the time in the format of ctime(3) without the year, in UTC: `Fri May  1 12:00:00`.
     pub fn ctime(self) -> String {
         let time = self.jiff().to_zoned(jiff::tz::TimeZone::UTC);
         jiff::fmt::strtime::format("%a %b %e %H:%M:%S", &time).unwrap_or_default()
@@ -107,16 +107,16 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// The longest span that means anything here.
+/// Upper limit of a time span: longer ones are cut to it.
 pub const CENTURY: Duration = Duration::from_secs(100 * 366 * 86_400);
 
-/// Reads a span: `90s 15m 2h 3d 1w`, or several of them together.
-/// Spans beyond a century are cut to one, so that no sum of them overflows.
+/// Parses a time span: `90s`, `15m`, `2h`, `3d`, `1w`, or several of them together (`1h 30m`). Spans above [`CENTURY`]
+/// are cut to it, so that sums of them do not overflow.
 pub fn parse_span(text: &str) -> Result<Duration, humantime::DurationError> {
     humantime::parse_duration(text).map(|span| span.min(CENTURY))
 }
 
-/// Writes a span in its two largest units: `2h 5m`, `3days`.
+/// Formats a time span in its two largest units, rounded down: `2h5m`, `3d`.
 pub fn span(span: Duration) -> String {
     let seconds = span.as_secs();
     let units = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];

@@ -1,4 +1,4 @@
-//! Alias files: names that stand for other addresses, as aliases(5) of sendmail has them.
+//! Alias files in the format of aliases(5): names that expand to other addresses.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,16 +6,16 @@ use std::fmt;
 use crate::mail::address::list;
 use crate::values::quoting::quoted;
 
-/// What an alias stands for.
+/// Target that an alias expands to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AliasTarget {
-    /// An address, or another name.
+    /// An address, or the name of another alias.
     Address(String),
-    /// The addresses that a file lists, one or more a line.
+    /// A file that lists addresses, one or more per line.
     Include(String),
-    /// A command that takes the message.
+    /// A command that the message is piped to.
     Pipe(String),
-    /// A file that the message is added to.
+    /// A file that the message is appended to.
     File(String),
 }
 
@@ -29,22 +29,22 @@ impl fmt::Display for AliasTarget {
     }
 }
 
-/// What is wrong with a line.
+/// Error in an alias file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AliasFileError {
-    /// The line, from 1.
+    /// Line number, counted from 1.
     pub line: usize,
-    /// What is wrong.
+    /// Reason, which continues a sentence that begins with the line.
     pub what: String,
 }
 
-/// Names and what they stand for; names without regard to case.
+/// Alias names and their targets. Names are case-insensitive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AliasTable(BTreeMap<String, Vec<AliasTarget>>);
 
 impl AliasTable {
-    /// Takes the lines of a file in: `name: target, target`, continued on lines that begin with a blank, `#` before
-    /// what is only for people. A name that is there already keeps what it stands for.
+    /// Adds the entries of a file: `name: target, target`, with continuation lines that begin with a blank and comment
+    /// lines that begin with `#`. A name that is already in the table keeps its targets.
     pub fn read(&mut self, text: &str) -> Result<(), AliasFileError> {
         let mut entry: Option<(usize, String)> = None;
         for (index, line) in text.lines().enumerate() {
@@ -57,7 +57,10 @@ impl AliasTable {
                     known.push_str(line.trim());
                     continue;
                 }
-                return Err(AliasFileError { line: index + 1, what: "continues nothing".to_owned() });
+                return Err(AliasFileError {
+                    line: index + 1,
+                    what: "a continuation line without an entry before it".to_owned(),
+                });
             }
             self.add(entry.replace((index + 1, line.to_owned())))?;
         }
@@ -67,27 +70,27 @@ impl AliasTable {
     fn add(&mut self, entry: Option<(usize, String)>) -> Result<(), AliasFileError> {
         let Some((line, text)) = entry else { return Ok(()) };
         let bad = |what: &str| AliasFileError { line, what: what.to_owned() };
-        let (name, rest) = split_name(&text).ok_or_else(|| bad("is not of the form name: targets"))?;
+        let (name, rest) = split_name(&text).ok_or_else(|| bad("the entry is not of the form NAME: TARGETS"))?;
         let targets = targets(rest).map_err(|what| AliasFileError { line, what })?;
         if targets.is_empty() {
-            return Err(bad("stands for nobody"));
+            return Err(bad("the entry has no targets"));
         }
         self.0.entry(name.to_ascii_lowercase()).or_insert(targets);
         Ok(())
     }
 
-    /// What a name stands for.
+    /// Returns the targets of a name.
     pub fn get(&self, name: &str) -> Option<&[AliasTarget]> {
         self.0.get(&name.to_ascii_lowercase()).map(Vec::as_slice)
     }
 
-    /// True when there is none.
+    /// Returns true if the table has no aliases.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// `name:` or `"name":`, and what follows.
+/// Splits `name: targets` or `"name": targets` into the name and the text after the colon.
 fn split_name(text: &str) -> Option<(String, &str)> {
     if let Some(rest) = text.strip_prefix('"') {
         let (name, rest) = rest.split_once('"')?;
@@ -98,7 +101,7 @@ fn split_name(text: &str) -> Option<(String, &str)> {
     (!name.is_empty() && !name.contains([' ', '\t'])).then(|| (name.to_owned(), rest))
 }
 
-/// The targets in a list; quotes keep commas and blanks together.
+/// Parses a comma-separated list of targets. Quotes keep commas and blanks in one target.
 pub fn targets(text: &str) -> Result<Vec<AliasTarget>, String> {
     let mut targets = Vec::new();
     for item in items(text)? {
@@ -109,7 +112,7 @@ pub fn targets(text: &str) -> Result<Vec<AliasTarget>, String> {
         } else if item.starts_with('/') {
             targets.push(AliasTarget::File(item));
         } else {
-            // A leading backslash asks for the name itself; no name is expanded twice here anyway.
+            // A leading backslash means "do not expand further". mspool expands no name twice anyway.
             let item = item.strip_prefix('\\').unwrap_or(&item);
             let addresses = list::parse(item).map_err(|error| format!("{} {error}", quoted(item)))?;
             targets.extend(addresses.into_iter().map(AliasTarget::Address));
@@ -118,7 +121,7 @@ pub fn targets(text: &str) -> Result<Vec<AliasTarget>, String> {
     Ok(targets)
 }
 
-/// Cuts a list at its commas. An item that begins with a quote and a special character loses its quotes.
+/// Splits a list at its commas. An item loses its quotes if a special character follows the first one.
 fn items(text: &str) -> Result<Vec<String>, String> {
     let mut items = vec![String::new()];
     let mut quoted = false;
@@ -135,7 +138,7 @@ fn items(text: &str) -> Result<Vec<String>, String> {
         }
     }
     if quoted {
-        return Err("has a quote that nobody closed".to_owned());
+        return Err("a quote is not closed".to_owned());
     }
     let bare = |item: String| {
         let item = item.trim().to_owned();

@@ -1,14 +1,14 @@
-//! Address lists in header fields (RFC 5322 section 3.4, with the obsolete forms of section 4.4): strict, because every
-//! address read here becomes a recipient.
+//! Address lists of header fields (RFC 5322 section 3.4, with the obsolete syntax of section 4.4). The parser is
+//! strict, because every address it returns becomes a recipient.
 
 use std::fmt;
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// A list that could not be read.
+/// Error for a list that cannot be parsed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AddressListError {
-    /// What is wrong.
+    /// Reason, which continues a sentence that begins with the list.
     pub reason: &'static str,
 }
 
@@ -20,7 +20,8 @@ impl fmt::Display for AddressListError {
 
 impl std::error::Error for AddressListError {}
 
-/// The bare addresses (`local@domain`, or `local` alone) of all mailboxes, those in groups included, in order.
+/// Parses a list and returns the bare addresses (`local@domain`, or `local` alone) of all mailboxes in order, including
+/// members of groups.
 pub fn parse(text: &str) -> Result<Vec<String>, AddressListError> {
     let mut reader = AddressListReader { chars: text.chars().peekable(), found: Vec::new() };
     reader.list(ListPosition::Top)?;
@@ -33,7 +34,7 @@ enum ListPosition {
     Group,
 }
 
-/// A piece of a phrase or of an address.
+/// Token of a phrase or an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum ListWord {
     Atom(String),
@@ -51,64 +52,64 @@ const fn bad<T>(reason: &'static str) -> Result<T, AddressListError> {
 }
 
 impl AddressListReader<'_> {
-    fn list(&mut self, place: ListPosition) -> Result<(), AddressListError> {
+    fn list(&mut self, position: ListPosition) -> Result<(), AddressListError> {
         loop {
             self.blanks()?;
             match self.chars.peek() {
                 Some(',') => {
                     self.chars.next();
                 }
-                Some(';') if place == ListPosition::Group => {
+                Some(';') if position == ListPosition::Group => {
                     self.chars.next();
                     return Ok(());
                 }
-                // A group that nobody closed is read all the same; its members are known.
+                // A group without its final `;` is accepted: its members are unambiguous.
                 None => return Ok(()),
-                Some(_) => self.entry(place)?,
+                Some(_) => self.entry(position)?,
             }
         }
     }
 
-    fn entry(&mut self, place: ListPosition) -> Result<(), AddressListError> {
+    fn entry(&mut self, position: ListPosition) -> Result<(), AddressListError> {
         let words = self.words()?;
         match self.chars.peek() {
             Some('<') => {
                 self.chars.next();
                 self.bracketed()?;
             }
-            Some(':') if place == ListPosition::Top && !words.is_empty() => {
+            Some(':') if position == ListPosition::Top && !words.is_empty() => {
                 self.chars.next();
                 self.list(ListPosition::Group)?;
             }
             Some('@') => {
                 self.mailbox(&words)?;
                 self.blanks()?;
-                // `joe@x <joe@x>`: many write the name without the quotes that its @ asks for.
+                // `joe@x <joe@x>`: many programs omit the quotes that an @ in the name requires.
                 if self.chars.next_if_eq(&'<').is_some() {
                     self.found.pop();
                     self.bracketed()?;
                 }
             }
             None | Some(',') => self.found.push(local_part(&words)?),
-            Some(';') if place == ListPosition::Group => self.found.push(local_part(&words)?),
-            Some(_) => return bad("has a character where an address should be"),
+            Some(';') if position == ListPosition::Group => self.found.push(local_part(&words)?),
+            Some(_) => return bad("has a special character instead of an address"),
         }
         self.blanks()?;
         match self.chars.peek() {
             None | Some(',') => Ok(()),
-            Some(';') if place == ListPosition::Group => Ok(()),
+            Some(';') if position == ListPosition::Group => Ok(()),
             Some(_) => bad("has two addresses without a comma between them"),
         }
     }
 
-    /// `route:local@domain>`; the route of old times is passed over (RFC 5321 section 3.6.1).
+    /// Parses `route:local@domain>` and ignores the obsolete source route (RFC 5321 section 3.6.1).
     fn bracketed(&mut self) -> Result<(), AddressListError> {
         self.blanks()?;
         if self.chars.peek() == Some(&'@') {
             loop {
                 match self.chars.next() {
                     Some(':') => break,
-                    Some('>') | None => return bad("has a route without an address"),
+                    Some('>') | None => return bad("has a source route without an address"),
                     Some(_) => {}
                 }
             }
@@ -118,10 +119,10 @@ impl AddressListReader<'_> {
             Some('@') => self.mailbox(&words)?,
             Some('>') if words.is_empty() => {}
             Some('>') => self.found.push(local_part(&words)?),
-            _ => return bad("has a < without its >"),
+            _ => return bad("has < without >"),
         }
         self.blanks()?;
-        if self.chars.next() == Some('>') { Ok(()) } else { bad("has a < without its >") }
+        if self.chars.next() == Some('>') { Ok(()) } else { bad("has < without >") }
     }
 
     fn mailbox(&mut self, words: &[ListWord]) -> Result<(), AddressListError> {
@@ -153,7 +154,7 @@ impl AddressListReader<'_> {
                 _ => {}
             }
         }
-        bad("has a domain literal that does not end")
+        bad("has a domain literal that is not closed")
     }
 
     fn words(&mut self) -> Result<Vec<ListWord>, AddressListError> {
@@ -191,10 +192,10 @@ impl AddressListReader<'_> {
                 c => text.push(c),
             }
         }
-        bad("has a quote that does not end")
+        bad("has a quote that is not closed")
     }
 
-    /// Passes over blanks and comments; comments nest.
+    /// Skips blanks and nested comments.
     fn blanks(&mut self) -> Result<(), AddressListError> {
         let mut depth = 0usize;
         while let Some(c) = self.chars.peek() {
@@ -210,12 +211,12 @@ impl AddressListReader<'_> {
             }
             self.chars.next();
         }
-        if depth > 0 { bad("has a comment that does not end") } else { Ok(()) }
+        if depth > 0 { bad("has a comment that is not closed") } else { Ok(()) }
     }
 }
 
-/// Atoms and quoted strings with a dot between each two; blanks around the dots were allowed once. What needs no
-/// quotes loses them.
+/// Joins atoms and quoted strings that are separated by dots; blanks around the dots are obsolete syntax. Removes
+/// quotes that are not needed.
 fn local_part(words: &[ListWord]) -> Result<String, AddressListError> {
     let mut text = String::new();
     let mut after_word = false;

@@ -1,4 +1,4 @@
-//! Addresses of recipients and senders, as an envelope holds them.
+//! Addresses of recipients and senders in an envelope.
 
 pub mod alias;
 pub mod list;
@@ -10,21 +10,22 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Longest address taken, in bytes. RFC 5321 section 4.5.3.1.3 needs 256; other types may need more.
+/// Maximum length of an address, in bytes. RFC 5321 section 4.5.3.1.3 requires 256; other address types can need more.
 pub const LONGEST: usize = 1000;
 
-/// Why a text is not an address.
+/// Reason why a text is not an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressError {
-    /// Nothing between the brackets, or behind the type.
+    /// The text is empty, between the brackets or after the type.
     Empty,
-    /// A NUL, CR, LF or other control character: it could start a line or an argument of its own.
+    /// The text contains NUL, CR, LF or another control character, which could start a new line or a new argument.
     Control,
-    /// Longer than [`LONGEST`].
+    /// The text is longer than [`LONGEST`].
     TooLong,
-    /// Not one bare mailbox: programs that read address lists would see another address in it, or several.
+    /// The text is not a single bare mailbox. A program that parses address lists would find a different address in it,
+    /// or several.
     NotBare,
-    /// The type is not `[A-Z][A-Z0-9]*` of at most eight characters.
+    /// The type is not `[A-Z][A-Z0-9]*` with at most eight characters.
     Type,
 }
 
@@ -32,30 +33,32 @@ impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             AddressError::Empty => "is empty",
-            AddressError::Control => "holds a control character",
+            AddressError::Control => "contains a control character",
             AddressError::TooLong => "is longer than 1000 bytes",
             AddressError::NotBare => {
                 "is not one bare address, local@domain: blanks and ()<>,;:\\\"@[] need quotes in the local part"
             }
-            AddressError::Type => "has a type that is not one to eight of A-Z and 0-9, a letter first",
+            AddressError::Type => {
+                "has a type that is not valid: only 1 to 8 of A-Z and 0-9 are allowed, a letter first"
+            }
         })
     }
 }
 
 impl std::error::Error for AddressError {}
 
-/// The kind of messaging system an address belongs to: `SMTP`, `FAX`, `X400`.
+/// Address type, the messaging system of an address: `SMTP`, `FAX`, `X400`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AddressType(String);
 
 impl AddressType {
-    /// Internet mail, the type of an address without one.
+    /// Returns the type of internet mail, which addresses without a type have.
     pub fn smtp() -> AddressType {
         AddressType("SMTP".to_owned())
     }
 
-    /// Takes `[A-Z][A-Z0-9]*`, up to eight characters.
+    /// Parses `[A-Z][A-Z0-9]*` with at most eight characters.
     pub fn parse(text: &str) -> Result<AddressType, AddressError> {
         let mut bytes = text.bytes();
         let first = bytes.next().is_some_and(|byte| byte.is_ascii_uppercase());
@@ -63,7 +66,7 @@ impl AddressType {
         if first && rest && text.len() <= 8 { Ok(AddressType(text.to_owned())) } else { Err(AddressError::Type) }
     }
 
-    /// The type in letters.
+    /// Returns the type as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -89,7 +92,7 @@ impl fmt::Display for AddressType {
     }
 }
 
-/// Where one recipient is: a type and an address of that type. It never holds a control character.
+/// Address of one recipient: a type and an address of that type. Contains no control characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "RawAddress")]
 pub struct Address {
@@ -114,7 +117,7 @@ impl TryFrom<RawAddress> for Address {
 }
 
 impl Address {
-    /// Builds an address of a known type.
+    /// Builds an address from its type and a text, with the checks for that type.
     pub fn new(kind: AddressType, text: &str) -> Result<Address, AddressError> {
         let text = checked(text)?;
         if kind.0 == "SMTP" && !is_bare(text) {
@@ -123,34 +126,34 @@ impl Address {
         Ok(Address { kind, text: text.to_owned() })
     }
 
-    /// Takes `TYPE:address`, or a mail address alone, which may stand in angle brackets.
+    /// Parses `TYPE:address`, or a mail address without a type; the address can be in angle brackets.
     pub fn parse(text: &str) -> Result<Address, AddressError> {
         let (kind, text) = split_type(text);
         Address::new(kind, unbracketed(text))
     }
 
-    /// The type.
+    /// Returns the type of the address.
     pub fn kind(&self) -> &AddressType {
         &self.kind
     }
 
-    /// The address without its type.
+    /// Returns the address without its type.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// What follows the last `@`.
+    /// Returns the text after the last `@`.
     pub fn domain(&self) -> Option<&str> {
         self.text.rsplit_once('@').map(|(_, domain)| domain)
     }
 
-    /// True for internet mail.
+    /// Returns true for an internet mail address.
     pub fn is_smtp(&self) -> bool {
         self.kind.0 == "SMTP"
     }
 
-    /// Two addresses with the same key are the same mailbox: domains do not care about case, local parts and other
-    /// types may (RFC 5321 section 2.4).
+    /// Returns a key that is equal for two spellings of the same mailbox: domains are case-insensitive, local parts and
+    /// other types are case-sensitive (RFC 5321 section 2.4).
     pub fn key(&self) -> (String, String) {
         let text = match self.text.rsplit_once('@') {
             Some((local, domain)) if self.is_smtp() => format!("{local}@{}", domain.to_ascii_lowercase()),
@@ -166,13 +169,14 @@ impl fmt::Display for Address {
     }
 }
 
-/// The envelope sender (RFC 5321 reverse-path): where reports go. Empty means that no report must ever be made.
+/// Envelope sender (RFC 5321 reverse-path), to which reports are sent. The null sender is empty; no report is ever made
+/// on its messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Sender(String);
 
 impl Sender {
-    /// Takes an address, with or without angle brackets; nothing between them is the null sender.
+    /// Parses an address with or without angle brackets. An empty text and `<>` are the null sender.
     pub fn parse(text: &str) -> Result<Sender, AddressError> {
         let text = unbracketed(text);
         if text.is_empty() {
@@ -182,12 +186,12 @@ impl Sender {
         if is_bare(text) { Ok(Sender(text.to_owned())) } else { Err(AddressError::NotBare) }
     }
 
-    /// The address; empty for the null sender.
+    /// Returns the address; empty for the null sender.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// True for the null sender.
+    /// Returns true for the null sender.
     pub fn is_null(&self) -> bool {
         self.0.is_empty()
     }
@@ -207,7 +211,7 @@ impl From<Sender> for String {
     }
 }
 
-/// Takes a leading `TYPE:` off; what has none is internet mail.
+/// Splits off a leading `TYPE:`. A text without one has the type of internet mail.
 pub fn split_type(text: &str) -> (AddressType, &str) {
     match text.split_once(':').map(|(kind, rest)| (AddressType::parse(kind), rest)) {
         Some((Ok(kind), rest)) => (kind, rest),
@@ -219,9 +223,9 @@ fn unbracketed(text: &str) -> &str {
     text.strip_prefix('<').and_then(|inner| inner.strip_suffix('>')).unwrap_or(text)
 }
 
-/// `local@domain`, or `local` alone. The local part is a quoted string, or has none of the characters that mean
-/// something in an address list (RFC 5322 section 3.2.3); dots may stand anywhere, as some providers have them. Many
-/// transports read their arguments as lists: with these characters, mail would go to somebody else.
+/// Returns true for `local@domain` or `local`. The local part is a quoted string, or has none of the characters that
+/// are special in an address list (RFC 5322 section 3.2.3); dots can be anywhere, because some providers allow that.
+/// Many transports parse their arguments as lists, so a special character would send the mail to a different mailbox.
 fn is_bare(text: &str) -> bool {
     let plain =
         |part: &str| !part.is_empty() && !part.chars().any(|c| c.is_whitespace() || "()<>,;:\\\"@[]".contains(c));
@@ -243,7 +247,7 @@ fn is_bare(text: &str) -> bool {
     local && domain.is_some_and(|domain| plain(domain) || literal(domain) || (domain.is_empty() && alone))
 }
 
-/// Where a quoted string ends whose first quote was taken off: behind its last quote.
+/// Returns the offset after the closing quote of a quoted string. `rest` begins after the opening quote.
 fn end_of_quote(rest: &str) -> Option<usize> {
     let mut escaped = false;
     for (at, c) in rest.char_indices() {
@@ -256,7 +260,7 @@ fn end_of_quote(rest: &str) -> Option<usize> {
     None
 }
 
-/// Refuses what no address, and no pattern of addresses, may hold.
+/// Refuses a text that neither an address nor an address pattern can contain.
 pub fn checked(text: &str) -> Result<&str, AddressError> {
     if text.is_empty() {
         Err(AddressError::Empty)

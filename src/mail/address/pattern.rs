@@ -1,8 +1,8 @@
-//! Address patterns: an address in which `*` stands for any text.
+//! Address patterns, in which `*` matches any text.
 
 use crate::mail::address::{Address, AddressError, AddressType, checked, split_type};
 
-/// `*@example.com`, `ops@x`, `FAX:+49*`. Letters match in either case; nothing but `*` is special.
+/// Pattern such as `*@example.com`, `ops@x` or `FAX:+49*`. Matching ignores case; only `*` is special.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AddressPattern {
     kind: AddressType,
@@ -16,18 +16,18 @@ enum PatternShape {
 }
 
 impl AddressPattern {
-    /// Reads a pattern; one without a type is for internet mail, as an address without one is.
+    /// Parses a pattern. Without a type it matches internet mail addresses, like an address without a type.
     pub fn parse(text: &str) -> Result<AddressPattern, AddressError> {
         let (kind, text) = split_type(text);
         Ok(AddressPattern { kind, shape: PatternShape::Text(checked(text)?.to_ascii_lowercase()) })
     }
 
-    /// Internet mail addresses that have no domain: users of this host.
+    /// Returns a pattern for internet mail addresses without a domain, which are users of this host.
     pub fn without_domain() -> AddressPattern {
         AddressPattern { kind: AddressType::smtp(), shape: PatternShape::NoDomain }
     }
 
-    /// True when the whole address matches.
+    /// Returns true if the pattern matches the whole address.
     pub fn matches(&self, address: &Address) -> bool {
         let fits = match &self.shape {
             PatternShape::Text(text) => glob(text.as_bytes(), address.text().to_ascii_lowercase().as_bytes()),
@@ -37,7 +37,8 @@ impl AddressPattern {
     }
 }
 
-/// Greedy matching with one point of return: linear in practice, never worse than the product of the lengths.
+/// Matches greedily and backtracks to the last star only. The time is linear in practice, and at most the product of
+/// both lengths.
 fn glob(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut back = None;

@@ -1,26 +1,27 @@
-//! Rules that put one address in another's place.
+//! Rewrite rules, which replace one address by another.
 
 use crate::mail::address::Address;
 use crate::mail::address::pattern::AddressPattern;
 
-/// Rules in order; the first that matches decides.
+/// Ordered rewrite rules. The first rule that matches applies.
 #[derive(Clone, Debug, Default)]
 pub struct RewriteRules(Vec<(AddressPattern, String)>);
 
 impl RewriteRules {
-    /// From patterns and what stands in their places. A `*` in the new address is the local part of the old one.
+    /// Builds the rules from patterns and replacement addresses. A `*` in a replacement is the local part of the
+    /// original address.
     pub fn new(rules: Vec<(AddressPattern, String)>) -> RewriteRules {
         RewriteRules(rules)
     }
 
-    /// The address that stands in this one's place; `None` when it stays.
+    /// Returns the replacement of an address; `None` if no rule matches.
     pub fn apply(&self, address: &Address) -> Option<String> {
         let (_, new) = self.0.iter().find(|(pattern, _)| pattern.matches(address))?;
         let local = address.text().rsplit_once('@').map_or(address.text(), |(local, _)| local);
         Some(new.replacen('*', local, 1))
     }
 
-    /// True when there is none.
+    /// Returns true if there are no rules.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,19 +1,19 @@
-//! Who may take a recipient, and who is asked first.
+//! Routing: the transports that accept a recipient, in the order in which they are tried.
 
 use crate::mail::address::pattern::AddressPattern;
 use crate::mail::address::{Address, AddressType};
 
-/// The address types a transport takes.
+/// Address types that a transport accepts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AcceptedTypes {
-    /// Whatever there is.
+    /// Every address type is accepted.
     Any,
-    /// Exactly these; none makes a transport that only its patterns lead to.
+    /// Exactly these types are accepted. An empty list leaves only the patterns.
     Only(Vec<AddressType>),
 }
 
 impl AcceptedTypes {
-    /// True when this type is taken.
+    /// Returns true if the type is accepted.
     pub fn contains(&self, kind: &AddressType) -> bool {
         match self {
             AcceptedTypes::Any => true,
@@ -22,12 +22,12 @@ impl AcceptedTypes {
     }
 }
 
-/// What one transport says it takes.
+/// Addresses that one transport accepts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AcceptedAddresses {
-    /// By type.
+    /// Accepted address types.
     pub types: AcceptedTypes,
-    /// By address, before any type is looked at.
+    /// Accepted address patterns. A match takes precedence over every type.
     pub patterns: Vec<AddressPattern>,
 }
 

@@ -1,4 +1,4 @@
-//! Names of queue files: an id, and what a pass must know without opening the file.
+//! Names of queue files: the id, and the data that a run needs without opening the file.
 
 use std::fmt;
 
@@ -6,30 +6,30 @@ use crate::mail::envelope::Priority;
 use crate::mail::envelope::id::QueueId;
 use crate::values::time::Timestamp;
 
-/// `ID`, `ID,P=u`, `ID,T=SECONDS` or `ID,P=u,T=SECONDS`.
+/// Name of a queue file: `ID`, `ID,P=u`, `ID,T=SECONDS` or `ID,P=u,T=SECONDS`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileName {
-    /// The message.
+    /// Queue id of the message.
     pub id: QueueId,
-    /// Whose turn it is among messages that are due.
+    /// Priority: order among due messages.
     pub priority: Priority,
-    /// When there is something to do for it next: an attempt, an expiry, its removal. `None` is now.
+    /// Time of the next action on the message: attempt, expiry or removal. `None` means now.
     pub due: Option<Timestamp>,
 }
 
 impl FileName {
-    /// A message of this id that is due now.
+    /// Builds the name of a message that is due now.
     pub fn new(id: QueueId, priority: Priority) -> FileName {
         FileName { id, priority, due: None }
     }
 
-    /// The same message with another time; `None` makes it due now.
+    /// Returns the name with a different due time; `None` makes the message due now.
     pub fn due(&self, due: Option<Timestamp>) -> FileName {
         FileName { due, ..self.clone() }
     }
 
-    /// Reads a name; `None` for one that this program never gives. A pass reads a hundred thousand of them: nothing is
-    /// built but the id.
+    /// Parses a name; `None` for a name that mspool never writes. A run parses up to 100,000 names, so only the id is
+    /// allocated.
     pub fn parse(text: &str) -> Option<FileName> {
         let (id, mut marks) = text.split_once(',').map_or((text, None), |(id, marks)| (id, Some(marks)));
         let mut name = FileName::new(QueueId::parse(id).ok()?, Priority::Normal);

@@ -1,4 +1,4 @@
-//! Queue ids: the name of a message for its whole life, in Maildir's form.
+//! Queue ids: the permanent name of a message, in the format of Maildir file names.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Longest id taken, in bytes: a file name with room for what is put behind it.
+/// Maximum length of an id, in bytes. Leaves room in a file name for the marks after it.
 const LONGEST: usize = 200;
 
-/// A queue id: `SECONDS.MmicrosecondsPpidQcounterRrandom.host`. Ids sort by arrival and are never used again.
+/// Queue id: `SECONDS.MmicrosecondsPpidQcounterRrandom.host`. Ids sort by arrival time and are never reused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct QueueId(String);
 
-/// A text that is not a queue id.
+/// Error for a text that is not a queue id.
 #[derive(Debug, PartialEq, Eq)]
 pub struct QueueIdError;
 
@@ -26,7 +26,7 @@ impl fmt::Display for QueueIdError {
 
 impl std::error::Error for QueueIdError {}
 
-/// Makes ids; one a process, so that ids of one process keep the order they were made in.
+/// Generator of queue ids. A process has exactly one, so that its ids sort in the order of creation.
 #[derive(Debug)]
 pub struct IdGenerator {
     host: String,
@@ -34,7 +34,7 @@ pub struct IdGenerator {
     made: Mutex<LastGenerated>,
 }
 
-/// What the mint remembers of the ids it made.
+/// State after the last generated id.
 #[derive(Debug, Default)]
 struct LastGenerated {
     count: u64,
@@ -42,8 +42,8 @@ struct LastGenerated {
 }
 
 impl IdGenerator {
-    /// `host` becomes the last part of each id, with every byte that Maildir gives a meaning to made a `-`.
-    /// `random` tells apart two processes with the same number on hosts with the same name.
+    /// Builds a generator. `host` becomes the last part of each id, with every byte that is special in Maildir names
+    /// replaced by `-`. `random` distinguishes two processes with the same process id on hosts with the same name.
     pub fn new(host: &str, random: u64) -> IdGenerator {
         let safe =
             |byte: u8| if byte.is_ascii_alphanumeric() || b".-_".contains(&byte) { char::from(byte) } else { '-' };
@@ -52,7 +52,8 @@ impl IdGenerator {
         IdGenerator { host, random: random as u32, made: Mutex::default() }
     }
 
-    /// A new id for a message that arrived at `now`, later than every id before it.
+    /// Returns a new id for a message that arrived at `now` (time since the Unix epoch). It sorts after every earlier
+    /// id of this generator.
     pub fn next_id(&self, now: Duration) -> QueueId {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let earliest = if made.count == 0 { 0 } else { made.last_micros + 1 };
@@ -66,17 +67,19 @@ impl IdGenerator {
 }
 
 impl QueueId {
-    /// Takes exactly what [`Mint::next`] makes. Everything else, a path above all, is refused before it can name a file.
+    /// Parses an id; accepts only the format of [`IdGenerator::next_id`]. Anything else, above all a path, is refused
+    /// before it can name a file.
     pub fn parse(text: &str) -> Result<QueueId, QueueIdError> {
         if is_id(text) { Ok(QueueId(text.to_owned())) } else { Err(QueueIdError) }
     }
 
-    /// The id in letters.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// When the message arrived, in microseconds since the epoch; orders ids as their letters do, and faster.
+    /// Returns the arrival time in microseconds since the Unix epoch. Comparing these numbers gives the same order as
+    /// comparing the ids, and is faster.
     pub fn micros(&self) -> u64 {
         let mut parts = self.0.split(['.', 'P']);
         let seconds: u64 = parts.next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0);
@@ -84,7 +87,7 @@ impl QueueId {
         seconds.saturating_mul(1_000_000).saturating_add(micros)
     }
 
-    /// When the message arrived, in seconds since the epoch.
+    /// Returns the arrival time in seconds since the Unix epoch.
     pub fn seconds(&self) -> u64 {
         self.0.split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0)
     }

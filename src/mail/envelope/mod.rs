@@ -1,5 +1,5 @@
-//! The envelope: who a message is from, whom it is for, and what the sender asked. It is written once, as the first
-//! line of the queue file, and never changed.
+//! Envelope of a message: sender, recipients, and the options of the sender. It is written once, as the first line of
+//! the queue file, and never changed.
 
 pub mod file_name;
 pub mod id;
@@ -17,64 +17,64 @@ use crate::mail::envelope::recipient::{Recipient, RecipientIndex, Recipients};
 use crate::mail::envelope::request::{BodyType, EnvelopeId, NotifyOn, ReturnContent};
 use crate::values::time::Timestamp;
 
-/// Everything the spool must know of a message apart from its bytes.
+/// Data that the spool keeps about a message besides its content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Envelope {
-    /// Bytes of the message that follows the envelope's line. A file that is shorter was torn while being written.
+    /// Size in bytes of the message after the envelope line. A shorter file was truncated while it was written.
     #[serde(skip_serializing, default)]
     pub size: u64,
-    /// The message's id; the file's name begins with it.
+    /// Queue id of the message, with which the file name begins.
     pub id: QueueId,
-    /// When it was accepted.
+    /// Time when mspool accepted the message.
     pub arrival: Timestamp,
-    /// Where reports go.
+    /// Envelope sender, to which reports are sent.
     pub sender: Sender,
-    /// Who gets it; no mailbox stands here twice.
+    /// Recipients of the message, without duplicate mailboxes.
     pub recipients: Recipients,
-    /// Not to be attempted before.
+    /// Earliest time of a delivery attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
-    /// Of no use after; nothing is attempted then.
+    /// Delivery deadline. No attempt is made after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deliver_by: Option<Timestamp>,
-    /// On what the sender wants reports (RFC 3461 section 4.1); `None` leaves it to the default, failure.
+    /// Reports that the sender requested (RFC 3461 section 4.1); `None` means the default, failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<NotifyOn>,
-    /// How much of the message a report carries (RFC 3461 section 4.3).
+    /// Part of the message that a report returns (RFC 3461 section 4.3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ret: Option<ReturnContent>,
-    /// The sender's own name for the message (RFC 3461 section 4.4); the id stands in where there is none.
+    /// Envelope id that the sender chose (RFC 3461 section 4.4); `None` means the queue id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envid: Option<EnvelopeId>,
-    /// What the sender said of its bytes.
+    /// Body type that the sender declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<BodyType>,
-    /// The one transport that the sender wants it to go through.
+    /// Transport that the sender chose; no other one is tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport: Option<String>,
-    /// Whose turn it is among messages that are due.
+    /// Priority: order among due messages.
     #[serde(default, skip_serializing_if = "Priority::is_normal")]
     pub priority: Priority,
-    /// What becomes of the message when every recipient has it.
+    /// Handling of the message after every recipient has it.
     #[serde(default, skip_serializing_if = "AfterSent::is_default")]
     pub after_sent: AfterSent,
-    /// How many of our own transports had handed it to us again: a loop shows here.
+    /// Number of times that a transport of this host resubmitted the message. Limits mail loops.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub hops: u32,
-    /// The message that this one sends again.
+    /// Queue id of the message that this one resends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resend_of: Option<QueueId>,
-    /// Where a received message was fetched from.
+    /// Origin of a fetched message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<MailOrigin>,
 }
 
-/// Where a received message was fetched from, so that it is known when it comes again.
+/// Origin of a fetched message, which identifies it if it is fetched again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailOrigin {
-    /// The inbound transport.
+    /// Name of the source in the configuration.
     pub inbound: String,
-    /// Its name for the message, if it gave one.
+    /// Reference that the source gave to the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
 }
@@ -83,16 +83,16 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-/// Urgent mail goes first, non-urgent mail last (RFC 2156 names).
+/// Priority of a message (names of RFC 2156). Urgent messages are delivered first, non-urgent ones last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
-    /// Before all others.
+    /// Delivered before all others.
     Urgent,
-    /// In order of submission.
+    /// Delivered in order of submission.
     #[default]
     Normal,
-    /// After all others.
+    /// Delivered after all others.
     Nonurgent,
 }
 
@@ -102,18 +102,18 @@ impl Priority {
     }
 }
 
-/// What becomes of a message when every recipient has it.
+/// Handling of a message after every recipient has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AfterSent {
-    /// It stays in `out/sent` for as long as the configuration says.
+    /// Keep it in `out/sent` for the configured time.
     #[default]
     Default,
-    /// It stays in `out/sent` until somebody removes it.
+    /// Keep it in `out/sent` until the user removes it.
     Keep,
-    /// It goes at once.
+    /// Delete it at once.
     Delete,
-    /// It is filed in this Maildir, then as by default.
+    /// File a copy in this Maildir, then keep it as by default.
     Sent(String),
 }
 
@@ -123,19 +123,20 @@ impl AfterSent {
     }
 }
 
-/// Where the size stands in an envelope's line: right behind `{"size":`.
+/// Offset of the size in an envelope line, directly after `{"size":`.
 pub const SIZE_OFFSET: u64 = 8;
 
-/// How wide the size is written, blanks behind it, so that it can be put in when the message has gone by.
+/// Width of the size field, padded with blanks, so that the size can be written in place after the message was
+/// streamed.
 const SIZE_WIDTH: usize = 20;
 
-/// A size as it stands in the line.
+/// Formats a size at the fixed width of the envelope line.
 pub fn size_field(size: u64) -> String {
     format!("{size:<SIZE_WIDTH$}")
 }
 
 impl Envelope {
-    /// An envelope of a message that arrives now and of which nothing is asked.
+    /// Builds the envelope of a message that arrives now, with all options at their defaults.
     pub fn new(id: QueueId, arrival: Timestamp, sender: Sender, recipients: Vec<Recipient>) -> Envelope {
         Envelope {
             size: 0,
@@ -158,7 +159,7 @@ impl Envelope {
         }
     }
 
-    /// The line that begins a queue file, newline included. The size comes first, with room for any number.
+    /// Returns the first line of a queue file, including the newline. The size comes first, at a fixed width.
     pub fn to_line(&self) -> serde_json::Result<Vec<u8>> {
         let mut line = format!("{{\"size\":{},", size_field(self.size)).into_bytes();
         let rest = serde_json::to_vec(self)?;
@@ -167,43 +168,43 @@ impl Envelope {
         Ok(line)
     }
 
-    /// Reads such a line. Members that a later version added are passed over; they stay in the file.
+    /// Parses an envelope line. Members from a later version of mspool are ignored; they stay in the file.
     pub fn from_line(line: &[u8]) -> serde_json::Result<Envelope> {
         serde_json::from_slice(line)
     }
 
-    /// Where the recipient at this place is.
+    /// Returns the address of the recipient at this index.
     pub fn address(&self, recipient: RecipientIndex) -> Option<&Address> {
         self.recipients.get(recipient).map(|recipient| &recipient.address)
     }
 
-    /// The name by which reports call the message.
+    /// Returns the envelope id used in reports: that of the sender, or the queue id.
     pub fn report_id(&self) -> &str {
         self.envid.as_ref().map_or(self.id.as_str(), EnvelopeId::as_str)
     }
 
-    /// When there is first something to do for a message that its sender wants sent later, if that is yet to come:
-    /// an attempt, or giving up before it.
+    /// Returns the time of the first action on a delayed message: the first attempt, or expiry before it. `None` if
+    /// that time is not after `now`.
     pub fn delayed_until(&self, now: Timestamp) -> Option<Timestamp> {
         let time = self.not_before.filter(|time| *time > now)?;
         Some(self.deliver_by.map_or(time, |deadline| deadline.min(time))).filter(|time| *time > now)
     }
 
-    /// When the message could first be sent, or was last released.
+    /// Returns the start of the message's lifetime: arrival, the earliest time of an attempt, or the last release,
+    /// whichever is latest.
     pub fn lifetime_start(&self, released: Option<Timestamp>) -> Timestamp {
         self.arrival.max(self.not_before.unwrap_or_default()).max(released.unwrap_or_default())
     }
 
-    /// When the message is given up: the queue's lifetime, counted from when it could first be sent or was last
-    /// released, or the sender's own deadline if that is earlier.
+    /// Returns the time when the message expires: the end of the queue lifetime, or the sender's deadline if that is
+    /// earlier. The lifetime is counted from [`Envelope::lifetime_start`].
     pub fn expires(&self, lifetime: std::time::Duration, released: Option<Timestamp>) -> Timestamp {
         let end = self.lifetime_start(released).after(lifetime);
         self.deliver_by.map_or(end, |deadline| deadline.min(end))
     }
 }
 
-/// Takes out recipients whose mailbox was named already, and keeps the first spelling, the order, and every report
-/// that was asked for by either name.
+/// Removes duplicate mailboxes. Keeps the first spelling, the order, and the reports requested for either spelling.
 pub fn without_duplicates(recipients: Vec<Recipient>) -> Vec<Recipient> {
     let mut places = HashMap::new();
     let mut kept: Vec<Recipient> = Vec::with_capacity(recipients.len());

@@ -1,4 +1,4 @@
-//! A recipient as an envelope holds it: where it is, and what the sender asked about it alone.
+//! Recipient in an envelope: the address, and the options of the sender for this recipient.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,20 +14,20 @@ crate::index_type! {
 /// Recipients of one envelope, in its order.
 pub type Recipients = Table<RecipientIndex, Recipient>;
 
-/// One recipient.
+/// Recipient of a message in the envelope.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "WrittenRecipient")]
 pub struct Recipient {
-    /// Where it is.
+    /// Address of the recipient.
     #[serde(flatten)]
     pub address: Address,
-    /// On what the sender wants reports about this one; `None` leaves it to what was asked for the whole message.
+    /// Reports that the sender requested for this recipient; `None` means those of the message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notify: Option<NotifyOn>,
-    /// The address that the sender wrote (RFC 3461 section 4.2), where it is another one.
+    /// Original recipient (RFC 3461 section 4.2), if it differs from the address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub orcpt: Option<OriginalRecipient>,
-    /// The address that an alias or a rule made this one of.
+    /// Address that an alias or a rewrite rule replaced by this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expanded_from: Option<String>,
 }

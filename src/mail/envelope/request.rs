@@ -1,22 +1,22 @@
-//! What a sender asks of reports (RFC 3461): when, how much, and by which names.
+//! Delivery status options of a sender (RFC 3461): conditions, returned content, and identifiers.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A delivery status request of RFC 3461 section 4.1.
+/// Conditions under which a report is sent (`NOTIFY`, RFC 3461 section 4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct NotifyOn {
-    /// A report when it was delivered.
+    /// Report a successful delivery.
     pub success: bool,
-    /// A report when it failed.
+    /// Report a permanent failure.
     pub failure: bool,
-    /// A report when it is late.
+    /// Report a delayed delivery.
     pub delay: bool,
 }
 
-/// A text that is no `--notify` list.
+/// Error for a text that is not a `--notify` list.
 #[derive(Debug)]
 pub struct NotifyError;
 
@@ -29,7 +29,7 @@ impl fmt::Display for NotifyError {
 impl std::error::Error for NotifyError {}
 
 impl NotifyOn {
-    /// Reads `never`, or a comma-separated list of `success`, `failure` and `delay`.
+    /// Parses `never`, or a comma-separated list of `success`, `failure` and `delay`.
     pub fn parse(text: &str) -> Result<NotifyOn, NotifyError> {
         let mut notify = NotifyOn { success: false, failure: false, delay: false };
         if text.eq_ignore_ascii_case("never") {
@@ -46,7 +46,7 @@ impl NotifyOn {
         Ok(notify)
     }
 
-    /// Whatever either asks for.
+    /// Returns the conditions that are set in either value.
     pub fn union(self, other: NotifyOn) -> NotifyOn {
         NotifyOn {
             success: self.success || other.success,
@@ -78,22 +78,22 @@ impl From<NotifyOn> for String {
     }
 }
 
-/// How much of the message a report carries.
+/// Part of the message that a report returns (`RET`, RFC 3461 section 4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReturnContent {
-    /// All of it.
+    /// The whole message.
     Full,
-    /// Its header.
+    /// The header only.
     Hdrs,
 }
 
-/// An envelope identifier: printable ASCII, at most 100 bytes (RFC 3461 section 4.4).
+/// Envelope id: 1 to 100 characters of printable ASCII (RFC 3461 section 4.4).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EnvelopeId(String);
 
-/// A text that cannot be an envelope identifier.
+/// Error for a text that is not an envelope id.
 #[derive(Debug)]
 pub struct EnvelopeIdError;
 
@@ -106,7 +106,7 @@ impl fmt::Display for EnvelopeIdError {
 impl std::error::Error for EnvelopeIdError {}
 
 impl EnvelopeId {
-    /// Checks the characters and the length.
+    /// Parses an envelope id. Accepts 1 to 100 printable ASCII characters, without a space at either end.
     pub fn parse(text: &str) -> Result<EnvelopeId, EnvelopeIdError> {
         let printable = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') && text.trim() == text;
         if printable && (1..=100).contains(&text.len()) {
@@ -116,7 +116,7 @@ impl EnvelopeId {
         }
     }
 
-    /// The identifier.
+    /// Returns the envelope id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -136,19 +136,19 @@ impl From<EnvelopeId> for String {
     }
 }
 
-/// What a sender says of its bytes (RFC 6152).
+/// Body type of a message (`BODY`, RFC 6152).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BodyType {
-    /// Lines of ASCII.
+    /// Lines of ASCII characters.
     #[serde(rename = "7BIT")]
     SevenBit,
-    /// Lines of any bytes.
+    /// Lines of 8-bit bytes.
     #[serde(rename = "8BITMIME")]
     EightBitMime,
 }
 
 impl BodyType {
-    /// Reads `7BIT` or `8BITMIME`, in any case.
+    /// Parses `7BIT` or `8BITMIME`, ignoring case.
     pub fn parse(text: &str) -> Option<BodyType> {
         match text.to_ascii_uppercase().as_str() {
             "7BIT" => Some(BodyType::SevenBit),
@@ -157,7 +157,7 @@ impl BodyType {
         }
     }
 
-    /// The word of SMTP.
+    /// Returns the SMTP keyword.
     pub fn word(self) -> &'static str {
         match self {
             BodyType::SevenBit => "7BIT",
@@ -166,7 +166,7 @@ impl BodyType {
     }
 }
 
-/// The address that the sender wrote, before anything was rewritten: a type and an address (RFC 3461 section 4.2).
+/// Original recipient: the type and address that the sender wrote, before rewriting (`ORCPT`, RFC 3461 section 4.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct OriginalRecipient {
@@ -174,7 +174,7 @@ pub struct OriginalRecipient {
     address: String,
 }
 
-/// A text that is no original recipient.
+/// Error for a text that is not an original recipient.
 #[derive(Debug)]
 pub struct OriginalRecipientError;
 
@@ -187,7 +187,7 @@ impl fmt::Display for OriginalRecipientError {
 impl std::error::Error for OriginalRecipientError {}
 
 impl OriginalRecipient {
-    /// Reads `type;address`, the address as it is, not in xtext.
+    /// Parses `type;address`. The address is literal, not in xtext.
     pub fn parse(text: &str) -> Result<OriginalRecipient, OriginalRecipientError> {
         let (kind, address) = text.split_once(';').ok_or(OriginalRecipientError)?;
         let (kind, address) = (kind.trim(), address.trim());
@@ -201,12 +201,12 @@ impl OriginalRecipient {
         }
     }
 
-    /// The type: `rfc822` for internet mail.
+    /// Returns the address type, `rfc822` for internet mail.
     pub fn kind(&self) -> &str {
         &self.kind
     }
 
-    /// The address.
+    /// Returns the original address.
     pub fn address(&self) -> &str {
         &self.address
     }

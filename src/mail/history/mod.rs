@@ -1,4 +1,4 @@
-//! The state of every recipient, as it follows from the records of a log.
+//! State of every recipient, computed from the records of a message's log.
 
 pub mod record;
 
@@ -11,70 +11,70 @@ use crate::mail::status::Status;
 use crate::values::table::Table;
 use crate::values::time::Timestamp;
 
-/// One recipient's story so far.
+/// Progress of the delivery to one recipient.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RecipientProgress {
-    /// Where it stands.
+    /// Current state of the recipient.
     pub state: RecipientState,
-    /// The last status.
+    /// Enhanced status code of the last result.
     pub status: Option<Status>,
-    /// The last text.
+    /// Text of the last result.
     pub text: String,
-    /// The transport of the last attempt.
+    /// Transport of the last attempt.
     pub transport: Option<String>,
-    /// The next system's name for the message.
+    /// Id that the next system gave to the message.
     pub remote_id: Option<String>,
-    /// Attempts that count, those with an unknown outcome among them.
+    /// Number of counted attempts, including those with an unknown result.
     pub attempts: u32,
-    /// When the last attempt began.
+    /// Start time of the last attempt.
     pub last_attempt: Option<Timestamp>,
-    /// When something is to be done next; `None` is at once.
+    /// Time of the next action; `None` means at once.
     pub next: Option<Timestamp>,
-    /// Transports that said "not mine".
+    /// Transports that declined the recipient ("not mine").
     pub declined_by: Vec<String>,
-    /// True after an attempt that no result followed: it may have been delivered.
+    /// True if no result follows the last attempt: the message is maybe delivered.
     pub outcome_unknown: bool,
-    /// What the sender was told, or need not be told any more.
+    /// Reports that were sent, or that need not be sent any more.
     pub reported: Vec<ReportKind>,
-    /// The words for what other systems have reported.
+    /// Actions in incoming reports, without repetition.
     pub incoming_actions: Vec<String>,
-    /// When it was settled, or last came back.
+    /// Time of the last result.
     pub last_result: Option<Timestamp>,
-    /// Messages made of this one by a preprocessor that the recipient has already.
+    /// Parts of the message, made by a filter, that the recipient already has.
     pub parts: Vec<String>,
-    /// The message as which it was last sent again for this recipient.
+    /// Queue id of the last message that resends this one to the recipient.
     pub resent: Option<QueueId>,
 }
 
-/// The state of a whole message.
+/// State of a whole message.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
-    /// By place in the envelope.
+    /// Progress of each recipient, in the order of the envelope.
     pub recipients: Table<RecipientIndex, RecipientProgress>,
-    /// When it was last let go on after a hold.
+    /// Time of the last release from hold.
     pub released: Option<Timestamp>,
-    /// Reports that were begun, and of which nobody knows whether they were made.
+    /// Reports that were begun without a record that they were completed.
     pub unfinished_reports: Vec<(ReportKind, Vec<RecipientIndex>, QueueId)>,
-    /// The messages as which it was sent again.
+    /// Queue ids of the messages that resend this one.
     pub resent: Vec<QueueId>,
-    /// What the outbound hooks wanted, when they were asked: a folder for the copy, or none.
+    /// Answer of the outbound hooks, once they have run: the folder for the copy, or `None` for no copy.
     pub hook_answer: Option<Option<String>>,
-    /// Our own reports on it.
+    /// Queue ids of the reports that mspool sent on this message.
     pub reports: Vec<QueueId>,
-    /// Transports that were given it.
+    /// Transports that attempted the message.
     pub tried_transports: BTreeSet<String>,
-    /// Lines that could not be read.
+    /// Number of log lines that could not be parsed.
     pub unreadable: usize,
 }
 
 impl History {
-    /// A message with so many recipients to whom nothing has happened.
+    /// Builds the history of a message with `recipients` recipients and an empty log.
     pub fn new(recipients: usize) -> History {
         History { recipients: vec![RecipientProgress::default(); recipients].into(), ..History::default() }
     }
 
-    /// Folds a log. A line that cannot be read counts for nothing: a line that a crash cut short was never acted on,
-    /// so the worst is a delivery done twice.
+    /// Computes the history from a log. Lines that cannot be parsed are skipped and counted: mspool never acts on a
+    /// line that a crash truncated, so at worst one delivery is repeated.
     pub fn read(recipients: usize, log: &[u8]) -> History {
         let mut history = History::new(recipients);
         for line in log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -86,7 +86,7 @@ impl History {
         history
     }
 
-    /// Takes one more record in.
+    /// Applies one more record.
     pub fn apply(&mut self, record: &LogRecord) {
         match &record.event {
             LogEvent::Attempt { transport, recipients, .. } => {
@@ -131,7 +131,7 @@ impl History {
                     progress.status = status.or(progress.status);
                     progress.text.clone_from(text);
                     if *state == RecipientState::Failed {
-                        // The sender has that report.
+                        // The sender already has the failure report of the other system.
                         progress.reported.push(ReportKind::Failure);
                     }
                 });
@@ -155,48 +155,48 @@ impl History {
         }
     }
 
-    /// Returns the recipients that are not settled, in the order of the envelope.
+    /// Returns the indices of the recipients that are not settled, in the order of the envelope.
     pub fn unsettled(&self) -> impl Iterator<Item = RecipientIndex> {
         self.recipients.entries().filter(|(_, progress)| !progress.state.is_settled()).map(|(recipient, _)| recipient)
     }
 
-    /// Places of the recipients still owed.
+    /// Returns the indices of the recipients still owed.
     pub fn owed(&self) -> impl Iterator<Item = RecipientIndex> {
         self.in_state(RecipientState::Owed)
     }
 
-    /// Places of the recipients in a state.
+    /// Returns the indices of the recipients in a state.
     pub fn in_state(&self, state: RecipientState) -> impl Iterator<Item = RecipientIndex> {
         self.recipients.entries().filter(move |(_, progress)| progress.state == state).map(|(recipient, _)| recipient)
     }
 
-    /// True when nothing is to be done for anybody any more.
+    /// Returns true if no action is left for any recipient.
     pub fn is_settled(&self) -> bool {
         self.recipients.iter().all(|progress| progress.state.is_settled())
     }
 
-    /// True when every recipient has the message.
+    /// Returns true if every recipient has the message.
     pub fn is_sent(&self) -> bool {
         self.recipients.iter().all(|progress| progress.state.has_message())
     }
 
-    /// True when anybody has the message.
+    /// Returns true if at least one recipient has the message.
     pub fn reached_any(&self) -> bool {
         self.recipients.iter().any(|progress| progress.state.has_message())
     }
 
-    /// True when anything was ever tried.
+    /// Returns true if at least one delivery attempt was made.
     pub fn was_attempted(&self) -> bool {
         self.recipients.iter().any(|progress| progress.last_attempt.is_some())
     }
 
-    /// When there is something to do next for those who are not settled; `None` is at once.
+    /// Returns the time of the next action for unsettled recipients; `None` means at once.
     pub fn next(&self) -> Option<Timestamp> {
         let open = self.recipients.iter().filter(|progress| !progress.state.is_settled());
         open.map(|progress| progress.next).min().flatten()
     }
 
-    /// Attempts made for the recipient that had the most.
+    /// Returns the largest number of attempts for one recipient.
     pub fn attempts(&self) -> u32 {
         self.recipients.iter().map(|progress| progress.attempts).max().unwrap_or(0)
     }
@@ -227,7 +227,7 @@ impl RecipientProgress {
     }
 }
 
-/// Does something to the recipients at these places; places that a damaged log made up are passed over.
+/// Applies `change` to the recipients at these indices. Skips indices out of range, which a damaged log can contain.
 fn each(
     recipients: &mut Table<RecipientIndex, RecipientProgress>,
     indices: &[RecipientIndex],

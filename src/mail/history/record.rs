@@ -1,4 +1,4 @@
-//! What happened to a message: the records of its log.
+//! Log records: the events of a message, one JSON object per line.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,150 +7,149 @@ use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::status::Status;
 use crate::values::time::Timestamp;
 
-/// One line of a log.
+/// Record on one line of a message's log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogRecord {
-    /// When it happened.
+    /// Time of the event.
     pub at: Timestamp,
-    /// What happened.
+    /// Event that is recorded.
     #[serde(flatten)]
     pub event: LogEvent,
 }
 
-/// What can happen to a message. Recipients are given by their places in the envelope, from 0.
+/// Event of a message. Recipients are given as indices into the envelope, from 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 pub enum LogEvent {
-    /// A transport is given the message. Without a result behind it nobody knows how that ended.
+    /// Start of a delivery attempt. Without a result after it, the message is maybe delivered.
     Attempt {
-        /// The transport.
+        /// Name of the transport.
         transport: String,
-        /// The number of this attempt for these recipients, from 1.
+        /// Number of this attempt for these recipients, from 1.
         attempt: u32,
-        /// Whom it is for.
+        /// Recipients of the attempt.
         recipients: Vec<RecipientIndex>,
     },
-    /// Something was decided about recipients.
+    /// Decision about recipients.
     Result {
-        /// The transport that said so; `None` when we did.
+        /// Transport that gave the result; `None` if mspool decided.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         transport: Option<String>,
-        /// The decisions.
+        /// Decisions about the recipients.
         results: Vec<Decision>,
     },
-    /// The operator set the message aside.
+    /// Hold by the operator.
     Held,
-    /// The operator let it go on.
+    /// Release from hold by the operator.
     Released,
-    /// A report on these recipients is about to be made under this id. Without a `reported` behind it nobody knows
-    /// whether it was.
+    /// Start of a report under this queue id. Without a `reported` record after it, the report may or may not exist.
     Reporting {
-        /// What the report says.
+        /// Kind of the report.
         kind: ReportKind,
-        /// About whom.
+        /// Recipients in the report.
         recipients: Vec<RecipientIndex>,
-        /// The report's own queue id.
+        /// Queue id of the report.
         report: QueueId,
     },
-    /// That report is durable; or none is made, and the text says why.
+    /// End of a report: it is durable, or none is made and the text says why.
     Reported {
-        /// What the report says.
+        /// Kind of the report.
         kind: ReportKind,
-        /// About whom.
+        /// Recipients in the report.
         recipients: Vec<RecipientIndex>,
-        /// The report's own queue id.
+        /// Queue id of the report; `None` if none is made.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         report: Option<QueueId>,
-        /// Why there is none.
+        /// Reason why no report is made.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         text: String,
     },
-    /// Another system has reported on these recipients.
+    /// Incoming report of another system on these recipients.
     Heard {
-        /// About whom.
+        /// Recipients in the report.
         recipients: Vec<RecipientIndex>,
-        /// What they are now.
+        /// State of the recipients after the report.
         state: RecipientState,
-        /// The word for what was reported: `delivered`, `failed`, `delayed`, `displayed`.
+        /// Reported action: `delivered`, `failed`, `delayed` or `displayed`.
         action: String,
-        /// The status code, where there was one.
+        /// Reported status code, if any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<Status>,
-        /// What was said.
+        /// Diagnostic text of the report.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         text: String,
-        /// The id under which the report was received.
+        /// Queue id under which the report was received.
         report: QueueId,
     },
-    /// The message is sent again, as this one.
+    /// Resend of the message as a new one.
     Resent {
-        /// The new message.
+        /// Queue id of the new message.
         id: QueueId,
-        /// Those of its recipients in whose place the new one's are.
+        /// Recipients that the new message is sent to instead.
         #[serde(default)]
         recipients: Vec<RecipientIndex>,
     },
-    /// A received message was filed.
+    /// Filing of a received message in the store.
     Filed {
-        /// The folder; empty for the inbox itself.
+        /// Folder; empty for the inbox.
         folder: String,
-        /// Its message class.
+        /// Class of the message.
         class: String,
     },
-    /// The source of a received message knows that it is safe.
+    /// Acknowledgement of a received message to its source.
     Acknowledged,
-    /// A hook dropped the message.
+    /// Removal of the message by a hook.
     Dropped {
-        /// The hook's program.
+        /// Program of the hook.
         hook: String,
     },
-    /// The outbound hooks were asked; where they want the copy: a folder, empty for the Maildir itself, or nowhere.
+    /// Answer of the outbound hooks about the copy of sent mail.
     Asked {
-        /// The folder.
+        /// Folder of the copy, empty for the Maildir itself; `None` for no copy.
         #[serde(default)]
         folder: Option<String>,
     },
-    /// Something went wrong beside the delivery, and made no difference to it.
+    /// Error that did not affect the delivery.
     Trouble {
-        /// What.
+        /// Description of the error.
         text: String,
     },
 }
 
-/// What a report to the sender says (RFC 3461 section 4.1).
+/// Kind of a report to the sender (RFC 3461 section 4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReportKind {
-    /// Somebody has it.
+    /// Recipients have the message.
     Success,
-    /// Somebody does not have it yet.
+    /// Recipients do not have the message yet.
     Delay,
-    /// Somebody will not get it.
+    /// Recipients will not get the message.
     Failure,
 }
 
-/// One decision about some recipients.
+/// Decision about one or more recipients.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
-    /// Whom it is about.
+    /// Recipients that the decision applies to.
     pub recipients: Vec<RecipientIndex>,
-    /// What they are now.
+    /// State of the recipients after the decision.
     pub state: RecipientState,
-    /// The status code.
+    /// Enhanced status code of the result.
     pub status: Status,
-    /// What the transport said, or why we decided.
+    /// Text of the transport, or the reason of mspool.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub text: String,
-    /// When something is to be done again for those who are owed or waited for; `None` is at once.
+    /// Time of the next action for recipients that are owed or async; `None` means at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Timestamp>,
-    /// What the attempt means for the count of attempts.
+    /// Effect of the attempt on the attempt count.
     #[serde(default, skip_serializing_if = "AttemptCost::is_full")]
     pub charge: AttemptCost,
-    /// The next system's name for the message.
+    /// Id that the next system gave to the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_id: Option<String>,
-    /// Messages made of this one by a preprocessor that they have now, where they do not have all of them yet.
+    /// Parts of the message, made by a filter, that the recipients have so far, if they do not have all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<String>,
 }
@@ -176,16 +175,16 @@ impl Decision {
     }
 }
 
-/// Whether an attempt counts.
+/// Effect of a delivery attempt on the attempt count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AttemptCost {
-    /// It counts, and the next wait is longer.
+    /// The attempt counts, and the next delay is longer.
     #[default]
     Full,
-    /// It does not count.
+    /// The attempt does not count.
     None,
-    /// It does not count, and this transport is not asked again.
+    /// The attempt does not count, and this transport is not tried again.
     Declined,
 }
 
@@ -195,24 +194,24 @@ impl AttemptCost {
     }
 }
 
-/// Where a recipient stands.
+/// State of a recipient.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RecipientState {
-    /// To be delivered yet.
+    /// The message is still to be delivered.
     #[default]
     Owed,
-    /// Has it.
+    /// The message is delivered.
     Delivered,
-    /// Handed to a system that takes it further.
+    /// The message was given to a system that forwards it.
     Relayed,
-    /// Will not get it.
+    /// The message will not be delivered.
     Failed,
-    /// Taken out by the operator.
+    /// The operator cancelled the delivery.
     Cancelled,
-    /// Handed over; the result comes later.
+    /// The transport accepted the message and reports the result later.
     Async,
-    /// Has it, and has read it.
+    /// The message is delivered and was read.
     Read,
 }
 
@@ -317,12 +316,12 @@ impl RecipientState {
         self.properties().word
     }
 
-    /// Returns true when the recipient, or a system that takes the message further, has it.
+    /// Returns true if the recipient has the message, or a system that forwards it has.
     pub fn has_message(self) -> bool {
         self.properties().has_message
     }
 
-    /// Returns true when nothing more is done for the recipient.
+    /// Returns true if no action is left for the recipient.
     pub fn is_settled(self) -> bool {
         self.properties().is_settled
     }

@@ -1,16 +1,16 @@
-//! Message classes: what kind of thing a message is, and the folder that takes things of its kind.
+//! Message classes and the folders that they are filed in.
 
 use crate::mail::message::folder::Folder;
 
-/// The class of ordinary mail.
+/// Class of ordinary mail.
 pub const MAIL: &str = "mail";
 
-/// Which folder takes which message class: the longest prefix decides.
+/// Folders by message class. The longest matching prefix applies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClassFolders(Vec<(String, Folder)>);
 
 impl ClassFolders {
-    /// From prefixes and folders. Case does not count.
+    /// Builds the rules from class prefixes and folders. Prefixes are case-insensitive.
     pub fn new(folders: impl IntoIterator<Item = (String, Folder)>) -> ClassFolders {
         let mut folders: Vec<_> =
             folders.into_iter().map(|(prefix, folder)| (prefix.to_ascii_lowercase(), folder)).collect();
@@ -18,14 +18,14 @@ impl ClassFolders {
         ClassFolders(folders)
     }
 
-    /// The folder for a class, and the prefix that decided; the inbox where none does.
+    /// Returns the folder for a class and the prefix that matched; the inbox if none matches.
     pub fn of(&self, class: &str) -> (Folder, Option<&str>) {
         let class = class.to_ascii_lowercase();
         let rule = self.0.iter().find(|(prefix, _)| class.starts_with(prefix.as_str()));
         rule.map_or((Folder::inbox(), None), |(prefix, folder)| (folder.clone(), Some(prefix)))
     }
 
-    /// All rules, the longest prefix first.
+    /// Returns all rules, the longest prefix first.
     pub fn rules(&self) -> impl Iterator<Item = (&str, &Folder)> {
         self.0.iter().map(|(prefix, folder)| (prefix.as_str(), folder))
     }

@@ -1,34 +1,35 @@
-//! What a submission agent completes in a header (RFC 6409 section 8), and what sendmail(1) completes beyond that.
+//! Header completion for a message submission agent (RFC 6409 section 8), with the additions of sendmail(1).
 
 use crate::mail::address::Sender;
 use crate::mail::address::list;
 use crate::mail::message::header::{Header, HeaderField};
 use crate::mail::message::mime;
 
-/// What is put in where it is missing.
+/// Values of header fields that are added if they are missing.
 #[derive(Clone, Debug, Default)]
 pub struct HeaderAdditions {
-    /// The value of `Date`.
+    /// Value of the `Date` field.
     pub date: String,
-    /// The value of `Message-ID`, without brackets.
+    /// Value of the `Message-ID` field, without brackets.
     pub message_id: String,
-    /// What sendmail(1) does beyond that.
+    /// Additions of sendmail(1), if it submits the message.
     pub sendmail: Option<SendmailFields>,
 }
 
-/// What sendmail(1) puts into a header.
+/// Header fields that sendmail(1) adds or rewrites.
 #[derive(Clone, Debug, Default)]
 pub struct SendmailFields {
-    /// The value of a `Received` field of our own.
+    /// Value of the `Received` field, which is always added.
     pub received: String,
-    /// The value of `From`.
+    /// Value of the `From` field, added if it is missing.
     pub from: String,
-    /// Addresses in `From` and `Sender` that get others in their places.
+    /// Addresses to replace in `From` and `Sender`, as pairs of old and new.
     pub rewritten: Vec<(String, String)>,
 }
 
-/// The header as it goes out: `Bcc` gone, what is missing put before the first field, every other byte as it was. A
-/// message that is sent again by its reader gets `Resent-` fields instead (RFC 5322 section 3.6.6).
+/// Returns the completed header: without `Bcc`, with missing fields before the first one, and every other byte
+/// unchanged. If sendmail(1) submits a message with `Resent-` recipients, missing fields are added as `Resent-` fields
+/// (RFC 5322 section 3.6.6).
 pub fn completed(header: &Header<'_>, additions: &HeaderAdditions) -> Vec<u8> {
     let end = header.line_end();
     let mut out = Vec::new();
@@ -47,24 +48,24 @@ pub fn completed(header: &Header<'_>, additions: &HeaderAdditions) -> Vec<u8> {
     }
     missing("Date", &additions.date);
     missing("Message-ID", &format!("<{}>", additions.message_id));
-    let mut fresh = out;
+    let mut missing_fields = out;
     let mut out = Vec::new();
     if let Some(sendmail) = &additions.sendmail {
         out.extend_from_slice(format!("Received: {}{end}", sendmail.received.replace('\n', end)).as_bytes());
         if !["To", "Cc", "Resent-To", "Resent-Cc"].iter().any(|name| header.has(name)) {
-            fresh.extend_from_slice(format!("To: undisclosed-recipients:;{end}").as_bytes());
+            missing_fields.extend_from_slice(format!("To: undisclosed-recipients:;{end}").as_bytes());
         }
     } else {
-        // A line of an mbox comes before all fields.
+        // The `From ` line of an mbox has to stay before all fields.
         out.extend_from_slice(header.marker);
     }
-    out.extend_from_slice(&fresh);
+    out.extend_from_slice(&missing_fields);
     for field in header.fields.iter().filter(|field| !field.is("Bcc") && !field.is("Resent-Bcc")) {
         let rewritten = additions.sendmail.as_ref().and_then(|sendmail| sendmail.rewrite(field));
         out.extend_from_slice(rewritten.as_deref().unwrap_or(field.raw()));
     }
     if out.last().is_some_and(|byte| *byte != b'\n') {
-        // The last field ended with the message.
+        // Without a newline, the last field of a message without a body would run into the next line.
         out.extend_from_slice(end.as_bytes());
     }
     if !header.closed {
@@ -74,7 +75,7 @@ pub fn completed(header: &Header<'_>, additions: &HeaderAdditions) -> Vec<u8> {
 }
 
 impl SendmailFields {
-    /// A `From` or `Sender` field with other addresses in it; `None` when it stays as it is.
+    /// Returns a `From` or `Sender` field with its addresses replaced; `None` if it stays unchanged.
     fn rewrite(&self, field: &HeaderField<'_>) -> Option<Vec<u8>> {
         if !["From", "Sender", "Resent-From", "Resent-Sender"].iter().any(|name| field.is(name)) {
             return None;
@@ -85,25 +86,25 @@ impl SendmailFields {
         let mut changed = false;
         for address in list::parse(&field.value()).ok()? {
             let Some((_, new)) = self.rewritten.iter().find(|(old, _)| *old == address) else { continue };
-            // Only where it is clear which of the words is the address.
+            // Replace only an address that is unambiguous in the text: a display name can look the same.
             let bracketed = format!("<{address}>");
-            let places = [bracketed.as_str(), address.as_str()];
-            let place = places.into_iter().find(|place| value.matches(place).count() == 1)?;
-            let with = if place.starts_with('<') { format!("<{new}>") } else { new.clone() };
-            value = value.replacen(place, &with, 1);
+            let spellings = [bracketed.as_str(), address.as_str()];
+            let spelling = spellings.into_iter().find(|spelling| value.matches(spelling).count() == 1)?;
+            let replacement = if spelling.starts_with('<') { format!("<{new}>") } else { new.clone() };
+            value = value.replacen(spelling, &replacement, 1);
             changed = true;
         }
         changed.then(|| format!("{name}:{value}").into_bytes())
     }
 }
 
-/// The addresses that a `From` or `Sender` field of this header holds.
+/// Returns the addresses in the `From` and `Sender` fields of the header.
 pub fn authors(header: &Header<'_>) -> Vec<String> {
     let fields = ["From", "Sender", "Resent-From", "Resent-Sender"].into_iter().flat_map(|name| header.all(name));
     fields.flat_map(|field| list::parse(&field.value()).unwrap_or_default()).collect()
 }
 
-/// The value of a `From` field: a name, quoted or encoded as it needs, and an address.
+/// Returns the value of a `From` field: the name, quoted or encoded if needed, and the address.
 pub fn from_value(name: &str, address: &Sender) -> String {
     let name: String = name.chars().filter(|c| !c.is_control()).collect();
     let name = name.trim();

@@ -1,33 +1,33 @@
-//! Folders of a Maildir (Maildir++): names that cannot lead out of it.
+//! Folders of a Maildir (Maildir++), with names that cannot leave the Maildir.
 
 use std::fmt;
 
-/// Longest folder name taken, in bytes; it becomes a file name.
+/// Maximum length of a folder name, in bytes, because it becomes a file name.
 const LONGEST: usize = 200;
 
-/// A folder of the store: the inbox itself, or `.Name.Sub` inside it.
+/// Folder of the store: the inbox, or `.Name.Sub` inside it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Folder(String);
 
-/// Why a text names no folder.
+/// Error for a text that is not a folder name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FolderError;
 
 impl fmt::Display for FolderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("names no folder: give a name such as Lists.rust, without / and without empty parts")
+        f.write_str("is not a folder: use a name such as Lists.rust, without / and without empty parts")
     }
 }
 
 impl std::error::Error for FolderError {}
 
 impl Folder {
-    /// The inbox itself.
+    /// Returns the inbox, which is the Maildir itself.
     pub fn inbox() -> Folder {
         Folder::default()
     }
 
-    /// Reads `Name`, `.Name` or `Name.Sub`; an empty text, `.` and `INBOX` are the inbox.
+    /// Parses `Name`, `.Name` or `Name.Sub`. An empty text, `.` and `INBOX` are the inbox.
     pub fn parse(text: &str) -> Result<Folder, FolderError> {
         let text = text.trim();
         if text.is_empty() || text == "." || text.eq_ignore_ascii_case("INBOX") {
@@ -39,12 +39,12 @@ impl Folder {
         if safe && parts { Ok(Folder(format!(".{name}"))) } else { Err(FolderError) }
     }
 
-    /// The directory inside the Maildir, `.Name.Sub`; `None` for the inbox itself.
+    /// Returns the directory inside the Maildir, `.Name.Sub`; `None` for the inbox.
     pub fn directory(&self) -> Option<&str> {
         (!self.0.is_empty()).then_some(&self.0)
     }
 
-    /// The name as people and programs see it; empty for the inbox itself.
+    /// Returns the name for messages and logs; empty for the inbox.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,9 +1,9 @@
-//! The header of a message: where it ends, and what its fields are (RFC 5322 sections 2.2 and 3.6).
+//! Header of a message: its end and its fields (RFC 5322 sections 2.2 and 3.6).
 
-/// Longest header taken apart, in bytes. Longer ones are carried but not looked into.
+/// Maximum size of a header that is parsed, in bytes. A message with a longer header is delivered unparsed.
 pub const MAX_HEADER_BYTES: usize = 1 << 20;
 
-/// One field with its continuation lines and line end.
+/// Header field with its continuation lines and line end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeaderField<'a> {
     raw: &'a [u8],
@@ -11,17 +11,17 @@ pub struct HeaderField<'a> {
 }
 
 impl<'a> HeaderField<'a> {
-    /// The field's bytes, line end included.
+    /// Returns the bytes of the field, including the line end.
     pub fn raw(&self) -> &'a [u8] {
         self.raw
     }
 
-    /// True when this is the field's name, in any case.
+    /// Returns true if the field has this name. Names are case-insensitive.
     pub fn is(&self, name: &str) -> bool {
         self.raw[..self.colon].trim_ascii_end().eq_ignore_ascii_case(name.as_bytes())
     }
 
-    /// What stands behind the colon, on one line. Bytes that are not UTF-8 become U+FFFD.
+    /// Returns the unfolded value after the colon. Bytes that are not UTF-8 become U+FFFD.
     pub fn value(&self) -> String {
         let text = String::from_utf8_lossy(&self.raw[self.colon + 1..]);
         let unfolded: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
@@ -29,30 +29,30 @@ impl<'a> HeaderField<'a> {
     }
 }
 
-/// A header as it stands at the beginning of a message.
+/// Header at the beginning of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Header<'a> {
     /// `From ` lines of an mbox before the first field.
     pub marker: &'a [u8],
-    /// The fields in order.
+    /// Fields in their order.
     pub fields: Vec<HeaderField<'a>>,
-    /// Bytes of marker and fields; the empty line or the body comes next.
+    /// Length of marker and fields in bytes. The empty line or the body follows.
     pub len: usize,
-    /// True when an empty line, or nothing, comes next; false when a body follows without one.
+    /// True if an empty line or the end of the message follows; false if a body follows without an empty line.
     pub closed: bool,
 }
 
-/// Whether the bytes at hand are all there will be.
+/// Completeness of the available bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InputSupply {
-    /// More may follow.
+    /// More bytes can follow.
     More,
-    /// That was all.
+    /// The message ends here.
     End,
 }
 
 impl<'a> Header<'a> {
-    /// Takes the header apart. `None` when its end is not in these bytes and more may follow.
+    /// Parses a header. Returns `None` if the bytes do not contain its end and more can follow.
     pub fn scan(bytes: &'a [u8], supply: InputSupply) -> Option<Header<'a>> {
         let mut header = Header { marker: &[], fields: Vec::new(), len: 0, closed: true };
         loop {
@@ -83,17 +83,17 @@ impl<'a> Header<'a> {
         Some(header)
     }
 
-    /// The fields of that name.
+    /// Returns the fields of this name, in order.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &HeaderField<'a>> {
         self.fields.iter().filter(move |field| field.is(name))
     }
 
-    /// True when there is a field of that name.
+    /// Returns true if the header has a field of this name.
     pub fn has(&self, name: &str) -> bool {
         self.fields.iter().any(|field| field.is(name))
     }
 
-    /// True for mail that a program wrote or a list spread: nobody waits for an answer about it (RFC 3834 section 2).
+    /// Returns true for automatic or list mail (RFC 3834 section 2), which gets no automatic response.
     pub fn is_automatic(&self) -> bool {
         let auto = self.all("Auto-Submitted").any(|field| !field.value().to_ascii_lowercase().starts_with("no"));
         let bulk =
@@ -101,13 +101,13 @@ impl<'a> Header<'a> {
         auto || self.all("Precedence").any(bulk) || self.has("List-Id")
     }
 
-    /// The line end that this header uses.
+    /// Returns the line end that this header uses.
     pub fn line_end(&self) -> &'static str {
         let first = self.fields.first().map_or(&b""[..], |field| field.raw);
         if first.ends_with(b"\r\n") { "\r\n" } else { "\n" }
     }
 
-    /// The fields whose addresses are the recipients: `Resent-` ones where there are any (RFC 5322 section 3.6.6).
+    /// Returns the fields that list the recipients: the `Resent-` fields if there are any (RFC 5322 section 3.6.6).
     pub fn recipient_fields(&self) -> impl Iterator<Item = &HeaderField<'a>> {
         let resent = ["Resent-To", "Resent-Cc", "Resent-Bcc"];
         let plain = ["To", "Cc", "Bcc"];
@@ -117,8 +117,8 @@ impl<'a> Header<'a> {
     }
 }
 
-/// Where the name of a field ends, if the line begins one: printable ASCII without a colon (RFC 5322 section 2.2),
-/// blanks before the colon allowed as of old (section 4.5).
+/// Returns the offset of the colon if the line begins a field: a name of printable ASCII (RFC 5322 section 2.2), then
+/// blanks, which are obsolete syntax (section 4.5), then the colon.
 fn colon_position(line: &[u8]) -> Option<usize> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     let name = line[..colon].trim_ascii_end();

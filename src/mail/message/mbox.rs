@@ -1,29 +1,29 @@
-//! Taking an mbox apart, in the mboxrd form: `From ` begins a message after an empty line, and a line that begins
-//! with `>`s and `From ` has one `>` too many.
+//! Reader of mbox files in the mboxrd format: `From ` after an empty line begins a message, and lines that begin with
+//! `>` and `From ` have one `>` added.
 
-/// What a piece of an mbox means.
+/// Meaning of a chunk of an mbox.
 #[derive(Debug, PartialEq, Eq)]
 pub enum MboxPiece<'a> {
-    /// A new message begins.
+    /// The chunk begins a new message.
     Begin,
-    /// Bytes of the message, in order.
+    /// Bytes of the current message, in order.
     Bytes(&'a [u8], &'a [u8]),
-    /// The piece says nothing yet: an empty line that may belong to the mbox, or one before the first message.
+    /// The chunk adds no bytes yet: an empty line that may separate two messages, or one before the first message.
     Nothing,
-    /// Something stands before the first `From ` line: this is no mbox.
+    /// The file is not an mbox: other text precedes the first `From ` line.
     NoMbox,
 }
 
-/// Where in a line a piece begins. Lines may come in several pieces, for they can be longer than any buffer.
+/// Position of a chunk in its line. A line can arrive in several chunks, because it can be longer than the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinePosition {
-    /// At its beginning.
+    /// Beginning of a line.
     LineStart,
-    /// Further on.
+    /// Continuation of a line.
     Within,
 }
 
-/// The reader's memory between pieces.
+/// State of the reader between chunks.
 #[derive(Debug, Default)]
 pub struct MboxReader {
     begun: bool,
@@ -31,7 +31,7 @@ pub struct MboxReader {
 }
 
 impl MboxReader {
-    /// Takes the next piece: at most one line, its line end included where it has one.
+    /// Processes the next chunk: at most one line, including its line end.
     pub fn take<'a>(&mut self, piece: &'a [u8], position: LinePosition) -> MboxPiece<'a> {
         let starts = position == LinePosition::LineStart;
         if starts && piece.starts_with(b"From ") && (!self.begun || !self.empty_line.is_empty()) {

@@ -1,7 +1,7 @@
-//! What a message's fields and parts say in MIME's own spelling (RFC 2045 to 2047). The only home of `mail-parser`.
+//! Decoding of MIME fields and parts (RFC 2045 to 2047). The only module that uses `mail-parser`.
 //!
-//! The parser sees one field or one part at a time, never a whole message, and a panic inside it is a field that says
-//! nothing: foreign text must not be able to take a run down.
+//! The parser gets a single field or part, never a whole message. A panic in it counts as an unreadable field, so that
+//! untrusted mail cannot end a run.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,10 +12,10 @@ use mail_parser::{MessageParser, MimeHeaders};
 
 use crate::mail::message::header::{Header, HeaderField, InputSupply, MAX_HEADER_BYTES};
 
-/// Longest field handed to the parser, in bytes.
+/// Maximum length of a field that is given to the parser, in bytes.
 const LONGEST_FIELD: usize = 1 << 16;
 
-/// What a part is (RFC 2045 section 5).
+/// Content type of a part (RFC 2045 section 5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentType {
     name: String,
@@ -29,7 +29,8 @@ impl Default for ContentType {
 }
 
 impl ContentType {
-    /// Reads the field of this header; without one that can be read, the part is plain text (RFC 2045 section 5.2).
+    /// Parses the `Content-Type` field of a header; returns `text/plain` if it is missing or invalid (RFC 2045 section
+    /// 5.2).
     pub fn of(header: &Header<'_>) -> ContentType {
         let read = header.all("Content-Type").next().and_then(|field| {
             let block = as_header_block(field)?;
@@ -45,35 +46,35 @@ impl ContentType {
         read.unwrap_or_default()
     }
 
-    /// True for this type and subtype, given in small letters: `text/plain`.
+    /// Returns true for this type and subtype, given in lower case: `text/plain`.
     pub fn is(&self, name: &str) -> bool {
         self.name == name
     }
 
-    /// True for every subtype of this type.
+    /// Returns true for every subtype of this type, given in lower case.
     pub fn is_any(&self, kind: &str) -> bool {
         self.name.split('/').next() == Some(kind)
     }
 
-    /// The value of a parameter, whose name is given in small letters.
+    /// Returns the value of a parameter. `name` is in lower case.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// How the body of a part is written down (RFC 2045 section 6).
+/// Transfer encoding of a part's body (RFC 2045 section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransferEncoding {
-    /// As it is: `7bit`, `8bit`, `binary`, or a word that nobody knows.
+    /// No encoding: `7bit`, `8bit`, `binary`, or an unknown word.
     Identity,
-    /// `base64`.
+    /// Encoding `base64`.
     Base64,
-    /// `quoted-printable`.
+    /// Encoding `quoted-printable`.
     QuotedPrintable,
 }
 
 impl TransferEncoding {
-    /// Reads the field of this header.
+    /// Parses the `Content-Transfer-Encoding` field of a header.
     pub fn of(header: &Header<'_>) -> TransferEncoding {
         let word = header.all("Content-Transfer-Encoding").next().map(HeaderField::value).unwrap_or_default();
         match word.to_ascii_lowercase().as_str() {
@@ -83,7 +84,7 @@ impl TransferEncoding {
         }
     }
 
-    /// The bytes that the body stands for. What breaks the encoding's rules stays as it is.
+    /// Returns the decoded body. A body that cannot be decoded is returned unchanged.
     pub fn decode(self, body: &[u8]) -> Cow<'_, [u8]> {
         let decoded = match self {
             TransferEncoding::Identity => None,
@@ -94,7 +95,8 @@ impl TransferEncoding {
     }
 }
 
-/// The text of a `text/…` part: decoded, in its character set where that is known, without the tags of HTML.
+/// Returns the text of a `text/…` part: decoded, converted from its character set if that is known, and without HTML
+/// tags.
 pub fn text(kind: &ContentType, encoding: TransferEncoding, body: &[u8]) -> String {
     let bytes = encoding.decode(body);
     let charset = kind.parameter("charset").unwrap_or("utf-8");
@@ -108,7 +110,8 @@ pub fn text(kind: &ContentType, encoding: TransferEncoding, body: &[u8]) -> Stri
     without_panic(|| Some(html_to_text(&text))).unwrap_or_default()
 }
 
-/// The value of a field with its encoded words decoded (RFC 2047), as if it were a `Subject`.
+/// Returns the value of a field with encoded words decoded (RFC 2047). The field is parsed as a `Subject`, because the
+/// parser decodes that one as plain text.
 fn decoded(field: &HeaderField<'_>) -> Option<String> {
     let mut block = b"Subject:".to_vec();
     block.extend(field.raw().iter().skip_while(|byte| **byte != b':').skip(1).take(LONGEST_FIELD));
@@ -119,19 +122,20 @@ fn decoded(field: &HeaderField<'_>) -> Option<String> {
     })
 }
 
-/// The subject of a message that begins with these bytes, decoded (RFC 2047); not yet safe for a terminal.
+/// Returns the decoded subject (RFC 2047) of a message that begins with these bytes. The text is not safe for a
+/// terminal.
 pub fn subject(bytes: &[u8]) -> Option<String> {
     field_text(&Header::scan(&bytes[..bytes.len().min(MAX_HEADER_BYTES)], InputSupply::End)?, "Subject")
 }
 
-/// The first field of that name, decoded (RFC 2047); not yet safe for a terminal.
+/// Returns the decoded value (RFC 2047) of the first field with this name. The text is not safe for a terminal.
 pub fn field_text(header: &Header<'_>, name: &str) -> Option<String> {
     let field = header.all(name).next()?;
     let plain = field.raw().is_ascii() && !field.raw().windows(2).any(|pair| pair == b"=?");
     if plain { Some(field.value()) } else { decoded(field) }
 }
 
-/// A text of any characters as encoded words of RFC 2047, in the Q encoding, with blanks between them to fold at.
+/// Encodes a text as encoded words (RFC 2047, Q encoding), separated by spaces at which they can be folded.
 pub fn encoded_words(text: &str) -> String {
     let mut words = vec![String::new()];
     for c in text.chars() {
@@ -153,7 +157,7 @@ pub fn encoded_words(text: &str) -> String {
     words.iter().map(|word| format!("=?utf-8?q?{word}?=")).collect::<Vec<_>>().join(" ")
 }
 
-/// The field as a header of its own.
+/// Returns the field as a complete header of one field.
 fn as_header_block(field: &HeaderField<'_>) -> Option<Vec<u8>> {
     let mut block = field.raw().get(..field.raw().len().min(LONGEST_FIELD))?.to_vec();
     block.extend_from_slice(b"\r\n\r\n");

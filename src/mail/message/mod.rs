@@ -1,4 +1,4 @@
-//! The message itself: its header, the encodings of MIME, mbox files, and where received mail is filed.
+//! Content of a message: header, MIME encodings, mbox files, and folders for received mail.
 
 pub mod class;
 pub mod completion;

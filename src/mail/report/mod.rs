@@ -1,4 +1,4 @@
-//! Reports about mail: the DSNs that go out, and the bounces, DSNs and MDNs that come in.
+//! Reports about mail: outgoing DSNs, and incoming bounces, DSNs and MDNs.
 
 pub mod bounce;
 pub mod dsn;

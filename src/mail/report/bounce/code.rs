@@ -1,16 +1,16 @@
-//! The status that a text speaks of: an enhanced code (RFC 3463), or a reply code of SMTP (RFC 5321 section 4.2).
+//! Status codes in free text: an enhanced code (RFC 3463) or an SMTP reply code (RFC 5321 section 4.2).
 
 use crate::mail::status::Status;
 
-/// Subjects that RFC 3463 section 3 knows; a higher number is part of something else, such as a version.
+/// Highest subject of RFC 3463 section 3. A higher number is part of something else, such as a version.
 const HIGHEST_SUBJECT: &str = "7";
 
-/// The first enhanced code of the text that reports trouble; without one, the general status of the first reply code.
+/// Returns the first enhanced code of class 4 or 5, or else the generic status of the first such reply code.
 pub fn find(text: &str) -> Option<Status> {
     words(text).find_map(enhanced).or_else(|| words(text).find_map(reply))
 }
 
-/// The runs of digits and dots that stand alone, each with the character behind it.
+/// Returns the separate runs of digits and dots, each with the character after it.
 fn words(text: &str) -> impl Iterator<Item = (&str, Option<char>)> {
     let numeric = |c: char| c.is_ascii_digit() || c == '.';
     let mut before = None;

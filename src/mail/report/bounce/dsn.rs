@@ -1,37 +1,38 @@
-//! The delivery status part (RFC 3464 section 2): a group of fields about the message, and one a recipient.
+//! Delivery status part of a DSN (RFC 3464 section 2): one group of fields about the message, and one per recipient.
 //!
-//! Real ones leave out empty lines, types and fields, so a recipient ends where the next one plainly begins.
+//! Real reports omit empty lines, types and fields. A recipient therefore ends at an empty line only if it is complete,
+//! or at a field that it already has.
 
 use crate::mail::report::bounce::code;
 use crate::mail::report::bounce::reported::{ReportedAction, ReportedRecipient};
 use crate::mail::report::bounce::value;
 use crate::mail::status::Status;
 
-/// Recipients kept of one report.
+/// Maximum number of recipients read from one report.
 const MOST: usize = 10_000;
 
-/// Fields and empty lines kept of one text.
+/// Maximum number of fields and empty lines read from one text.
 const MOST_ITEMS: usize = 20 * MOST;
 
-/// What the part says.
+/// Content of a delivery status part.
 #[derive(Debug, Default)]
 pub struct DsnFields {
-    /// `Original-Envelope-Id`, decoded.
+    /// Decoded value of `Original-Envelope-Id`.
     pub envelope_id: Option<String>,
-    /// The recipients in their order.
+    /// Recipients in the order of the report.
     pub recipients: Vec<ReportedRecipient>,
 }
 
-/// Something in a text of fields.
+/// Field or empty line of a delivery status part.
 #[derive(Debug, PartialEq, Eq)]
 pub enum DsnItem {
-    /// A field on one line: its name in small letters, and its value.
+    /// Unfolded field: its name in lower case, and its value.
     Field(String, String),
-    /// An empty line.
+    /// Empty line, which separates groups.
     Break,
 }
 
-/// Reads the body of the part, decoded.
+/// Parses the decoded body of the part.
 pub fn read(body: &[u8]) -> DsnFields {
     let mut report = DsnFields::default();
     let mut group = DsnGroup::default();
@@ -55,7 +56,7 @@ pub fn read(body: &[u8]) -> DsnFields {
     report
 }
 
-/// Takes a text of fields apart. Lines that are none are passed over.
+/// Splits a text into fields and empty lines. Other lines are skipped.
 pub fn items(text: &str) -> Vec<DsnItem> {
     let mut items: Vec<DsnItem> = Vec::new();
     for line in text.lines() {
@@ -78,7 +79,7 @@ pub fn items(text: &str) -> Vec<DsnItem> {
     items
 }
 
-/// The fields of one recipient as they were found.
+/// Raw fields of one recipient.
 #[derive(Default)]
 struct DsnGroup {
     recipient: Option<String>,
@@ -108,13 +109,14 @@ impl DsnGroup {
         }
     }
 
-    /// True when a field of this name belongs to the next recipient.
+    /// Returns true if a field of this name belongs to the next recipient.
     fn repeats(&mut self, name: &str) -> bool {
         let again = self.field(name).is_some_and(|field| field.is_some());
         again && (self.recipient.is_some() || self.original.is_some())
     }
 
-    /// True when nothing is missing that an empty line might have torn off.
+    /// Returns true if the group is complete, so that an empty line ends it. Some systems put empty lines inside a
+    /// group.
     fn is_told(&self) -> bool {
         (self.recipient.is_some() || self.original.is_some()) && (self.action.is_some() || self.status.is_some())
     }
@@ -127,10 +129,10 @@ impl DsnGroup {
             let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
             Status::parse(text.get(..end)?)
         });
-        let spoken = diagnostic.as_deref().and_then(code::find);
+        let from_text = diagnostic.as_deref().and_then(code::find);
         let word = self.action.as_deref().and_then(|text| ReportedAction::parse(text.split([' ', '(', ';']).next()?));
-        let action = word.unwrap_or_else(|| ReportedAction::by_status(given.or(spoken)));
-        let derived = || spoken.filter(|status| action.allows(*status)).or_else(|| action.status());
+        let action = word.unwrap_or_else(|| ReportedAction::by_status(given.or(from_text)));
+        let derived = || from_text.filter(|status| action.allows(*status)).or_else(|| action.status());
         let remote_mta = self.remote_mta.as_deref().map(value::untyped).and_then(value::said);
         Some(ReportedRecipient { address, original, action, status: given.or_else(derived), diagnostic, remote_mta })
     }
@@ -141,8 +143,8 @@ mod tests {
     use super::*;
 
     fn told(text: &str) -> Vec<(String, &'static str, String)> {
-        let line = |heard: ReportedRecipient| {
-            (heard.address, heard.action.word(), heard.status.map_or("".into(), |s| s.to_string()))
+        let line = |recipient: ReportedRecipient| {
+            (recipient.address, recipient.action.word(), recipient.status.map_or("".into(), |s| s.to_string()))
         };
         read(text.as_bytes()).recipients.into_iter().map(line).collect()
     }

@@ -1,19 +1,19 @@
-//! The disposition part (RFC 8098 section 3): what the reader of a message did with it.
+//! Disposition part of an MDN (RFC 8098 section 3): the action of the recipient's mail program.
 
 use crate::mail::report::bounce::dsn::{DsnItem, items};
 use crate::mail::report::bounce::reported::{ReportedAction, ReportedRecipient};
 use crate::mail::report::bounce::value;
 
-/// What the part says.
+/// Content of a disposition part.
 #[derive(Debug, Default)]
 pub struct MdnFields {
-    /// `Original-Message-ID`, without brackets.
+    /// Value of `Original-Message-ID`, without brackets.
     pub message_id: Option<String>,
-    /// The one recipient.
+    /// Recipient of the original message.
     pub recipient: Option<ReportedRecipient>,
 }
 
-/// Reads the body of the part, decoded.
+/// Parses the decoded body of the part.
 pub fn read(body: &[u8]) -> MdnFields {
     let items = items(&String::from_utf8_lossy(body));
     let find = |wanted: &str| {
@@ -37,7 +37,7 @@ pub fn read(body: &[u8]) -> MdnFields {
     MdnFields { message_id: find("original-message-id").and_then(value::message_id), recipient }
 }
 
-/// The type of `mode; type/modifier` (RFC 8098 section 3.2.6).
+/// Parses the type in `mode; type/modifier` (RFC 8098 section 3.2.6).
 fn disposition(value: &str) -> Option<ReportedAction> {
     let kind = value.rsplit(';').next()?.split(['/', ',']).next()?;
     ReportedAction::parse(kind.trim())
@@ -62,10 +62,10 @@ mod tests {
                     Error: disk full\n";
         let report = read(text.as_bytes());
         assert_eq!(report.message_id.as_deref(), Some("m@h"));
-        let heard = report.recipient.unwrap();
-        assert_eq!((heard.address.as_str(), heard.original.as_deref()), ("b@x", Some("b+t@x")));
-        assert_eq!((heard.action, heard.status), (ReportedAction::Processed, None));
-        assert_eq!(heard.diagnostic.as_deref(), Some("disk full"));
+        let recipient = report.recipient.unwrap();
+        assert_eq!((recipient.address.as_str(), recipient.original.as_deref()), ("b@x", Some("b+t@x")));
+        assert_eq!((recipient.action, recipient.status), (ReportedAction::Processed, None));
+        assert_eq!(recipient.diagnostic.as_deref(), Some("disk full"));
     }
 
     #[test]

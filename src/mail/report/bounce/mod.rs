@@ -1,8 +1,8 @@
-//! What a message says about other messages: delivery reports (RFC 3464), disposition reports (RFC 8098), and the
-//! plain text that mail systems write instead of either.
+//! Parser of incoming reports: delivery status notifications (RFC 3464), message disposition notifications (RFC 8098),
+//! and plain-text bounces.
 //!
-//! The bytes are anybody's. Nothing here panics on them, reads them more than a few times, or hands a returned message
-//! to a parser beyond its header.
+//! The bytes are untrusted. The parser does not panic on any input, reads the bytes a bounded number of times, and
+//! gives no more than the header of a returned message to the MIME parser.
 
 mod code;
 mod dsn;
@@ -19,21 +19,21 @@ use crate::mail::report::bounce::parts::{MimePart, MimeParts, plain_line_ends};
 pub use crate::mail::report::bounce::original::ReturnedOriginal;
 pub use crate::mail::report::bounce::reported::{ReportedAction, ReportedRecipient};
 
-/// What sort of report a message is.
+/// Kind of an incoming report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IncomingReportKind {
-    /// A delivery status notification.
+    /// Delivery status notification (RFC 3464).
     Dsn,
-    /// A message disposition notification.
+    /// Message disposition notification (RFC 8098).
     Mdn,
-    /// A text of known wording.
+    /// Plain-text bounce with known wording.
     Text,
-    /// No report, or none that can be understood.
+    /// Not a report, or one that cannot be parsed.
     None,
 }
 
 impl IncomingReportKind {
-    /// The kind in one word.
+    /// Returns the kind as one word.
     pub fn word(self) -> &'static str {
         match self {
             IncomingReportKind::Dsn => "dsn",
@@ -44,18 +44,18 @@ impl IncomingReportKind {
     }
 }
 
-/// What a message says about other messages.
+/// Content of an incoming report on other messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IncomingReport {
-    /// What sort of report it is.
+    /// Kind of the report.
     pub kind: IncomingReportKind,
-    /// The sender's own name for the transaction (RFC 3464 section 2.2.1), decoded.
+    /// Decoded envelope id of the reported message (RFC 3464 section 2.2.1).
     pub envelope_id: Option<String>,
-    /// The `Message-ID` of the message that it is about, without brackets.
+    /// `Message-ID` of the reported message, without brackets.
     pub message_id: Option<String>,
-    /// The recipients that it tells of, in its order.
+    /// Reported recipients in the order of the report.
     pub recipients: Vec<ReportedRecipient>,
-    /// Where the returned message stands.
+    /// Position of the returned message in the report.
     pub original: ReturnedOriginal,
 }
 
@@ -71,12 +71,12 @@ impl IncomingReport {
     }
 }
 
-/// Reads a message from its first byte. It may be cut off; it may be anything at all.
+/// Parses a whole message as a report. The message can be truncated, and can contain any bytes.
 pub fn read_report(bytes: &[u8]) -> IncomingReport {
     let bytes = &*plain_line_ends(bytes);
     let parts = MimeParts::of(bytes);
     let complaint = |part: &MimePart| part.kind.is("message/feedback-report");
-    // A complaint (RFC 5965) has the shape of a report, and is about no delivery.
+    // An abuse complaint (RFC 5965) has the structure of a report, but says nothing about delivery.
     if parts.kind.parameter("report-type") == Some("feedback-report") || parts.list.iter().any(complaint) {
         return IncomingReport::not_a_report();
     }
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
     use crate::mail::status::Status;
 
-    /// A report in the usual three parts, with LF.
+    /// Report with the usual three parts and LF line ends.
     fn report(report_type: &str, middle: &str, fields: &str, last: &str, original: &str) -> String {
         format!(
             "From: mx\nContent-Type: multipart/report; {report_type}; boundary=\"=b=\"\n\n--=b=\n\nSorry.\n--=b=\n\
@@ -150,8 +150,8 @@ mod tests {
         assert_eq!(understood.kind, IncomingReportKind::Dsn);
         assert_eq!(understood.envelope_id.as_deref(), Some("E+1"));
         assert_eq!(understood.message_id.as_deref(), Some("m@h"));
-        let [heard] = understood.recipients.as_slice() else { panic!("{understood:?}") };
-        assert_eq!((heard.action, heard.status), (ReportedAction::Failed, Some(Status::NO_MAILBOX)));
+        let [recipient] = understood.recipients.as_slice() else { panic!("{understood:?}") };
+        assert_eq!((recipient.action, recipient.status), (ReportedAction::Failed, Some(Status::NO_MAILBOX)));
         let ReturnedOriginal::Full(range) = understood.original else { panic!("{understood:?}") };
         assert_eq!(&text[range], MAIL);
     }
@@ -292,7 +292,7 @@ mod tests {
 
         #[test]
         fn a_report_comes_back_as_it_was_made(
-            told in prop::collection::vec(
+            cases in prop::collection::vec(
                 ("[a-z+]{1,9}@[a-z]{1,9}\\.test", 0usize..5, 0u16..8, 0u16..1000, "[ -~]{0,40}"),
                 1..5,
             ),
@@ -300,7 +300,7 @@ mod tests {
         ) {
             let words = [("failed", 5), ("delayed", 4), ("delivered", 2), ("relayed", 2), ("expanded", 2)];
             let mut fields = format!("Reporting-MTA: dns; mx.test\nOriginal-Envelope-Id: {id}\n");
-            for (address, word, subject, detail, text) in &told {
+            for (address, word, subject, detail, text) in &cases {
                 let (word, class) = words[*word];
                 fields.push_str(&format!(
                     "\nFinal-Recipient: rfc822; {address}\nAction: {word}\nStatus: {class}.{subject}.{detail}\n\
@@ -311,12 +311,12 @@ mod tests {
             let understood = read_report(text.as_bytes());
             prop_assert_eq!(understood.kind, IncomingReportKind::Dsn);
             prop_assert_eq!(understood.envelope_id, Some(id));
-            prop_assert_eq!(understood.recipients.len(), told.len());
-            for (heard, (address, word, subject, detail, text)) in understood.recipients.iter().zip(&told) {
-                prop_assert_eq!(&heard.address, address);
-                prop_assert_eq!(heard.action.word(), words[*word].0);
-                prop_assert_eq!(heard.status.unwrap().to_string(), format!("{}.{subject}.{detail}", words[*word].1));
-                prop_assert_eq!(heard.diagnostic.as_deref().unwrap_or_default(), text.trim());
+            prop_assert_eq!(understood.recipients.len(), cases.len());
+            for (recipient, (address, word, subject, detail, text)) in understood.recipients.iter().zip(&cases) {
+                prop_assert_eq!(&recipient.address, address);
+                prop_assert_eq!(recipient.action.word(), words[*word].0);
+                prop_assert_eq!(recipient.status.unwrap().to_string(), format!("{}.{subject}.{detail}", words[*word].1));
+                prop_assert_eq!(recipient.diagnostic.as_deref().unwrap_or_default(), text.trim());
             }
         }
     }

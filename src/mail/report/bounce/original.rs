@@ -1,4 +1,4 @@
-//! The returned message, or its header, among the parts of a report (RFC 6522 section 3).
+//! Returned message, or its header, among the parts of a report (RFC 6522 section 3).
 
 use std::ops::Range;
 
@@ -7,19 +7,19 @@ use crate::mail::message::mime::TransferEncoding;
 use crate::mail::report::bounce::parts::{MimePart, PartExtent};
 use crate::mail::report::bounce::value;
 
-/// Where a returned message stands in the report.
+/// Position of a returned message in the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReturnedOriginal {
-    /// Nothing was returned, or only quoted in a text, or encoded.
+    /// No message was returned, or only quoted in a text, or encoded.
     None,
-    /// Its header, or as much of it as there is; also of a message that was cut off.
+    /// Byte range of the header, possibly incomplete. Also used for a truncated message.
     Header(Range<usize>),
-    /// All of it, byte for byte.
+    /// Byte range of the unchanged message.
     Full(Range<usize>),
 }
 
 impl ReturnedOriginal {
-    /// The original in one word.
+    /// Returns the extent as one word: `none`, `header` or `full`.
     pub fn word(&self) -> &'static str {
         match self {
             ReturnedOriginal::None => "none",
@@ -29,15 +29,15 @@ impl ReturnedOriginal {
     }
 }
 
-/// What was returned.
+/// Returned message that was found in a report.
 pub struct FoundOriginal {
-    /// Where it stands.
+    /// Position in the report.
     pub place: ReturnedOriginal,
-    /// Its `Message-ID`.
+    /// Value of its `Message-ID`, without brackets.
     pub message_id: Option<String>,
 }
 
-/// Finds the returned message: behind the part that tells of it, or else before.
+/// Finds the returned message: after part `teller`, which has the status, or else before it.
 pub fn find(bytes: &[u8], parts: &[MimePart], teller: usize) -> FoundOriginal {
     let (before, behind) = parts.split_at_checked(teller).unwrap_or((parts, &[]));
     let returned = |part: &&MimePart| is_message(part) || is_header(part);
@@ -56,7 +56,7 @@ fn is_header(part: &MimePart) -> bool {
 }
 
 fn place(bytes: &[u8], part: &MimePart) -> ReturnedOriginal {
-    // In another encoding, what stands here is not what was sent (RFC 2046 section 5.2.1 forbids it).
+    // An encoded body differs from the message that was sent. RFC 2046 section 5.2.1 forbids it.
     if part.body.is_empty() || part.encoding != TransferEncoding::Identity {
         return ReturnedOriginal::None;
     }

@@ -1,7 +1,7 @@
-//! A message cut at its boundary lines, to the byte (RFC 2046 section 5.1.1).
+//! Parts of a MIME message with exact byte ranges (RFC 2046 section 5.1.1).
 //!
-//! A returned message may have to be sent again, so where it begins and ends is found here and not by a parser that
-//! only gives its text. Depth and number of parts are bounded; every level reads its bytes once.
+//! A returned message can be resent, so its exact bytes are needed; a MIME parser returns only decoded text. Depth and
+//! number of parts are limited, and each level reads its bytes once.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -9,43 +9,43 @@ use std::ops::Range;
 use crate::mail::message::header::{Header, InputSupply, MAX_HEADER_BYTES};
 use crate::mail::message::mime::{ContentType, TransferEncoding};
 
-/// Multiparts inside each other that are looked into.
+/// Maximum depth of nested multiparts.
 const DEEPEST: usize = 6;
 
-/// Parts that are looked at.
+/// Maximum number of parts.
 const MOST: usize = 200;
 
-/// Shortest line taken for a boundary that no field names.
+/// Minimum length of a line that is guessed to be a boundary.
 const SHORTEST_GUESS: usize = 8;
 
-/// Whether all of a part is at hand.
+/// Completeness of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartExtent {
-    /// The multipart around it was closed by its last boundary line.
+    /// The multipart around the part ends with its closing boundary line.
     Whole,
-    /// The message ended before that.
+    /// The message ends before the closing boundary line.
     Cut,
 }
 
-/// A part that is not divided further.
+/// Part that is not a multipart.
 #[derive(Debug)]
 pub struct MimePart {
-    /// What it is.
+    /// Content type of the part.
     pub kind: ContentType,
-    /// How its body is written down.
+    /// Transfer encoding of the body.
     pub encoding: TransferEncoding,
-    /// Its body, without the line break that belongs to the boundary line behind it.
+    /// Byte range of the body, without the line break before the next boundary line.
     pub body: Range<usize>,
-    /// Whether its body is whole.
+    /// Completeness of the body.
     pub extent: PartExtent,
 }
 
-/// A message and its parts in their order.
+/// Message and its parts, in order.
 #[derive(Debug)]
 pub struct MimeParts {
-    /// What the message as a whole is.
+    /// Content type of the whole message.
     pub kind: ContentType,
-    /// The parts. A message that is no multipart, or cannot be divided, has itself as the only one.
+    /// Parts of the message. A message that is not a multipart, or cannot be divided, is its own only part.
     pub list: Vec<MimePart>,
 }
 
@@ -75,7 +75,8 @@ impl MimeParts {
     }
 }
 
-/// The bytes with a LF for every lone CR, when the first line ends in a lone CR; as many as before, in any case.
+/// Returns the bytes with every lone CR replaced by LF if the first line ends in a lone CR. The length stays the same,
+/// so that byte ranges stay valid.
 pub fn plain_line_ends(bytes: &[u8]) -> Cow<'_, [u8]> {
     let end = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n')).and_then(|at| bytes.get(at..));
     let run = end.unwrap_or_default().iter().find(|byte| **byte != b'\r');
@@ -87,7 +88,7 @@ pub fn plain_line_ends(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(bytes.iter().copied().zip(next).map(lone).collect())
 }
 
-/// A part whose header was read.
+/// Part with a parsed header.
 struct OpenedMultipart {
     kind: ContentType,
     encoding: TransferEncoding,
@@ -108,14 +109,15 @@ impl OpenedMultipart {
     }
 }
 
-/// What stands between two boundary lines.
+/// Bytes between two boundary lines.
 #[derive(Debug, PartialEq, Eq)]
 struct MimeSection {
     range: Range<usize>,
     extent: PartExtent,
 }
 
-/// The sections of a multipart. Where the boundary that it names never occurs, one that encloses something is guessed.
+/// Returns the sections of a multipart. If the declared boundary never occurs, a boundary is guessed, provided that its
+/// closing line exists.
 fn sections(bytes: &[u8], part: &OpenedMultipart) -> Vec<MimeSection> {
     let named = part.kind.parameter("boundary").map(str::trim_end).filter(|name| !name.is_empty());
     let found = named.map(|name| between(bytes, &part.body, name.as_bytes())).unwrap_or_default();
@@ -126,7 +128,7 @@ fn sections(bytes: &[u8], part: &OpenedMultipart) -> Vec<MimeSection> {
     if guessed.iter().all(|section| section.extent == PartExtent::Whole) { guessed } else { Vec::new() }
 }
 
-/// Cuts at the lines of this boundary.
+/// Splits the body at the lines of this boundary.
 fn between(bytes: &[u8], body: &Range<usize>, boundary: &[u8]) -> Vec<MimeSection> {
     let mut found: Vec<MimeSection> = Vec::new();
     let mut open: Option<(usize, usize)> = None;
@@ -143,8 +145,8 @@ fn between(bytes: &[u8], body: &Range<usize>, boundary: &[u8]) -> Vec<MimeSectio
                     found.push(MimeSection { range: start..end.max(start), extent: PartExtent::Cut });
                 }
             }
-            // The line break before a boundary line is its own, and no longer than those of its kind: a CR before it
-            // may be the message's.
+            // The line break before a boundary line belongs to the boundary, and is not longer than that line's own
+            // line break: an extra CR can belong to the message.
             open = Some((next, line_break(line)));
             if rest == Some(b"--") {
                 for section in &mut found {
@@ -159,7 +161,7 @@ fn between(bytes: &[u8], body: &Range<usize>, boundary: &[u8]) -> Vec<MimeSectio
     found
 }
 
-/// The first line that looks like a boundary, without its dashes.
+/// Returns the first line that looks like a boundary, without its dashes.
 fn guess<'a>(bytes: &'a [u8], body: &Range<usize>) -> Option<&'a [u8]> {
     let within = bytes.get(body.clone())?;
     let mut lines = within.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
@@ -167,14 +169,14 @@ fn guess<'a>(bytes: &'a [u8], body: &Range<usize>) -> Option<&'a [u8]> {
     (!line.contains(&b' ')).then(|| line.get(2..)).flatten()
 }
 
-/// The line that begins there, with its line end.
+/// Returns the line that begins at `at`, including its line end.
 fn line_at(bytes: &[u8], at: usize) -> &[u8] {
     let rest = bytes.get(at..).unwrap_or_default();
     let end = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
     rest.get(..end).unwrap_or_default()
 }
 
-/// How long the line break is that these bytes end in.
+/// Returns the length of the line break at the end of the bytes: 0, 1 or 2.
 fn line_break(bytes: &[u8]) -> usize {
     if bytes.ends_with(b"\r\n") { 2 } else { usize::from(bytes.ends_with(b"\n")) }
 }

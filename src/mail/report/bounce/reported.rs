@@ -1,31 +1,31 @@
-//! What a report says about one recipient.
+//! Recipients in an incoming report.
 
 use crate::mail::status::{Status, StatusClass};
 
-/// What became of the message, or what its reader did with it.
+/// Action in an incoming report: the result of the delivery, or the action of the recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReportedAction {
-    /// It could not be delivered, and will not be (RFC 3464 section 2.3.3); or not be disposed of (RFC 3798).
+    /// Delivery failed permanently (RFC 3464 section 2.3.3), or the disposition failed (RFC 3798).
     Failed,
-    /// It is still being tried.
+    /// Delivery is still being attempted.
     Delayed,
-    /// It is in the mailbox.
+    /// The message is in the mailbox.
     Delivered,
-    /// It went on to a system that makes no such reports.
+    /// The message went to a system that sends no such reports.
     Relayed,
-    /// It went on to several recipients.
+    /// The message was forwarded to several recipients.
     Expanded,
-    /// It was shown to somebody (RFC 8098 section 3.2.6.2).
+    /// The message was displayed (RFC 8098 section 3.2.6.2).
     Displayed,
-    /// It was deleted, perhaps unseen.
+    /// The message was deleted, possibly unread.
     Deleted,
-    /// It was sent on, without being shown.
+    /// The message was forwarded without being displayed.
     Dispatched,
-    /// It was processed, without being shown.
+    /// The message was processed without being displayed.
     Processed,
-    /// The reader does not want to tell.
+    /// The recipient declined to send a disposition.
     Denied,
-    /// The report does not tell, or uses a word of its own.
+    /// The report has no action, or an unknown one.
     Other,
 }
 
@@ -44,7 +44,7 @@ impl ReportedAction {
         ReportedAction::Other,
     ];
 
-    /// The RFC's word; `other` where it has none.
+    /// Returns the keyword of the RFC, or `other`.
     pub fn word(self) -> &'static str {
         match self {
             ReportedAction::Failed => "failed",
@@ -61,14 +61,14 @@ impl ReportedAction {
         }
     }
 
-    /// Takes the RFC's word, in any case.
+    /// Parses a keyword of the RFC, ignoring case.
     pub(super) fn parse(word: &str) -> Option<ReportedAction> {
         ReportedAction::ALL
             .into_iter()
             .find(|action| *action != ReportedAction::Other && action.word().eq_ignore_ascii_case(word))
     }
 
-    /// What a status means when there is no word.
+    /// Returns the action that a status implies, for a report without an action.
     pub(super) fn by_status(status: Option<Status>) -> ReportedAction {
         match status.map(Status::class) {
             Some(StatusClass::Success) => ReportedAction::Delivered,
@@ -78,7 +78,7 @@ impl ReportedAction {
         }
     }
 
-    /// The status of a recipient of whom only this is told.
+    /// Returns the status that the action implies, for a report without a status.
     pub(super) fn status(self) -> Option<Status> {
         match self {
             ReportedAction::Failed => Some(Status::FAILED),
@@ -88,8 +88,8 @@ impl ReportedAction {
         }
     }
 
-    /// True when a report with this word may have such a status. A message given up after many tries has failed with a
-    /// temporary one.
+    /// Returns true if a report with this action can have the status. A message that failed after many attempts can
+    /// have a temporary status.
     pub(super) fn allows(self, status: Status) -> bool {
         match self {
             ReportedAction::Failed => status.class() != StatusClass::Success,
@@ -102,19 +102,19 @@ impl ReportedAction {
     }
 }
 
-/// What a report says about one recipient.
+/// Recipient in an incoming report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportedRecipient {
-    /// The final recipient, without its type.
+    /// Final recipient, without its type.
     pub address: String,
-    /// The recipient as the sender wrote it, decoded and without its type.
+    /// Original recipient as the sender wrote it, decoded, without its type.
     pub original: Option<String>,
-    /// What became of the message.
+    /// Action that the report states or implies.
     pub action: ReportedAction,
-    /// The status, given or derived.
+    /// Status that the report states or implies.
     pub status: Option<Status>,
-    /// What the reporting system was told, or found; safe to print.
+    /// Diagnostic text of the reporting system, safe to print.
     pub diagnostic: Option<String>,
-    /// The system that told it.
+    /// System that gave the diagnostic.
     pub remote_mta: Option<String>,
 }

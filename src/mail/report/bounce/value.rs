@@ -1,10 +1,10 @@
-//! Values of report fields: what stands behind a type, and the two spellings of original addresses.
+//! Values of report fields: typed values, and the two encodings of original addresses.
 
 use crate::mail::address::{self, Address, AddressType};
 use crate::values::printable;
 
-/// What stands behind `rfc822;`, `dns;`, `smtp;` and the like (RFC 3464 section 2.1.2). A type is one word; without
-/// one, all of it counts.
+/// Returns the value after `rfc822;`, `dns;`, `smtp;` and similar types (RFC 3464 section 2.1.2). A type is one word;
+/// without a type, returns the whole value.
 pub fn untyped(value: &str) -> &str {
     split(value).1
 }
@@ -17,7 +17,7 @@ fn split(value: &str) -> (&str, &str) {
     }
 }
 
-/// A recipient field's address. Those of the type `utf-8` may be spelled with `\x{…}` (RFC 6533 section 3).
+/// Parses the address of a recipient field. The type `utf-8` can use the encoding `\x{…}` (RFC 6533 section 3).
 pub fn recipient(value: &str) -> Option<String> {
     let (kind, text) = split(value);
     let text = bare(text)?;
@@ -25,8 +25,8 @@ pub fn recipient(value: &str) -> Option<String> {
     Some(decoded.filter(|text| is_address(text)).unwrap_or(text))
 }
 
-/// An `Original-Recipient`, decoded: xtext (RFC 3461 section 4), or `\x{…}` of the type `utf-8` (RFC 6533 section 3).
-/// Many systems write it undecoded, so only what decodes to an address was encoded.
+/// Parses an `Original-Recipient`, encoded as xtext (RFC 3461 section 4), or with `\x{…}` for the type `utf-8` (RFC
+/// 6533 section 3). Many systems do not encode it, so the text is decoded only if the result is an address.
 pub fn original_recipient(value: &str) -> Option<String> {
     let (kind, text) = split(value);
     let text = bare(text)?;
@@ -34,19 +34,19 @@ pub fn original_recipient(value: &str) -> Option<String> {
     Some(decoded.filter(|text| is_address(text)).unwrap_or(text))
 }
 
-/// An `Original-Envelope-Id`, decoded from xtext where it can be: printable ASCII (RFC 3461 section 4.4).
+/// Parses an `Original-Envelope-Id`. Decodes xtext if the result is printable ASCII (RFC 3461 section 4.4).
 pub fn envelope_id(value: &str) -> Option<String> {
     let printable = |text: &String| text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     let text = value.trim();
     said(&from_xtext(text).filter(printable).unwrap_or_else(|| text.to_owned()))
 }
 
-/// A text as it may be shown; `None` for an empty one.
+/// Returns the text on one line, safe to print and limited in length; `None` if it is empty.
 pub fn said(text: &str) -> Option<String> {
     Some(printable::output(text.as_bytes(), printable::MAX_TEXT_CHARS)).filter(|text| !text.is_empty())
 }
 
-/// A `Message-ID` without its brackets (RFC 5322 section 3.6.4).
+/// Returns a `Message-ID` without its brackets (RFC 5322 section 3.6.4).
 pub fn message_id(value: &str) -> Option<String> {
     let inner = value.split_once('<').map_or(value, |(_, rest)| rest);
     let inner = inner.split_once('>').map_or(inner, |(id, _)| id);
@@ -64,7 +64,7 @@ fn bare(text: &str) -> Option<String> {
     (!text.is_empty() && text.len() <= address::LONGEST).then(|| printable::line(text))
 }
 
-/// `+2B` stands for a byte. `None` when this is no xtext, or stands for no text.
+/// Decodes xtext, in which `+2B` stands for one byte. Returns `None` for invalid xtext or invalid UTF-8.
 fn from_xtext(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
@@ -81,7 +81,7 @@ fn from_xtext(text: &str) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
-/// `\x{FC}` stands for a character. `None` when it stands for none.
+/// Decodes `\x{FC}` escapes, each for one character. Returns `None` for an invalid escape.
 fn from_unicode_escapes(text: &str) -> Option<String> {
     let mut pieces = text.split("\\x{");
     let mut decoded = pieces.next()?.to_owned();

@@ -1,4 +1,4 @@
-//! The content of a DSN as values: the message it is about, and what happened to each recipient.
+//! Content of a DSN as values: the message, and the result for each recipient.
 
 use crate::mail::address::Sender;
 use crate::mail::envelope::id::QueueId;
@@ -8,20 +8,21 @@ use crate::mail::report::dsn::returned::ReturnedEncoding;
 use crate::mail::status::Status;
 use crate::values::time::Timestamp;
 
-/// What became of one recipient (RFC 3464 section 2.3.3).
+/// Action of a DSN for one recipient (RFC 3464 section 2.3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DsnAction {
-    /// It has the message.
+    /// The recipient has the message.
     Delivered,
-    /// The message went to a system that promises no further report.
+    /// The message went to a system that may send no further report.
     Relayed,
-    /// It is tried further.
+    /// Delivery is still being attempted.
     Delayed,
-    /// It will not get the message.
+    /// Delivery failed permanently.
     Failed,
 }
 
 impl DsnAction {
+    /// Returns the keyword of RFC 3464 section 2.3.3.
     pub(super) fn word(self) -> &'static str {
         match self {
             DsnAction::Delivered => "delivered",
@@ -32,66 +33,66 @@ impl DsnAction {
     }
 }
 
-/// One recipient in a report.
+/// Recipient in a DSN.
 #[derive(Clone, Debug)]
 pub struct DsnRecipient<'a> {
-    /// Who.
+    /// Recipient in the envelope.
     pub recipient: &'a Recipient,
-    /// What became of it.
+    /// Action for this recipient.
     pub action: DsnAction,
-    /// The status code.
+    /// Enhanced status code of the result.
     pub status: Status,
-    /// What the transport said, safe to print.
+    /// Text of the transport, safe to print.
     pub text: &'a str,
-    /// The transport that said so.
+    /// Transport that gave the text.
     pub transport: Option<&'a str>,
-    /// The next system's name for the message.
+    /// Id that the next system gave to the message.
     pub remote_id: Option<&'a str>,
-    /// When it was last tried.
+    /// Time of the last attempt.
     pub last_attempt: Option<Timestamp>,
-    /// When it is given up, if that is yet to come.
+    /// Time when the message expires, if that is in the future.
     pub retry_until: Option<Timestamp>,
 }
 
-/// How much of the message comes with the report.
+/// Part of the message that a report returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReturnedPart {
-    /// All of it (`message/rfc822`).
+    /// The whole message (`message/rfc822`).
     Full,
-    /// Its header (`text/rfc822-headers`).
+    /// The header only (`text/rfc822-headers`).
     Header,
 }
 
-/// A report to be written.
+/// Delivery status notification to be rendered.
 #[derive(Debug)]
 pub struct Dsn<'a> {
-    /// Its own queue id.
+    /// Queue id of the report.
     pub id: &'a QueueId,
-    /// What it says.
+    /// Kind of the report.
     pub kind: ReportKind,
-    /// This host.
+    /// Name of this host.
     pub host: &'a str,
-    /// When it is written.
+    /// Date of the report.
     pub now: Timestamp,
-    /// Whom it goes to.
+    /// Recipient of the report: the sender of the message.
     pub to: &'a Sender,
-    /// The sender's name for the message, or its queue id.
+    /// Envelope id of the message: that of the sender, or the queue id.
     pub envid: &'a str,
-    /// The message's queue id.
+    /// Queue id of the message.
     pub about_id: &'a QueueId,
-    /// When the message arrived.
+    /// Arrival time of the message.
     pub arrival: Timestamp,
-    /// The value of its `Subject`, undecoded.
+    /// Undecoded value of the message's `Subject`.
     pub subject: Option<String>,
-    /// Its `Message-ID`, brackets included.
+    /// Value of the message's `Message-ID`, including brackets.
     pub message_id: Option<String>,
-    /// About whom.
+    /// Recipients in the report.
     pub recipients: Vec<DsnRecipient<'a>>,
-    /// How much of the message comes with it.
+    /// Part of the message that is returned.
     pub returned: ReturnedPart,
-    /// What the returned bytes need.
+    /// Encoding that the returned bytes need.
     pub body: ReturnedEncoding,
 }
 
-/// Longest line written, in bytes without its end; RFC 5322 section 2.1.1 allows 998.
+/// Maximum length of a line in a DSN, in bytes without the line end; RFC 5322 section 2.1.1 allows 998.
 pub(super) const MAX_LINE_BYTES: usize = 900;

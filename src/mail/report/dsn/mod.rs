@@ -1,4 +1,4 @@
-//! Delivery status notifications: reports on our own deliveries (RFC 3464).
+//! Outgoing delivery status notifications on this spool's deliveries (RFC 3464).
 
 pub mod content;
 mod human;

@@ -1,5 +1,5 @@
-//! Rendering a DSN as the bytes of a message (RFC 3464 in RFC 6522), in pieces, so that the message it returns is streamed
-//! between them, byte for byte.
+//! Rendering of a DSN (RFC 3464 in RFC 6522) in two pieces, so that the returned message can be streamed between them
+//! unchanged.
 
 use crate::mail::address::Address;
 use crate::mail::envelope::id::QueueId;
@@ -9,11 +9,11 @@ use crate::mail::report::dsn::content::{Dsn, DsnAction, MAX_LINE_BYTES, Returned
 use crate::mail::report::dsn::human;
 use crate::mail::report::dsn::returned::ReturnedEncoding;
 
-/// Where lines are folded, if they have a blank there.
+/// Width at which fields are folded, if they have a space there.
 const FOLD: usize = 76;
 
 impl Dsn<'_> {
-    /// Everything before the returned message.
+    /// Returns the bytes before the returned message.
     pub fn head(&self) -> Vec<u8> {
         let boundary = self.boundary();
         let text = human::text(self);
@@ -28,7 +28,7 @@ impl Dsn<'_> {
             field("In-Reply-To", id);
             field("References", id);
         }
-        // RFC 3834 section 5: nobody answers what nobody wrote.
+        // RFC 3834 section 5: the field stops automatic responders from replying to the report.
         field("Auto-Submitted", "auto-replied");
         field("MIME-Version", "1.0");
         field("Content-Type", &format!("multipart/report; report-type=delivery-status; boundary=\"{boundary}\""));
@@ -56,12 +56,13 @@ impl Dsn<'_> {
         out.into_bytes()
     }
 
-    /// Everything behind it.
+    /// Returns the bytes after the returned message.
     pub fn tail(&self) -> Vec<u8> {
         format!("\n--{}--\n", self.boundary()).into_bytes()
     }
 
-    /// The report's own id is in it, which nothing written earlier can hold.
+    /// Returns the MIME boundary. It contains the id of the report, which did not exist when the returned message was
+    /// written.
     fn boundary(&self) -> String {
         format!("report-{}", short(self.id))
     }
@@ -80,8 +81,8 @@ impl Dsn<'_> {
         }
     }
 
-    /// RFC 3464 section 2: one group on the message, one on each recipient. The envelope id stands here as it was meant,
-    /// not in xtext.
+    /// Returns the machine-readable part (RFC 3464 section 2): one group on the message, one on each recipient. The
+    /// envelope id is decoded, not in xtext.
     fn delivery_status(&self) -> String {
         let mut out = folded("Original-Envelope-Id", self.envid);
         out.push_str(&folded("Reporting-MTA", &format!("dns; {}", self.host)));
@@ -113,12 +114,12 @@ impl Dsn<'_> {
     }
 }
 
-/// An id without its host: short, and as unique on this host.
+/// Returns an id without its host. It is short, and still unique on this host.
 fn short(id: &QueueId) -> String {
     id.as_str().splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
 }
 
-/// `type; address` (RFC 3464 section 2.1.2): `rfc822` for internet mail, other types in lower case.
+/// Returns `type; address` (RFC 3464 section 2.1.2): `rfc822` for internet mail, other types in lower case.
 fn typed(address: &Address) -> String {
     let kind = if address.is_smtp() { "rfc822".to_owned() } else { address.kind().as_str().to_ascii_lowercase() };
     typed_text(&kind, address.text())
@@ -128,7 +129,7 @@ fn typed_text(kind: &str, address: &str) -> String {
     if address.is_ascii() {
         return format!("{kind}; {address}");
     }
-    // RFC 6533 section 3: utf-8-addr-xtext keeps the report in seven bits.
+    // RFC 6533 section 3: utf-8-addr-xtext keeps the report in 7 bits.
     let escaped: String = address
         .chars()
         .map(|c| if c.is_ascii() { c.to_string() } else { format!("\\x{{{:X}}}", u32::from(c)) })
@@ -145,13 +146,13 @@ fn is_smtp_reply(text: &str) -> bool {
     bytes.len() > 3 && bytes[..3].iter().all(u8::is_ascii_digit) && matches!(bytes[3], b' ' | b'-')
 }
 
-/// `<…>` of printable ASCII: anything else is not worth repeating.
+/// Returns true for `<…>` of printable ASCII. Any other value could forge a header field and is not copied.
 fn is_message_id(text: &str) -> bool {
     let inner = text.strip_prefix('<').and_then(|text| text.strip_suffix('>'));
     inner.is_some_and(|id| !id.is_empty() && id.len() <= 500 && id.bytes().all(|b| b.is_ascii_graphic() && b != b'<'))
 }
 
-/// A field, folded at blanks, and where there is none in a long line, anywhere.
+/// Returns a field, folded at spaces. A word that is longer than a line is split.
 fn folded(name: &str, value: &str) -> String {
     let mut out = format!("{name}:");
     let mut width = out.len();

@@ -1,19 +1,19 @@
-//! What a returned message needs to be carried as it is (RFC 2045 section 6).
+//! Transfer encoding that a returned message needs to stay unchanged (RFC 2045 section 6).
 
-/// The least that a channel must pass for the message to arrive unchanged.
+/// Minimum channel that carries a message unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReturnedEncoding {
-    /// Lines of ASCII.
+    /// Lines of ASCII characters.
     #[default]
     SevenBit,
-    /// Lines of any bytes.
+    /// Lines of 8-bit bytes.
     EightBit,
-    /// Lines longer than 998 bytes, a NUL, or a CR that ends no line.
+    /// Lines longer than 998 bytes, NUL bytes, or a CR without LF.
     Binary,
 }
 
 impl ReturnedEncoding {
-    /// The field that says so; nothing where nothing need be said.
+    /// Returns the `Content-Transfer-Encoding` field; empty for 7-bit text, which needs none.
     pub(super) fn field(self) -> String {
         match self {
             ReturnedEncoding::SevenBit => String::new(),
@@ -23,10 +23,10 @@ impl ReturnedEncoding {
     }
 }
 
-/// Longest line that is still a line (RFC 5322 section 2.1.1).
+/// Maximum length of a line (RFC 5322 section 2.1.1).
 const LONGEST: usize = 998;
 
-/// Finds out what a message needs, piece by piece.
+/// Scanner that finds the encoding a message needs, chunk by chunk.
 #[derive(Debug, Default)]
 pub struct ReturnedScanner {
     body: ReturnedEncoding,
@@ -35,7 +35,7 @@ pub struct ReturnedScanner {
 }
 
 impl ReturnedScanner {
-    /// Looks at the next piece.
+    /// Scans the next chunk of bytes.
     pub fn add(&mut self, bytes: &[u8]) {
         for byte in bytes {
             let bare_cr = self.after_cr && *byte != b'\n';
@@ -51,7 +51,7 @@ impl ReturnedScanner {
         }
     }
 
-    /// What it needs.
+    /// Returns the encoding that the bytes so far need.
     pub fn body(&self) -> ReturnedEncoding {
         if self.after_cr { ReturnedEncoding::Binary } else { self.body }
     }

@@ -1,31 +1,31 @@
-//! The wordings of known mail systems, and where each has the addresses.
+//! Wordings of known mail systems, with the position of the addresses.
 
 use crate::mail::report::bounce::text::listing::{self, FoundRecipient};
 use crate::mail::report::bounce::text::page::TextPage;
 
-/// Where the addresses stand.
+/// Position of the addresses relative to the wording.
 #[derive(Clone, Copy)]
 enum FamilyPosition {
-    /// In a list behind the wording.
+    /// In a list after the wording.
     List,
-    /// One, directly behind the wording.
+    /// One address directly after the wording.
     Inline,
-    /// One, directly behind the wording, which begins a line.
+    /// One address directly after the wording, which begins a line.
     LineStart,
-    /// In the replies of SMTP below.
+    /// In the SMTP replies below.
     Replies,
-    /// In the `To:` line of the message that is quoted.
+    /// In the `To:` line of the quoted message.
     To,
 }
 
-/// The wordings, in small letters. The first one that leads to an address counts.
+/// Known wordings in lower case. The first one that leads to an address applies.
 const WORDINGS: [(&str, FamilyPosition); 55] = [
-    // qmail and whatever else follows QSBMF.
+    // qmail, and other systems that follow QSBMF.
     ("hi. this is the", FamilyPosition::List),
     // Postfix.
     ("i'm sorry to have to inform you", FamilyPosition::List),
     ("could not be delivered for more than", FamilyPosition::List),
-    // Exim and its kin.
+    // Exim and its derivatives.
     ("address(es) failed:", FamilyPosition::List),
     ("addresses failed:", FamilyPosition::List),
     ("following address failed:", FamilyPosition::List),
@@ -84,12 +84,12 @@ const WORDINGS: [(&str, FamilyPosition); 55] = [
     ("attempts:", FamilyPosition::Inline),
     ("undeliverable to", FamilyPosition::LineStart),
     ("receiver not found:", FamilyPosition::LineStart),
-    // Whatever else shows its dialogue.
+    // Other systems that show the SMTP dialogue.
     ("the following addresses were rejected:", FamilyPosition::List),
     ("rcpt to:", FamilyPosition::Inline),
 ];
 
-/// How texts begin that no person writes. The sender may be anybody: forwarders replace it.
+/// First words of texts that only mail systems write. The sender address is no evidence: forwarders replace it.
 const OPENINGS: [&str; 12] = [
     "hi. this is the ",
     "hi! this is the mailer-daemon",
@@ -105,7 +105,7 @@ const OPENINGS: [&str; 12] = [
     "this report relates to a message you sent",
 ];
 
-/// How texts speak of a message that is still being tried.
+/// Wordings for a message that is still being retried.
 const DELAYS: [&str; 9] = [
     "not yet been delivered",
     "has been delayed",
@@ -118,17 +118,17 @@ const DELAYS: [&str; 9] = [
     "still being retried",
 ];
 
-/// How subjects do.
+/// Subjects of messages that are still being retried.
 const DELAY_SUBJECTS: [&str; 3] = ["could not send mail for past", "still being retried", "delayed mail"];
 
-/// The recipients that the text speaks of.
+/// Returns the recipients that the text names.
 pub fn recipients(page: &TextPage<'_>) -> Vec<FoundRecipient> {
-    let read = |(wording, place): &(&str, FamilyPosition)| {
-        let at = match place {
+    let read = |(wording, position): &(&str, FamilyPosition)| {
+        let at = match position {
             FamilyPosition::LineStart => page.find_line(wording)?,
             _ => page.find(wording)?,
         };
-        let found = match place {
+        let found = match position {
             FamilyPosition::List => listing::list(at.rest, at.below),
             FamilyPosition::Inline | FamilyPosition::LineStart => listing::inline(at.rest, at.below),
             FamilyPosition::Replies => listing::replies(at.below),
@@ -139,14 +139,14 @@ pub fn recipients(page: &TextPage<'_>) -> Vec<FoundRecipient> {
     WORDINGS.iter().find_map(read).unwrap_or_default()
 }
 
-/// True when the text begins as only a mail system's does.
+/// Returns true if the text begins with words that only a mail system writes.
 pub fn opens_report(page: &TextPage<'_>) -> bool {
     OPENINGS.iter().any(|opening| page.small().starts_with(opening))
 }
 
-/// True when the message is still being tried.
+/// Returns true if the message is still being retried.
 pub fn is_delay(page: &TextPage<'_>, subject: &str) -> bool {
     let subject = subject.to_ascii_lowercase();
-    let said = DELAYS.iter().any(|wording| page.small().contains(wording));
-    said || DELAY_SUBJECTS.iter().any(|wording| subject.contains(wording))
+    let in_text = DELAYS.iter().any(|wording| page.small().contains(wording));
+    in_text || DELAY_SUBJECTS.iter().any(|wording| subject.contains(wording))
 }

@@ -1,33 +1,33 @@
-//! Addresses as mail systems list them, and what stands below each.
+//! Lists of addresses in bounces, and the text below each address.
 
 use crate::mail::address::{Address, AddressType};
 
-/// Lines between a wording and the first address.
+/// Maximum number of lines between a wording and the first address.
 const FARTHEST: usize = 20;
 
-/// Recipients taken from one text.
+/// Maximum number of recipients read from one text.
 pub const MOST: usize = 1000;
 
-/// What may stand before an address.
+/// Prefixes that can precede an address.
 const MARKS: [&str; 5] = ["* ", "- ", ">>> ", "Recipient: ", "Recipient address: "];
 
-/// A recipient, and the text about it.
+/// Recipient in the list, with its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundRecipient {
-    /// The address.
+    /// Address of the recipient.
     pub address: String,
-    /// What follows it, up to an empty line or the next recipient.
+    /// Text after the address, up to an empty line or the next recipient.
     pub said: String,
 }
 
-/// How the recipients of one list are written; what looks otherwise belongs to the text about one.
+/// Format of the addresses in one list. A line in another format is text about a recipient.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct ListingShape {
     indent: usize,
     bracketed: bool,
 }
 
-/// Reads a list that begins with these words, or on these lines.
+/// Parses a list that begins with `rest`, or with the lines below it.
 pub fn list(rest: &str, below: &[&str]) -> Vec<FoundRecipient> {
     let mut found: Vec<FoundRecipient> = Vec::new();
     let mut shape = None;
@@ -57,7 +57,7 @@ pub fn list(rest: &str, below: &[&str]) -> Vec<FoundRecipient> {
     found
 }
 
-/// Reads the one address that follows a wording.
+/// Parses the single address after a wording.
 pub fn inline(rest: &str, below: &[&str]) -> Vec<FoundRecipient> {
     let mut found = Vec::new();
     let first = if rest.is_empty() { below.first().copied().unwrap_or_default() } else { rest };
@@ -68,7 +68,7 @@ pub fn inline(rest: &str, below: &[&str]) -> Vec<FoundRecipient> {
     found
 }
 
-/// Reads lines of the form `550 <a@x>... no such user`.
+/// Parses lines of the form `550 <a@x>... no such user`.
 pub fn replies(below: &[&str]) -> Vec<FoundRecipient> {
     let reply = |line: &&str| {
         let (code, rest) = line.trim().split_once(' ')?;
@@ -78,7 +78,7 @@ pub fn replies(below: &[&str]) -> Vec<FoundRecipient> {
     below.iter().filter_map(reply).take(MOST).collect()
 }
 
-/// Reads the one address of a `To:` line.
+/// Parses the single address of a `To:` line.
 pub fn to(lines: &[&str]) -> Vec<FoundRecipient> {
     let line = lines.iter().find_map(|line| line.trim_start().strip_prefix("To:")).unwrap_or_default();
     let address = line.rsplit_once('<').map_or(line, |(_, rest)| rest).trim().trim_end_matches('>');
@@ -86,14 +86,14 @@ pub fn to(lines: &[&str]) -> Vec<FoundRecipient> {
     found.into_iter().collect()
 }
 
-/// True for a mail address with a domain.
+/// Returns true for a mail address with a domain.
 pub fn is_address(text: &str) -> bool {
     let bare = Address::new(AddressType::smtp(), text).ok();
     let domain = bare.as_ref().and_then(Address::domain).unwrap_or_default();
     domain.starts_with(|c: char| c.is_alphanumeric() || c == '[') && !domain.contains(['/', '='])
 }
 
-/// The address that a line begins with.
+/// Parses the address at the beginning of a line.
 fn leading(line: &str) -> Option<(ListingShape, FoundRecipient)> {
     let indent = line.len() - line.trim_start().len();
     let text = line.trim();
@@ -110,7 +110,7 @@ fn leading(line: &str) -> Option<(ListingShape, FoundRecipient)> {
         let (word, rest) = text.split_at_checked(end)?;
         (word.trim_end_matches(['.', '\'']).trim_start_matches('\''), rest)
     };
-    // `a@x<mailto:a@x>`, `a@x on DATE` and `>>> a@x <a@x>` say the same thing twice, or nothing.
+    // In `a@x<mailto:a@x>`, `a@x on DATE` and `>>> a@x <a@x>` the rest repeats the address or has no diagnostic.
     let rest =
         if rest.trim_start().starts_with('<') { rest.split_once('>').map_or(rest, |(_, rest)| rest) } else { rest };
     let rest = rest.trim_start_matches([':', '.', ' ', ',']).trim();
@@ -119,7 +119,7 @@ fn leading(line: &str) -> Option<(ListingShape, FoundRecipient)> {
         .then(|| (ListingShape { indent, bracketed }, FoundRecipient { address: address.to_owned(), said }))
 }
 
-/// True for a line that ends a list.
+/// Returns true for a rule, which ends a list.
 fn is_rule(line: &str) -> bool {
     ["---", "===", "***", "___"].iter().any(|rule| line.trim_start().starts_with(rule))
 }

@@ -1,5 +1,5 @@
-//! Bounces in plain text: no standard says how they look, so only known wording counts, from a sender that writes
-//! bounces, with an address in the place where that wording has it.
+//! Plain-text bounces. No standard defines their format, so three conditions must be met: a sender that writes bounces,
+//! a known wording, and an address at the position where that wording has it.
 
 mod family;
 mod listing;
@@ -15,18 +15,18 @@ use crate::mail::report::bounce::text::listing::FoundRecipient;
 use crate::mail::report::bounce::text::page::TextPage;
 use crate::mail::report::bounce::value;
 
-/// Text parts that are looked at.
+/// Maximum number of text parts read.
 const MOST_TEXTS: usize = 4;
 
-/// What such a message says.
+/// Content of a plain-text bounce.
 pub struct TextReport {
-    /// The recipients in their order.
+    /// Recipients in the order of the text.
     pub recipients: Vec<ReportedRecipient>,
-    /// The `Message-ID` of the message that is quoted behind the text.
+    /// `Message-ID` of the message that is quoted after the text.
     pub message_id: Option<String>,
 }
 
-/// The texts of a message: its plain ones, or else those of HTML.
+/// Returns the plain-text parts of a message, or else its HTML parts as text.
 pub fn texts(bytes: &[u8], parts: &[MimePart]) -> Vec<String> {
     let of = |wanted: fn(&MimePart) -> bool| {
         let parts = parts.iter().filter(move |part| wanted(part)).take(MOST_TEXTS);
@@ -38,7 +38,7 @@ pub fn texts(bytes: &[u8], parts: &[MimePart]) -> Vec<String> {
     if plain.is_empty() { of(|part| part.kind.is("text/html")) } else { plain }
 }
 
-/// Reads the texts of the message with this header. `None` when they are no bounce.
+/// Parses the texts of the message with this header. Returns `None` if they are not a bounce.
 pub fn read(header: &Header<'_>, texts: &[String]) -> Option<TextReport> {
     let recipients = texts.iter().find_map(|text| recipients(header, text))?;
     Some(TextReport { recipients, message_id: texts.iter().find_map(|text| quoted_message_id(text)) })
@@ -61,18 +61,18 @@ fn recipients(header: &Header<'_>, text: &str) -> Option<Vec<ReportedRecipient>>
         found = named_in(header);
     }
     let alone = found.len() == 1;
-    let mut heard: Vec<ReportedRecipient> = Vec::new();
+    let mut reported: Vec<ReportedRecipient> = Vec::new();
     for found in found {
-        if heard.iter().all(|known| known.address != found.address) {
-            heard.push(told(&page, found, action, alone));
+        if reported.iter().all(|known| known.address != found.address) {
+            reported.push(told(&page, found, action, alone));
         }
     }
-    Some(heard).filter(|heard| !heard.is_empty())
+    Some(reported).filter(|reported| !reported.is_empty())
 }
 
 fn told(page: &TextPage<'_>, found: FoundRecipient, action: ReportedAction, alone: bool) -> ReportedRecipient {
     let own = code::find(&found.said).map(|status| (status, found.said.clone()));
-    // Some first list the recipients, and say further down what the other side answered.
+    // Some systems list the recipients first, and quote the answer of the other system further below.
     let about = |line: &&str| alone || line.contains(&found.address);
     let below = || {
         let mut lines = page.lines().iter().copied().filter(about);
@@ -93,7 +93,7 @@ fn told(page: &TextPage<'_>, found: FoundRecipient, action: ReportedAction, alon
     }
 }
 
-/// The address that the sender wrote, where a system notes that it was rewritten: `(generated from a@x)`.
+/// Returns the original address from a note that it was rewritten: `(generated from a@x)`.
 fn made_from(said: &str) -> Option<String> {
     let note = said.strip_prefix('(')?;
     let wordings = ["generated from", "ultimately generated from", "expanded from:", "expanded from"];
@@ -102,7 +102,7 @@ fn made_from(said: &str) -> Option<String> {
     listing::is_address(address).then(|| address.to_owned())
 }
 
-/// The fields of a delivery report, written into the text.
+/// Parses the fields of a delivery report that was pasted into the text.
 fn fields(text: &str) -> Vec<ReportedRecipient> {
     let begins = |line: &str, name: &str| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
     let has = |name: &str| text.lines().any(|line| begins(line.trim_start(), name));
@@ -110,7 +110,7 @@ fn fields(text: &str) -> Vec<ReportedRecipient> {
     if report { dsn::read(text.as_bytes()).recipients } else { Vec::new() }
 }
 
-/// `X-Failed-Recipients`, as Exim and others name them.
+/// Parses `X-Failed-Recipients`, a field of Exim and others.
 fn named_in(header: &Header<'_>) -> Vec<FoundRecipient> {
     let fields = header.all("X-Failed-Recipients").map(HeaderField::value).collect::<Vec<String>>().join(",");
     let addresses = fields.split(',').map(str::trim).filter(|text| listing::is_address(text));
@@ -120,7 +120,7 @@ fn named_in(header: &Header<'_>) -> Vec<FoundRecipient> {
         .collect()
 }
 
-/// True when a mail system wrote the message, not a person: the null sender, or one of the names that such systems use.
+/// Returns true if a mail system wrote the message: the sender is null, or has a name that mail systems use.
 fn is_from_daemon(header: &Header<'_>) -> bool {
     let value = |name| header.all(name).next().map(|field| field.value().to_ascii_lowercase());
     let names = ["mailer-daemon", "postmaster", "mail delivery system", "mail delivery subsystem"];
@@ -131,7 +131,7 @@ fn is_from_daemon(header: &Header<'_>) -> bool {
     named || matches!(return_path.as_str(), "" | "<>") || from == "<>"
 }
 
-/// The first `Message-ID` field in the text: that of the message behind it.
+/// Returns the first `Message-ID` in the text, which is that of the quoted message.
 fn quoted_message_id(text: &str) -> Option<String> {
     let name = "Message-ID:";
     let mut lines = text.lines();
@@ -146,9 +146,9 @@ mod tests {
     use crate::mail::report::bounce::{IncomingReport, IncomingReportKind, read_report};
 
     fn lines(understood: &IncomingReport) -> Vec<String> {
-        let line = |heard: &crate::mail::report::bounce::text::ReportedRecipient| {
-            let status = heard.status.map_or("-".to_owned(), |status| status.to_string());
-            format!("{} {} {status}", heard.address, heard.action.word())
+        let line = |recipient: &crate::mail::report::bounce::text::ReportedRecipient| {
+            let status = recipient.status.map_or("-".to_owned(), |status| status.to_string());
+            format!("{} {} {status}", recipient.address, recipient.action.word())
         };
         understood.recipients.iter().map(line).collect()
     }

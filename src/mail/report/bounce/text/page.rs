@@ -1,9 +1,9 @@
-//! The text of a bounce as it is searched: what the mail system itself wrote, once by lines and once without them.
+//! Searchable text of a bounce: the part that the mail system wrote, as lines and as one string.
 
-/// Bytes of a text that are looked at.
+/// Maximum number of bytes read from a text.
 const LONGEST: usize = 1 << 16;
 
-/// How lines begin behind which a mail system quotes the message.
+/// Prefixes of lines after which a mail system quotes the message.
 const QUOTES: [&str; 14] = [
     "original message",
     "original mail info",
@@ -21,7 +21,7 @@ const QUOTES: [&str; 14] = [
     "x-received:",
 ];
 
-/// The text of a mail system, up to the message that it quotes.
+/// Text of a mail system, up to the message that it quotes.
 pub struct TextPage<'t> {
     lines: Vec<&'t str>,
     quoted: Vec<&'t str>,
@@ -30,16 +30,16 @@ pub struct TextPage<'t> {
     starts: Vec<usize>,
 }
 
-/// Where a wording ends.
+/// Position after a wording.
 pub struct PagePosition<'p, 't> {
-    /// What follows it on its line.
+    /// Rest of the line after the wording.
     pub rest: &'p str,
-    /// The lines below.
+    /// Lines below the wording.
     pub below: &'p [&'t str],
 }
 
 impl<'t> TextPage<'t> {
-    /// Splits a text.
+    /// Splits a text into lines, up to [`LONGEST`] bytes.
     pub fn of(text: &'t str) -> TextPage<'t> {
         let text = text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text);
         let mut lines: Vec<&str> = text.lines().collect();
@@ -57,27 +57,27 @@ impl<'t> TextPage<'t> {
         TextPage { lines, quoted, flat, small, starts }
     }
 
-    /// The lines of the mail system.
+    /// Returns the lines of the mail system.
     pub fn lines(&self) -> &[&'t str] {
         &self.lines
     }
 
-    /// The lines behind.
+    /// Returns the lines of the quoted message.
     pub fn quoted(&self) -> &[&'t str] {
         &self.quoted
     }
 
-    /// All words in small letters, with one space behind each.
+    /// Returns all words in lower case, each followed by one space.
     pub fn small(&self) -> &str {
         &self.small
     }
 
-    /// Finds a wording, given in small letters, however its lines were broken.
+    /// Finds a wording, given in lower case, across line breaks.
     pub fn find(&self, wording: &str) -> Option<PagePosition<'_, 't>> {
         self.place(self.small.find(wording)?, wording.len())
     }
 
-    /// Finds a wording that a line begins with.
+    /// Finds a wording, given in lower case, at the beginning of a line.
     pub fn find_line(&self, wording: &str) -> Option<PagePosition<'_, 't>> {
         let start =
             self.starts.iter().find(|start| self.small.get(**start..).is_some_and(|s| s.starts_with(wording)))?;
@@ -105,8 +105,8 @@ mod tests {
     #[test]
     fn wording_is_found_across_lines() {
         let page = TextPage::of("It could\n  not BE  delivered\nto: a@x\n\n--- Original message ---\nReceived: b\n");
-        let place = page.find("could not be delivered to:").unwrap();
-        assert_eq!((place.rest, place.below), ("a@x", &[""][..]));
+        let found = page.find("could not be delivered to:").unwrap();
+        assert_eq!((found.rest, found.below), ("a@x", &[""][..]));
         assert_eq!(page.quoted().len(), 2);
         assert!(page.find_line("to:").is_some() && page.find_line("be").is_none());
         assert_eq!(page.small(), "it could not be delivered to: a@x ");
@@ -115,8 +115,8 @@ mod tests {
     #[test]
     fn a_wording_at_the_end_of_a_line_has_no_rest() {
         let page = TextPage::of("failed:\n  a@x\n");
-        let place = page.find("failed:").unwrap();
-        assert_eq!((place.rest, place.below), ("", &["  a@x"][..]));
+        let found = page.find("failed:").unwrap();
+        assert_eq!((found.rest, found.below), ("", &["  a@x"][..]));
         assert!(page.find("failed: a@x b").is_none());
     }
 }
