@@ -151,7 +151,7 @@ fn lmtp_answers_for_each_recipient() {
     let words = "LHLO me\r\nMAIL FROM:<>\r\nRCPT TO:<a@x>\r\nRCPT TO:<b@x>\r\nDATA\r\nhi\r\n.\r\nEHLO me\r\nQUIT\r\n";
     let out = speak(&world, &["--lmtp"], words).ok();
     assert_eq!(out.matches("250 2.0.0 queued as ").count(), 2, "{out}");
-    assert!(out.contains("500 5.5.1 say LHLO here"), "{out}");
+    assert!(out.contains("500 5.5.1 this is LMTP: send LHLO"), "{out}");
     assert_eq!(world.files("new").len(), 1);
 }
 
