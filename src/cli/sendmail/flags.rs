@@ -1,7 +1,8 @@
 //! Flags of sendmail(1): a table, because their grammar is none that clap can parse.
 
-use crate::values::quoting::quoted;
 use std::fmt::Write as _;
+
+use crate::values::quoting::quoted;
 
 /// Value of a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
