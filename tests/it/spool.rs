@@ -72,7 +72,7 @@ fn a_directory_with_other_things_in_it_is_no_spool() {
     fs::create_dir(world.spool()).unwrap();
     fs::set_permissions(world.spool(), fs::Permissions::from_mode(0o700)).unwrap();
     fs::write(world.spool().join("letter"), "dear").unwrap();
-    world.mspool(&["enqueue", "bob@x"]).input(MAIL).run().fails(78, "not a spool, and not empty");
+    world.mspool(&["enqueue", "bob@x"]).input(MAIL).run().fails(78, "not a spool and not empty");
     assert_eq!(fs::read_dir(world.spool()).unwrap().count(), 1);
 }
 

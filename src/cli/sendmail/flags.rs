@@ -40,7 +40,7 @@ Examples:
     sendmail -t -i < mail
   Set the sender and the recipients:
     sendmail -i -f joe@example.org -- bob@example.org eve@example.org < mail
-    Show the transports that accept an address:
+  Show the transports that accept an address:
     sendmail -bv bob@example.org
 ";
 

@@ -87,7 +87,7 @@ enum NextStep {
     Command,
     /// Text of the message.
     Text,
-    /// None; the session ends.
+    /// End of the session.
     End,
 }
 
