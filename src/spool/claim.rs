@@ -122,11 +122,11 @@ impl Claim<'_> {
         &self.queue_file
     }
 
-    /// Converts the lock into a shared one, for parallel hand-offs: it still excludes other claims, and each hand-off can
-    /// hold it on its own open file. Call before the first hand-off.
+    /// Converts the lock into a shared one, for parallel hand-offs: it still excludes other claims, and each hand-off
+    /// can hold it on its own open file. Call before the first hand-off.
     ///
-    /// Returns `false` if another run took the lock during the conversion, which is not atomic. The message must then be
-    /// left alone.
+    /// Returns `false` if another run took the lock during the conversion, which is not atomic. The message must then
+    /// be left alone.
     pub fn share_lock(&self) -> Result<bool, PathError> {
         lock::try_shared(self.queue_file.file()).at("lock", self.path())
     }

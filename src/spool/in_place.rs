@@ -28,8 +28,8 @@ impl Spool {
         self.lock_file("in-place.lock")
     }
 
-    /// Replaces the names of the processed messages in this Maildir. Names of messages that are gone should be left out,
-    /// so that the file does not grow.
+    /// Replaces the names of the processed messages in this Maildir. Names of messages that are gone should be left
+    /// out, so that the file does not grow.
     pub fn remember_in_place(&self, maildir: &str, names: BTreeSet<String>) -> Result<(), SpoolError> {
         self.change_state_file(FILE, |seen: &mut SeenInPlace| {
             seen.maildirs.insert(maildir.to_owned(), names);

@@ -32,8 +32,8 @@ impl Drop for WorkDir {
 }
 
 impl Spool {
-    /// Creates an empty work directory for the hand-off whose first recipient is at this index of the envelope. Requires
-    /// a claim of the message, because files that a dead run left there are removed.
+    /// Creates an empty work directory for the hand-off whose first recipient is at this index of the envelope.
+    /// Requires a claim of the message, because files that a dead run left there are removed.
     pub fn work(&self, id: &QueueId, transport: &str, recipient: RecipientIndex) -> Result<WorkDir, PathError> {
         let dir = self.dir(SpoolDirectory::Work)?;
         let name = format!("{id}.{transport}.{}", recipient.position());

@@ -290,8 +290,8 @@ impl FilterStage<'_> {
         Ok((size > 0).then_some(output))
     }
 
-    /// Reads `undeliverable`: one address per line, then a status and a text for the bounce. Returns the indices of these
-    /// recipients, which fail.
+    /// Reads `undeliverable`: one address per line, then a status and a text for the bounce. Returns the indices of
+    /// these recipients, which fail.
     fn undeliverable(
         &self,
         part: &FilteredPart,
@@ -350,8 +350,8 @@ impl FilterStage<'_> {
         Ok(made)
     }
 
-    /// Returns the index of an address that a filter wrote. An address that is not a recipient of the message is an error:
-    /// a filter cannot add recipients.
+    /// Returns the index of an address that a filter wrote. An address that is not a recipient of the message is an
+    /// error: a filter cannot add recipients.
     fn find(&self, part: &FilteredPart, text: &str) -> Result<usize, FilterFailure> {
         let key = Address::parse(text).ok().map(|address| address.key());
         let is = |index: &&usize| {

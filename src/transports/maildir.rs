@@ -91,8 +91,8 @@ impl Maildir {
     }
 }
 
-/// Files one copy per recipient, with `Return-Path` (RFC 5321 section 4.4) and `Delivered-To` (as qmail does) before the
-/// submitted message.
+/// Files one copy per recipient, with `Return-Path` (RFC 5321 section 4.4) and `Delivered-To` (as qmail does) before
+/// the submitted message.
 pub(super) fn deliver(path: &Path, hand_off: &HandOff<'_>) -> HandOffResult {
     let opened = Maildir::open(path).and_then(|maildir| {
         let head = read_header(hand_off.input, hand_off.body_at).at("read", path)?;

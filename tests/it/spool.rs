@@ -62,7 +62,7 @@ fn another_version_is_refused_and_not_touched() {
     world.enqueue(&["bob@x"]);
     fs::write(world.spool().join("version"), "2\n").unwrap();
     world.mspool(&["enqueue", "bob@x"]).input(MAIL).run().fails(78, "version");
-    world.mspool(&["flush"]).run().fails(78, "says \"2\"");
+    world.mspool(&["flush"]).run().fails(78, "layout version \"2\" is not supported");
     assert_eq!(world.files("new").len(), 1);
 }
 
