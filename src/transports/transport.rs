@@ -75,7 +75,7 @@ pub enum SuccessMeaning {
     Relayed,
 }
 
-/// Properties of a kind of transport: what the program must know of it besides how to deliver, in one row.
+/// Properties of a kind of transport, apart from its delivery code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MethodProperties {
     /// Word for the kind, as `report status` shows it.
@@ -87,7 +87,7 @@ pub struct MethodProperties {
 }
 
 impl DeliveryMethod {
-    /// Returns the properties of the kind. A new kind gets them here, and the compiler asks for all of them.
+    /// Returns the properties of the kind. The match is exhaustive, so that a new kind cannot omit one.
     pub fn properties(&self) -> MethodProperties {
         match self {
             // Any command may reach beyond this machine: mspool cannot know.

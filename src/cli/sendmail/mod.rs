@@ -31,7 +31,7 @@ pub struct SendmailArgs {
 }
 
 /// List the queue as mailq(1) does
-// As above.
+// Only for help and completions, like `SendmailArgs`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = MAILQ_EXAMPLES)]
 pub struct MailqArgs {
