@@ -1,4 +1,4 @@
-//! What `receive` says.
+//! Console output of `receive`.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use crate::output::mode::{OutputFormat, Verbosity};
 use crate::output::observer::{NewMail, RecipientEvent, RunObserver};
 use crate::output::print;
 
-/// Prints what became of received messages: nothing, unless it is asked for or a hook dropped one.
+/// Prints received messages: in JSON every one; in text dropped ones, and filed ones only with `-v`.
 #[derive(Debug)]
 pub struct ArrivalConsole {
     verbosity: Verbosity,
@@ -23,7 +23,7 @@ struct DroppedLine<'a> {
 }
 
 impl ArrivalConsole {
-    /// Prints with this verbosity and format.
+    /// Creates a console with this verbosity and format.
     pub fn new(verbosity: Verbosity, format: OutputFormat) -> ArrivalConsole {
         ArrivalConsole { verbosity, format }
     }
@@ -38,7 +38,7 @@ impl RunObserver for ArrivalConsole {
 
     fn new_mail(&self, news: &NewMail) {
         let mut out = print::stdout();
-        // Nobody listening is no reason to stop.
+        // A closed standard output must not stop filing.
         let _ = match self.format {
             OutputFormat::Json => print::json(&mut out, news),
             OutputFormat::Text if self.verbosity == Verbosity::Verbose => print::line(&mut out, &news.sentence()),

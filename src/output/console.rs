@@ -1,4 +1,4 @@
-//! What a run says to people and to programs. The only home of `indicatif`.
+//! Console output of a delivery run: text, JSON Lines and a progress bar. The only module that uses `indicatif`.
 
 use std::io::{self, IsTerminal};
 
@@ -13,25 +13,25 @@ use crate::output::print;
 
 use crate::output::observer::{NewMail, RecipientEvent, RunObserver};
 
-/// Whether a bar shows how far a run is.
+/// Use of a progress bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProgressBarUse {
-    /// On a terminal, where there is enough to do.
+    /// Only on a terminal, in text format, not with `-q`, and for at least 5 messages.
     IfUseful,
-    /// In any case.
+    /// Always; without a terminal, one line `N/TOTAL` per message.
     Always,
 }
 
-/// Messages from which on a bar is worth its line.
+/// Minimum number of messages for a bar with [`ProgressBarUse::IfUseful`].
 const WORTH_A_BAR: usize = 5;
 
-/// Prints what a run does.
+/// Prints the events of a run.
 #[derive(Debug)]
 pub struct Console {
     verbosity: Verbosity,
     format: OutputFormat,
     bar: ProgressBar,
-    /// True when the progress is wanted and there is no terminal to draw a bar on.
+    /// True if the progress was requested and standard error is no terminal: counts are printed in place of a bar.
     counts: bool,
 }
 
@@ -47,7 +47,7 @@ struct RecipientLine<'a> {
 }
 
 impl Console {
-    /// For a run over so many messages.
+    /// Creates a console for a run over `messages` messages.
     pub fn new(verbosity: Verbosity, format: OutputFormat, bar: ProgressBarUse, messages: usize) -> Console {
         let terminal = io::stderr().is_terminal() && verbosity > Verbosity::Quiet && format == OutputFormat::Text;
         let shown = bar == ProgressBarUse::Always || (terminal && messages >= WORTH_A_BAR);
@@ -62,7 +62,7 @@ impl Console {
 }
 
 impl Console {
-    /// What only those want to know who want to know everything.
+    /// Prints a line that only `-v` shows, in text format.
     fn verbose_line(&self, text: &str) {
         if self.verbosity == Verbosity::Verbose && self.format == OutputFormat::Text {
             self.bar.suspend(|| drop(print::line(&mut print::stdout(), text)));
@@ -76,7 +76,7 @@ impl Drop for Console {
     }
 }
 
-/// One line about one recipient.
+/// Returns one line about one recipient: `ID: ADDRESS: STATE via TRANSPORT: STATUS TEXT; next attempt TIME`.
 pub fn sentence(handled: &RecipientEvent) -> String {
     let RecipientEvent { id, address, transport, state, status, text, next } = handled;
     let via = transport.as_ref().map_or(String::new(), |name| format!(" via {name}"));
@@ -108,7 +108,7 @@ impl RunObserver for Console {
             }
         };
         self.bar.suspend(|| {
-            // Nobody listening is no reason to stop delivering.
+            // A closed standard output must not stop delivery.
             let _ = print();
             if handled.state == RecipientState::Failed
                 && self.format == OutputFormat::Text

@@ -1,4 +1,4 @@
-//! Console output: text, JSON, progress.
+//! Console output: text, JSON and progress.
 
 pub mod arrivals;
 pub mod console;

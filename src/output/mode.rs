@@ -1,21 +1,21 @@
-//! How much is printed, and in which format.
+//! Verbosity and output format.
 
-/// Amount of text that a command prints beside its results.
+/// Amount of text that a command prints in addition to its results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
-    /// Only errors.
+    /// Errors only.
     Quiet,
-    /// What a user should know.
+    /// Errors, permanent failures and short results.
     Normal,
-    /// Everything that is done.
+    /// Every result and step.
     Verbose,
 }
 
 /// Format of results on standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputFormat {
-    /// For people.
+    /// Lines and tables for people.
     Text,
-    /// JSON Lines.
+    /// JSON Lines: one object per line.
     Json,
 }

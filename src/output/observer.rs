@@ -1,4 +1,4 @@
-//! Whoever wants to know what a run does.
+//! Events of a run, and the counts at its end.
 
 use serde::Serialize;
 
@@ -8,97 +8,97 @@ use crate::mail::history::record::{RecipientEventKind, RecipientState};
 use crate::mail::status::Status;
 use crate::values::time::Timestamp;
 
-/// What became of one recipient.
+/// Result for one recipient.
 #[derive(Clone, Debug)]
 pub struct RecipientEvent {
-    /// The message.
+    /// Queue id of the message.
     pub id: QueueId,
-    /// The recipient.
+    /// Address of the recipient.
     pub address: Address,
-    /// Who said so; `None` when we did.
+    /// Name of the transport that gave the result; `None` for a decision of mspool itself.
     pub transport: Option<String>,
-    /// Where the recipient stands now.
+    /// New state of the recipient.
     pub state: RecipientState,
-    /// The status code.
+    /// Status code (RFC 3463).
     pub status: Status,
-    /// What was said.
+    /// Explanation of the status; may be empty.
     pub text: String,
-    /// When it is tried again, if it is.
+    /// Time of the next attempt, if there is one.
     pub next: Option<Timestamp>,
 }
 
-/// A received message that was filed; texts are safe for a terminal.
+/// Received message that was filed. All texts are safe for a terminal.
 #[derive(Clone, Debug, Serialize)]
 pub struct NewMail {
-    /// Its queue id.
+    /// Queue id.
     pub id: QueueId,
-    /// Where it is.
+    /// Path of the filed message.
     pub path: String,
-    /// The folder; empty for the inbox itself.
+    /// Folder; empty for the inbox itself.
     pub folder: String,
-    /// Its message class.
+    /// Message class.
     pub class: String,
-    /// What holds of it.
+    /// Flags that the classification found.
     pub flags: Vec<&'static str>,
-    /// Whom it is from, by its header.
+    /// Author, from the `From` field.
     pub from: String,
-    /// Its subject.
+    /// Subject, from the `Subject` field.
     pub subject: String,
 }
 
 impl NewMail {
-    /// One line about it.
+    /// Returns one line about the message.
     pub fn sentence(&self) -> String {
         let folder = if self.folder.is_empty() { "the inbox" } else { &self.folder };
         format!("{}: new mail in {folder}, class {}, from {}: {}", self.id, self.class, self.from, self.subject)
     }
 }
 
-/// What a run tells while it goes on, from any of its threads.
+/// Receiver of a run's events, which come from any of its threads.
 pub trait RunObserver: Sync {
-    /// A recipient was handled, and that is durable.
+    /// A recipient was handled; the result is durable.
     fn handled(&self, handled: &RecipientEvent);
-    /// Something is wrong that somebody should look into.
+    /// An error that needs the operator's attention.
     fn error(&self, text: &str);
-    /// A message that was not seen before is being looked at.
+    /// Work on a message begins, for the first time in this run.
     fn message_started(&self, _id: &QueueId) {}
-    /// A message is done with for this run.
+    /// Work on a message ends, for this run.
     fn message_done(&self) {}
     /// A received message was filed.
     fn new_mail(&self, _news: &NewMail) {}
-    /// A hook dropped a received message.
+    /// An inbound hook dropped a received message.
     fn dropped(&self, _id: &QueueId, _hook: &str) {}
-    /// Another system has reported on a recipient.
+    /// An incoming report changed a recipient.
     fn reported(&self, _handled: &RecipientEvent) {}
-    /// A transport says how far it is.
+    /// A transport reported its progress: `done` of `all` steps.
     fn progress(&self, _transport: &str, _done: u64, _all: u64, _text: &str) {}
 }
 
-/// What a run came to, in recipients.
+/// Counts of a run. Except where noted, the unit is recipients.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunTally {
-    /// Delivered.
+    /// Number of delivered recipients.
     pub delivered: usize,
-    /// Handed to a system that takes them further.
+    /// Number of recipients that another system accepted for relaying.
     pub relayed: usize,
-    /// Tried, and still owed.
+    /// Number of recipients that were attempted and are still owed, or whose result comes later.
     pub deferred: usize,
-    /// Given up.
+    /// Number of permanently failed recipients.
     pub failed: usize,
-    /// Not tried, for their transport cannot be used now.
+    /// Number of recipients that were not attempted because their transport is unavailable.
     pub skipped: usize,
-    /// Kept, for nobody has configured how they leave this machine.
+    /// Number of recipients without a configured transport. These stay owed and do not bounce.
     pub unconfigured: usize,
-    /// Things that went wrong with the spool itself.
+    /// Number of errors of the spool itself.
     pub errors: usize,
-    /// Messages at which somebody else was at work.
+    /// Messages that another run was working on.
     pub busy: Vec<QueueId>,
-    /// Messages that are due and were left: nothing to do for them before something changes.
+    /// Messages that are due, but cannot be attempted until a transport or the configuration changes.
     pub left: Vec<QueueId>,
 }
 
 impl RunTally {
-    /// Takes the counts of another run in.
+    /// Adds the counts of another run.
     pub fn add(&mut self, other: RunTally) {
         self.delivered += other.delivered;
         self.relayed += other.relayed;
@@ -111,7 +111,7 @@ impl RunTally {
         self.left.extend(other.left);
     }
 
-    /// Counts one recipient.
+    /// Counts one recipient by its new state.
     pub fn count(&mut self, state: RecipientState) {
         match state.properties().event {
             RecipientEventKind::Delivered => self.delivered += 1,

@@ -1,4 +1,4 @@
-//! Going over several ids: what came of each is printed, and one that fails stops nothing.
+//! Operations on several ids. Each result is printed, and an id that fails does not stop the others.
 
 use std::io::Write;
 
@@ -8,11 +8,13 @@ use crate::exit::{ExitStatus, combine};
 use crate::output::mode::Verbosity;
 use crate::output::print;
 
-/// What came of one id, and the words for it.
+/// Exit status of the operation on one id, and the line to print, which names the id.
 pub type Answer = (ExitStatus, String);
 
-/// Does something for each id. `operation` is given the id as it was written, and answers with words that name it. Its
-/// error ends the command where there is just one id.
+/// Runs `operation` for each id, as the user wrote it, and prints the results. Returns the combined exit status.
+///
+/// # Errors
+/// The error of `operation` if there is only one id; an error of standard output.
 pub fn for_each_id(
     ids: &[String],
     verbosity: Verbosity,

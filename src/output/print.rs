@@ -1,4 +1,4 @@
-//! Printing: results on standard output, everything else on standard error, one line each, safe for any terminal.
+//! Printing: results to standard output, everything else to standard error. Each text is one line, safe for a terminal.
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 
@@ -8,35 +8,36 @@ use serde_json::ser::{CompactFormatter, Formatter};
 
 use crate::values::printable;
 
-/// Standard output with a buffer; what is left in it is printed when it goes.
+/// Returns standard output, locked and buffered. Dropping it writes the rest of the buffer.
 pub fn stdout() -> BufWriter<StdoutLock<'static>> {
     BufWriter::with_capacity(64 << 10, io::stdout().lock())
 }
 
-/// One line on standard error, with the program's name before it. That nobody may be listening is no reason to stop.
+/// Prints an error: one line on standard error, after `mspool: `. A closed standard error is ignored, so that it cannot
+/// stop a delivery.
 pub fn error(text: &str) {
     let _ = writeln!(io::stderr(), "mspool: {}", printable::line(text));
 }
 
-/// One line on standard error that is no problem.
+/// Prints a notice that is not an error: one line on standard error.
 pub fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{}", printable::line(text));
 }
 
-/// Prints a text of our own as it is.
+/// Prints a text of mspool itself, unchanged; it must be safe for a terminal.
 pub fn text(text: &str) -> Result<()> {
     let mut out = stdout();
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
 }
 
-/// Prints a line of text, safe for a terminal.
+/// Prints one line of text with control characters replaced.
 pub fn line(out: &mut impl Write, text: &str) -> Result<()> {
     Ok(writeln!(out, "{}", printable::line(text))?)
 }
 
-/// Prints an object as a line of JSON. Characters that would steer a terminal are written as escapes, those that
-/// JSON would let through among them.
+/// Prints an object as one line of JSON. All characters that are unsafe for a terminal are written as escapes, also
+/// those that JSON allows in a string.
 pub fn json(out: &mut impl Write, value: &impl Serialize) -> Result<()> {
     let mut bytes = Vec::with_capacity(256);
     value

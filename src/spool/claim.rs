@@ -1,9 +1,9 @@
-//! Claims: the right to move one message, held by one runner at a time.
+//! Claims: the exclusive right to move one message, held by one run at a time.
 //!
-//! To claim is to open, to lock, and to look again: does the path still name the file that was locked? Without that
-//! second look a runner that was slow between the two would deliver what another has just finished. The lock belongs
-//! to the open file, which is also the standard input of the transport: if the runner dies, the message stays
-//! claimed until the transport has ended, so that no second delivery can begin beside the first.
+//! A claim opens the file, locks it, and then checks that the path still names the locked file. Without that check, a
+//! run that is slow between opening and locking could deliver a message that another run has just finished. The lock
+//! belongs to the open file description, which is also the standard input of the transport: if the run dies, the
+//! message stays claimed until the transport ends, so that no second delivery can begin during the first.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
@@ -18,20 +18,20 @@ use crate::values::time::Timestamp;
 use crate::spool::queue_file::{QueueFile, UnusableFile, open_message};
 use crate::spool::{QueueState, Spool};
 
-/// The exclusive right to a message. Dropping it gives the message back as it is; every method that takes `self`
-/// moves it on.
+/// Exclusive right to a message. Dropping it releases the message unchanged; every method that takes `self` moves or
+/// removes the message.
 #[derive(Debug)]
 pub struct Claim<'s> {
     spool: &'s Spool,
     queue_file: QueueFile,
 }
 
-/// A message as a standard input, at its first byte, holding the message's lock.
+/// Message as a standard input, positioned at its first byte, that holds the message's lock.
 #[derive(Debug)]
 pub enum ClaimInput<'c> {
-    /// The claimed file itself.
+    /// Claimed file itself.
     Claimed(&'c File),
-    /// The same file opened anew, for one of several hand-offs at once.
+    /// Same file with an open file description of its own, for one of several parallel hand-offs.
     Reopened(File),
 }
 
@@ -45,8 +45,8 @@ impl AsFd for ClaimInput<'_> {
 }
 
 impl Drop for ClaimInput<'_> {
-    /// Explicitly, not by closing: a transport that went to the background may still have the file open, and must
-    /// not keep the message locked for as long as it lives.
+    /// Unlocks explicitly instead of by closing: a transport that moved to the background may keep the file open, and
+    /// must not keep the message locked.
     fn drop(&mut self) {
         if let ClaimInput::Reopened(file) = self {
             let _ = lock::unlock(file);
@@ -54,32 +54,32 @@ impl Drop for ClaimInput<'_> {
     }
 }
 
-/// What came of trying to claim a message.
+/// Result of an attempt to claim a message.
 #[derive(Debug)]
 pub enum ClaimOutcome<'s> {
-    /// It is ours.
+    /// Message is claimed.
     Claimed(Box<Claim<'s>>),
-    /// Somebody else is at work on it.
+    /// Another run is working on the message.
     Busy,
-    /// It is not where it was; somebody else moved it on.
+    /// Message is no longer in this state; another run moved it.
     Gone,
-    /// Not a message of ours, and left alone: why.
+    /// File that mspool did not put there, and leaves unchanged; with the reason.
     Stray(&'static str),
-    /// It could not be believed and lies in `corrupt` now: why.
+    /// Damaged message, now in `corrupt`; with the reason.
     SetAside(String),
 }
 
-/// Where a held message goes when it is let go.
+/// State of a message after its release from `hold`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReleaseTarget {
-    /// It was never attempted.
+    /// `new`: never attempted.
     NeverAttempted,
-    /// It was.
+    /// `cur`: attempted.
     Attempted,
 }
 
 impl Spool {
-    /// Claims a message, without waiting. A file that cannot be believed is set aside on the way.
+    /// Claims a message without waiting. A damaged message is moved to `corrupt`.
     pub fn claim(&self, state: QueueState, name: &FileName) -> Result<ClaimOutcome<'_>, PathError> {
         let dir = self.messages(state)?;
         let text = name.to_string();
@@ -96,7 +96,8 @@ impl Spool {
         if !still_there(dir, &text, &facts)? {
             return Ok(ClaimOutcome::Gone);
         }
-        // The size is read under the lock: whoever writes the file holds the lock until it is complete.
+        // The size is read under the lock: the writer of a draft holds the lock until the file is complete, and a
+        // size from before would make a message that is still being written look torn.
         let facts = stat_of(&file, &path)?;
         match QueueFile::parse(state, name, file, facts, &path) {
             Ok(queue_file) => Ok(ClaimOutcome::Claimed(Box::new(Claim { spool: self, queue_file }))),
@@ -110,33 +111,35 @@ impl Spool {
     }
 }
 
-/// The second look.
+/// True if the path still names the file that was locked.
 fn still_there(dir: &Dir, name: &str, facts: &FileStat) -> Result<bool, PathError> {
     Ok(dir.stat_name(name)?.is_some_and(|now| now.same_file(facts)))
 }
 
 impl Claim<'_> {
-    /// The message.
+    /// Returns the claimed message.
     pub fn message(&self) -> &QueueFile {
         &self.queue_file
     }
 
-    /// Makes the claim fit for several hand-offs at once: the lock becomes a shared one, which nobody can claim past
-    /// and which each hand-off's own open file can hold too. `false` when somebody else got in between; then nothing
-    /// may be done with the message. To be called before the first hand-off.
+    /// Converts the lock into a shared one, for parallel hand-offs: it still excludes other claims, and each hand-off
+    /// can hold it on its own open file. Call before the first hand-off.
+    ///
+    /// Returns `false` if another run took the lock during the conversion, which is not atomic. The message must then
+    /// be left alone.
     pub fn share_lock(&self) -> Result<bool, PathError> {
         lock::try_shared(self.queue_file.file()).at("lock", self.path())
     }
 
-    /// The message for a hand-off that is the only one at its time.
+    /// Returns the message for the only hand-off at this time.
     pub fn input(&self) -> Result<ClaimInput<'_>, PathError> {
         let mut file = self.queue_file.file();
         file.seek(SeekFrom::Start(self.queue_file.body_at)).at("read", self.path())?;
         Ok(ClaimInput::Claimed(file))
     }
 
-    /// The message behind so many of its bytes, for a program beside the delivery: opened anew and not locked, so that
-    /// such a program, should it outlive us, keeps nobody from the message.
+    /// Returns the message after its first `bytes` bytes, for a program that is not a delivery. The file is opened
+    /// again and not locked, so that a program that outlives the run cannot block later claims.
     pub fn unlocked_input(&self, bytes: u64) -> Result<File, PathError> {
         let dir = self.spool.messages(self.queue_file.state)?;
         let mut file = dir.open_file(&self.queue_file.name.to_string())?;
@@ -147,7 +150,7 @@ impl Claim<'_> {
         Ok(file)
     }
 
-    /// The message for one of several hand-offs at once; only after [`Claim::share`].
+    /// Returns the message for one of several parallel hand-offs. Requires [`Claim::share_lock`].
     pub fn parallel_input(&self) -> Result<ClaimInput<'_>, PathError> {
         let dir = self.spool.messages(self.queue_file.state)?;
         let mut file = dir.open_file(&self.queue_file.name.to_string())?;
@@ -159,56 +162,57 @@ impl Claim<'_> {
         Ok(ClaimInput::Reopened(file))
     }
 
-    /// Still owed: it lies in `cur` and is due again at that time; `None` is at once. Not synced, for the log says
-    /// the same and is.
+    /// Moves the message to `cur`, due at that time; `None` is now. Not synced: after a crash, the synced log tells the
+    /// next run the same.
     pub fn requeue(self, due: Option<Timestamp>) -> Result<(), PathError> {
         self.move_to(QueueState::Cur, self.queue_file.name.due(due))
     }
 
-    /// Untouched, with another time in its name.
+    /// Changes the due time in the name; the state stays.
     pub fn reschedule(self, due: Option<Timestamp>) -> Result<(), PathError> {
         self.move_to(self.queue_file.state, self.queue_file.name.due(due))
     }
 
-    /// Finished, everybody has it. It may be removed after that time; `None` is never.
+    /// Moves the message to `sent`: every recipient has it. The sweep removes it after that time; `None` is never.
     pub fn finish_sent(self, keep_until: Option<Timestamp>) -> Result<(), PathError> {
         self.move_to(QueueState::Sent, self.queue_file.name.due(keep_until))
     }
 
-    /// Finished, somebody does not have it. It may be removed after that time.
+    /// Moves the message to `failed`: some recipient does not have it. The sweep removes it after that time; `None` is
+    /// never.
     pub fn finish_failed(self, keep_until: Option<Timestamp>) -> Result<(), PathError> {
         self.move_to(QueueState::Failed, self.queue_file.name.due(keep_until))
     }
 
-    /// Taken out by the operator; durable when this returns. It lies among what failed.
+    /// Moves a cancelled message to `failed`. Durable on return, because the operator is told so.
     pub fn finish_cancelled(self, keep_until: Option<Timestamp>) -> Result<(), PathError> {
         self.move_to(QueueState::Failed, self.queue_file.name.due(keep_until))?;
         self.sync(&[self.queue_file.state, QueueState::Failed])
     }
 
-    /// Set aside by the operator; durable when this returns.
+    /// Moves the message to `hold`. Durable on return.
     pub fn hold(self) -> Result<(), PathError> {
         let name = self.queue_file.name.due(None);
         self.move_to(QueueState::Hold, name)?;
         self.sync(&[self.queue_file.state, QueueState::Hold])
     }
 
-    /// Let go by the operator; durable when this returns.
+    /// Moves a held message back to the queue, due at that time; `None` is now. Durable on return.
     pub fn release(self, to: ReleaseTarget, due: Option<Timestamp>) -> Result<(), PathError> {
         let state = if to == ReleaseTarget::Attempted { QueueState::Cur } else { QueueState::New };
         self.move_to(state, self.queue_file.name.due(due))?;
         self.sync(&[QueueState::Hold, state])
     }
 
-    /// Filed in the store, and no longer needed here; durable when this returns.
+    /// Removes a received message that was filed in the store. Durable on return.
     pub fn finish_filed(self) -> Result<(), PathError> {
         let dir = self.spool.messages(self.queue_file.state)?;
         dir.remove(&self.queue_file.name.to_string())?;
         dir.sync()
     }
 
-    /// Removed for good. The sweep takes the log when the message is surely gone: should a power cut bring the message
-    /// back, its log still says that everybody has it.
+    /// Removes a message that every recipient has. Its log stays until the sweep finds the removal durable: if a power
+    /// failure restores the message, the log still prevents a second delivery.
     pub fn delete(self) -> Result<(), PathError> {
         self.spool.messages(self.queue_file.state)?.remove(&self.queue_file.name.to_string())
     }
@@ -231,7 +235,7 @@ impl Claim<'_> {
 }
 
 impl Drop for Claim<'_> {
-    /// For the same reason as an input's.
+    /// Unlocks explicitly, for the same reason as [`ClaimInput`].
     fn drop(&mut self) {
         let _ = lock::unlock(self.queue_file.file());
     }

@@ -1,9 +1,9 @@
-//! Drafts: messages on their way into the queue.
+//! Drafts: messages that are being written into the queue.
 //!
-//! A draft is written under `tmp`, locked by its writer, then renamed to its place, and only then synced: the file,
-//! then the directory. The first sync takes the rename along, so that both cost one commit of the filesystem. A file
-//! that a power cut tore between the rename and the sync is shorter than its envelope says, and nobody was ever told
-//! that it had been accepted. The writer's lock keeps runners away until the message is safe.
+//! A draft is written in `tmp`, locked by its writer, then renamed into place, and only then synced: first the file,
+//! then the directory. The sync of the file also commits the rename, so that both cost one commit of the filesystem.
+//! If power fails between rename and sync, the file can be torn: it is then shorter than its envelope says, and was
+//! never acknowledged. The writer's lock prevents claims until the message is durable.
 
 use std::fs::File;
 use std::io::Write;
@@ -18,10 +18,10 @@ use crate::values::time::Timestamp;
 
 use crate::spool::{QueueState, Spool, SpoolDirectory};
 
-/// Bytes gathered before the first write; a message that fits is written in one.
+/// Size of the buffer in bytes. A message that fits is written in one system call.
 const BUFFER: usize = 128 << 10;
 
-/// A message being written. Dropping it leaves nothing behind.
+/// Message that is being written. Dropping it removes the file.
 #[derive(Debug)]
 pub struct Draft<'s> {
     spool: &'s Spool,
@@ -35,20 +35,20 @@ pub struct Draft<'s> {
     keep: bool,
 }
 
-/// Why an envelope or message could not be written.
+/// Error of writing an envelope or a message.
 #[derive(Debug)]
 pub enum DraftError {
-    /// A system call failed.
+    /// Failed system call.
     Path(PathError),
-    /// The envelope could not be put into JSON.
+    /// Failed encoding of the envelope as JSON.
     Envelope(serde_json::Error),
 }
 
 impl std::fmt::Display for DraftError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            DraftError::Path(_) => f.write_str("the message cannot be written"),
-            DraftError::Envelope(error) => write!(f, "the envelope cannot be written: {error}"),
+            DraftError::Path(_) => f.write_str("cannot write the message"),
+            DraftError::Envelope(error) => write!(f, "cannot write the envelope: {error}"),
         }
     }
 }
@@ -69,12 +69,12 @@ impl From<PathError> for DraftError {
 }
 
 impl<'s> Draft<'s> {
-    /// Begins an outgoing message with this envelope. Its size need not be known yet.
+    /// Begins an outgoing message. The size in the envelope may be wrong; [`Draft::rename_into`] sets it.
     pub fn begin(spool: &'s Spool, envelope: &Envelope) -> Result<Draft<'s>, DraftError> {
         Draft::begin_in(spool, SpoolDirectory::Tmp, envelope)
     }
 
-    /// Begins a message that is being received, to be placed in [`State::Received`].
+    /// Begins a received message, for [`QueueState::Received`].
     pub fn begin_received(spool: &'s Spool, envelope: &Envelope) -> Result<Draft<'s>, DraftError> {
         Draft::begin_in(spool, SpoolDirectory::ReceivedTmp, envelope)
     }
@@ -86,12 +86,12 @@ impl<'s> Draft<'s> {
         let file = tmp.create_new(name.id.as_str())?;
         let body_at = line.len() as u64;
         let draft = Draft { spool, tmp: place, name, file, buffer: line, body_at, written: 0, at: None, keep: false };
-        // Nobody else can know the file yet: this only tells the sweep that its writer lives.
+        // This cannot fail to get the lock, because the file is new. The lock tells the sweep that the writer is alive.
         lock::try_exclusive(&draft.file).at("lock", tmp.path_of(draft.name.id.as_str()))?;
         Ok(draft)
     }
 
-    /// Adds bytes of the message.
+    /// Appends bytes of the message.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), PathError> {
         let large = bytes.len() >= BUFFER / 2;
         if large || self.buffer.len() + bytes.len() > BUFFER {
@@ -112,12 +112,12 @@ impl<'s> Draft<'s> {
         Ok(())
     }
 
-    /// Bytes of the message so far.
+    /// Returns the number of bytes of the message so far, without the envelope.
     pub fn size(&self) -> u64 {
         self.written + self.buffer.len() as u64 - self.body_at
     }
 
-    /// Completes the file and renames it to its place; not durable yet, and still ours alone.
+    /// Completes the file and renames it into place. Not yet durable; the lock still prevents claims.
     pub fn rename_into(mut self, state: QueueState, due: Option<Timestamp>) -> Result<UnsyncedMessage<'s>, PathError> {
         let size = size_field(self.size());
         if self.written == 0 {
@@ -131,7 +131,8 @@ impl<'s> Draft<'s> {
         let name = self.name.due(due).to_string();
         let moved = self.spool.dir(self.tmp)?.rename(self.name.id.as_str(), self.spool.messages(state)?, &name);
         if moved.is_err() {
-            // Some network filesystems report an error for a rename that happened.
+            // A network filesystem can report an error although it renamed the file, which would then stay queued
+            // after a refusal.
             let _ = self.spool.messages(state)?.remove_if_there(&name);
         }
         moved?;
@@ -155,7 +156,7 @@ impl Drop for Draft<'_> {
         if self.keep {
             return;
         }
-        // The name goes while we hold the lock: no runner can have begun with a message that was never accepted.
+        // Removed while the lock is held: no run can have begun to deliver a message that was never accepted.
         let _ = match &self.at {
             None => self.spool.dir(self.tmp).and_then(|tmp| tmp.remove(self.name.id.as_str())),
             Some((state, name)) => {
@@ -165,21 +166,20 @@ impl Drop for Draft<'_> {
     }
 }
 
-/// A message in its place that no power cut is promised to spare yet.
+/// Message that is renamed into place and not yet synced: a power failure can lose it.
 #[derive(Debug)]
 pub struct UnsyncedMessage<'s>(Draft<'s>);
 
-/// How a group of messages is made durable.
 impl<'s> UnsyncedMessage<'s> {
-    /// Makes messages durable, all or none of them accepted; from here on they are in the queue. If it fails they are
-    /// gone. A failed sync is not tried again: it may have dropped what it could not write.
+    /// Syncs a group of messages. On success all of them are durably queued; on error all of them are removed. A failed
+    /// sync is not retried, because the kernel may have dropped the data that it could not write.
     pub fn commit(group: Vec<UnsyncedMessage<'s>>) -> Result<(), PathError> {
         let Some(UnsyncedMessage(first)) = group.first() else { return Ok(()) };
         let spool = first.spool;
         if group.len() == 1 {
             dir::sync(&first.file, &first.path())?;
         } else {
-            // One commit for all of them instead of one each.
+            // All writes begin before the first sync, so that the group costs one commit instead of one per message.
             for UnsyncedMessage(draft) in &group {
                 dir::begin_writing(&draft.file);
             }

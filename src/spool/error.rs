@@ -1,4 +1,4 @@
-//! Why the spool cannot be used.
+//! Errors of the spool as a whole.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,22 +7,22 @@ use crate::sys::error::PathError;
 use crate::sys::trust::Distrust;
 use crate::values::quoting::quoted;
 
-/// What is wrong with the spool as a whole.
+/// Reason why the spool cannot be used.
 #[derive(Debug)]
 pub enum SpoolError {
-    /// A system call failed.
+    /// Failed system call.
     Path(PathError),
-    /// It could not be made.
+    /// Spool that cannot be created.
     CannotMake(PathError),
-    /// Somebody else could have written in it.
+    /// Spool in which other users can write.
     Distrust(Distrust),
-    /// Another version of the layout: the file and what it says.
+    /// Unknown version of the layout: path of the version file, and its content.
     Version(PathBuf, String),
-    /// A directory with other things in it.
+    /// Directory that contains other files.
     NotASpool(PathBuf),
-    /// A part of it is mounted from elsewhere.
+    /// Subdirectory on another filesystem.
     OtherFilesystem(PathBuf),
-    /// A file in it does not hold what it should.
+    /// File of the spool with invalid content: its path, and what is wrong.
     Content(PathBuf, String),
 }
 
@@ -30,20 +30,20 @@ impl fmt::Display for SpoolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SpoolError::Path(error) => error.fmt(f),
-            SpoolError::CannotMake(error) => write!(f, "the spool cannot be made: {error}"),
+            SpoolError::CannotMake(error) => write!(f, "cannot create the spool: {error}"),
             SpoolError::Distrust(error) => error.fmt(f),
             SpoolError::Version(path, found) => write!(
                 f,
-                "{} says {}, and this program knows version \"1\" only; use the program that made the spool",
+                "{}: layout version {} is not supported, only \"1\"; use the version of mspool that created the spool",
                 path.display(),
                 quoted(found)
             ),
             SpoolError::NotASpool(path) => {
-                write!(f, "{} is not a spool, and not empty; give a directory of its own", path.display())
+                write!(f, "{} is not a spool and not empty; use an empty or new directory", path.display())
             }
             SpoolError::OtherFilesystem(path) => write!(
                 f,
-                "{} is on another filesystem than the spool; a message could not be moved in one step",
+                "{} is on another filesystem than the spool, so messages cannot be renamed into it; use one filesystem",
                 path.display()
             ),
             SpoolError::Content(path, what) => write!(f, "{}: {what}", path.display()),

@@ -1,4 +1,4 @@
-//! Which messages in Maildirs of other programs were looked at already.
+//! Messages in Maildirs of other programs that `receive --in-place` has processed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,17 +18,18 @@ struct SeenInPlace {
 const FILE: &str = "in-place";
 
 impl Spool {
-    /// The names in this Maildir that were looked at.
+    /// Returns the names of the processed messages in this Maildir.
     pub fn seen_in_place(&self, maildir: &str) -> Result<BTreeSet<String>, SpoolError> {
         Ok(self.state_file::<SeenInPlace>(FILE)?.maildirs.remove(maildir).unwrap_or_default())
     }
 
-    /// The right to look at mail in its place; `None` while another run does.
+    /// Locks the processing of mail in place; `None` if another run holds the lock.
     pub fn lock_in_place(&self) -> Result<Option<ResourceLock>, PathError> {
         self.lock_file("in-place.lock")
     }
 
-    /// These were, and no others that are still there.
+    /// Replaces the names of the processed messages in this Maildir. Names of messages that are gone should be left
+    /// out, so that the file does not grow.
     pub fn remember_in_place(&self, maildir: &str, names: BTreeSet<String>) -> Result<(), SpoolError> {
         self.change_state_file(FILE, |seen: &mut SeenInPlace| {
             seen.maildirs.insert(maildir.to_owned(), names);

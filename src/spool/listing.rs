@@ -1,7 +1,7 @@
-//! The messages of a state, read from names alone.
+//! Messages of a state, read from file names alone.
 //!
-//! A pass over a hundred thousand messages costs what `readdir` costs: what is due, and whose turn it is, stands in
-//! the names.
+//! File names contain the due time and the priority. A pass over 100,000 messages costs one `readdir` and opens no
+//! file.
 
 use std::ffi::OsString;
 
@@ -13,17 +13,17 @@ use crate::values::time::Timestamp;
 use crate::spool::names::walk;
 use crate::spool::{QueueState, Spool};
 
-/// One name in a directory of messages.
+/// Name in a directory of messages.
 #[derive(Debug)]
 pub enum DirectoryEntry {
-    /// A message.
+    /// Name of a message.
     Message(FileName),
-    /// Something that no run of this program put there.
+    /// Any other name; mspool did not create it.
     Stray(OsString),
 }
 
 impl Spool {
-    /// Every name in a state's directory, in no order.
+    /// Returns every name in a state's directory, unordered.
     pub fn entries(
         &self,
         state: QueueState,
@@ -36,7 +36,7 @@ impl Spool {
         }))
     }
 
-    /// The messages in a state, oldest first.
+    /// Returns the messages of a state, oldest first.
     pub fn messages_in_order(&self, state: QueueState) -> Result<Vec<FileName>, PathError> {
         let mut found = Vec::new();
         for entry in self.entries(state)? {
@@ -48,7 +48,7 @@ impl Spool {
         Ok(found.into_iter().map(|(_, name)| name).collect())
     }
 
-    /// Walks over everything queued and sorts out what is due at `now`.
+    /// Lists the queued messages that are due at `now`. `stray` gets every name that is not a message.
     pub fn due_messages(
         &self,
         now: Timestamp,
@@ -74,8 +74,8 @@ crate::index_type! {
     MessageIndex
 }
 
-/// Messages that are due, in the order of their turns: by priority, then by arrival. All names share one buffer, so
-/// that a queue of any length costs little more than its names.
+/// Due messages, ordered by priority, then by arrival. All names share one buffer, so that a long queue needs little
+/// more memory than its names.
 #[derive(Debug, Default)]
 pub struct DueMessages {
     text: String,
@@ -87,7 +87,7 @@ pub struct DueMessages {
 impl DueMessages {
     fn push(&mut self, state: QueueState, name: &FileName) {
         let text = name.to_string();
-        // A queue whose names fill four gigabytes is walked in several passes.
+        // The buffer holds at most 4 GiB of names; later passes list the rest.
         let Ok(start) = u32::try_from(self.text.len()) else { return };
         self.order.push((start, text.len() as u16, state));
         self.text.push_str(&text);
@@ -113,34 +113,34 @@ impl DueMessages {
         self.order.sort_unstable_by(|a, b| key(a).cmp(&key(b)));
     }
 
-    /// How many are due.
+    /// Returns the number of due messages.
     pub fn len(&self) -> usize {
         self.order.len()
     }
 
-    /// True when none is.
+    /// True if no message is due.
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
 
-    /// How many are queued and not due yet.
+    /// Returns the number of queued messages that are not due yet.
     pub fn later(&self) -> usize {
         self.later
     }
 
-    /// When the first of those will be.
+    /// Returns the earliest due time of those messages.
     pub fn next(&self) -> Option<Timestamp> {
         self.next
     }
 
-    /// The message whose turn is at this place.
+    /// Returns the message at this index of the order.
     pub fn get(&self, index: MessageIndex) -> Option<(QueueState, FileName)> {
         let (start, len, state) = *self.order.get(index.position())?;
         let name = FileName::parse(&self.text[start as usize..start as usize + len as usize])?;
         Some((state, name))
     }
 
-    /// A list of just these, in the order given.
+    /// Creates a list of these messages, in the given order.
     pub fn of(messages: impl IntoIterator<Item = (QueueState, FileName)>) -> DueMessages {
         let mut due = DueMessages::default();
         for (state, name) in messages {

@@ -1,4 +1,4 @@
-//! Logs: what happened to a message, one JSON object a line, appended and never changed.
+//! Logs: the events of a message, one JSON object per line. Lines are appended and never changed.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -13,20 +13,20 @@ use crate::sys::error::{AtPath, PathError};
 
 use crate::spool::{Spool, SpoolDirectory};
 
-/// An open log.
+/// Open log of a message.
 #[derive(Debug)]
 pub struct MessageLog {
     file: File,
     path: std::path::PathBuf,
     created: bool,
-    /// True after a write that may have ended in the middle of a line.
+    /// True after a failed write, which may have written part of a line.
     torn: bool,
-    /// Its size, as far as we know.
+    /// Size in bytes after this run's last write; a larger file has lines of another process.
     size: u64,
 }
 
 impl Spool {
-    /// The bytes of a message's log; none if nothing has happened to it.
+    /// Returns the bytes of a message's log; empty if it has none.
     pub fn read_log(&self, id: &QueueId) -> Result<Vec<u8>, PathError> {
         let dir = self.dir(SpoolDirectory::Log)?;
         let mut file = match dir.open_file(id.as_str()) {
@@ -38,12 +38,12 @@ impl Spool {
         Ok(bytes)
     }
 
-    /// Reads what happened to a message, recipient by recipient.
+    /// Reads the history of a message, per recipient, from its log.
     pub fn history(&self, envelope: &Envelope) -> Result<History, PathError> {
         Ok(History::read(envelope.recipients.len(), &self.read_log(&envelope.id)?))
     }
 
-    /// Appends one record to a message's log, and makes it and the log's name durable.
+    /// Appends one record to a message's log, and syncs the log and its name.
     pub fn append_durably(&self, id: &QueueId, record: &LogRecord) -> Result<(), PathError> {
         let mut log = self.log(id)?;
         log.append(record)?;
@@ -51,7 +51,7 @@ impl Spool {
         self.sync_log_names()
     }
 
-    /// Opens a message's log for appending. Only for whoever has claimed the message.
+    /// Opens a message's log for appending. Requires a claim of the message.
     pub fn log(&self, id: &QueueId) -> Result<MessageLog, PathError> {
         let dir = self.dir(SpoolDirectory::Log)?;
         let path = dir.path_of(id.as_str());
@@ -62,7 +62,7 @@ impl Spool {
             let mut last = [b'\n'];
             file.read_exact_at(&mut last, size - 1).at("read", &path)?;
             if last != *b"\n" {
-                // A crash cut the last line short. It counts for nothing, and must not spoil the next.
+                // A crash truncated the last line. It is ignored, and must not merge with the next line.
                 file.write_all(b"\n").at("write", &path)?;
                 size += 1;
             }
@@ -70,12 +70,12 @@ impl Spool {
         Ok(MessageLog { file, path, created, torn: false, size })
     }
 
-    /// Makes the names of new logs durable.
+    /// Syncs the names of new logs.
     pub fn sync_log_names(&self) -> Result<(), PathError> {
         self.dir(SpoolDirectory::Log)?.sync()
     }
 
-    /// The ids of all logs, oldest first.
+    /// Returns the ids of all logs, oldest first.
     pub fn logs(&self) -> Result<Vec<QueueId>, PathError> {
         let names = crate::spool::names::names(self.dir(SpoolDirectory::Log)?.path())?;
         let mut ids: Vec<QueueId> = names.iter().filter_map(|name| QueueId::parse(name.to_str()?).ok()).collect();
@@ -89,13 +89,13 @@ impl Spool {
 }
 
 impl MessageLog {
-    /// Adds a line, in one write.
+    /// Appends a record as one line, in one write.
     pub fn append(&mut self, record: &LogRecord) -> Result<(), PathError> {
         let encoded = serde_json::to_vec(record).map_err(std::io::Error::from);
         let mut line = encoded.at("write", &self.path)?;
         line.push(b'\n');
         if std::mem::replace(&mut self.torn, true) {
-            // A full disk cut the last line short: it counts for nothing, and must not swallow this one.
+            // A full disk may have truncated the last line. It is ignored, and must not merge with this one.
             line.insert(0, b'\n');
         }
         self.file.write_all(&line).at("write", &self.path)?;
@@ -104,23 +104,22 @@ impl MessageLog {
         Ok(())
     }
 
-    /// True when somebody else has added lines: a report from elsewhere may be noted whoever has the claim.
+    /// True if another process has appended lines: an incoming report is noted without a claim.
     pub fn has_foreign_lines(&self) -> bool {
         dir::stat_of(&self.file, &self.path).is_ok_and(|facts| facts.size > self.size)
     }
 
-    /// Tells the kernel to begin writing the lines out.
+    /// Starts writing the lines to the disk without waiting.
     pub fn begin_sync(&self) {
         dir::begin_writing(&self.file);
     }
 
-    /// Makes all lines durable; the commit instant of whatever they say. The name of a new log needs
-    /// [`Spool::sync_log_names`] too.
+    /// Syncs all lines; their results are committed when this returns. A new log also needs [`Spool::sync_log_names`].
     pub fn sync(&self) -> Result<(), PathError> {
         dir::sync_data(&self.file, &self.path)
     }
 
-    /// True when the log was made by opening it.
+    /// True if the log did not exist, or was empty, when it was opened.
     pub fn is_new(&self) -> bool {
         self.created
     }

@@ -1,7 +1,7 @@
-//! Floor 2: the spool on disk, and the only room that knows its paths.
+//! The spool on disk. The only module that knows its paths.
 //!
-//! Directories are facts, locks are activities: where a message file lies says what is durably true of it, whether it
-//! is flock'ed says whether someone is at work on it. Every transition is a method that consumes a [`claim::Claim`].
+//! The directory of a message file is the durable state of the message. A lock (flock) on the file means that a run is
+//! working on the message. Every change of state is a method that consumes a [`claim::Claim`].
 
 pub mod claim;
 pub mod draft;
@@ -31,37 +31,37 @@ use crate::sys::trust;
 
 use crate::spool::error::SpoolError;
 
-/// The only layout this program knows, as the `version` file has it.
+/// Supported version of the layout, as in the `version` file.
 const VERSION: &str = "1";
 
-/// What is durably true of a message: the directory it lies in.
+/// Durable state of a message: its directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum QueueState {
     /// Queued, never attempted.
     New,
-    /// Attempted, and some recipient is still owed.
+    /// Attempted; some recipient is still owed.
     Cur,
-    /// Set aside by the operator.
+    /// Held by the operator.
     Hold,
     /// Finished: every recipient has it.
     Sent,
     /// Finished: some recipient does not have it.
     Failed,
-    /// Cannot be read.
+    /// Damaged; kept for inspection.
     Corrupt,
-    /// Received, and not yet filed in the store.
+    /// Received; not yet filed in the store.
     Received,
 }
 
 impl QueueState {
-    /// The states of outgoing messages, in the order in which messages move through them.
+    /// States of outgoing messages, in the order in which messages move through them.
     pub const ALL: [QueueState; 6] =
         [QueueState::New, QueueState::Cur, QueueState::Hold, QueueState::Sent, QueueState::Failed, QueueState::Corrupt];
 
-    /// The states of messages that wait for delivery.
+    /// States of messages that wait for delivery.
     pub const WAITING: [QueueState; 2] = [QueueState::New, QueueState::Cur];
 
-    /// The word for it everywhere, which for outgoing messages is the directory's name.
+    /// Returns the word for the state in output and JSON; for outgoing messages also the directory's name.
     pub fn word(self) -> &'static str {
         match self {
             QueueState::New => "new",
@@ -75,7 +75,7 @@ impl QueueState {
     }
 }
 
-/// Everything in a spool that is not a state of messages.
+/// Directory of a spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SpoolDirectory {
     Tmp,
@@ -116,7 +116,7 @@ impl SpoolDirectory {
 }
 
 impl SpoolDirectory {
-    /// True where an empty directory could mean that mail is gone.
+    /// True if the directory must exist: to replace a missing one could hide a loss of mail.
     fn is_vital(self) -> bool {
         !matches!(
             self,
@@ -125,7 +125,7 @@ impl SpoolDirectory {
     }
 }
 
-/// An open spool. Its directories are opened when they are first needed.
+/// Open spool. Directories are opened on first use.
 #[derive(Debug)]
 pub struct Spool {
     root: Dir,
@@ -133,10 +133,10 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Opens the spool at this absolute path, and makes it first if nothing is there.
+    /// Opens the spool at this absolute path. Creates it if the path does not exist.
     ///
     /// # Errors
-    /// What is there is not ours alone, not a spool, or of another version; or it cannot be made or opened.
+    /// The path is writable for other users, not a spool, or of another version; or it cannot be created or opened.
     pub fn open(path: &Path) -> Result<Spool, SpoolError> {
         let root = match Dir::open(path) {
             Ok(root) => root,
@@ -166,8 +166,8 @@ impl Spool {
         Ok(Some(text.trim().to_owned()))
     }
 
-    /// Makes the directories. The version file comes last: with it the layout is complete, without it this is done
-    /// again. Several processes may do so at once.
+    /// Creates the directories. The version file is written last: if it is missing after a crash, the next run repeats
+    /// this. Several processes can do so at the same time.
     fn lay_out(&self) -> Result<(), SpoolError> {
         let stranger = names::names(self.root.path())?.into_iter().find(|name| {
             let name = name.to_string_lossy();
@@ -195,28 +195,28 @@ impl Spool {
         }
     }
 
-    /// Where the spool is.
+    /// Returns the path of the spool.
     pub fn path(&self) -> &Path {
         self.root.path()
     }
 
-    /// The built-in Maildir.
+    /// Returns the path of the built-in Maildir.
     pub fn inbox(&self) -> PathBuf {
         self.root.path_of("inbox")
     }
 
-    /// The directory of a state, for watching it.
+    /// Returns the directory of a state, for file notifications.
     pub fn path_of_state(&self, state: QueueState) -> PathBuf {
         let (parent, name) = SpoolDirectory::Message(state).names();
         self.root.path().join(parent.unwrap_or_default()).join(name)
     }
 
-    /// The directory of the transports' states, for watching it.
+    /// Returns the directory of the transport states, for file notifications.
     pub fn path_of_transport_states(&self) -> PathBuf {
         self.root.path_of("state")
     }
 
-    /// How much room its filesystem has left.
+    /// Returns the free space of the spool's filesystem.
     pub fn room(&self) -> Result<FreeSpace, PathError> {
         space::room(&self.root)
     }
@@ -236,15 +236,15 @@ impl Spool {
             (None, name) => self.root.open_in(name),
         };
         let dir = match opened {
-            // Spools that were made before there was an inbound side lack these.
+            // Spools of early versions lack the directories for received mail and filters.
             Err(error) if error.is_not_found() && !place.is_vital() => self.make(place)?,
             dir => dir?,
         };
         Ok(slot.get_or_init(|| dir))
     }
 
-    /// Checks what cannot change under a running program: every directory there, ours, and on one filesystem, so that
-    /// a rename is one step.
+    /// Checks the directories: each exists, belongs to this user alone, and is on the spool's filesystem, without which
+    /// a rename is not atomic. `open` does not do so, to keep `enqueue` fast.
     pub fn verify(&self) -> Result<(), SpoolError> {
         let root = self.root.stat()?;
         for place in PLACES {
@@ -258,9 +258,9 @@ impl Spool {
         Ok(())
     }
 
-    /// Looks for a message in every state.
+    /// Finds a message in any state of outgoing mail; `None` if it does not exist.
     pub fn find(&self, id: &QueueId) -> Result<Option<(QueueState, FileName)>, SpoolError> {
-        // A message may move on while we look; a second look finds it in its new place.
+        // Another run can move the message between two states during the search; a second search finds it.
         for _ in 0..2 {
             for state in QueueState::ALL {
                 if let Some(name) = self.find_in(state, id)? {
@@ -271,7 +271,7 @@ impl Spool {
         Ok(None)
     }
 
-    /// Looks for a message that was received and is not filed yet.
+    /// Finds a received message that is not yet filed.
     pub fn find_received(&self, id: &QueueId) -> Result<Option<FileName>, SpoolError> {
         self.find_in(QueueState::Received, id)
     }

@@ -1,4 +1,4 @@
-//! Queue files: one line of envelope, then the message, byte for byte. Written once, read by anybody.
+//! Queue files: the envelope on the first line, then the unchanged bytes of the message. Never modified once queued.
 
 use std::fmt;
 use std::fs::File;
@@ -14,38 +14,38 @@ use crate::values::digest::Fingerprint;
 
 use crate::spool::{QueueState, Spool};
 
-/// Bytes read at first: envelope and header of most messages.
+/// Size of the first read in bytes, which covers envelope and header of most messages.
 const FIRST_READ: usize = 4096;
 
-/// Longest envelope taken, in bytes: some half a million recipients.
+/// Longest envelope in bytes, for about 500,000 recipients.
 const LONGEST_ENVELOPE: usize = 64 << 20;
 
-/// A queue file that was opened and understood.
+/// Queue file, opened and with its envelope parsed.
 #[derive(Debug)]
 pub struct QueueFile {
-    /// Its name.
+    /// File name.
     pub name: FileName,
-    /// Where it lay when it was opened.
+    /// State at the time of opening.
     pub state: QueueState,
-    /// What its first line says.
+    /// Envelope, from the first line.
     pub envelope: Envelope,
-    /// Where the message begins in the file.
+    /// Offset of the message in the file, in bytes.
     pub body_at: u64,
     file: File,
     stat: FileStat,
     head: Vec<u8>,
 }
 
-/// Why a queue file is not used.
+/// Reason why a queue file is not used.
 #[derive(Debug)]
 pub enum UnusableFile {
-    /// It is not there (any more).
+    /// File that does not exist, or no longer.
     Gone,
-    /// Something that this program did not put there, and does not touch: why.
+    /// File that mspool did not put there, and leaves unchanged; with the reason.
     Stray(&'static str),
-    /// It can be opened but not believed: why.
+    /// Damaged message; with the reason.
     Corrupt(String),
-    /// A system call failed.
+    /// Failed system call.
     Path(PathError),
 }
 
@@ -66,9 +66,9 @@ impl From<PathError> for UnusableFile {
     }
 }
 
-/// Opens a file that must be a message: regular, ours, and with no second name elsewhere.
+/// Opens a message: a regular file that belongs to this user and has no second hard link.
 pub(super) fn open_message(dir: &Dir, name: &str) -> Result<(File, FileStat), UnusableFile> {
-    // Before opening, so that neither a link nor a device is ever opened, however harmless that would be.
+    // Checked before opening, because opening a device or a FIFO can block or have side effects.
     let before = dir.stat_name(name)?.ok_or(UnusableFile::Gone)?;
     if !before.regular {
         return Err(UnusableFile::Stray("is not a regular file"));
@@ -128,12 +128,12 @@ impl QueueFile {
         Ok(QueueFile { name: name.clone(), state, envelope, body_at, file, stat: facts, head })
     }
 
-    /// The first bytes of the message: with luck, its header.
+    /// Returns the bytes of the message that the first read covered; may end inside the header.
     pub fn head(&self) -> &[u8] {
         &self.head
     }
 
-    /// The beginning of the message, up to so many bytes.
+    /// Reads the first `longest` bytes of the message, or all if it is shorter.
     pub fn first_bytes(&self, longest: usize) -> std::io::Result<Vec<u8>> {
         let mut bytes = vec![0; longest.min(self.envelope.size as usize)];
         let mut filled = 0;
@@ -147,7 +147,7 @@ impl QueueFile {
         Ok(bytes)
     }
 
-    /// A hash of the message's bytes, without the envelope.
+    /// Returns a hash of the message's bytes, without the envelope.
     pub fn fingerprint(&self) -> std::io::Result<String> {
         let mut print = Fingerprint::default();
         self.for_each_chunk(&mut |piece| {
@@ -157,7 +157,7 @@ impl QueueFile {
         Ok(print.finish())
     }
 
-    /// The message in pieces, so that memory does not grow with it.
+    /// Passes the message to `take` in pieces of at most 64 KiB, so that memory does not grow with the message.
     pub fn for_each_chunk<E: From<std::io::Error>>(
         &self,
         take: &mut dyn FnMut(&[u8]) -> Result<(), E>,
@@ -174,12 +174,12 @@ impl QueueFile {
         }
     }
 
-    /// The open file.
+    /// Returns the open file.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// What the file is.
+    /// Returns the file's metadata at the time of opening.
     pub fn stat(&self) -> &FileStat {
         &self.stat
     }
@@ -199,7 +199,7 @@ fn read_fully(file: &File, buffer: &mut [u8]) -> std::io::Result<usize> {
 }
 
 impl Spool {
-    /// Reads a message without claiming it: for reports, which must neither wait for a runner nor get in its way.
+    /// Reads a message without a claim. Reports use this, so that they neither wait for a run nor block one.
     pub fn read(&self, state: QueueState, name: &FileName) -> Result<QueueFile, UnusableFile> {
         let dir = self.messages(state)?;
         let text = name.to_string();
@@ -207,7 +207,7 @@ impl Spool {
         QueueFile::parse(state, name, file, facts, &dir.path_of(&text))
     }
 
-    /// Makes a message durable that another run has put there.
+    /// Syncs a message that another process has queued, and its directory.
     pub fn ensure_durable(&self, state: QueueState, name: &FileName) -> Result<(), PathError> {
         let dir = self.messages(state)?;
         let text = name.to_string();
@@ -215,7 +215,7 @@ impl Spool {
         dir.sync()
     }
 
-    /// Where a message's file is.
+    /// Returns the path of a message's file.
     pub fn path_of_message(&self, state: QueueState, name: &FileName) -> PathBuf {
         self.path_of_state(state).join(name.to_string())
     }

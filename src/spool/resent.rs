@@ -1,4 +1,4 @@
-//! Messages that were sent again from a report alone, so that nobody does so twice without knowing.
+//! Messages that were sent again from an incoming report alone, noted so that a second time needs confirmation.
 
 use std::collections::HashSet;
 
@@ -11,8 +11,8 @@ use crate::spool::Spool;
 use crate::spool::error::SpoolError;
 use crate::spool::transport_state::ResourceLock;
 
-/// How long they are remembered.
-const REMEMBERED: u64 = 60 * 86_400;
+/// Age at which a note expires, in seconds.
+const RETENTION_SECS: u64 = 60 * 86_400;
 
 const FILE: &str = "resent";
 
@@ -22,19 +22,19 @@ struct ResentNote {
 }
 
 impl Spool {
-    /// The right to send messages again; `None` while another run does.
+    /// Locks sending again; `None` if another run holds the lock.
     pub fn lock_resend(&self) -> Result<Option<ResourceLock>, PathError> {
         self.lock_file("resend.lock")
     }
 
-    /// The addresses for which the message with this Message-ID is remembered.
+    /// Returns the addresses to which the message with this `Message-ID` was sent again.
     pub fn resent_for(&self, message_id: &str) -> Result<HashSet<String>, SpoolError> {
         let resent: ResentNote = self.state_file(FILE)?;
         let messages = resent.messages.into_iter().filter(|(known, _, _)| known == message_id);
         Ok(messages.map(|(_, address, _)| address).collect())
     }
 
-    /// Remembers a message by its Message-ID, for these addresses.
+    /// Notes that the message with this `Message-ID` was sent again to these addresses. Removes expired notes.
     pub fn remember_resent(
         &self,
         message_id: &str,
@@ -45,7 +45,7 @@ impl Spool {
             let again = |known: &str, address: &str| known == message_id && addresses.contains(address);
             resent
                 .messages
-                .retain(|(known, address, at)| !again(known, address) && now.since(*at).as_secs() < REMEMBERED);
+                .retain(|(known, address, at)| !again(known, address) && now.since(*at).as_secs() < RETENTION_SECS);
             resent.messages.extend(addresses.iter().map(|address| (message_id.to_owned(), address.clone(), now)));
         })
     }

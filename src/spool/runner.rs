@@ -1,4 +1,5 @@
-//! Who is at work: each run holds a lock that a report can see without taking any.
+//! Runner locks: each run holds one, and a report sees it in the kernel's list without taking a lock that could stop a
+//! run.
 
 use std::fs::File;
 
@@ -9,17 +10,17 @@ use crate::sys::locks_held::LocksHeld;
 use crate::spool::queue_file::QueueFile;
 use crate::spool::{Spool, SpoolDirectory};
 
-/// The kinds of runs.
+/// Kind of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunnerKind {
-    /// Delivers until told to stop.
+    /// `watch`: delivers until it is stopped.
     Watch,
-    /// Delivers what is due.
+    /// `flush`: attempts due messages and exits.
     Flush,
 }
 
 impl RunnerKind {
-    /// The word for it.
+    /// Returns the word for the kind, as in JSON.
     pub fn word(self) -> &'static str {
         match self {
             RunnerKind::Watch => "watch",
@@ -32,12 +33,12 @@ impl RunnerKind {
     }
 }
 
-/// Shows a run to others for as long as it lives.
+/// Lock that shows a run to other processes. The kernel releases it if the process dies.
 #[derive(Debug)]
 pub struct RunnerLock(#[expect(dead_code, reason = "the open file is the lock")] File);
 
 impl Spool {
-    /// Shows that a run of this kind is at work. Any number may be.
+    /// Takes the shared lock of this kind of run. Several runs can hold it.
     pub fn announce_runner(&self, runner: RunnerKind) -> Result<RunnerLock, PathError> {
         let dir = self.dir(SpoolDirectory::Transports)?;
         let file = dir.open_or_create(&runner.file())?;
@@ -45,7 +46,7 @@ impl Spool {
         Ok(RunnerLock(file))
     }
 
-    /// The run at work, a watch before a flush.
+    /// Returns the kind of the active run, `watch` before `flush`; `None` if no run is active.
     pub fn runner(&self, held: &LocksHeld) -> Result<Option<RunnerKind>, PathError> {
         let dir = self.dir(SpoolDirectory::Transports)?;
         for runner in [RunnerKind::Watch, RunnerKind::Flush] {
@@ -58,7 +59,7 @@ impl Spool {
 }
 
 impl QueueFile {
-    /// True when someone is at work on the message.
+    /// True if a run is working on the message.
     pub fn is_active(&self, held: &LocksHeld) -> bool {
         held.contains(self.stat().inode)
     }

@@ -1,5 +1,5 @@
-//! What is known of an inbound transport between runs: when it was asked, and which messages are safe here of which it
-//! may not know that.
+//! Persistent state of a source: the time of the last poll, and the messages that are filed but perhaps not
+//! acknowledged, which the source may send again.
 
 use std::collections::HashSet;
 use std::io::{Read, Write};
@@ -16,69 +16,69 @@ use crate::spool::error::SpoolError;
 use crate::spool::transport_state::ResourceLock;
 use crate::spool::{Spool, SpoolDirectory};
 
-/// The state of one inbound transport.
+/// Persistent state of a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceState {
-    /// When it was last asked to the end.
+    /// Time of the last complete poll.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub polled: Option<Timestamp>,
-    /// Why that failed, if it did.
+    /// Error of the last poll, if it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
-    /// Messages that were filed before the source was told.
+    /// Messages that were filed, and whose acknowledgement is not confirmed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unacknowledged: Vec<UnacknowledgedMessage>,
 }
 
-/// A message that may come again.
+/// Message that the source may send again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnacknowledgedMessage {
-    /// The source's name for it, if it gave one.
+    /// Reference of the source for the message, if it gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// A hash of its bytes.
+    /// Hash of the message's bytes.
     pub hash: String,
-    /// Our name for it.
+    /// Queue id of the message.
     pub id: QueueId,
-    /// When it was filed.
+    /// Time of filing.
     pub at: Timestamp,
 }
 
-/// How long such a message is remembered: longer than mail systems keep what nobody takes.
-const REMEMBERED: u64 = 60 * 86_400;
+/// Age at which an entry expires, in seconds: longer than mail systems keep mail that is not fetched.
+const RETENTION_SECS: u64 = 60 * 86_400;
 
 impl SourceState {
-    /// True when this message was filed before.
+    /// True if a message with this reference and hash was filed before.
     pub fn knows(&self, reference: Option<&str>, hash: &str) -> bool {
         self.unacknowledged.iter().any(|known| known.reference.as_deref() == reference && known.hash == hash)
     }
 
-    /// Remembers a message, and forgets those that are too old to come again.
+    /// Adds a message and removes expired entries.
     pub fn remember(&mut self, message: UnacknowledgedMessage) {
-        self.unacknowledged.retain(|known| message.at.since(known.at).as_secs() < REMEMBERED);
+        self.unacknowledged.retain(|known| message.at.since(known.at).as_secs() < RETENTION_SECS);
         if !self.knows(message.reference.as_deref(), &message.hash) {
             self.unacknowledged.push(message);
         }
     }
 
-    /// The source knows that the message is safe.
+    /// Removes a message whose acknowledgement is confirmed.
     pub fn forget(&mut self, reference: Option<&str>, hash: &str) {
         self.unacknowledged.retain(|known| known.reference.as_deref() != reference || known.hash != hash);
     }
 }
 
 impl Spool {
-    /// What is known of an inbound transport.
+    /// Returns the state of a source; the default if it was never polled.
     pub fn source_state(&self, inbound: &str) -> Result<SourceState, SpoolError> {
         self.state_file(&file_name(inbound))
     }
 
-    /// Changes what is known of an inbound transport, one run at a time.
+    /// Changes the state of a source, under a lock against other runs.
     pub fn update_source_state(&self, inbound: &str, change: impl FnOnce(&mut SourceState)) -> Result<(), SpoolError> {
         self.change_state_file(&file_name(inbound), change)
     }
 
-    /// The file with the names of messages that an inbound transport gave and keeps, and those names.
+    /// Returns the path of the file with references of messages that the source gave and keeps, and those references.
     pub fn seen_messages(&self, inbound: &str) -> Result<(PathBuf, HashSet<String>), PathError> {
         let dir = self.dir(SpoolDirectory::Transports)?;
         let name = seen_name(inbound);
@@ -87,7 +87,7 @@ impl Spool {
         Ok((dir.path_of(&name), text.lines().map(str::to_owned).collect()))
     }
 
-    /// Adds a name to them, durably.
+    /// Appends a reference to that file and syncs it, so that a crash does not fetch the message twice.
     pub fn remember_seen(&self, inbound: &str, reference: &str) -> Result<(), PathError> {
         let dir = self.dir(SpoolDirectory::Transports)?;
         let name = seen_name(inbound);
@@ -96,7 +96,7 @@ impl Spool {
         dir::sync(&file, &dir.path_of(&name))
     }
 
-    /// The right to ask an inbound transport; `None` while another run does.
+    /// Locks polling of a source; `None` if another run holds the lock.
     pub fn lock_source(&self, inbound: &str) -> Result<Option<ResourceLock>, PathError> {
         self.lock_file(&format!("inbound.{inbound}.lock"))
     }
@@ -106,7 +106,7 @@ fn seen_name(inbound: &str) -> String {
     format!("inbound.{inbound}.seen")
 }
 
-/// No transport is called so: their names have no dot.
+/// File name of a source's state. It cannot collide with that of a transport, whose name has no dot.
 fn file_name(inbound: &str) -> String {
     format!("inbound.{inbound}.json")
 }

@@ -1,4 +1,5 @@
-//! Small files of what is known between runs: JSON, changed by one run at a time, replaced as a whole.
+//! State files: small JSON files that persist between runs. One run at a time changes a file, by replacing it as a
+//! whole, so that a crash leaves the old or the new content.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,7 +13,7 @@ use crate::spool::error::SpoolError;
 use crate::spool::{Spool, SpoolDirectory};
 
 impl Spool {
-    /// What such a file holds; the default where there is none.
+    /// Reads a state file; the default if it does not exist.
     pub(super) fn state_file<T: DeserializeOwned + Default>(&self, name: &str) -> Result<T, SpoolError> {
         use std::io::Read;
         let dir = self.dir(SpoolDirectory::Transports)?;
@@ -25,14 +26,11 @@ impl Spool {
         let mut text = String::new();
         file.read_to_string(&mut text).at("read", &path)?;
         serde_json::from_str(&text).map_err(|error| {
-            SpoolError::Content(
-                path,
-                format!("does not hold what it should ({error}); removing it forgets what was known"),
-            )
+            SpoolError::Content(path, format!("not a valid state file ({error}); remove it to reset this state"))
         })
     }
 
-    /// Changes such a file. What stays the same is not written.
+    /// Changes a state file under a lock. An unchanged value is not written.
     pub(super) fn change_state_file<T>(&self, name: &str, change: impl FnOnce(&mut T)) -> Result<(), SpoolError>
     where
         T: Serialize + DeserializeOwned + Default + Clone + PartialEq,

@@ -1,5 +1,5 @@
-//! Removing what nobody needs any more: drafts whose writers died, finished mail whose time is up, logs of messages
-//! that are gone.
+//! The sweep removes drafts whose writers died, finished messages whose retention ended, logs without a message, and
+//! abandoned directories of filters.
 
 use std::collections::HashSet;
 
@@ -12,29 +12,28 @@ use crate::spool::listing::DirectoryEntry;
 use crate::spool::names::names;
 use crate::spool::{QueueState, Spool, SpoolDirectory};
 
-/// How old a draft must be before it is taken for dead: a day and a half, as in Maildir. Its writer's lock must be
-/// gone as well.
-const DEAD_DRAFT: u64 = 36 * 3600;
+/// Minimum age of an abandoned draft in seconds: 36 hours, as in Maildir. Its writer's lock must be gone as well.
+const ABANDONED_DRAFT_SECS: u64 = 36 * 3600;
 
-/// How old a message must be before a log without it is removed.
-const ORPHAN_LOG: u64 = 24 * 3600;
+/// Minimum age in seconds of a message id before a log without its message is removed.
+const ORPHAN_LOG_SECS: u64 = 24 * 3600;
 
-/// How often is enough.
-const INTERVAL: u64 = 3600;
+/// Minimum time between sweeps in seconds.
+const INTERVAL_SECS: u64 = 3600;
 
-/// What a sweep removed.
+/// Counts of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SweepResult {
-    /// Drafts.
+    /// Number of removed drafts.
     pub drafts: usize,
-    /// Finished messages.
+    /// Number of removed finished messages.
     pub finished: usize,
-    /// Logs.
+    /// Number of removed logs without a message.
     pub logs: usize,
 }
 
 impl Spool {
-    /// Sweeps if the last sweep was an hour ago or more, whoever did it.
+    /// Sweeps unless any run did so within the last hour; then `None`.
     pub fn sweep_if_due(&self, now: Timestamp) -> Result<Option<SweepResult>, PathError> {
         let dir = self.dir(SpoolDirectory::Transports)?;
         let last = match dir.open_file("swept") {
@@ -42,17 +41,17 @@ impl Spool {
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(error),
         };
-        // A mark from the future comes from a clock that was wrong: it must not stop sweeping for years.
-        if last.is_some_and(|last| (last..last.saturating_add(INTERVAL)).contains(&now.seconds())) {
+        // A time in the future comes from a clock that was wrong, and must not prevent sweeps until then.
+        if last.is_some_and(|last| (last..last.saturating_add(INTERVAL_SECS)).contains(&now.seconds())) {
             return Ok(None);
         }
         let swept = self.sweep_now(now)?;
-        // Afterwards: a full disk has room for the mark again by then.
+        // Written after the sweep: on a full disk, the sweep first makes room for it.
         dir.replace("swept", format!("{}\n", now.seconds()).as_bytes())?;
         Ok(Some(swept))
     }
 
-    /// Removes what nobody needs any more.
+    /// Sweeps now.
     pub fn sweep_now(&self, now: Timestamp) -> Result<SweepResult, PathError> {
         let finished = self.sweep_finished(now)?;
         self.sweep_work(now)?;
@@ -70,11 +69,11 @@ impl Spool {
             let Some(id) = name.to_str().and_then(|name| QueueId::parse(name).ok()) else { continue };
             let Some(facts) = tmp.stat_name(id.as_str())?.filter(|facts| facts.regular) else { continue };
             let youngest = id.seconds().max(facts.modified.max(0) as u64);
-            if now.seconds().saturating_sub(youngest) < DEAD_DRAFT {
+            if now.seconds().saturating_sub(youngest) < ABANDONED_DRAFT_SECS {
                 continue;
             }
             let file = match tmp.open_file(id.as_str()) {
-                // Another run was quicker.
+                // Another run removed it.
                 Err(error) if error.is_not_found() => continue,
                 file => file?,
             };
@@ -100,7 +99,8 @@ impl Spool {
             }
         }
         if !gone.is_empty() {
-            // A log must never go before its message: without it, the message would be as new.
+            // The removal of the messages must be durable before their logs go: if a power failure restored a message
+            // without its log, it would be delivered again.
             self.messages(QueueState::Sent)?.sync()?;
             self.messages(QueueState::Failed)?.sync()?;
         }
@@ -109,7 +109,7 @@ impl Spool {
     }
 
     fn sweep_logs(&self, now: Timestamp) -> Result<usize, PathError> {
-        let old = |id: &QueueId| now.seconds().saturating_sub(id.seconds()) >= ORPHAN_LOG;
+        let old = |id: &QueueId| now.seconds().saturating_sub(id.seconds()) >= ORPHAN_LOG_SECS;
         let mut orphans: HashSet<QueueId> = self.logs()?.into_iter().filter(old).collect();
         for state in QueueState::ALL.into_iter().chain([QueueState::Received]) {
             if orphans.is_empty() {
@@ -121,7 +121,8 @@ impl Spool {
                 }
             }
         }
-        // A message may have moved on between two of those lists: look for each by name before its log goes.
+        // A message can have moved from one state to another between the two listings: search for each by id before its
+        // log is removed.
         let mut swept = 0;
         for id in orphans {
             if !matches!((self.find(&id), self.find_received(&id)), (Ok(None), Ok(None))) {

@@ -1,5 +1,5 @@
-//! What is known of a transport between runs: paused, broken, last probe. One small file a transport, so that runs of
-//! cron remember, and so that a report can read it without asking anybody.
+//! Transport state: pause, circuit breaker and last probe. One state file per transport, so that runs of cron share it
+//! and a report can read it without a running process.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,71 +10,71 @@ use crate::values::time::Timestamp;
 use crate::spool::error::SpoolError;
 use crate::spool::{Spool, SpoolDirectory};
 
-/// The state of one transport.
+/// Persistent state of a transport.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransportState {
-    /// Set by the operator.
+    /// Pause by the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<TransportPause>,
-    /// Set when the transport says that it does not work.
+    /// Circuit breaker, open after the transport reported that it is broken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaker: Option<CircuitBreaker>,
-    /// What its probe last said.
+    /// Result of the last probe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<ProbeResult>,
 }
 
-/// An operator's pause.
+/// Pause of a transport by the operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransportPause {
-    /// When it began.
+    /// Time of the pause.
     pub since: Timestamp,
-    /// When it ends by itself; `None` is never.
+    /// Time at which the pause ends; `None` until the operator resumes the transport.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// Why.
+    /// Reason that the operator gave; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
 }
 
-/// An open breaker: nothing is handed to the transport until it may be tried again.
+/// Open circuit breaker: no message is handed to the transport until the next trial.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CircuitBreaker {
-    /// When it first opened.
+    /// Time at which the breaker first opened.
     pub since: Timestamp,
-    /// When one message may be tried again.
+    /// Time of the next trial, with one message.
     pub until: Timestamp,
-    /// How often in a row the transport failed.
+    /// Number of consecutive failures of the transport.
     pub failures: u32,
-    /// What it said.
+    /// Error text of the transport.
     pub text: String,
-    /// The configuration that it failed with; another one closes the breaker.
+    /// Fingerprint of the failed configuration; a changed configuration closes the breaker.
     pub config: String,
 }
 
-/// A probe's answer.
+/// Result of a probe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeResult {
-    /// When it was asked.
+    /// Time of the probe.
     pub at: Timestamp,
-    /// Whether the transport can be used.
+    /// True if the transport is available.
     pub ok: bool,
-    /// What it said.
+    /// Output of the probe; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub text: String,
 }
 
-/// A resource that one transport has at a time. Dropping it gives it back.
+/// Lock of a resource that one transport uses at a time. Dropping it releases the resource.
 #[derive(Debug)]
 pub struct ResourceLock(std::fs::File);
 
 impl Spool {
-    /// What is known of a transport. A name that has no file has no past.
+    /// Returns the state of a transport; the default if it has no state file.
     pub fn transport_state(&self, transport: &str) -> Result<TransportState, SpoolError> {
         self.state_file(&file_name(transport))
     }
 
-    /// Changes what is known of a transport, one run at a time.
+    /// Changes the state of a transport, under a lock against other runs.
     pub fn update_transport_state(
         &self,
         transport: &str,
@@ -83,12 +83,12 @@ impl Spool {
         self.change_state_file(&file_name(transport), change)
     }
 
-    /// Takes a resource for this run; `None` when another has it.
+    /// Locks a resource; `None` if another run holds it.
     pub fn lock_resource(&self, name: &str) -> Result<Option<ResourceLock>, PathError> {
         self.lock_file(&format!("resource.{name}"))
     }
 
-    /// Takes the lock of that name.
+    /// Takes the lock file of this name; `None` if another run holds it.
     pub(super) fn lock_file(&self, name: &str) -> Result<Option<ResourceLock>, PathError> {
         let dir = self.dir(SpoolDirectory::Transports)?;
         let file = dir.open_or_create(name)?;

@@ -1,4 +1,4 @@
-//! Directories for preprocessing: where filters put what they make of a message, for as long as it is handed over.
+//! Work directories: the files that filters create, for the time of one hand-off.
 
 use std::path::{Path, PathBuf};
 
@@ -10,15 +10,15 @@ use crate::values::time::Timestamp;
 
 use crate::spool::{Spool, SpoolDirectory};
 
-/// How old a directory must be before it is taken for left over; no hand-off takes so long.
-const DEAD: u64 = 36 * 3600;
+/// Minimum age of an abandoned directory in seconds, longer than any hand-off.
+const ABANDONED_SECS: u64 = 36 * 3600;
 
-/// An empty directory. Dropping it removes it with everything in it.
+/// Work directory, empty at first. Dropping it removes the directory and its content.
 #[derive(Debug)]
 pub struct WorkDir(PathBuf);
 
 impl WorkDir {
-    /// Where it is.
+    /// Returns the path of the directory.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -26,14 +26,14 @@ impl WorkDir {
 
 impl Drop for WorkDir {
     fn drop(&mut self) {
-        // What cannot be removed now is found by the sweep.
+        // The sweep removes a directory for which this fails.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
 impl Spool {
-    /// A directory for handing a message to a transport, for the recipient at this place and maybe others. Only for
-    /// whoever has claimed the message: what a run that died left there is removed.
+    /// Creates an empty work directory for the hand-off whose first recipient is at this index of the envelope.
+    /// Requires a claim of the message, because files that a dead run left there are removed.
     pub fn work(&self, id: &QueueId, transport: &str, recipient: RecipientIndex) -> Result<WorkDir, PathError> {
         let dir = self.dir(SpoolDirectory::Work)?;
         let name = format!("{id}.{transport}.{}", recipient.position());
@@ -48,7 +48,7 @@ impl Spool {
         Ok(WorkDir(path))
     }
 
-    /// Removes directories that no run can be using any more.
+    /// Removes abandoned work directories.
     pub(super) fn sweep_work(&self, now: Timestamp) -> Result<(), PathError> {
         let dir = self.dir(SpoolDirectory::Work)?;
         for name in crate::spool::names::names(dir.path())? {
@@ -56,7 +56,7 @@ impl Spool {
             let id = name.rsplitn(3, '.').nth(2).and_then(|id| QueueId::parse(id).ok());
             let facts = dir.stat_name(name)?.filter(|facts| facts.directory);
             let (Some(_), Some(facts)) = (id, facts) else { continue };
-            if now.seconds().saturating_sub(facts.modified.max(0) as u64) >= DEAD {
+            if now.seconds().saturating_sub(facts.modified.max(0) as u64) >= ABANDONED_SECS {
                 std::fs::remove_dir_all(dir.path_of(name)).at("remove", dir.path_of(name))?;
             }
         }

@@ -1,6 +1,6 @@
-//! What a transport's command answered: exit status, output and result lines, made into one outcome a recipient.
+//! Answers of commands: exit status, output and result lines, converted into one result per recipient.
 //!
-//! Only a clear answer settles a recipient. Whatever cannot be understood leaves it owed.
+//! Only a clear answer settles a recipient. After any other answer the recipient is still owed.
 
 use std::collections::HashMap;
 
@@ -10,62 +10,62 @@ use crate::transports::finished::{FinishedProgram, LinesCompleteness, ProgramEnd
 use crate::values::printable;
 use crate::values::time;
 
-/// What a recipient's part of the answer is.
+/// Kind of a recipient's result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResultKind {
-    /// The transport has taken responsibility.
+    /// The transport has taken responsibility for the recipient.
     Accepted,
-    /// It never will.
+    /// Permanent failure.
     Failed,
-    /// Later: after so many seconds, if the transport said; after the back-off, if not.
+    /// Temporary failure: try again after this many seconds; `None` is after the back-off.
     Deferred(Option<u64>),
-    /// Not now, and no fault of the message: it is not charged and does not wait.
+    /// Transport busy: the attempt is not counted, and no back-off applies.
     Busy,
-    /// Another transport should be asked.
+    /// Recipient of another transport, which is tried next.
     NotMine,
-    /// Taken, the result to be reported later.
+    /// Accepted; the result is reported later.
     Async,
-    /// The transport itself does not work: not charged.
+    /// Broken transport: the attempt is not counted, and the circuit breaker opens.
     Broken,
 }
 
-/// One recipient's outcome.
+/// Result of one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransportResult {
-    /// What it means.
+    /// Kind of the result.
     pub kind: ResultKind,
-    /// The status code, given or derived.
+    /// Status code (RFC 3463), from the transport or derived from its exit status.
     pub status: Status,
-    /// What the transport said, safe to print.
+    /// Explanation, usually output of the transport; safe for a terminal.
     pub text: String,
-    /// Messages made of this one by a preprocessor that the recipient has, where it does not have all of them.
+    /// Names of the filtered messages that the recipient has, if it does not have all of them.
     pub parts: Vec<String>,
 }
 
 impl TransportResult {
-    /// An outcome of the message as a whole.
+    /// Creates a result of the message as a whole.
     pub fn new(kind: ResultKind, status: Status, text: impl Into<String>) -> TransportResult {
         TransportResult { kind, status, text: text.into(), parts: Vec::new() }
     }
 }
 
-/// A command's whole answer.
+/// Answer of a transport to a hand-off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandOffResult {
-    /// One outcome for each recipient that was handed over, in that order.
+    /// One result per recipient of the hand-off, in the same order.
     pub results: Vec<TransportResult>,
-    /// Why the transport does not work, when it does not.
+    /// Error text of a broken transport.
     pub broken: Option<String>,
-    /// The next system's name for the message.
+    /// Id that the next system gave to the message.
     pub remote_id: Option<String>,
 }
 
-/// Reads the answer for these recipients.
+/// Interprets the answer for these recipients.
 pub fn interpret(finished: &FinishedProgram, recipients: &[&Address]) -> HandOffResult {
     let lines = ResultLines::read(&finished.lines, recipients);
     let base = match finished.completeness {
         LinesCompleteness::Whole => base(finished, lines.retry_after),
-        // Whoever has no line may have had one among those that were lost.
+        // The line of a recipient without one may be among the dropped lines.
         LinesCompleteness::Cut => TransportResult::new(
             ResultKind::Deferred(lines.retry_after),
             Status::LOCAL_TROUBLE,
@@ -77,7 +77,7 @@ pub fn interpret(finished: &FinishedProgram, recipients: &[&Address]) -> HandOff
     HandOffResult { results: each.collect(), broken, remote_id: lines.remote_id }
 }
 
-/// The outcome of every recipient without a line of its own.
+/// Returns the result of every recipient without a result line.
 fn base(finished: &FinishedProgram, retry_after: Option<u64>) -> TransportResult {
     let said = [&finished.stdout, &finished.stderr].map(|bytes| printable::output(bytes, printable::MAX_TEXT_CHARS));
     let code = match &finished.ending {
@@ -87,7 +87,7 @@ fn base(finished: &FinishedProgram, retry_after: Option<u64>) -> TransportResult
     let lead = said.iter().find_map(|text| Status::leading(text));
     let text = said.iter().find(|text| !text.is_empty()).cloned().unwrap_or_default();
     let (kind, status, explanation) = by_exit(code, retry_after);
-    // A status in the output decides over the exit code, but success now cannot be more than a result to come.
+    // A status in the output overrides the exit status, except that exit status 81 makes a success asynchronous.
     if let Some((status, rest)) = lead
         && !(code == 81 && status.class() == StatusClass::Success)
     {
@@ -114,7 +114,7 @@ fn without_exit(ending: &ProgramEnding, retry_after: Option<u64>) -> TransportRe
     TransportResult::new(kind, status, text)
 }
 
-/// sysexits(3) as mail programs use them, and the answers of our own from 80 on.
+/// Interprets an exit status: sysexits(3) as mail programs use them, and mspool's own codes from 80.
 fn by_exit(code: i32, retry_after: Option<u64>) -> (ResultKind, Status, String) {
     let later = ResultKind::Deferred(retry_after);
     let (kind, status, text) = match code {
@@ -144,7 +144,7 @@ fn by_status(status: Status, retry_after: Option<u64>) -> ResultKind {
     }
 }
 
-/// What the lines on descriptor 3 say.
+/// Parsed result lines.
 struct ResultLines {
     results: Vec<Option<TransportResult>>,
     retry_after: Option<u64>,
@@ -185,19 +185,19 @@ impl ResultLines {
     }
 }
 
-/// The recipients by their mailboxes, as the envelope tells them apart.
+/// Returns the index of each recipient by its key, which the envelope uses to detect duplicates.
 fn by_key(recipients: &[&Address]) -> HashMap<(String, String), usize> {
     recipients.iter().enumerate().map(|(index, address)| (address.key(), index)).collect()
 }
 
-/// Which recipient a line is about, and what follows its address. Quoted addresses may hold blanks, so the address may
-/// end at any blank: the longest that is known counts.
+/// Returns the index of a line's recipient, and the rest of the line. A quoted address can contain spaces, so the
+/// address can end at any of the first 20 spaces: the longest known address applies.
 fn recipient<'t>(rest: &'t str, known: &HashMap<(String, String), usize>) -> Option<(usize, &'t str)> {
     let blanks = rest.match_indices(' ').map(|(at, _)| at).take(20);
     let ends: Vec<usize> = blanks.chain([rest.len()]).collect();
     ends.into_iter().rev().find_map(|end| {
         let (kind, text) = split_type(&rest[..end]);
-        // The transport may leave out the type of an address of another kind.
+        // The transport may omit the type of an address that is not internet mail.
         let same = |address: &Address| known.get(&address.key()).copied();
         let typed = Address::new(kind, text).ok().and_then(|address| same(&address));
         let untyped = || known.iter().find(|((_, known), _)| *known == rest[..end]).map(|(_, index)| *index);
@@ -205,7 +205,7 @@ fn recipient<'t>(rest: &'t str, known: &HashMap<(String, String), usize>) -> Opt
     })
 }
 
-/// The newest `progress N/M TEXT` line, as steps done, steps in all, and text.
+/// Parses a line `progress N/M TEXT` into steps done, steps in total, and text.
 pub fn progress(line: &str) -> Option<(u64, u64, String)> {
     let rest = line.strip_prefix("progress ")?;
     let (numbers, text) = rest.split_once(' ').unwrap_or((rest, ""));

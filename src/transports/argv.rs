@@ -1,15 +1,16 @@
-//! Command lines with placeholders, and the addresses that must not get into them.
+//! Command lines with placeholders, and checks of the values that replace them.
 //!
-//! A command is a list of arguments and never goes through a shell. A placeholder is replaced inside one argument,
-//! once: what comes in is never looked at again. An address can still do harm where it begins an argument with `-`,
-//! and where the argument is itself a program for a shell; both are caught here.
+//! A command is a list of arguments and is never passed to a shell. A placeholder is replaced inside one argument, and
+//! the value is not expanded again. An address is still dangerous where it begins an argument with `-`, and where the
+//! argument is itself a script for a shell; the checks here refuse both.
 
 use std::fmt;
 
 use crate::transports::placeholder::{self, Placeholder, TemplatePurpose};
+use crate::values::quoting::quoted;
 use crate::values::shell::{ShellReader, is_inert};
 
-/// A command line to be filled in.
+/// Command line with placeholders.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CommandTemplate {
     args: Vec<TemplateArgument>,
@@ -18,9 +19,9 @@ pub struct CommandTemplate {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct TemplateArgument {
     parts: Vec<TemplatePart>,
-    /// True behind a `--`, where nothing is an option any more.
+    /// True after a `--`, where no argument is an option.
     guarded: bool,
-    /// True where a shell may read the argument as a program, or as a part of one.
+    /// True if a shell may run the argument, or part of it, as a script.
     shell_text: bool,
 }
 
@@ -30,27 +31,27 @@ enum TemplatePart {
     Value(Placeholder),
 }
 
-/// How many recipients one run of a command takes.
+/// Number of recipients per run of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecipientBatch {
-    /// All that there are.
+    /// All recipients of the hand-off.
     All,
-    /// One.
+    /// One recipient.
     One,
 }
 
-/// Why a command line cannot be used.
+/// Reason why a command line is not valid.
 #[derive(Debug, PartialEq, Eq)]
 pub enum TemplateError {
-    /// There is no program in it.
+    /// No program.
     Empty,
-    /// A NUL in an argument.
+    /// NUL in an argument.
     Nul,
-    /// `{recipients}` with something beside it in the argument, or together with `{recipient}`.
+    /// `{recipients}` as part of a longer argument, or together with `{recipient}`.
     Recipients,
-    /// Nearly a placeholder; the one that was probably meant.
+    /// Misspelt placeholder, and the one that was probably meant.
     Misspelt(String, &'static str),
-    /// A stranger's words in an argument that a shell may run.
+    /// Placeholder for untrusted text in an argument that a shell may run.
     InShell,
 }
 
@@ -58,12 +59,12 @@ impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TemplateError::Empty => f.write_str("names no program"),
-            TemplateError::Nul => f.write_str("has an argument with a NUL in it"),
+            TemplateError::Nul => f.write_str("has an argument that contains NUL"),
             TemplateError::Recipients => {
-                f.write_str("must have {recipients} as an argument of its own, and not together with {recipient}")
+                f.write_str("must have {recipients} as a separate argument, and not together with {recipient}")
             }
             TemplateError::InShell => f.write_str(
-                "has a placeholder in a text that a shell may run; use the variables MSPOOL_… of its environment there",
+                "has a placeholder in text that a shell may run; use the environment variables MSPOOL_* there",
             ),
             TemplateError::Misspelt(text, meant) => write!(f, "has {{{text}}}; did you mean {{{meant}}}?"),
         }
@@ -72,28 +73,30 @@ impl fmt::Display for TemplateError {
 
 impl std::error::Error for TemplateError {}
 
-/// What a command line is filled in with.
+/// Values of the placeholders of a delivery.
 #[derive(Clone, Copy, Debug)]
 pub struct DeliveryValues<'a> {
-    /// The envelope sender, empty for the null sender.
+    /// Envelope sender; empty for the null sender.
     pub sender: &'a str,
-    /// The recipients of this run, without their types.
+    /// Recipients of this run, without their types.
     pub recipients: &'a [&'a str],
-    /// The queue id.
+    /// Queue id.
     pub id: &'a str,
-    /// The sender's name for the message, or the queue id.
+    /// Envelope id of the sender, or the queue id.
     pub envid: &'a str,
-    /// The transport's name.
+    /// Name of the transport.
     pub transport: &'a str,
-    /// The number of this attempt, from 1.
+    /// Number of this attempt, from 1.
     pub attempt: u32,
-    /// `7BIT`, `8BITMIME`, or nothing.
+    /// Body type: `7BIT`, `8BITMIME` or empty.
     pub body: &'a str,
 }
 
 impl CommandTemplate {
-    /// Reads a command line. Braces around anything that is not a placeholder stay as they are. In a delivery, text
-    /// that a shell may run is filled in with harmless addresses only; elsewhere it is refused here.
+    /// Parses a command line. Braces around other text than a placeholder are kept.
+    ///
+    /// A placeholder in text that a shell may run is an error here, except for [`TemplatePurpose::Delivery`]: there,
+    /// unsafe addresses are refused one by one.
     pub fn parse(args: &[String], purpose: TemplatePurpose) -> Result<CommandTemplate, TemplateError> {
         args.first().filter(|program| !program.is_empty()).ok_or(TemplateError::Empty)?;
         let mut template = CommandTemplate { args: Vec::new() };
@@ -124,7 +127,7 @@ impl CommandTemplate {
         Ok(template)
     }
 
-    /// How many recipients one run takes.
+    /// Returns the number of recipients per run.
     pub fn batch(&self) -> RecipientBatch {
         if self.args.iter().any(|arg| arg.has(Placeholder::Recipient)) {
             RecipientBatch::One
@@ -133,7 +136,7 @@ impl CommandTemplate {
         }
     }
 
-    /// The program's name or path.
+    /// Returns the name or path of the program.
     pub fn program(&self) -> String {
         self.args[0]
             .parts
@@ -142,17 +145,17 @@ impl CommandTemplate {
             .collect()
     }
 
-    /// True when this recipient's address may stand in the command line.
+    /// True if this recipient's address is safe in the command line.
     pub fn accepts_recipient(&self, address: &str) -> bool {
         self.accepts(address, &[Placeholder::Recipient, Placeholder::Recipients])
     }
 
-    /// True when this sender's address may stand in the command line.
+    /// True if this sender's address is safe in the command line.
     pub fn accepts_sender(&self, address: &str) -> bool {
         self.accepts(address, &[Placeholder::Sender])
     }
 
-    /// True when the sender's name for the message may stand in the command line.
+    /// True if this envelope id is safe in the command line.
     pub fn accepts_envid(&self, envid: &str) -> bool {
         self.accepts(envid, &[Placeholder::Envid])
     }
@@ -166,8 +169,8 @@ impl CommandTemplate {
         })
     }
 
-    /// The arguments with these words put in. A word that would begin an argument with `-` where options may stand gets
-    /// a blank before it: it is shown, not obeyed.
+    /// Returns the arguments with these values. A value that would begin an argument with `-` before `--` gets a space
+    /// before it, so that the program shows it and does not read it as an option.
     pub fn fill_words(&self, words: &[(Placeholder, &str)]) -> Vec<String> {
         let word = |value: &Placeholder| words.iter().find(|(known, _)| known == value).map_or("", |(_, word)| word);
         let fill = |arg: &TemplateArgument| {
@@ -185,12 +188,12 @@ impl CommandTemplate {
         self.args.iter().map(fill).collect()
     }
 
-    /// True when a word for this placeholder would be taken for an option somewhere.
+    /// True if the program could read this value of the placeholder as an option.
     pub fn could_be_option(&self, value: Placeholder, word: &str) -> bool {
         !self.accepts(word, &[value])
     }
 
-    /// The arguments with everything put in. Empty values leave empty arguments, so that positions never shift.
+    /// Returns the arguments with these values. An empty value leaves an empty argument, so that positions never shift.
     pub fn fill(&self, values: &DeliveryValues<'_>) -> Vec<String> {
         let mut out = Vec::with_capacity(self.args.len() + values.recipients.len());
         for arg in &self.args {
@@ -218,6 +221,12 @@ impl CommandTemplate {
         }
         out
     }
+}
+
+/// Returns the text of a refusal: this sender, recipient or envelope id is not safe in the command line of `reader`.
+pub(super) fn unsafe_value_text(name: &str, value: &str, reader: &str) -> String {
+    let value = quoted(value);
+    format!("{name} {value} cannot be passed to the {reader}: it could be read as an option or run as a program")
 }
 
 impl TemplateArgument {
@@ -258,8 +267,8 @@ fn parts(text: &str, purpose: TemplatePurpose) -> Result<Vec<TemplatePart>, Temp
     Ok(parts)
 }
 
-/// True when the fixed text around a placeholder has what only a program for a shell has. A notice is a sentence, and
-/// has blanks.
+/// True if the fixed text around a placeholder contains characters of a shell script. Spaces count only in a delivery,
+/// because a notice contains sentences.
 fn looks_like_program(parts: &[TemplatePart], purpose: TemplatePurpose) -> bool {
     let mixed = parts.iter().any(|part| matches!(part, TemplatePart::Value(_)));
     let blanks: &[char] = if purpose == TemplatePurpose::Delivery { &[' ', '\t', '\n'] } else { &['\n'] };

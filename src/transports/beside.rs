@@ -1,4 +1,4 @@
-//! The commands around deliveries: probe, connect, disconnect, undo.
+//! Control commands of a transport: `probe`, `connect`, `disconnect` and `undo`.
 
 use std::path::Path;
 
@@ -11,7 +11,11 @@ use crate::transports::program::{ProgramRun, ResultChannel};
 use crate::transports::transport::Transport;
 
 impl Transport {
-    /// Undoes what preprocessing did elsewhere; `Err` is what went wrong.
+    /// Runs `undo`, which reverts side effects of the filters for this message. Without `undo` in the configuration, it
+    /// does nothing.
+    ///
+    /// # Errors
+    /// A text for any other end than exit status 0.
     pub fn undo(&self, id: &str, spool: &Path, signals: &Signals) -> Result<(), String> {
         let Some(undo) = &self.undo else { return Ok(()) };
         let argv = undo.fill_words(&[(Placeholder::Id, id), (Placeholder::Transport, &self.name)]);
@@ -24,7 +28,7 @@ impl Transport {
         if finished.ending == ProgramEnding::Exited(0) { Ok(()) } else { Err(finished.failure_text()) }
     }
 
-    /// Runs one of the commands around deliveries: probe, connect, disconnect.
+    /// Runs `probe`, `connect` or `disconnect` to its end.
     pub fn run_control_command(&self, argv: &[String], spool: &Path, signals: &Signals) -> FinishedProgram {
         let mut env = environment::configured(&self.env);
         env.push(("MSPOOL_TRANSPORT".to_owned(), self.name.clone()));

@@ -1,11 +1,11 @@
-//! Delivery through a command.
+//! Delivery by a command.
 
 use crate::mail::address::Address;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::status::Status;
 use crate::sys::signals::Signals;
 use crate::transports::answer::{HandOffResult, TransportResult, interpret};
-use crate::transports::argv::{CommandTemplate, DeliveryValues};
+use crate::transports::argv::{CommandTemplate, DeliveryValues, unsafe_value_text};
 
 use crate::transports::environment;
 use crate::transports::finished::FinishedProgram;
@@ -13,10 +13,10 @@ use crate::transports::hand_off::{HandOff, refused_result};
 use crate::transports::program::{ProgramRun, ResultChannel};
 use crate::transports::transport::Transport;
 
-/// Recipients in one run at most, so that their addresses fit into an argument list.
+/// Maximum number of recipients per run, so that their addresses fit into an argument list.
 pub const MAX_RECIPIENTS: usize = 500;
 
-/// Bytes of addresses in one run at most: the kernel takes 128 KiB in one variable.
+/// Maximum size of all addresses per run in bytes: Linux limits an environment variable to 128 KiB.
 pub const MAX_ADDRESS_BYTES: usize = 100_000;
 
 pub(super) fn deliver(
@@ -44,15 +44,12 @@ pub(super) fn deliver(
         {
             return outcome;
         }
-        let whose = match (sender_fits, envid_fits) {
-            (false, _) => "the sender's address",
-            (true, false) => "the envelope id",
-            (true, true) => "the address",
+        let (name, value) = match (sender_fits, envid_fits) {
+            (false, _) => ("sender", hand_off.sender.as_str()),
+            (true, false) => ("envelope id", hand_off.envid),
+            (true, true) => ("recipient", address.text()),
         };
-        refused_result(
-            Status::BAD_SYNTAX,
-            &format!("{whose} cannot be handed over: the command could take it for an option or run it"),
-        )
+        refused_result(Status::BAD_SYNTAX, &unsafe_value_text(name, value, "command"))
     };
     answer.results = hand_off.recipients.iter().map(outcome).collect();
     answer

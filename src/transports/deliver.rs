@@ -1,4 +1,4 @@
-//! The one dispatch from a transport to the way in which it delivers.
+//! Delivery by a transport: dispatch to its method, through its filters.
 
 use crate::sys::signals::Signals;
 use crate::transports::answer::HandOffResult;
@@ -8,8 +8,8 @@ use crate::transports::hand_off::HandOff;
 use crate::transports::maildir;
 use crate::transports::transport::{DeliveryMethod, Transport};
 
-/// Hands a message to a transport, through its filters where it has any. Returns one outcome for each recipient, in
-/// order. `on_line` gets the result lines as they come.
+/// Hands a message to a transport, through its filters if it has any. Returns one result per recipient, in order.
+/// `on_line` gets each result line when it is complete.
 pub fn deliver(
     transport: &Transport,
     hand_off: &HandOff<'_>,

@@ -1,12 +1,13 @@
-//! The environment of commands: a short list of what they inherit, what is configured, and what they are told.
+//! Environment of commands: a few inherited variables, the configured ones, and those with values of the message.
 
 use crate::transports::hand_off::HandOff;
 use crate::transports::transport::Transport;
 
-/// What a command inherits. Everything else stays behind: a loader's or a shell's variables must not get through.
+/// Inherited variables. All others are dropped, because variables of the loader or a shell could change what a command
+/// runs.
 const INHERITED: [&str; 5] = ["PATH", "HOME", "USER", "LANG", "TZ"];
 
-/// What every command finds in its environment: what it inherits, and what was configured for it.
+/// Returns the environment of every command: inherited variables, and the configured ones, which take precedence.
 pub(super) fn configured(configured: &[(String, String)]) -> Vec<(String, String)> {
     let inherited = INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
     inherited
@@ -15,7 +16,7 @@ pub(super) fn configured(configured: &[(String, String)]) -> Vec<(String, String
         .collect()
 }
 
-/// What a command that handles a hand-off finds in its environment.
+/// Returns the environment of a command that handles a hand-off.
 pub(super) fn of_hand_off(transport: &Transport, hand_off: &HandOff<'_>, recipients: &[&str]) -> Vec<(String, String)> {
     let mut env = configured(&transport.env);
     let own = [

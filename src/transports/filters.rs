@@ -1,8 +1,8 @@
-//! Preprocessing: filters that make what a transport is given, on a copy that nobody keeps. The message itself is never
-//! changed; sent copies, reports and sending again all use it.
+//! Filters (`preprocess`): programs that change the message before a hand-off, on a temporary copy. The queued message
+//! never changes; sent copies, bounces and `resend` use it.
 //!
-//! A filter prints the new message. Or it works in the directory that it is given: every `out/N.eml` is a message of its
-//! own, for the recipients in `out/N.rcpts` or for all, and `undeliverable` names recipients that will not get it.
+//! A filter prints the new message. Or it writes files into its work directory: each `out/N.eml` is a message, for the
+//! recipients in `out/N.rcpts` or for all, and `undeliverable` lists recipients that fail.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -13,10 +13,10 @@ use crate::mail::address::Address;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::status::{Status, StatusClass};
 use crate::sys::dir::{self, Dir};
-use crate::sys::error::PathError;
+use crate::sys::error::{PathError, reason_text};
 use crate::sys::signals::Signals;
 use crate::transports::answer::{HandOffResult, ResultKind, TransportResult};
-use crate::transports::argv::{CommandTemplate, DeliveryValues};
+use crate::transports::argv::{CommandTemplate, DeliveryValues, unsafe_value_text};
 use crate::transports::finished::ProgramEnding;
 use crate::values::printable;
 
@@ -26,42 +26,42 @@ use crate::transports::program::{ProgramRun, ResultChannel};
 use crate::transports::transport::Transport;
 use crate::values::quoting::quoted;
 
-/// Longest list of recipients that a filter may write, in bytes.
+/// Longest list of recipients that is read from a filter, in bytes.
 const LONGEST_LIST: u64 = 16 << 20;
 
-/// A message on its way through the filters.
+/// Filtered message: the original, or one of those that filters made of it.
 struct FilteredPart {
-    /// Empty while it is the only one.
+    /// Name, from the file names in `out`; empty for the only message.
     name: String,
     file: PartContent,
-    /// Whom it is for: positions in the hand-off.
+    /// Recipients, as indices into the hand-off.
     recipients: Vec<usize>,
 }
 
 enum PartContent {
-    /// The message as it was submitted.
+    /// Message as submitted.
     Original,
-    /// A file that a filter made.
+    /// File that a filter wrote.
     Made(File),
 }
 
-/// Why the message cannot be handed over now.
+/// Reason why the message cannot be handed over now.
 struct FilterFailure(ResultKind, Status, String);
 
 impl From<io::Error> for FilterFailure {
     fn from(error: io::Error) -> FilterFailure {
-        FilterFailure(ResultKind::Deferred(None), Status::LOCAL_TROUBLE, format!("preprocessing: {error}"))
+        FilterFailure(ResultKind::Deferred(None), Status::LOCAL_TROUBLE, format!("filter: {}", reason_text(&error)))
     }
 }
 
 impl From<PathError> for FilterFailure {
     fn from(error: PathError) -> FilterFailure {
-        FilterFailure(ResultKind::Deferred(None), Status::LOCAL_TROUBLE, format!("preprocessing: {error}"))
+        FilterFailure(ResultKind::Deferred(None), Status::LOCAL_TROUBLE, format!("filter: {error}"))
     }
 }
 
-/// Runs all filters, and hands over what they made. Any failure keeps the recipients owed: what was not processed is
-/// never sent.
+/// Runs all filters and hands over each message that they made. After any failure of a filter the recipients are still
+/// owed: an unfiltered message must never be sent.
 pub(super) fn deliver(
     transport: &Transport,
     hand_off: &HandOff<'_>,
@@ -102,22 +102,23 @@ pub(super) fn deliver(
         broken = broken.or(answer.broken);
         remote_id = answer.remote_id.or(remote_id);
     }
-    // Last: what was said just now tells more.
+    // After the hand-offs: a result of this attempt tells more.
     for part in &parts {
         for index in part.recipients.iter().filter(|index| has(part, **index)) {
-            let had = TransportResult::new(ResultKind::Accepted, Status::DONE, "delivered before");
+            let had = TransportResult::new(ResultKind::Accepted, Status::DONE, "already delivered");
             merge(&mut results[*index], part, had);
         }
     }
     let unmade = || {
-        TransportResult::new(ResultKind::Deferred(None), Status::LOCAL_TROUBLE, "preprocessing made no message for it")
+        let text = "the filters made no message for this recipient";
+        TransportResult::new(ResultKind::Deferred(None), Status::LOCAL_TROUBLE, text)
     };
     let results = results.into_iter().map(|outcome| outcome.unwrap_or_else(unmade)).collect();
     HandOffResult { results, broken, remote_id }
 }
 
-/// How much an outcome of one part decides for the whole: what failed before what is owed, that before what is waited
-/// for, and that before what is there.
+/// Returns the precedence of a result among those of a recipient's filtered messages: the highest applies to the
+/// recipient. A failure precedes a deferral, a deferral an asynchronous result, and that a success.
 fn weight(kind: &ResultKind) -> u8 {
     match kind {
         ResultKind::Failed => 6,
@@ -130,7 +131,8 @@ fn weight(kind: &ResultKind) -> u8 {
     }
 }
 
-/// Takes the outcome of one part in. A part that is waited for is not handed over again either.
+/// Merges the result of one filtered message into that of the recipient. An accepted message is noted by name, also if
+/// its result comes later, so that a retry does not hand it over again.
 fn merge(known: &mut Option<TransportResult>, part: &FilteredPart, outcome: TransportResult) {
     let taken = matches!(outcome.kind, ResultKind::Accepted | ResultKind::Async) && !part.name.is_empty();
     let mut parts: Vec<String> = known.iter().flat_map(|known| known.parts.clone()).collect();
@@ -177,7 +179,7 @@ fn process(
     Ok(parts)
 }
 
-/// One filter on one message.
+/// Run of one filter on one message.
 struct FilterStage<'a> {
     transport: &'a Transport,
     filter: &'a CommandTemplate,
@@ -192,15 +194,25 @@ impl FilterStage<'_> {
         mut part: FilteredPart,
         results: &mut [Option<TransportResult>],
     ) -> Result<Vec<FilteredPart>, FilterFailure> {
-        let message_fits =
-            self.filter.accepts_sender(self.hand_off.sender.as_str()) && self.filter.accepts_envid(self.hand_off.envid);
+        let (sender, envid) = (self.hand_off.sender.as_str(), self.hand_off.envid);
+        let unsafe_of_message = if !self.filter.accepts_sender(sender) {
+            Some(("sender", sender))
+        } else if !self.filter.accepts_envid(envid) {
+            Some(("envelope id", envid))
+        } else {
+            None
+        };
         part.recipients.retain(|index| {
-            let fits = message_fits && self.filter.accepts_recipient(self.hand_off.recipients[*index].1.text());
-            if !fits {
-                let text = "an address cannot be handed over: a filter could take it for an option or run it";
-                results[*index] = Some(refused_result(Status::BAD_SYNTAX, text));
+            let recipient = self.hand_off.recipients[*index].1.text();
+            let unsafe_value = match unsafe_of_message {
+                None if !self.filter.accepts_recipient(recipient) => Some(("recipient", recipient)),
+                other => other,
+            };
+            if let Some((name, value)) = unsafe_value {
+                let text = unsafe_value_text(name, value, "filter");
+                results[*index] = Some(refused_result(Status::BAD_SYNTAX, &text));
             }
-            fits
+            unsafe_value.is_none()
         });
         if part.recipients.is_empty() {
             return Ok(Vec::new());
@@ -214,17 +226,20 @@ impl FilterStage<'_> {
         let made = self.made(&part, &left)?;
         if !made.is_empty() {
             return match left.iter().find(|index| !made.iter().any(|part| part.recipients.contains(index))) {
-                Some(index) => Err(self.later(&format!("made no message for {}", self.hand_off.recipients[*index].1))),
+                Some(index) => {
+                    let recipient = self.hand_off.recipients[*index].1.to_string();
+                    Err(self.later(&format!("made no message for {}", quoted(&recipient))))
+                }
                 None => Ok(made),
             };
         }
         match printed {
             Some(file) => Ok(vec![FilteredPart { name: part.name, file: PartContent::Made(file), recipients: left }]),
-            None => Err(self.later("printed nothing")),
+            None => Err(self.later("printed no message")),
         }
     }
 
-    /// Runs the filter; what it printed, if anything, as a file that stands at its first byte.
+    /// Runs the filter. Returns its output, if any, as a file that is positioned at the first byte.
     fn filter(&self, part: &FilteredPart) -> Result<Option<File>, FilterFailure> {
         let hand_off = self.hand_off;
         let recipients: Vec<&str> = part.recipients.iter().map(|index| hand_off.recipients[*index].1.text()).collect();
@@ -254,15 +269,18 @@ impl FilterStage<'_> {
             room = room.checked_sub(bytes.len() as u64).ok_or(io::ErrorKind::FileTooLarge)?;
             output.write_all(bytes)
         });
-        // The filter may have read only a part of what all of them read.
+        // The file offset is shared with the filter, which may have read only part of the input.
         dir::seek(input, body_at)?;
         match finished.ending {
             ProgramEnding::Exited(0) => {}
             ProgramEnding::Interrupted => {
                 return Err(FilterFailure(ResultKind::Busy, Status::NOT_NOW, "interrupted".to_owned()));
             }
-            ProgramEnding::NotStarted(_) | ProgramEnding::Exited(70 | 78) => {
-                let text = format!("preprocess {}", finished.failure_text());
+            ProgramEnding::NotStarted(reason) => {
+                return Err(FilterFailure(ResultKind::Broken, Status::BROKEN, format!("filter {reason}")));
+            }
+            ProgramEnding::Exited(70 | 78) => {
+                let text = format!("filter {} {}", self.filter.program(), finished.failure_text());
                 return Err(FilterFailure(ResultKind::Broken, Status::BROKEN, text));
             }
             _ => return Err(self.later(&finished.failure_text())),
@@ -272,7 +290,8 @@ impl FilterStage<'_> {
         Ok((size > 0).then_some(output))
     }
 
-    /// Reads `undeliverable`: an address a line, and what a report says about it.
+    /// Reads `undeliverable`: one address per line, then a status and a text for the bounce. Returns the indices of
+    /// these recipients, which fail.
     fn undeliverable(
         &self,
         part: &FilteredPart,
@@ -294,7 +313,7 @@ impl FilterStage<'_> {
         Ok(gone)
     }
 
-    /// The messages in `out`, by name.
+    /// Returns the messages in `out`, sorted by name.
     fn made(&self, part: &FilteredPart, left: &[usize]) -> Result<Vec<FilteredPart>, FilterFailure> {
         let out = self.dir.open_in("out")?;
         let mut stems: Vec<String> = Vec::new();
@@ -310,7 +329,8 @@ impl FilterStage<'_> {
             let file = out.open_file(&format!("{stem}.eml"))?;
             let facts = dir::stat_of(&file, &out.path_of(&stem))?;
             if !facts.regular || facts.size == 0 {
-                return Err(self.later(&format!("out/{stem}.eml is empty, or no file")));
+                let path = quoted(&format!("out/{stem}.eml"));
+                return Err(self.later(&format!("left {path} empty, or not a regular file")));
             }
             let recipients = match self.list(&out, &format!("{stem}.rcpts"))? {
                 None => left.to_vec(),
@@ -330,7 +350,8 @@ impl FilterStage<'_> {
         Ok(made)
     }
 
-    /// Whom a filter means. It may not bring in anybody else.
+    /// Returns the index of an address that a filter wrote. An address that is not a recipient of the message is an
+    /// error: a filter cannot add recipients.
     fn find(&self, part: &FilteredPart, text: &str) -> Result<usize, FilterFailure> {
         let key = Address::parse(text).ok().map(|address| address.key());
         let is = |index: &&usize| {
@@ -338,7 +359,7 @@ impl FilterStage<'_> {
             address.text() == text || Some(address.key()) == key
         };
         let known = part.recipients.iter().find(is).copied();
-        known.ok_or_else(|| self.later(&format!("names {}, which is not a recipient of the message", quoted(text))))
+        known.ok_or_else(|| self.later(&format!("named {}, which is not a recipient of the message", quoted(text))))
     }
 
     fn list(&self, dir: &Dir, name: &str) -> Result<Option<String>, FilterFailure> {
@@ -352,7 +373,7 @@ impl FilterStage<'_> {
     }
 
     fn later(&self, what: &str) -> FilterFailure {
-        let text = format!("preprocess {} {what}", self.filter.program());
+        let text = format!("filter {} {what}", self.filter.program());
         FilterFailure(ResultKind::Deferred(None), Status::LOCAL_TROUBLE, text)
     }
 }

@@ -1,53 +1,53 @@
-//! A program that was run to its end: how it ended, and what it left behind.
+//! Finished programs: the end of the run, and the captured output.
 
 use std::time::Duration;
 
 use crate::values::printable;
 use crate::values::time::span;
 
-/// How a command came to its end.
+/// End of a program's run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProgramEnding {
-    /// With this exit status.
+    /// Exit with this status.
     Exited(i32),
-    /// By this signal.
+    /// Death by this signal.
     Signalled(i32),
-    /// Killed by us, for it took longer than this.
+    /// Killed by mspool after this time limit.
     TimedOut(Duration),
-    /// Killed by us, for we were told to stop at once.
+    /// Killed by mspool, because a signal asked it to stop at once.
     Interrupted,
-    /// It could not be started: the reason.
+    /// Program that cannot be started; with the reason.
     NotStarted(String),
-    /// We had no processes or descriptors left to start it with: the reason.
+    /// Failure for lack of processes, descriptors or other local resources; with the reason.
     NoResources(String),
 }
 
-/// What a program left behind.
+/// End and output of a finished program.
 #[derive(Debug)]
 pub struct FinishedProgram {
-    /// How it ended.
+    /// End of the run.
     pub ending: ProgramEnding,
-    /// The beginning of its standard output.
+    /// Standard output, up to the size limit.
     pub stdout: Vec<u8>,
-    /// The beginning of its standard error.
+    /// Standard error, up to the size limit.
     pub stderr: Vec<u8>,
-    /// Its result lines, but for those that only tell how far it is.
+    /// Result lines without `progress` lines, up to the size limit; empty if the program has no descriptor 3.
     pub lines: Vec<u8>,
-    /// Whether it wrote more of them than are kept.
+    /// Completeness of the result lines.
     pub completeness: LinesCompleteness,
 }
 
-/// Whether all result lines are at hand.
+/// Completeness of the result lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinesCompleteness {
-    /// They are.
+    /// All lines were kept.
     Whole,
-    /// There were more than are kept.
+    /// Lines beyond the size limit were dropped.
     Cut,
 }
 
 impl FinishedProgram {
-    /// What went wrong, in words; what the program said is part of them.
+    /// Returns the reason of the failure, with the program's own output.
     pub fn failure_text(&self) -> String {
         let texts = [&self.stderr, &self.stdout].map(|bytes| printable::output(bytes, 200));
         let text = texts.into_iter().find(|text| !text.is_empty()).map_or(String::new(), |text| format!(": {text}"));

@@ -1,4 +1,4 @@
-//! A hand-off: one message for some recipients, on its way into a transport.
+//! Hand-off: a message and the recipients that a transport gets in one delivery attempt.
 
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -8,49 +8,49 @@ use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::status::Status;
 use crate::transports::answer::{ResultKind, TransportResult};
 
-/// One message for some recipients, on its way into a transport.
+/// Message and recipients of one delivery attempt.
 #[derive(Debug)]
 pub struct HandOff<'a> {
-    /// The queue id.
+    /// Queue id.
     pub id: &'a str,
-    /// The envelope sender.
+    /// Envelope sender.
     pub sender: &'a Sender,
-    /// Whom it is for, each with its place in the envelope.
+    /// Recipients, each with its index in the envelope.
     pub recipients: &'a [(RecipientIndex, &'a Address)],
-    /// The sender's name for the message, or the queue id.
+    /// Envelope id of the sender, or the queue id.
     pub envid: &'a str,
-    /// The number of this attempt, from 1.
+    /// Number of this attempt, from 1.
     pub attempt: u32,
-    /// What the sender said of the message's bytes: `7BIT`, `8BITMIME`, or nothing.
+    /// Body type that the sender declared: `7BIT`, `8BITMIME` or empty.
     pub body: &'a str,
-    /// Where the spool is.
+    /// Path of the spool.
     pub spool: &'a Path,
-    /// The message: an open file that stands at its first byte.
+    /// Message: an open file, positioned at the first byte of the message.
     pub input: BorrowedFd<'a>,
-    /// Where in that file the message begins.
+    /// Offset of the message in that file, in bytes.
     pub body_at: u64,
-    /// Whether an earlier attempt may have succeeded without anybody noticing.
+    /// Possible success of an earlier attempt whose end was not recorded.
     pub earlier_attempt: EarlierAttempt,
-    /// Which of the messages made by preprocessing this is; empty for the only one.
+    /// Name of this filtered message; empty for the only one.
     pub part: &'a str,
-    /// Which messages made by preprocessing some recipients have already, by position in `recipients`.
+    /// Filtered messages that recipients have already: index in `recipients`, and name of the message.
     pub parts_delivered: &'a [(usize, String)],
-    /// A directory for preprocessing, where the transport needs one.
+    /// Work directory for filters, if the transport has any.
     pub work: Option<&'a Path>,
-    /// Bytes that preprocessing may make of the message.
+    /// Size limit for a filter's output, in bytes.
     pub limit: u64,
 }
 
-/// What is known of earlier attempts.
+/// Knowledge about earlier attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EarlierAttempt {
-    /// None can have succeeded.
+    /// All earlier attempts are known to have failed.
     NotDelivered,
-    /// One ended unseen.
+    /// The end of an earlier attempt was not recorded: it may have succeeded.
     MaybeDelivered,
 }
 
-/// The answer for recipients that were not even tried.
+/// Returns a permanent failure for a recipient that was not attempted.
 pub(super) fn refused_result(status: Status, text: &str) -> TransportResult {
     TransportResult::new(ResultKind::Failed, status, text)
 }

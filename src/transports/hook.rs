@@ -1,5 +1,5 @@
-//! Hooks: programs that look at a message beside the delivery, and may say where it is filed. A hook that fails in any
-//! way changes nothing: mail goes on as if it were not there.
+//! Hooks: programs that read a message, and may choose its folder. A hook that fails in any way has no effect on the
+//! message, so that a broken hook never loses mail.
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -12,55 +12,57 @@ use crate::transports::placeholder::Placeholder;
 
 use crate::transports::environment;
 use crate::transports::program::{ProgramRun, ResultChannel};
+use crate::values::quoting::quoted;
 
-/// A configured hook.
+/// Configured hook.
 #[derive(Clone, Debug)]
 pub struct Hook {
-    /// Its command line.
+    /// Command line.
     pub command: CommandTemplate,
-    /// When it is killed.
+    /// Time limit for a run.
     pub timeout: Duration,
-    /// Put into its environment.
+    /// Configured environment variables, as names and values.
     pub env: Vec<(String, String)>,
 }
 
-/// What a hook wants.
+/// Decision of a hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HookVerdict {
-    /// The next hook is asked.
+    /// Exit 0: run the next hook.
     Continue,
-    /// No further hook is asked.
+    /// Exit 99: skip the remaining hooks.
     Stop,
-    /// The message is dropped.
+    /// Exit 100: drop the message.
     Drop,
-    /// It failed, and counts for nothing: why.
+    /// Failure, which is ignored; with the reason.
     Broken(String),
-    /// We were told to stop at once; it must be asked again.
+    /// Interrupted by a signal; the hook must run again later.
     Interrupted,
 }
 
-/// A hook's answer.
+/// Answer of a hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookAnswer {
-    /// What it wants.
+    /// Decision.
     pub verdict: HookVerdict,
-    /// Where it wants the message, if it says so.
+    /// Requested folder, if any.
     pub folder: Option<Folder>,
 }
 
-/// Exit status of a hook that wants no further hook asked.
+/// Exit status that skips the remaining hooks.
 const STOP: i32 = 99;
 
-/// Exit status of a hook that wants the message dropped.
+/// Exit status that drops the message.
 const DROP: i32 = 100;
 
 impl Hook {
-    /// The program's name or path.
+    /// Returns the name or path of the program.
     pub fn program(&self) -> String {
         self.command.program()
     }
 
-    /// Runs it on a message. `own` are variables for its environment.
+    /// Runs the hook with the message as standard input. `words` are values of placeholders, `own` are additional
+    /// environment variables.
     pub fn ask(
         &self,
         input: BorrowedFd<'_>,
@@ -78,7 +80,7 @@ impl Hook {
             timeout: self.timeout,
         };
         let finished = run.run_to_end(signals, &mut |_| {});
-        let wish = match finished.ending {
+        let verdict = match finished.ending {
             ProgramEnding::Exited(0) => HookVerdict::Continue,
             ProgramEnding::Exited(STOP) => HookVerdict::Stop,
             ProgramEnding::Exited(DROP) => HookVerdict::Drop,
@@ -88,11 +90,11 @@ impl Hook {
             }
             _ => HookVerdict::Broken(format!("{} {}", self.program(), finished.failure_text())),
         };
-        if !matches!(wish, HookVerdict::Continue | HookVerdict::Stop) {
-            return HookAnswer { verdict: wish, folder: None };
+        if !matches!(verdict, HookVerdict::Continue | HookVerdict::Stop) {
+            return HookAnswer { verdict, folder: None };
         }
         match folder(&finished.stdout) {
-            Ok(folder) => HookAnswer { verdict: wish, folder },
+            Ok(folder) => HookAnswer { verdict, folder },
             Err(text) => {
                 HookAnswer { verdict: HookVerdict::Broken(format!("{}: {text}", self.program())), folder: None }
             }
@@ -100,12 +102,11 @@ impl Hook {
     }
 }
 
-/// The last `folder=NAME` line of what a hook printed.
+/// Returns the folder of the last line `folder=NAME` in a hook's output.
 fn folder(stdout: &[u8]) -> Result<Option<Folder>, String> {
     let text = String::from_utf8_lossy(stdout);
     let Some(name) = text.lines().filter_map(|line| line.strip_prefix("folder=")).next_back() else { return Ok(None) };
-    let shown: String = crate::values::printable::line(name).chars().take(60).collect();
-    Folder::parse(name).map(Some).map_err(|error| format!("folder={shown} {error}"))
+    Folder::parse(name).map(Some).map_err(|error| format!("folder {} {error}", quoted(name)))
 }
 
 #[cfg(test)]

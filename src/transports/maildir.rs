@@ -1,4 +1,4 @@
-//! Delivery into a Maildir, readable by every program that knows the format.
+//! Delivery to a Maildir.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -18,7 +18,7 @@ use crate::values::table::TableIndex;
 
 use crate::transports::hand_off::{EarlierAttempt, HandOff, refused_result};
 
-/// A Maildir with its three directories open.
+/// Maildir with its three directories open.
 #[derive(Debug)]
 struct Maildir {
     tmp: Dir,
@@ -35,8 +35,8 @@ impl Maildir {
         Ok(Maildir { tmp: root.make_in("tmp")?, new: root.make_in("new")?, cur: root.make_in("cur")? })
     }
 
-    /// A folder of a Maildir (Maildir++), made when it is first needed. A symbolic link in its place is an error: mail
-    /// must not leave the store.
+    /// Opens a folder of a Maildir (Maildir++), and creates it if it does not exist. A symbolic link in its place is an
+    /// error: mail must stay in the store.
     fn folder(path: &Path, folder: &Folder) -> Result<Maildir, PathError> {
         let root = Dir::make(path)?;
         let Some(name) = folder.directory() else { return Maildir::of(&root) };
@@ -44,7 +44,7 @@ impl Maildir {
         let inside = root.make_in(name)?;
         let maildir = Maildir::of(&inside)?;
         if is_new {
-            // By this file others know the directory for a folder.
+            // Maildir++: this file marks the directory as a folder for other programs.
             inside.append_to("maildirfolder")?;
             inside.sync()?;
             root.sync()?;
@@ -52,7 +52,7 @@ impl Maildir {
         Ok(maildir)
     }
 
-    /// True when a message of this name is there already, read or not.
+    /// True if a message of this name exists, in `new` or in `cur` with any flags.
     fn has(&self, name: &str) -> Result<bool, PathError> {
         if self.new.stat_name(name)?.is_some() || self.cur.stat_name(name)?.is_some() {
             return Ok(true);
@@ -66,14 +66,14 @@ impl Maildir {
         Ok(false)
     }
 
-    /// Files a message: written under `tmp`, renamed to `new`, then synced, file and directory.
+    /// Files a message: writes it in `tmp`, renames it into `new`, then syncs file and directory.
     fn file(&self, name: &str, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), PathError> {
         if self.new.stat_name(name)?.is_some() {
-            // Nobody else gives this name: an attempt that left no trace has filed it.
+            // Names are unique per message and recipient: an attempt whose end was not recorded has filed it.
             return Ok(());
         }
-        // Nobody else's: what another run has there it may still be writing. What a run that died left there, mail
-        // programs remove in time, as they do in every Maildir.
+        // The process id keeps this from replacing a file that another process is still writing. A file that a dead
+        // process left is removed by mail programs, which clean `tmp` of every Maildir.
         let draft = format!("{name}.{}", std::process::id());
         self.tmp.remove_if_there(&draft)?;
         let mut file = self.tmp.create_new(&draft)?;
@@ -91,8 +91,8 @@ impl Maildir {
     }
 }
 
-/// Files one copy for each recipient, with `Return-Path` and `Delivered-To` before the message as it was submitted
-/// (RFC 5321 section 4.4; qmail's fields).
+/// Files one copy per recipient, with `Return-Path` (RFC 5321 section 4.4) and `Delivered-To` (as qmail does) before
+/// the submitted message.
 pub(super) fn deliver(path: &Path, hand_off: &HandOff<'_>) -> HandOffResult {
     let opened = Maildir::open(path).and_then(|maildir| {
         let head = read_header(hand_off.input, hand_off.body_at).at("read", path)?;
@@ -110,7 +110,10 @@ pub(super) fn deliver(path: &Path, hand_off: &HandOff<'_>) -> HandOffResult {
     let header = Header::scan(&head, InputSupply::End);
     let one = |(recipient, address): &(RecipientIndex, &Address)| -> TransportResult {
         if header.as_ref().is_some_and(|header| has_delivered_to(header, address)) {
-            return refused_result(Status::LOOP, "mail loop: the message has a Delivered-To of this address already");
+            return refused_result(
+                Status::LOOP,
+                "mail loop: the message already has a Delivered-To field with this address",
+            );
         }
         match file_for(&maildir, hand_off, *recipient, address, header.as_ref().map_or("\n", Header::line_end)) {
             Ok(()) => TransportResult::new(ResultKind::Accepted, Status::DONE, ""),
@@ -143,8 +146,8 @@ fn file_for(
     })
 }
 
-/// Files a message in a folder of a store, with these lines before it; once, however often it is called for
-/// the same name. Returns where it is.
+/// Files a message in a folder of a store, with the header lines `trace` before it. A message of this name that exists
+/// is not filed again, so that a retry after a crash makes no second copy. Returns the path.
 pub fn file_message(
     store: &Path,
     folder: &Folder,
@@ -175,7 +178,8 @@ fn copy(input: BorrowedFd<'_>, mut at: u64, file: &mut File) -> io::Result<()> {
     }
 }
 
-/// The same message for the same recipient always gets the same name: so an attempt that ended unseen is found again.
+/// Returns the file name for a message and a recipient. It is the same in every attempt, so that a retry finds the copy
+/// of an attempt whose end was not recorded.
 fn file_name(id: &str, recipient: RecipientIndex, part: &str) -> String {
     let host = id.match_indices('.').nth(1).map_or(id.len(), |(at, _)| at);
     let mut print = Fingerprint::default();

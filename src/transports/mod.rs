@@ -1,4 +1,4 @@
-//! Running other programs and filing in Maildirs. Knows nothing of the spool.
+//! Transports, sources, hooks and filters: runs of other programs, and delivery to Maildirs. Independent of the spool.
 
 pub mod answer;
 pub mod argv;

@@ -1,4 +1,4 @@
-//! Telling the user that mail has come.
+//! Notification of the user about new mail.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,38 +11,41 @@ use crate::transports::placeholder::Placeholder;
 use crate::transports::environment;
 use crate::transports::program::{ProgramRun, ResultChannel};
 
-/// A configured command that is run for new mail.
+/// Configured command for new mail.
 #[derive(Clone, Debug)]
 pub struct NotifyCommand {
-    /// Its command line.
+    /// Command line.
     pub command: CommandTemplate,
-    /// The message classes that it is run for, as a prefix; empty for all.
+    /// Prefix of the message classes for which the command runs; empty for all.
     pub class: String,
-    /// When it is killed.
+    /// Time limit for a run.
     pub timeout: Duration,
-    /// Put into its environment.
+    /// Configured environment variables, as names and values.
     pub env: Vec<(String, String)>,
 }
 
-/// A message that was filed, in words that are safe for any terminal.
+/// Values of a filed message. All texts are safe for a terminal.
 #[derive(Clone, Debug)]
 pub struct NewMailValues<'a> {
-    /// Its queue id.
+    /// Queue id.
     pub id: &'a str,
-    /// Where it was filed.
+    /// Path of the filed message.
     pub path: &'a str,
-    /// The folder; empty for the inbox itself.
+    /// Folder; empty for the inbox itself.
     pub folder: &'a str,
-    /// Its message class.
+    /// Message class.
     pub class: &'a str,
-    /// Whom it is from.
+    /// Author, from the `From` field.
     pub from: &'a str,
-    /// Its subject.
+    /// Subject.
     pub subject: &'a str,
 }
 
 impl NotifyCommand {
-    /// Runs the command; `Err` is what went wrong.
+    /// Runs the command to its end.
+    ///
+    /// # Errors
+    /// A text for any other end than exit status 0.
     pub fn run(&self, news: &NewMailValues<'_>, spool: &Path, signals: &Signals) -> Result<(), String> {
         let mut env = environment::configured(&self.env);
         let own = [

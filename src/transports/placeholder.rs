@@ -1,19 +1,19 @@
-//! The placeholders of command lines: which there are, and where each may stand.
+//! Placeholders of command lines, and the commands in which each is known.
 
 use crate::values::spelling::distance;
 
-/// What a command line is for, and with it the placeholders that may stand in it.
+/// Purpose of a command line, which determines the known placeholders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TemplatePurpose {
-    /// Handing a message to a transport, and what goes before and after that.
+    /// Delivery: the command of a transport, and its filters.
     Delivery,
-    /// Undoing what a filter did elsewhere.
+    /// `undo`: reverts side effects of filters.
     Undo,
-    /// Telling the source of a message that it is safe here.
+    /// `ack`: tells a source that a message is durable.
     Acknowledgement,
-    /// Looking at a message before it is filed, or after it was sent.
+    /// Hook for received or sent messages.
     Hook,
-    /// Telling the user of new mail.
+    /// `[notify]`: tells the user about new mail.
     Notice,
 }
 
@@ -48,40 +48,43 @@ impl TemplatePurpose {
     }
 }
 
-/// What a placeholder stands for.
+/// Placeholder of a command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Placeholder {
-    /// The envelope sender.
+    /// Envelope sender.
     Sender,
-    /// The one recipient of this run.
+    /// Only recipient of this run.
     Recipient,
-    /// All recipients of this run, an argument each.
+    /// All recipients of this run, one argument each.
     Recipients,
-    /// The queue id.
+    /// Queue id.
     Id,
-    /// The sender's name for the message, or the queue id.
+    /// Envelope id of the sender, or the queue id.
     Envid,
-    /// The transport's name.
+    /// Name of the transport.
     Transport,
-    /// The number of this attempt.
+    /// Number of this attempt, from 1.
     Attempt,
-    /// What the sender said of the message's bytes, in SMTP's word; empty where it said nothing.
+    /// Body type that the sender declared: `7BIT`, `8BITMIME` or empty.
     Body,
-    /// The source's name for a message.
+    /// Reference of the source for the message.
     Ref,
-    /// The message class.
+    /// Message class.
     Class,
-    /// The folder; empty for the inbox itself.
+    /// Folder; empty for the inbox itself.
     Folder,
-    /// Where the message was filed.
+    /// Path of the filed message.
     Path,
-    /// Whom the message is from, by its header.
+    /// Author, from the `From` field.
     From,
-    /// Its subject.
+    /// Subject.
     Subject,
 }
 
-/// The placeholder of that name, or the one it was probably meant to be.
+/// Finds the placeholder of this name.
+///
+/// # Errors
+/// The known name that was probably meant, within two typing errors, if there is one.
 pub fn find(word: &str, purpose: TemplatePurpose) -> Result<Placeholder, Option<&'static str>> {
     let known = purpose.values();
     if let Some((_, value)) = known.iter().find(|(name, _)| *name == word) {

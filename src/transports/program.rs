@@ -1,5 +1,5 @@
-//! One run of another program: its input is a file, its output is caught, its time is limited, and it is ended with
-//! everything it started.
+//! Run of another program: the input is a file, the output is captured, the time is limited, and the whole process
+//! group is ended.
 
 use std::ffi::CString;
 use std::io;
@@ -12,43 +12,43 @@ use crate::sys::ready;
 use crate::sys::signals::Signals;
 use crate::transports::finished::{FinishedProgram, LinesCompleteness, ProgramEnding};
 
-/// Bytes of standard output, and of standard error, that are kept. What follows is read and dropped.
+/// Size limit for standard output, and for standard error, in bytes. The rest is read and dropped.
 const KEPT: usize = 20 << 10;
 
-/// Bytes of result lines that are kept: a thousand recipients and more.
+/// Size limit for result lines in bytes, enough for more than 1,000 recipients.
 const KEPT_LINES: usize = 1 << 20;
 
-/// How long a program may take to end after it was asked to.
+/// Time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What to run.
+/// Program to run.
 #[derive(Debug)]
 pub struct ProgramRun<'a> {
-    /// The arguments; the first is the program.
+    /// Arguments; the first is the program.
     pub argv: Vec<String>,
-    /// Its environment, names and values.
+    /// Whole environment, as names and values.
     pub env: &'a [(String, String)],
-    /// Its standard input; `None` is an empty one.
+    /// Standard input; `None` is an empty one.
     pub input: Option<BorrowedFd<'a>>,
-    /// Whether descriptor 3 is there for result lines.
+    /// Presence of descriptor 3 for result lines.
     pub results: ResultChannel,
-    /// When it is killed.
+    /// Time limit.
     pub timeout: Duration,
 }
 
-/// Where a program says what became of its recipients.
+/// Channel by which a program reports results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ResultChannel {
-    /// In its exit status.
+    /// Exit status and output.
     Exit,
-    /// In lines on descriptor 3.
+    /// Lines on descriptor 3; the exit status applies to recipients without a line.
     Lines,
 }
 
-/// Takes what a program prints, as it comes; an error ends the program.
+/// Receiver of a program's standard output, piece by piece. An error ends the program.
 pub type Sink<'s> = dyn FnMut(&[u8]) -> io::Result<()> + 's;
 
-/// A stream that is being caught.
+/// Captured output stream.
 struct CapturedStream {
     fd: Option<OwnedFd>,
     bytes: Vec<u8>,
@@ -57,7 +57,7 @@ struct CapturedStream {
 }
 
 impl CapturedStream {
-    /// Takes what is there; closes the stream at its end. Where there is a sink, that gets it all.
+    /// Reads the available bytes, and closes the stream at its end. A sink gets all bytes in place of the buffer.
     fn drain(&mut self, sink: &mut Option<&mut Sink<'_>>) -> io::Result<()> {
         let mut buffer = [0; 8192];
         while let Some(fd) = &self.fd {
@@ -81,12 +81,12 @@ impl CapturedStream {
 }
 
 impl ProgramRun<'_> {
-    /// Runs the program to its end. `heard` is given every complete result line as it comes.
+    /// Runs the program to its end. `heard` gets each result line when it is complete.
     pub fn run_to_end(&self, signals: &Signals, heard: &mut dyn FnMut(&str)) -> FinishedProgram {
         self.run(signals, heard, None)
     }
 
-    /// Runs the program to its end, with all of its standard output going into a sink.
+    /// Runs the program to its end. `sink` gets the whole standard output.
     pub fn run_into(&self, signals: &Signals, sink: &mut Sink<'_>) -> FinishedProgram {
         self.run(signals, &mut |_| {}, Some(sink))
     }
@@ -147,8 +147,8 @@ impl ProgramRun<'_> {
         Ok((child, streams))
     }
 
-    /// Reads what comes until the program ends, its time is up, or we are told to stop at once. A child that the
-    /// program left behind may keep the pipes open; it is not waited for.
+    /// Reads the output until the program ends, its time limit passes, or a signal asks mspool to stop at once. A
+    /// background process of the program can keep the pipes open; this does not wait for it.
     fn watch_over(
         &self,
         child: ChildProcess,
@@ -179,7 +179,7 @@ impl ProgramRun<'_> {
                 said = tell(&mut lines.bytes, said, heard);
             }
             if ended && sink.is_some() && streams[0].fd.is_some() && !aborted && !left.is_zero() {
-                // Its output is a message: what it left behind may still be writing the end of it.
+                // The output is a message: a background process may still write its end, and must not be cut off.
                 let _ = ready::readable(
                     &[streams[0].fd.as_ref().map_or(signals.abort_fd(), AsFd::as_fd), signals.abort_fd()],
                     Some(left),
@@ -211,14 +211,14 @@ impl ProgramRun<'_> {
     }
 }
 
-/// Standard output goes to the sink where there is one; the other streams are kept.
+/// Reads a stream. Standard output goes to the sink, if there is one; the other streams go to their buffers.
 fn drain(streams: &mut [CapturedStream], index: usize, sink: &mut Option<&mut Sink<'_>>) -> io::Result<()> {
     let mut none = None;
     streams[index].drain(if index == 0 { sink } else { &mut none })
 }
 
-/// Asks the whole group to stop, and kills what is left of it after a while: a child that ignores the request must
-/// not live on behind a parent that did not.
+/// Asks the process group to stop, and kills the rest of it after the grace period. The group is killed even if the
+/// program itself stopped: a child that ignores the request must not survive it.
 fn stop(child: ChildProcess) {
     child.ask_to_stop();
     let _ = ready::readable(&[child.fd().as_fd()], Some(GRACE));
@@ -226,8 +226,8 @@ fn stop(child: ChildProcess) {
     let _ = child.reap();
 }
 
-/// Passes on the complete lines from a place on, and returns the place behind them. Those that only tell how far the
-/// program is are not kept, for there may be any number of them.
+/// Passes the complete lines after offset `from` to `heard`, and returns the offset after them. Removes `progress`
+/// lines, whose number is unlimited, so that they do not use up the space for results.
 fn tell(bytes: &mut Vec<u8>, from: usize, heard: &mut dyn FnMut(&str)) -> usize {
     let end = bytes[from..].iter().rposition(|byte| *byte == b'\n').map_or(from, |last| from + last + 1);
     let mut kept = Vec::new();

@@ -1,4 +1,4 @@
-//! Inbound transports: a command that gives one message a run, and one that tells its source that the message is safe.
+//! Sources: `fetch` prints one message per run, and `ack` tells the source that the message is durable.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,55 +12,55 @@ use crate::transports::environment;
 use crate::transports::program::{ProgramRun, ResultChannel, Sink};
 use crate::values::quoting::quoted;
 
-/// A configured source of mail.
+/// Configured source (`[inbound.NAME]`).
 #[derive(Clone, Debug)]
 pub struct MailSource {
-    /// Its name: lower-case letters, digits, `-` and `_`.
+    /// Name: lower-case letters, digits, `-` and `_`.
     pub name: String,
-    /// Prints one message a run.
+    /// `fetch`: prints one message per run.
     pub fetch: Vec<String>,
-    /// Told of each message that is safe here; `None` where fetching alone takes it away.
+    /// `ack`: gets the reference of each durable message; `None` if `fetch` removes the message at the source.
     pub ack: Option<CommandTemplate>,
-    /// Whether it keeps what it gave.
+    /// Handling of fetched messages at the source.
     pub keeping: SourceKeeping,
-    /// How often it is asked.
+    /// Interval between polls.
     pub every: Duration,
-    /// When a run of its commands is killed.
+    /// Time limit for each run of a command.
     pub timeout: Duration,
-    /// The mailbox that its mail is for, if not this user's.
+    /// Mailbox for the mail of the source, if not that of this user.
     pub mailbox: Option<String>,
-    /// Put into the environment of its commands.
+    /// Configured environment variables, as names and values.
     pub env: Vec<(String, String)>,
 }
 
-/// Whether a source keeps what it gave.
+/// Handling of fetched messages at the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceKeeping {
-    /// It need not: what it gave is here.
+    /// Source may delete fetched messages.
     No,
-    /// It does, and is told what it gave.
+    /// Source keeps fetched messages, and `fetch` gets their references.
     Yes,
 }
 
-/// What came of one run of the fetch command.
+/// Result of one run of `fetch`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FetchResult {
-    /// A message, and the source's name for it.
+    /// Message, with the source's reference if it gave one.
     Message(Option<String>),
-    /// Nothing is left.
+    /// No more messages.
     Nothing,
-    /// It cannot be asked now: why.
+    /// Failed poll; with the reason.
     Failed(String),
-    /// We were told to stop at once.
+    /// Interrupted by a signal.
     Interrupted,
 }
 
-/// Longest reference taken, in bytes.
+/// Longest reference, in bytes.
 const LONGEST_REF: usize = 500;
 
 impl MailSource {
-    /// Runs the fetch command; what it prints goes into the sink. Without a message nothing of that counts.
-    /// `seen` is a file with the names of what it gave before, for a source that keeps it.
+    /// Runs `fetch`. `sink` gets its output, which must be discarded unless the result is a message. `seen` is a file
+    /// with the references of earlier messages, for a source that keeps them.
     pub fn fetch(&self, spool: &Path, seen: Option<&Path>, signals: &Signals, sink: &mut Sink<'_>) -> FetchResult {
         let mut bytes = 0;
         let own = seen.map(|path| ("MSPOOL_SEEN", path.to_string_lossy().into_owned()));
@@ -85,11 +85,15 @@ impl MailSource {
         }
     }
 
-    /// Tells the source that a message is safe here.
+    /// Runs `ack`, which tells the source that a message is durable.
+    ///
+    /// # Errors
+    /// A text for a reference that is not safe in the command line, or for any other end than exit status 0.
     pub fn acknowledge(&self, reference: &str, id: &str, spool: &Path, signals: &Signals) -> Result<(), String> {
         let Some(template) = &self.ack else { return Ok(()) };
         if template.could_be_option(Placeholder::Ref, reference) {
-            return Err(format!("{} could be taken for an option; put \"--\" before {{ref}}", quoted(reference)));
+            let text = "it could be read as an option; put \"--\" before {ref}";
+            return Err(format!("cannot take reference {}: {text}", quoted(reference)));
         }
         let own = [("MSPOOL_REF", reference.to_owned()), ("MSPOOL_ID", id.to_owned())];
         let env = self.environment(spool, &own);
@@ -108,7 +112,8 @@ impl MailSource {
     }
 }
 
-/// The last `ref ID` line on descriptor 3. One that could not stand in a line of its own is none.
+/// Returns the reference of the last line `ref ID` on descriptor 3. A reference with control characters or of more than
+/// 500 bytes counts as none.
 fn reference(lines: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(lines);
     let last = text.lines().filter_map(|line| line.strip_prefix("ref ")).next_back()?.trim().to_owned();

@@ -1,4 +1,4 @@
-//! Transports: whatever takes a message for some recipients and says what became of it.
+//! Transports: the sending side of the configuration.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,77 +17,77 @@ crate::index_type! {
 /// Configured transports, in the order in which they are asked.
 pub type Transports = Table<TransportIndex, Transport>;
 
-/// A configured transport.
+/// Configured transport (`[transport.NAME]`).
 #[derive(Clone, Debug, Hash)]
 pub struct Transport {
-    /// Its name: lower-case letters, digits, `-` and `_`.
+    /// Name: lower-case letters, digits, `-` and `_`.
     pub name: String,
-    /// What it takes.
+    /// Accepted types and addresses.
     pub accepts: AcceptedAddresses,
-    /// How it delivers.
+    /// Method of delivery.
     pub method: DeliveryMethod,
-    /// When a run of its command is killed.
+    /// Time limit for each run of a command.
     pub timeout: Duration,
-    /// Hand-offs at once, in one run of the spooler.
+    /// Maximum number of parallel hand-offs in one run.
     pub parallel: usize,
-    /// What its success means.
+    /// State of a recipient after success.
     pub success_meaning: SuccessMeaning,
-    /// A command that says whether it can be used now.
+    /// `probe`: command that checks if the transport is available.
     pub probe: Option<Vec<String>>,
-    /// What it needs for itself while it works.
+    /// Resource that no other transport uses at the same time.
     pub resource: Option<String>,
-    /// Run once the resource is taken.
+    /// `connect`: command to run after the resource is locked.
     pub connect: Option<Vec<String>>,
-    /// Run before the resource is given back.
+    /// `disconnect`: command to run before the resource is released.
     pub disconnect: Option<Vec<String>>,
-    /// Put into the environment of its commands.
+    /// Configured environment variables, as names and values.
     pub env: Vec<(String, String)>,
-    /// How long a result that comes later is waited for.
+    /// Time limit for an asynchronous result.
     pub async_timeout: Duration,
-    /// Filters that make what it is given, in order.
+    /// Filters (`preprocess`), in the order of their runs.
     pub preprocess: Vec<CommandTemplate>,
-    /// Run once the message is finished, to undo what the filters did elsewhere.
+    /// `undo`: command to run after the message is finished, which reverts side effects of the filters.
     pub undo: Option<CommandTemplate>,
-    /// Changes with its configuration.
+    /// Hash of the transport's configuration; a changed one closes the circuit breaker.
     pub fingerprint: String,
 }
 
-/// How a transport delivers.
+/// Method of delivery.
 #[derive(Clone, Debug, Hash)]
 pub enum DeliveryMethod {
-    /// By running a command.
+    /// Run of a command.
     Command {
-        /// The command line.
+        /// Command line.
         template: CommandTemplate,
-        /// Where it says what became of the recipients.
+        /// Channel by which the command reports results.
         results: ResultChannel,
     },
-    /// By filing in this Maildir.
+    /// Delivery to this Maildir.
     Maildir(PathBuf),
 }
 
-/// What taking responsibility means for the recipient.
+/// State of a recipient after the transport accepted it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SuccessMeaning {
-    /// It has the message.
+    /// `delivered`: the recipient has the message.
     Delivered,
-    /// Another system takes it further.
+    /// `relayed`: another system has accepted the message.
     Relayed,
 }
 
-/// Properties of a kind of transport: what the program must know of it besides how to deliver, in one row.
+/// Properties of a kind of transport, apart from its delivery code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MethodProperties {
     /// Word for the kind, as `report status` shows it.
     pub kind: &'static str,
-    /// True when it may reach beyond this machine, and is not used with `--offline`.
+    /// True if it may send mail to other hosts, and is not used with `--offline`.
     pub reaches_beyond_host: bool,
     /// Number of recipients that one hand-off takes.
     pub recipient_batch: RecipientBatch,
 }
 
 impl DeliveryMethod {
-    /// Returns the properties of the kind. A new kind gets them here, and the compiler asks for all of them.
+    /// Returns the properties of the kind. The match is exhaustive, so that a new kind cannot omit one.
     pub fn properties(&self) -> MethodProperties {
         match self {
             // Any command may reach beyond this machine: mspool cannot know.
@@ -102,7 +102,7 @@ impl DeliveryMethod {
 }
 
 impl Transport {
-    /// How many recipients one hand-off takes.
+    /// Returns the number of recipients per hand-off.
     pub fn recipient_batch(&self) -> RecipientBatch {
         if self.preprocess.iter().any(|filter| filter.batch() == RecipientBatch::One) {
             return RecipientBatch::One;
@@ -110,7 +110,7 @@ impl Transport {
         self.method.properties().recipient_batch
     }
 
-    /// Returns true when the transport reaches beyond this machine, as far as mspool can know.
+    /// True if the transport may send mail to other hosts, which holds for every command.
     pub fn reaches_beyond_host(&self) -> bool {
         self.method.properties().reaches_beyond_host
     }
@@ -120,7 +120,7 @@ impl Transport {
         self.method.properties().kind
     }
 
-    /// What a recipient is after success.
+    /// Returns the state of a recipient after success.
     pub fn success_state(&self) -> RecipientState {
         match self.success_meaning {
             SuccessMeaning::Delivered => RecipientState::Delivered,

@@ -26,7 +26,7 @@ fn mistakes_name_the_file_the_line_and_the_cure() {
         ("[transport.a]\ncommand = []", 2, "names no program"),
         ("[transport.a]\ncommand = \"x\"", 2, "must be a list"),
         ("[transport.a]\ncommand = [\"x\", \"{recipent}\"]", 2, "did you mean {recipient}?"),
-        ("[transport.a]\ncommand = [\"x\", \"-t={recipients}\"]", 2, "argument of its own"),
+        ("[transport.a]\ncommand = [\"x\", \"-t={recipients}\"]", 2, "separate argument"),
         ("[transport.a]\ncommand = [\"x\"]\nresults = \"maybe\"", 3, "results must be"),
         ("[transport.a]\ncommand = [\"x\"]\nparallel = 0", 3, "parallel must be"),
         ("[transport.a]\ncommand = [\"x\"]\ntypes = [\"smtp\"]", 3, "type \"smtp\""),

@@ -62,7 +62,7 @@ fn another_version_is_refused_and_not_touched() {
     world.enqueue(&["bob@x"]);
     fs::write(world.spool().join("version"), "2\n").unwrap();
     world.mspool(&["enqueue", "bob@x"]).input(MAIL).run().fails(78, "version");
-    world.mspool(&["flush"]).run().fails(78, "says \"2\"");
+    world.mspool(&["flush"]).run().fails(78, "layout version \"2\" is not supported");
     assert_eq!(world.files("new").len(), 1);
 }
 
@@ -72,7 +72,7 @@ fn a_directory_with_other_things_in_it_is_no_spool() {
     fs::create_dir(world.spool()).unwrap();
     fs::set_permissions(world.spool(), fs::Permissions::from_mode(0o700)).unwrap();
     fs::write(world.spool().join("letter"), "dear").unwrap();
-    world.mspool(&["enqueue", "bob@x"]).input(MAIL).run().fails(78, "not a spool, and not empty");
+    world.mspool(&["enqueue", "bob@x"]).input(MAIL).run().fails(78, "not a spool and not empty");
     assert_eq!(fs::read_dir(world.spool()).unwrap().count(), 1);
 }
 

@@ -220,7 +220,7 @@ fn options_are_checked_in_one_sentence() {
         "option --strict follows its command: use \"mspool flush --strict\"; see \"mspool --help\"",
     );
     refused(&world, "--spool", 64, "--spool needs a value: --spool DIR; see \"mspool --help\"");
-    refused(&world, "sendmail -Z", 64, "sendmail has no flag -Z; see \"mspool sendmail --help\"");
+    refused(&world, "sendmail -Z", 64, "unknown flag \"-Z\"; see \"mspool sendmail --help\"");
     refused(&world, "sendmail -f", 64, "-f needs a value: -f ADDR; see \"mspool sendmail --help\"");
 }
 

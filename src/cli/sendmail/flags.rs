@@ -1,11 +1,13 @@
-//! Flags of sendmail(1), as its callers write them: a table, because they follow no other program's rules.
+//! Flags of sendmail(1): a table, because their grammar is none that clap can parse.
 
 use std::fmt::Write as _;
+
+use crate::values::quoting::quoted;
 
 /// Value of a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlagValue {
-    /// None; other flags may follow in the same argument.
+    /// No value; other flags may follow in the same argument.
     None,
     /// Rest of the argument, or the next one.
     Required,
@@ -16,11 +18,11 @@ pub enum FlagValue {
 /// Flag of sendmail(1).
 #[derive(Clone, Copy, Debug)]
 pub struct SendmailFlag {
-    /// Its letter.
+    /// Letter after `-`.
     pub letter: char,
-    /// Its value.
+    /// Kind of value.
     pub value: FlagValue,
-    /// The flag with its value, as the manual writes it.
+    /// Flag with its value, as the manual writes it.
     pub syntax: &'static str,
     /// One line of help.
     pub help: &'static str,
@@ -34,52 +36,47 @@ const IGNORED: &str = "accepted and ignored";
 
 const EXAMPLES: &str = "
 Examples:
-  Take a message, with its recipients from the header:
+  Queue a message, with its recipients from the header:
     sendmail -t -i < mail
   Set the sender and the recipients:
     sendmail -i -f joe@example.org -- bob@example.org eve@example.org < mail
-  Show the transports that would take an address:
+  Show the transports that accept an address:
     sendmail -bv bob@example.org
 ";
 
 /// All flags, in the order of the manual.
 pub const FLAGS: [SendmailFlag; 29] = [
-    flag('t', FlagValue::None, "-t", "read recipients from To, Cc and Bcc as well"),
-    flag('i', FlagValue::None, "-i", "a line of a single dot does not end the message"),
+    flag('t', FlagValue::None, "-t", "add the recipients in To, Cc and Bcc"),
+    flag('i', FlagValue::None, "-i", "a line with a single dot does not end the message"),
     flag('f', FlagValue::Required, "-f ADDR", "envelope sender; '' and <> are the null sender"),
     flag('r', FlagValue::Required, "-r ADDR", "same as -f"),
-    flag('F', FlagValue::Required, "-F NAME", "name of the sender, for a missing From field"),
+    flag('F', FlagValue::Required, "-F NAME", "name for a generated From field"),
     flag('B', FlagValue::Required, "-B TYPE", "body type: 7BIT or 8BITMIME"),
     flag(
         'b',
         FlagValue::Required,
         "-b MODE",
-        "m take a message (default), p list the queue, s speak SMTP, v show the transports, i do nothing; d and D are refused",
+        "m queue a message (default), p list the queue, s speak SMTP, v print the transports, i do nothing; d, D are refused",
     ),
-    flag('q', FlagValue::Optional, "-q[TIME]", "flush the queue; -qI ID one message, -qR DOMAIN mail for a domain"),
+    flag(
+        'q',
+        FlagValue::Optional,
+        "-q[TIME]",
+        "flush once; -qI ID one message, -qR DOMAIN mail to a domain; TIME is ignored",
+    ),
     flag(
         'o',
         FlagValue::Required,
         "-o OPTION",
-        "i same as -i; di deliver now, db deliver in the background, dq or dd only queue; others are ignored",
+        "i same as -i; di attempt delivery now, db in the background, dq or dd queue only; others are ignored",
     ),
-    flag(
-        'N',
-        FlagValue::Required,
-        "-N WHEN",
-        "events to report (RFC 3461): never, or a list of success, failure, delay",
-    ),
-    flag('R', FlagValue::Required, "-R HOW", "part of the message that a report returns: full or hdrs"),
-    flag('V', FlagValue::Required, "-V ID", "your own id for the message, for reports"),
-    flag('v', FlagValue::None, "-v", "print every result and step"),
-    flag(
-        'C',
-        FlagValue::Required,
-        "-C FILE",
-        "configuration file of mspool; the message is only queued, no program is run",
-    ),
-    flag('I', FlagValue::None, "-I", "same as newaliases: does nothing"),
-    flag('e', FlagValue::Required, "-e MODE", "accepted; errors are printed and set the exit status"),
+    flag('N', FlagValue::Required, "-N WHEN", "when to send DSNs: never, or a list of success,failure,delay"),
+    flag('R', FlagValue::Required, "-R HOW", "how much of the message a bounce returns: full or hdrs"),
+    flag('V', FlagValue::Required, "-V ID", "envelope id"),
+    flag('v', FlagValue::None, "-v", "print every result"),
+    flag('C', FlagValue::Required, "-C FILE", "configuration file of mspool; the message is only queued"),
+    flag('I', FlagValue::None, "-I", "same as newaliases: do nothing"),
+    flag('e', FlagValue::Required, "-e MODE", "accepted; errors are printed and reported by the exit status"),
     flag('O', FlagValue::Required, "-O KEY=VALUE", IGNORED),
     flag('A', FlagValue::Required, "-A MODE", IGNORED),
     flag('d', FlagValue::Optional, "-d[LEVEL]", IGNORED),
@@ -95,28 +92,31 @@ pub const FLAGS: [SendmailFlag; 29] = [
     flag('s', FlagValue::None, "-s", IGNORED),
 ];
 
-/// Flag with its value, as it was given.
+/// Long flags; `request` parses them.
+const LONG_FLAGS: [(&str, &str); 2] = [("--lmtp", "speak LMTP"), ("--help", "as the first argument: print this help")];
+
+/// Flag with its value, as given by the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParsedFlag {
-    /// Its letter.
+    /// Letter after `-`.
     pub letter: char,
-    /// Its value; empty for a flag without one.
+    /// Value; empty for a flag without one.
     pub value: String,
 }
 
 /// Arguments, split into flags and operands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SplitArguments {
-    /// The flags in order.
+    /// Flags in the given order.
     pub flags: Vec<ParsedFlag>,
-    /// All other arguments: recipients, an id or a domain.
+    /// Other arguments: recipients, an id or a domain.
     pub operands: Vec<String>,
 }
 
 /// Splits arguments into flags and operands. Flags may follow operands, until `--`.
 ///
 /// # Errors
-/// An unknown flag, or one without its value, in words.
+/// A text for an unknown flag, or for a flag without its value.
 pub fn split(arguments: &[String]) -> Result<SplitArguments, String> {
     let mut split = SplitArguments::default();
     let mut all = arguments.iter();
@@ -132,7 +132,7 @@ pub fn split(arguments: &[String]) -> Result<SplitArguments, String> {
         while let Some(letter) = letters.chars().next() {
             letters = &letters[letter.len_utf8()..];
             let Some(flag) = FLAGS.iter().find(|flag| flag.letter == letter) else {
-                return Err(format!("sendmail has no flag -{}", letter.escape_default()));
+                return Err(format!("unknown flag {}", quoted(&format!("-{letter}"))));
             };
             let value = match flag.value {
                 FlagValue::None => String::new(),
@@ -150,10 +150,11 @@ pub fn split(arguments: &[String]) -> Result<SplitArguments, String> {
 
 /// Returns the help text: usage, all flags, examples.
 pub fn help_text() -> String {
-    let width = FLAGS.iter().map(|flag| flag.syntax.len()).max().unwrap_or(0);
+    let lines = FLAGS.iter().map(|flag| (flag.syntax, flag.help)).chain(LONG_FLAGS);
+    let width = lines.clone().map(|(syntax, _)| syntax.len()).max().unwrap_or(0);
     let mut text = "Usage: sendmail [FLAGS] [--] [ADDR]...\n\nFlags:\n".to_owned();
-    for flag in FLAGS {
-        let _ = writeln!(text, "  {:width$}  {}", flag.syntax, flag.help);
+    for (syntax, help) in lines {
+        let _ = writeln!(text, "  {syntax:width$}  {help}");
     }
     text.push_str(EXAMPLES);
     text
@@ -178,7 +179,7 @@ mod tests {
     type Caller<'a> = (&'a [&'a str], &'a [(char, &'a str)], &'a [&'a str]);
 
     #[test]
-    fn as_callers_write_them() {
+    fn flags_and_operands_are_split() {
         let callers: [Caller<'_>; 9] = [
             (&["-oem", "-oi", "-f", "a@x", "--", "-b@x"], &[('o', "em"), ('o', "i"), ('f', "a@x")], &["-b@x"]),
             (
@@ -204,11 +205,11 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told() {
+    fn unknown_flags_and_missing_values_are_errors() {
         let wrong = |line: &[&str]| split(&line.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()).unwrap_err();
-        assert_eq!(wrong(&["-Z"]), "sendmail has no flag -Z");
+        assert_eq!(wrong(&["-Z"]), "unknown flag \"-Z\"");
         assert_eq!(wrong(&["-tf"]), "-f needs a value: -f ADDR");
-        assert_eq!(wrong(&["--help"]), "sendmail has no flag --");
+        assert_eq!(wrong(&["--help"]), "unknown flag \"--\"");
     }
 
     proptest! {

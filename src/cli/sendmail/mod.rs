@@ -7,7 +7,7 @@ pub mod run;
 
 const SENDMAIL_EXAMPLES: &str = "\
 Examples:
-  Take a message, with its recipients from the header:
+  Queue a message, with its recipients from the header:
     mspool sendmail -t -i < mail
   List all flags:
     mspool sendmail --help";
@@ -19,9 +19,9 @@ Examples:
 
 /// Act as sendmail(1); see "mspool sendmail --help"
 ///
-/// Takes a message, speaks SMTP, lists or flushes the queue. Options of mspool stand before the command, flags of
-/// sendmail(1) after it.
-// Stands for the command in help and completions; its arguments are read by `request`.
+/// Queues a message, speaks SMTP, lists or flushes the queue. Options of mspool precede the command, flags of
+/// sendmail(1) follow it.
+// Only for help and completions: `request` parses the arguments, because clap cannot express their grammar.
 #[derive(Debug, clap::Args)]
 #[command(after_help = SENDMAIL_EXAMPLES, override_usage = "mspool sendmail [FLAGS] [ADDR...]")]
 pub struct SendmailArgs {
@@ -31,7 +31,7 @@ pub struct SendmailArgs {
 }
 
 /// List the queue as mailq(1) does
-// As above.
+// Only for help and completions, like `SendmailArgs`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = MAILQ_EXAMPLES)]
 pub struct MailqArgs {

@@ -1,9 +1,9 @@
-//! Names of the sendmail family: how mspool was called, and where its own arguments end.
+//! Names of the sendmail family: the name by which mspool was called, and the end of its own options.
 
 use std::ffi::OsString;
 use std::path::Path;
 
-/// Names that this program answers to, beside its own.
+/// Names by which mspool can be called, besides its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendmailName {
     /// sendmail(1)
@@ -36,8 +36,9 @@ pub struct SendmailCall {
     pub arguments: Vec<OsString>,
 }
 
-/// Finds the name in the program's own name or as its command. What follows it has another grammar, in which `-q` and
-/// `-v` are no options of mspool.
+/// Finds the name in the program's own name or as its command. `None` for any other command.
+///
+/// This precedes clap, because the arguments after the name have another grammar: `-q` and `-v` mean something else.
 pub fn find_call(args: &[OsString]) -> Option<SendmailCall> {
     let program = args.first().and_then(|path| Path::new(path).file_name()?.to_str());
     if let Some(name) = program.and_then(SendmailName::parse) {

@@ -1,4 +1,4 @@
-//! Reads a call of the sendmail family into a request.
+//! Parses a call of the sendmail family into a request.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ use crate::values::quoting::quoted;
 use crate::cli::sendmail::flags::{self, SplitArguments};
 use crate::cli::sendmail::names::SendmailName;
 
-/// Longest sender name that is kept, in characters.
+/// Longest name of `-F`, in characters; the rest is cut off.
 const SENDER_NAME_CHARS: usize = 200;
 
 /// Checked request of a caller of sendmail(1).
@@ -36,14 +36,14 @@ pub struct SendmailRequest {
     pub config: Option<PathBuf>,
     /// True with `-v`.
     pub verbose: bool,
-    /// Work to do.
+    /// Requested mode.
     pub mode: Mode,
 }
 
 /// Parses the arguments after the name.
 ///
 /// # Errors
-/// A refusal: 64 for a flag, 65 for an address or an argument that is not UTF-8.
+/// A refusal: exit status 64 for a flag, 65 for an address or an argument that is not UTF-8.
 pub fn parse(name: SendmailName, arguments: &[OsString]) -> Result<SendmailRequest> {
     let mut words = Vec::with_capacity(arguments.len());
     for argument in arguments {
@@ -52,7 +52,7 @@ pub fn parse(name: SendmailName, arguments: &[OsString]) -> Result<SendmailReque
             None => return refuse(RefusalKind::BadData, "an argument is not UTF-8; nothing was queued"),
         }
     }
-    // The only long words of this grammar.
+    // `--lmtp` and `--help` are the only long options of this grammar.
     let lmtp_index = words.iter().take_while(|word| *word != "--").position(|word| word == "--lmtp");
     let is_lmtp = lmtp_index.map(|index| words.remove(index)).is_some();
     if words.first().is_some_and(|word| word == "--help") {
@@ -124,7 +124,7 @@ impl<'a> RequestReader<'a> {
                 't' => self.header = HeaderUse::Recipients,
                 'i' => self.dots = DotHandling::Text,
                 'f' | 'r' => match list::parse(value).map(|list| (list.len(), list.into_iter().next())) {
-                    // `Joe <joe@x>` is written too, and means joe@x.
+                    // Some callers pass `Joe <joe@x>`.
                     Ok((1, Some(address))) if !value.starts_with('<') => self.sender = Some(sender(&address)?),
                     _ => self.sender = Some(sender(value)?),
                 },
@@ -193,7 +193,7 @@ impl<'a> RequestReader<'a> {
             Some(kind @ ('I' | 'R')) if value.len() == 1 => self.queue_selector = Some(kind),
             Some('I') => options.ids.push(value[1..].to_owned()),
             Some('R') => options.to = Some(domain_pattern(&value[1..])?),
-            // With a time, another sendmail becomes a daemon; here it is one flush.
+            // A time asks for a daemon, which mspool does not have; it flushes once.
             _ => {}
         }
         self.flush = Some(options);
@@ -202,8 +202,8 @@ impl<'a> RequestReader<'a> {
 
     fn mode(&mut self) -> Result<Mode> {
         if self.config.is_some() {
-            // Web programs have been tricked into adding flags: the commands of a file that an attacker names must not
-            // run. So the message is only queued, and a run with its own configuration delivers it.
+            // Attackers have made web programs pass additional flags, and `-C` could name their file: no command in it
+            // may run. The message is only queued; a run with the proper configuration delivers it.
             if self.flush.is_some() {
                 return refuse(RefusalKind::Usage, "-q cannot be used with -C; use \"mspool --config FILE flush\"");
             }
@@ -234,11 +234,11 @@ impl<'a> RequestReader<'a> {
         }
     }
 
-    /// Returns the recipients; each operand may be a list, with names and brackets, as in a header.
+    /// Returns the recipients. Each operand is an address or a list of addresses in the form of a `To` field.
     fn recipients(&self) -> Result<Vec<Address>> {
         let mut recipients = Vec::new();
         for argument in &self.split.operands {
-            // An address with a type is never a list.
+            // An address with a type is not parsed as a list: it may contain commas.
             if let Ok(address) = Address::parse(argument)
                 && (!address.is_smtp() || argument.contains('@'))
             {

@@ -1,4 +1,4 @@
-//! The modes of sendmail(1), and the commands behind them.
+//! Modes of sendmail(1), and the commands that implement them.
 
 use anyhow::Result;
 
@@ -13,26 +13,26 @@ use crate::settings::AfterSubmission;
 use crate::submission::options::SubmissionOptions;
 use crate::submission::smtp::server::SmtpProtocol;
 
-/// What sendmail(1) is asked to do.
+/// Mode of sendmail(1).
 #[derive(Debug)]
 pub enum Mode {
-    /// Take a message.
+    /// Read and queue a message.
     Submit(Box<SubmissionOptions>, DotHandling, Option<AfterSubmission>),
-    /// Speak SMTP, or LMTP, on standard input and output.
+    /// Speak SMTP or LMTP on standard input and output.
     Serve(SmtpProtocol, Option<AfterSubmission>),
     /// List the queue.
     List(QueueDialect),
-    /// Flush.
+    /// Flush the queue once.
     Flush(FlushOptions),
-    /// Say who would take these.
+    /// Print the transports that accept these recipients.
     Verify(Vec<Address>),
-    /// Print this.
+    /// Print this help text.
     Help(String),
-    /// Nothing is to be done.
+    /// Do nothing.
     Nothing,
 }
 
-/// Does it.
+/// Runs the command of this mode.
 pub fn run(session: &Session, mode: Mode) -> Result<ExitStatus> {
     match mode {
         Mode::Submit(options, dots, after) => sendmail::submit(session, &options, dots, after),

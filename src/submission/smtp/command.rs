@@ -1,5 +1,5 @@
-//! Commands of SMTP and LMTP, with the parameters of the extensions that are offered: SIZE (RFC 1870), 8BITMIME
-//! (RFC 6152), DSN (RFC 3461), SMTPUTF8 (RFC 6531). The only home of `smtp_proto`.
+//! Commands of SMTP (RFC 5321) and LMTP (RFC 2033), with the parameters of the supported extensions: SIZE (RFC 1870),
+//! 8BITMIME (RFC 6152), DSN (RFC 3461), SMTPUTF8 (RFC 6531). The only module that uses `smtp_proto`.
 
 use std::borrow::Cow;
 
@@ -13,8 +13,9 @@ use crate::mail::envelope::recipient::Recipient;
 use crate::mail::envelope::request::{BodyType, EnvelopeId, NotifyOn, OriginalRecipient, ReturnContent};
 
 use crate::submission::smtp::reply::SmtpReply;
+use crate::values::quoting::quoted;
 
-/// How a session was opened.
+/// Greeting command that opened a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SmtpGreeting {
     /// `HELO`.
@@ -25,55 +26,55 @@ pub enum SmtpGreeting {
     Lmtp,
 }
 
-/// A `MAIL` command.
+/// Parameters of `MAIL FROM`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MailCommand {
-    /// The envelope sender.
+    /// Envelope sender.
     pub sender: Sender,
-    /// Bytes that the client announces; 0 where it does not.
+    /// Declared size of the message in bytes (RFC 1870); 0 if the client declares none.
     pub size: u64,
-    /// What it says of them.
+    /// Body type (RFC 6152), if declared.
     pub body: Option<BodyType>,
-    /// How much of the message a report carries.
+    /// Part of the message that a bounce returns (RFC 3461 section 4.3), if requested.
     pub ret: Option<ReturnContent>,
-    /// The sender's own name for the message.
+    /// Envelope id of the sender (RFC 3461 section 4.4), if given.
     pub envid: Option<EnvelopeId>,
 }
 
-/// A command.
+/// Parsed command.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SmtpCommand {
-    /// The client says its name.
+    /// `HELO`, `EHLO` or `LHLO`, with the client's name.
     Hello(SmtpGreeting, String),
-    /// A message begins.
+    /// `MAIL`: begins a message.
     Mail(MailCommand),
-    /// Somebody gets it.
+    /// `RCPT`: adds a recipient.
     Rcpt(Recipient),
-    /// Its text comes.
+    /// `DATA`: the text of the message follows.
     Data,
-    /// What was begun is forgotten.
+    /// `RSET`: discards the message that was begun.
     Rset,
-    /// Nothing.
+    /// `NOOP`: no effect.
     Noop,
-    /// Is that an address?
+    /// `VRFY`: asks if an address is valid.
     Vrfy,
-    /// What can be said here?
+    /// `HELP`: asks for the commands.
     Help,
-    /// The end.
+    /// `QUIT`: ends the session.
     Quit,
 }
 
-/// Reads a command, its line end included.
+/// Parses a command line, including its line end.
 ///
 /// # Errors
-/// The reply to one that cannot be taken.
+/// The reply 5xx to a line that is not a valid or supported command.
 pub fn parse(line: &[u8]) -> Result<SmtpCommand, SmtpReply> {
     if std::str::from_utf8(line).is_err() {
-        return Err(SmtpReply::new(501, "5.5.2", "that line is not UTF-8"));
+        return Err(SmtpReply::new(501, "5.5.2", "the line is not UTF-8"));
     }
     let (line, path) = without_path(line);
     let path = path.as_deref();
-    let request = Request::parse(&mut line.iter()).map_err(|error| complaint(&error))?;
+    let request = Request::parse(&mut line.iter()).map_err(|error| error_reply(&error))?;
     Ok(match request {
         Request::Helo { host } => SmtpCommand::Hello(SmtpGreeting::Plain, host.into_owned()),
         Request::Ehlo { host } => SmtpCommand::Hello(SmtpGreeting::Extended, host.into_owned()),
@@ -86,15 +87,16 @@ pub fn parse(line: &[u8]) -> Result<SmtpCommand, SmtpReply> {
         Request::Vrfy { .. } => SmtpCommand::Vrfy,
         Request::Help { .. } => SmtpCommand::Help,
         Request::Quit => SmtpCommand::Quit,
-        other => return Err(SmtpReply::new(502, "5.5.1", format!("{} is not offered here", other.name()))),
+        other => return Err(SmtpReply::new(502, "5.5.1", format!("{} is not supported", other.name()))),
     })
 }
 
-/// What stands in for an address while the parser reads the rest: its own reading of addresses drops quotes and wants a
-/// domain, which `postmaster` need not have (RFC 5321 section 4.5.1).
+/// Address that replaces the real one for the parser, which drops quotes and requires a domain; `postmaster` has none
+/// (RFC 5321 section 4.5.1).
 const PLACEHOLDER: &str = "placeholder@invalid";
 
-/// The line with a placeholder for what stands between `<` and `>`, and that: without the route of old times.
+/// Returns the line with a placeholder between `<` and `>`, and the text that was there, without a source route
+/// (RFC 5321 appendix C).
 fn without_path(line: &[u8]) -> (Cow<'_, [u8]>, Option<String>) {
     let bounds = || {
         let open = line.iter().position(|byte| *byte == b'<')?;
@@ -121,23 +123,26 @@ fn without_path(line: &[u8]) -> (Cow<'_, [u8]>, Option<String>) {
     (Cow::Owned([&line[..=open], PLACEHOLDER.as_bytes(), &line[close..]].concat()), Some(path))
 }
 
-fn complaint(error: &Error) -> SmtpReply {
+fn error_reply(error: &Error) -> SmtpReply {
     match error {
-        Error::InvalidSenderAddress => SmtpReply::new(501, "5.1.7", "that is no sender's address"),
-        Error::InvalidRecipientAddress => SmtpReply::new(501, "5.1.3", "that is no recipient's address"),
-        Error::SyntaxError { syntax } => SmtpReply::new(501, "5.5.4", format!("wrong syntax; it is {syntax}")),
-        Error::InvalidParameter { param } => SmtpReply::new(501, "5.5.4", format!("the parameter {param} is wrong")),
-        Error::UnsupportedParameter { param } => {
-            SmtpReply::new(555, "5.5.4", format!("the parameter {param} is not offered"))
+        Error::InvalidSenderAddress => SmtpReply::new(501, "5.1.7", "MAIL FROM needs an address in <>"),
+        Error::InvalidRecipientAddress => SmtpReply::new(501, "5.1.3", "RCPT TO needs an address in <>"),
+        Error::SyntaxError { syntax } => SmtpReply::new(501, "5.5.4", format!("syntax error; expected {syntax}")),
+        Error::InvalidParameter { param } => {
+            SmtpReply::new(501, "5.5.4", format!("parameter {} has an invalid value", quoted(param)))
         }
-        _ => SmtpReply::new(500, "5.5.1", "no such command"),
+        Error::UnsupportedParameter { param } => {
+            SmtpReply::new(555, "5.5.4", format!("parameter {} is not supported", quoted(param)))
+        }
+        _ => SmtpReply::new(500, "5.5.1", "unknown command; send HELP for a list"),
     }
 }
 
 fn mail(from: &MailFrom<String>, path: Option<&str>) -> Result<MailCommand, SmtpReply> {
-    let sender = Sender::parse(path.unwrap_or(&from.address))
-        .map_err(|error| SmtpReply::new(501, "5.1.7", format!("the sender's address {error}")))?;
-    let unoffered = [
+    let text = path.unwrap_or(&from.address);
+    let sender = Sender::parse(text)
+        .map_err(|error| SmtpReply::new(501, "5.1.7", format!("sender {} {error}", quoted(text))))?;
+    let unsupported = [
         ("HOLDFOR", from.hold_for != 0),
         ("HOLDUNTIL", from.hold_until != 0),
         ("BY", from.by != 0),
@@ -145,8 +150,8 @@ fn mail(from: &MailFrom<String>, path: Option<&str>) -> Result<MailCommand, Smtp
         ("MTRK", from.mtrk.is_some()),
         ("BODY=BINARYMIME", from.flags & MAIL_BODY_BINARYMIME != 0),
     ];
-    if let Some((name, _)) = unoffered.iter().find(|(_, given)| *given) {
-        return Err(SmtpReply::new(555, "5.5.4", format!("the parameter {name} is not offered")));
+    if let Some((name, _)) = unsupported.iter().find(|(_, given)| *given) {
+        return Err(SmtpReply::new(555, "5.5.4", format!("parameter {} is not supported", quoted(name))));
     }
     let has = |flag: u64| from.flags & flag != 0;
     let envid = from.env_id.as_deref().map(EnvelopeId::parse).transpose();
@@ -168,12 +173,13 @@ fn mail(from: &MailFrom<String>, path: Option<&str>) -> Result<MailCommand, Smtp
 }
 
 fn recipient(to: &RcptTo<String>, path: Option<&str>) -> Result<Recipient, SmtpReply> {
-    let address = Address::new(AddressType::smtp(), path.unwrap_or(&to.address))
-        .map_err(|error| SmtpReply::new(501, "5.1.3", format!("the recipient's address {error}")))?;
+    let text = path.unwrap_or(&to.address);
+    let address = Address::new(AddressType::smtp(), text)
+        .map_err(|error| SmtpReply::new(501, "5.1.3", format!("recipient {} {error}", quoted(text))))?;
     let has = |flag: u64| to.flags & flag != 0;
     let any = RCPT_NOTIFY_SUCCESS | RCPT_NOTIFY_FAILURE | RCPT_NOTIFY_DELAY | RCPT_NOTIFY_NEVER;
     if has(RCPT_NOTIFY_NEVER) && has(any & !RCPT_NOTIFY_NEVER) {
-        return Err(SmtpReply::new(501, "5.5.4", "NOTIFY=NEVER stands alone"));
+        return Err(SmtpReply::new(501, "5.5.4", "NOTIFY=NEVER excludes other values of NOTIFY"));
     }
     let notify = has(any).then(|| NotifyOn {
         success: has(RCPT_NOTIFY_SUCCESS),
@@ -181,7 +187,7 @@ fn recipient(to: &RcptTo<String>, path: Option<&str>) -> Result<Recipient, SmtpR
         delay: has(RCPT_NOTIFY_DELAY),
     });
     let orcpt = to.orcpt.as_ref().map(|text| {
-        // The parser gives the address, and for other types than internet mail the type before it.
+        // The parser drops the type `rfc822` and keeps others before the address.
         let typed = if text.contains(';') { text.clone() } else { format!("rfc822;{text}") };
         OriginalRecipient::parse(&typed)
     });
@@ -228,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_offered_is_refused() {
+    fn unsupported_commands_and_parameters_are_refused() {
         assert_eq!(code("AUTH PLAIN AAAA"), 502);
         assert_eq!(code("STARTTLS"), 502);
         assert_eq!(code("EXPN list"), 502);

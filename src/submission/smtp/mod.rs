@@ -1,4 +1,4 @@
-//! SMTP and LMTP on standard input and output: the server's side.
+//! SMTP and LMTP server on standard input and output.
 
 pub mod command;
 pub mod reply;

@@ -1,5 +1,6 @@
-//! SMTP on standard input and output, for programs that submit that way, for inetd and for systemd sockets; and LMTP the
-//! same way. A message is answered with 250 when it is safe, and not before.
+//! Session of SMTP (RFC 5321) or LMTP (RFC 2033) on standard input and output, for programs that submit this way, for
+//! inetd and for systemd sockets. The reply 250 to a message is sent only after the message is durable, because the
+//! client may delete its copy on that reply.
 
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -23,28 +24,29 @@ use crate::submission::input::MessageInput;
 use crate::submission::limits::check_room;
 use crate::submission::options::{HeaderCompletion, SubmissionOptions};
 
-/// Which of the two is spoken.
+/// Protocol of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SmtpProtocol {
-    /// RFC 5321.
+    /// SMTP (RFC 5321).
     Smtp,
-    /// RFC 2033: an answer for each recipient.
+    /// LMTP (RFC 2033): after the text, one reply per recipient.
     Lmtp,
 }
 
-/// How long the client may say nothing (RFC 5321 section 4.5.3.2).
-const PATIENCE: Duration = Duration::from_secs(300);
+/// Time limit for input from the client (RFC 5321 section 4.5.3.2.7).
+const INPUT_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// How long a session may last.
-const LONGEST_SESSION: Duration = Duration::from_secs(3600);
+/// Time limit for a session, so that a slow client cannot hold a process forever.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// Recipients of one message at most; RFC 5321 section 4.5.3.1.8 asks for a hundred.
-const MOST_RECIPIENTS: usize = 1000;
+/// Maximum number of recipients per message; RFC 5321 section 4.5.3.1.8 requires at least 100.
+const MAX_RECIPIENTS: usize = 1000;
 
-/// Complaints after which a client is sent away.
-const MOST_COMPLAINTS: usize = 20;
+/// Number of replies 5xx after which the session ends.
+const MAX_CLIENT_ERRORS: usize = 20;
 
-/// Speaks until the client is done, or gone. Returns how that ended, and the ids of the messages that were queued.
+/// Runs a session until the client quits or the connection ends. Returns the exit status, and the ids of the messages
+/// that were queued, also after an error.
 pub fn run(
     session: &Session,
     spool: &Spool,
@@ -59,11 +61,11 @@ pub fn run(
         hello: None,
         mail: None,
         recipients: Vec::new(),
-        complaints: 0,
+        client_errors: 0,
         accepted: Vec::new(),
         out: Vec::new(),
     };
-    let end = server.speak(SmtpWire::new(stdin.as_fd(), signals, PATIENCE));
+    let end = server.speak(SmtpWire::new(stdin.as_fd(), signals, INPUT_TIMEOUT));
     (end, server.accepted)
 }
 
@@ -74,18 +76,18 @@ struct SmtpSession<'s> {
     hello: Option<(SmtpGreeting, String)>,
     mail: Option<MailCommand>,
     recipients: Vec<Recipient>,
-    complaints: usize,
+    client_errors: usize,
     accepted: Vec<QueueId>,
     out: Vec<u8>,
 }
 
-/// What follows a command.
+/// Input that is expected after a command.
 enum NextStep {
-    /// The next one.
+    /// Another command.
     Command,
-    /// The text of the message.
+    /// Text of the message.
     Text,
-    /// Nothing.
+    /// End of the session.
     End,
 }
 
@@ -102,9 +104,10 @@ impl SmtpSession<'_> {
                 Ok(line) => line,
                 Err(lost) => return self.connection_lost(&lost),
             };
-            if self.complaints >= MOST_COMPLAINTS || begun.elapsed() > LONGEST_SESSION {
-                let why = if self.complaints >= MOST_COMPLAINTS { "too many errors" } else { "this takes too long" };
-                return self.close(&SmtpReply::new(421, "4.7.0", format!("{why}; goodbye")));
+            if self.client_errors >= MAX_CLIENT_ERRORS || begun.elapsed() > SESSION_TIMEOUT {
+                let reason =
+                    if self.client_errors >= MAX_CLIENT_ERRORS { "too many errors" } else { "session too long" };
+                return self.close(&SmtpReply::new(421, "4.7.0", format!("{reason}; closing the session")));
             }
             let next = match line {
                 WireLine::Whole(line) => match command::parse(&line) {
@@ -115,12 +118,13 @@ impl SmtpSession<'_> {
                     }
                 },
                 WireLine::TooLong => {
-                    self.send(&SmtpReply::new(500, "5.5.6", "that line is too long"));
+                    self.send(&SmtpReply::new(500, "5.5.6", "command line too long; the limit is 4096 bytes"));
                     NextStep::Command
                 }
-                // Nothing behind such a line can be trusted.
+                // After such a line, client and server may disagree about where commands begin (SMTP smuggling): stop.
                 WireLine::Mixed => {
-                    return self.close(&SmtpReply::new(521, "5.5.2", "a line does not end as the others do; goodbye"));
+                    let text = "line end differs from that of the first line; closing the session";
+                    return self.close(&SmtpReply::new(521, "5.5.2", text));
                 }
             };
             match next {
@@ -141,7 +145,7 @@ impl SmtpSession<'_> {
     }
 
     fn send(&mut self, reply: &SmtpReply) {
-        self.complaints += usize::from(reply.is_complaint());
+        self.client_errors += usize::from(reply.is_permanent_error());
         self.out.extend_from_slice(format!("{reply}\r\n").as_bytes());
     }
 
@@ -152,17 +156,17 @@ impl SmtpSession<'_> {
         Ok(stdout.flush()?)
     }
 
-    /// The last word. That the client does not hear it is no reason to complain.
+    /// Sends the last reply and ends the session. A client that is gone already is no error.
     fn close(&mut self, reply: &SmtpReply) -> Result<ExitStatus> {
         self.send(reply);
         let _ = self.flush();
         Ok(self.end())
     }
 
-    /// A caller that never greeted and said things nobody understood has piped something else than SMTP into us, and
-    /// must not take it for sent.
+    /// Returns the exit status of the session: 64 if the client sent errors and never a greeting. Such a caller piped a
+    /// message instead of SMTP, and must not take exit status 0 for "queued".
     fn end(&self) -> ExitStatus {
-        if self.hello.is_none() && self.complaints > 0 { ExitStatus::Usage } else { ExitStatus::Ok }
+        if self.hello.is_none() && self.client_errors > 0 { ExitStatus::Usage } else { ExitStatus::Ok }
     }
 
     fn connection_lost(&mut self, lost: &ConnectionLoss) -> Result<ExitStatus> {
@@ -171,8 +175,10 @@ impl SmtpSession<'_> {
                 let _ = self.flush();
                 Ok(self.end())
             }
-            ConnectionLoss::TooSlow => self.close(&SmtpReply::new(421, "4.4.2", "nothing came for too long; goodbye")),
-            ConnectionLoss::Stopped => self.close(&SmtpReply::new(421, "4.3.2", "going down; try again later")),
+            ConnectionLoss::TooSlow => {
+                self.close(&SmtpReply::new(421, "4.4.2", "no input for 5 minutes; closing the session"))
+            }
+            ConnectionLoss::Stopped => self.close(&SmtpReply::new(421, "4.3.2", "shutting down; try again later")),
             ConnectionLoss::Failed(error) => Err(anyhow!("cannot read standard input: {error}")),
         }
     }
@@ -189,10 +195,10 @@ impl SmtpSession<'_> {
             SmtpCommand::Rcpt(recipient) => self.rcpt(recipient),
             SmtpCommand::Rset => {
                 self.reset();
-                SmtpReply::new(250, "2.0.0", "forgotten")
+                SmtpReply::new(250, "2.0.0", "message discarded")
             }
-            SmtpCommand::Noop => SmtpReply::new(250, "2.0.0", "nothing done"),
-            SmtpCommand::Vrfy => SmtpReply::new(252, "2.1.5", "send it, and you will be told"),
+            SmtpCommand::Noop => SmtpReply::new(250, "2.0.0", "no effect"),
+            SmtpCommand::Vrfy => SmtpReply::new(252, "2.1.5", "cannot verify; send the message to find out"),
             SmtpCommand::Help => SmtpReply::new(214, "2.0.0", "HELO EHLO LHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT"),
         };
         self.send(&reply);
@@ -206,8 +212,11 @@ impl SmtpSession<'_> {
 
     fn greet(&mut self, greeting: SmtpGreeting, name: String) -> NextStep {
         if (greeting == SmtpGreeting::Lmtp) != (self.protocol == SmtpProtocol::Lmtp) {
-            let word = if self.protocol == SmtpProtocol::Lmtp { "LHLO" } else { "EHLO or HELO" };
-            self.send(&SmtpReply::new(500, "5.5.1", format!("say {word} here")));
+            let text = match self.protocol {
+                SmtpProtocol::Lmtp => "this is LMTP: send LHLO",
+                SmtpProtocol::Smtp => "this is SMTP: send EHLO or HELO",
+            };
+            self.send(&SmtpReply::new(500, "5.5.1", text));
             return NextStep::Command;
         }
         self.reset();
@@ -215,9 +224,9 @@ impl SmtpSession<'_> {
         let limit = self.session.settings.queue.message_limit;
         let mut lines = vec![host.clone()];
         if greeting != SmtpGreeting::Plain {
-            let offers = ["PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES", "HELP"];
+            let extensions = ["PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES", "HELP"];
             lines.push(format!("SIZE {limit}"));
-            lines.extend(offers.map(str::to_owned));
+            lines.extend(extensions.map(str::to_owned));
         }
         let last = lines.len() - 1;
         for (number, line) in lines.iter().enumerate() {
@@ -230,48 +239,51 @@ impl SmtpSession<'_> {
 
     fn mail(&mut self, mail: MailCommand) -> SmtpReply {
         if self.hello.is_none() {
-            return SmtpReply::new(503, "5.5.1", "say who you are first");
+            let word = if self.protocol == SmtpProtocol::Lmtp { "LHLO" } else { "EHLO or HELO" };
+            return SmtpReply::new(503, "5.5.1", format!("send {word} first"));
         }
         if self.mail.is_some() {
-            return SmtpReply::new(503, "5.5.1", "a message is begun already");
+            return SmtpReply::new(503, "5.5.1", "MAIL was sent already; send RSET to start over");
         }
-        if mail.size > self.session.settings.queue.message_limit {
-            return SmtpReply::new(552, "5.3.4", "the message is larger than message_limit");
+        let limit = self.session.settings.queue.message_limit;
+        if mail.size > limit {
+            return SmtpReply::new(552, "5.3.4", format!("the message is larger than message_limit, {limit} bytes"));
         }
         if let Err(error) = check_room(self.session, self.spool) {
             return SmtpReply::new(452, "4.3.1", format!("{error:#}"));
         }
-        let reply = SmtpReply::new(250, "2.1.0", "sender taken");
+        let reply = SmtpReply::new(250, "2.1.0", "sender accepted");
         self.mail = Some(mail);
         reply
     }
 
     fn rcpt(&mut self, recipient: Recipient) -> SmtpReply {
         if self.mail.is_none() {
-            return SmtpReply::new(503, "5.5.1", "say MAIL first");
+            return SmtpReply::new(503, "5.5.1", "send MAIL first");
         }
-        if self.recipients.len() >= MOST_RECIPIENTS {
-            return SmtpReply::new(452, "4.5.3", "too many recipients in one message");
+        if self.recipients.len() >= MAX_RECIPIENTS {
+            let text = format!("too many recipients; the limit is {MAX_RECIPIENTS} per message");
+            return SmtpReply::new(452, "4.5.3", text);
         }
         self.recipients.push(recipient);
-        SmtpReply::new(250, "2.1.5", "recipient taken")
+        SmtpReply::new(250, "2.1.5", "recipient accepted")
     }
 
     fn data(&mut self) -> NextStep {
         let refusal = match (&self.mail, self.recipients.is_empty()) {
-            (None, _) => Some("say MAIL first"),
-            (Some(_), true) => Some("say RCPT first"),
+            (None, _) => Some("send MAIL first"),
+            (Some(_), true) => Some("send RCPT first"),
             (Some(_), false) => None,
         };
         if let Some(text) = refusal {
             self.send(&SmtpReply::new(503, "5.5.1", text));
             return NextStep::Command;
         }
-        self.send(&SmtpReply::new(354, "", "the message, and a line of a single dot behind it"));
+        self.send(&SmtpReply::new(354, "", "send the message; end it with a line that is a single dot"));
         NextStep::Text
     }
 
-    /// Takes the text of a message and answers; the exit when that ends the session.
+    /// Reads the text of a message, queues it and replies. Returns the exit status if that ends the session.
     fn receive_message(&mut self, text: &mut MessageText<'_, '_>) -> Result<Option<ExitStatus>> {
         let mail = self.mail.take();
         let recipients = std::mem::take(&mut self.recipients);
@@ -285,14 +297,14 @@ impl SmtpSession<'_> {
         if let Some(lost) = input.lost {
             return self.connection_lost(&lost).map(Some);
         }
-        // Whatever was wrong with it, the client says all of it before it listens.
+        // Even after an error: the client sends the whole text before it reads a reply.
         if let Err(lost) = input.text.skip() {
             return self.connection_lost(&lost).map(Some);
         }
         if input.text.is_mixed() {
             drop(taken);
-            let reply =
-                SmtpReply::new(550, "5.5.2", "a line of the message does not end as the others do; it was not taken");
+            let text = "a line end in the message differs from that of the first line; nothing was queued";
+            let reply = SmtpReply::new(550, "5.5.2", text);
             return self.close(&reply).map(Some);
         }
         let queued = taken.and_then(|(draft, envelope)| {
@@ -357,7 +369,7 @@ fn refusal_reply(error: &anyhow::Error) -> SmtpReply {
     SmtpReply::new(code, status, format!("{error:#}"))
 }
 
-/// A message's text as an input.
+/// Adapter: the text of a message as the input of the composer.
 struct SmtpInput<'t, 'l, 'w> {
     text: &'t mut MessageText<'l, 'w>,
     lost: Option<ConnectionLoss>,
@@ -367,7 +379,7 @@ impl MessageInput for SmtpInput<'_, '_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         self.text.read(buffer).map_err(|lost| {
             self.lost = Some(lost);
-            anyhow!("the client is gone")
+            anyhow!("the client closed the connection")
         })
     }
 }

@@ -1,8 +1,8 @@
-//! What comes over the wire: lines, and the text of a message with its dots (RFC 5321 section 4.5.2).
+//! Input of a session: command lines, and the text of a message with its dots (RFC 5321 section 4.5.2).
 //!
-//! A session has one kind of line end, the one its first line has: CR LF as SMTP wants, or LF alone as local programs
-//! write. The other kind, or half of one, is never taken for an end of anything: what two systems read differently is
-//! how one message becomes two.
+//! A session has one kind of line end, that of its first line: CR LF as in SMTP, or LF as local programs write. The
+//! other kind, or a lone CR, never ends a line or a text: if two systems disagree about the end of a text, one message
+//! can carry a second one inside it (SMTP smuggling).
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,62 +12,62 @@ use crate::sys::dir;
 use crate::sys::ready;
 use crate::sys::signals::Signals;
 
-/// Longest command line, in bytes with its end.
+/// Longest command line, in bytes including its end.
 const LONGEST_LINE: usize = 4096;
 
-/// How lines end in this session.
+/// Line end of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LineEnd {
     CrLf,
     Lf,
 }
 
-/// What ends a session without a word of the client's.
+/// Reason why no more input can be read.
 #[derive(Debug)]
 pub enum ConnectionLoss {
-    /// Nothing comes any more.
+    /// End of input.
     Closed,
-    /// Nothing came for too long.
+    /// Time limit for input passed.
     TooSlow,
-    /// We were told to stop.
+    /// A signal asked mspool to stop.
     Stopped,
-    /// It cannot be read.
+    /// The input cannot be read.
     Failed(io::Error),
 }
 
-/// A line of a client.
+/// Command line of a client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum WireLine {
-    /// With its end.
+    /// Line including its end.
     Whole(Vec<u8>),
-    /// It was too long, and is gone.
+    /// A line of more than 4096 bytes; discarded.
     TooLong,
-    /// It does not end as the others do.
+    /// A line with another line end than the first one, or with CR or NUL inside.
     Mixed,
 }
 
-/// The reading end of a session.
+/// Reader of a session's input.
 pub struct SmtpWire<'w> {
     input: BorrowedFd<'w>,
     signals: &'w Signals,
-    patience: Duration,
+    timeout: Duration,
     buffer: Vec<u8>,
     at: usize,
     end: Option<LineEnd>,
 }
 
 impl<'w> SmtpWire<'w> {
-    /// Nothing is read yet.
-    pub fn new(input: BorrowedFd<'w>, signals: &'w Signals, patience: Duration) -> SmtpWire<'w> {
-        SmtpWire { input, signals, patience, buffer: Vec::new(), at: 0, end: None }
+    /// Creates a reader. `timeout` limits the wait for each piece of input.
+    pub fn new(input: BorrowedFd<'w>, signals: &'w Signals, timeout: Duration) -> SmtpWire<'w> {
+        SmtpWire { input, signals, timeout, buffer: Vec::new(), at: 0, end: None }
     }
 
-    /// True when the client has said more already: replies may wait for each other (RFC 2920).
+    /// True if another complete line is buffered: replies are then sent together (RFC 2920 section 3.2).
     pub fn has_more(&self) -> bool {
         self.buffer[self.at..].contains(&b'\n')
     }
 
-    /// Reads a command line.
+    /// Reads a command line. Waits at most the timeout for each piece of input.
     pub fn line(&mut self) -> Result<WireLine, ConnectionLoss> {
         let mut line = Vec::new();
         let mut long = false;
@@ -93,7 +93,7 @@ impl<'w> SmtpWire<'w> {
         Ok(WireLine::Whole(line))
     }
 
-    /// The text of a message that comes now.
+    /// Returns a reader for the text of a message, which begins at the next byte.
     pub fn text(&mut self) -> MessageText<'_, 'w> {
         MessageText { wire: self, place: TextPosition::LineStart, mixed: false }
     }
@@ -109,7 +109,7 @@ impl<'w> SmtpWire<'w> {
 
     fn fill(&mut self) -> Result<(), ConnectionLoss> {
         loop {
-            let ready = ready::readable(&[self.input, self.signals.stop_fd().as_fd()], Some(self.patience));
+            let ready = ready::readable(&[self.input, self.signals.stop_fd().as_fd()], Some(self.timeout));
             let ready = ready.map_err(ConnectionLoss::Failed)?;
             if self.signals.stop_requested().is_some() {
                 return Err(ConnectionLoss::Stopped);
@@ -138,16 +138,16 @@ impl<'w> SmtpWire<'w> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TextPosition {
     LineStart,
-    /// A dot that begins a line.
+    /// After a dot at the start of a line.
     Dot,
-    /// A dot, and a CR behind it.
+    /// After such a dot and a CR.
     DotCr,
     InLine,
     Cr,
     End,
 }
 
-/// The text of a message: lines that end in LF, its dots undone, up to the line that ends it.
+/// Text of a message, up to the line that ends it. Lines end with LF, and dot stuffing is removed.
 pub struct MessageText<'t, 'w> {
     wire: &'t mut SmtpWire<'w>,
     place: TextPosition,
@@ -155,22 +155,22 @@ pub struct MessageText<'t, 'w> {
 }
 
 impl MessageText<'_, '_> {
-    /// True when some line did not end as it should: then the text is not to be trusted.
+    /// True if some line ended differently from the first line of the session. The text must then be rejected.
     pub fn is_mixed(&self) -> bool {
         self.mixed
     }
 
-    /// Reads on until the end, and forgets what comes.
+    /// Reads and discards the rest of the text.
     pub fn skip(&mut self) -> Result<(), ConnectionLoss> {
-        let mut nowhere = vec![0; 16 << 10];
-        while self.read(&mut nowhere)? > 0 {}
+        let mut discarded = vec![0; 16 << 10];
+        while self.read(&mut discarded)? > 0 {}
         Ok(())
     }
 
-    /// Reads some of the text; zero is its end.
+    /// Reads part of the text into a buffer of at least 2 bytes. Returns the number of bytes; 0 at the end of the text.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ConnectionLoss> {
         let mut given = 0;
-        // A byte of the wire gives two at most.
+        // One byte of input yields at most two bytes of text.
         while given + 2 <= buffer.len() && self.place != TextPosition::End {
             if given > 0 && self.wire.at == self.wire.buffer.len() {
                 break;
@@ -183,7 +183,7 @@ impl MessageText<'_, '_> {
             let crlf = self.wire.end != Some(LineEnd::Lf);
             self.place = match (self.place, byte) {
                 (TextPosition::LineStart, b'.') => TextPosition::Dot,
-                // LF alone ends a line where all lines end so, and nowhere else.
+                // A lone LF ends a line only in a session whose first line ended so.
                 (TextPosition::Dot, b'\n') if !crlf => TextPosition::End,
                 (TextPosition::DotCr, b'\n') => TextPosition::End,
                 (TextPosition::Dot, b'\r') if crlf => TextPosition::DotCr,
@@ -224,7 +224,7 @@ mod tests {
     use super::*;
     use crate::sys::signals::HangupMeaning;
 
-    /// Everything that is read of these bytes after a first line: the text, whether it is mixed, and the rest.
+    /// Reads a first line and a text from these bytes. Returns the text, its `is_mixed`, and the next command line.
     fn read(bytes: &[u8]) -> (Vec<u8>, bool, Option<WireLine>) {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_ends_it() {
+    fn only_the_line_end_of_the_session_ends_the_text() {
         for trick in [&b"\n.\n"[..], b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n", b"\n\r.\r\n"] {
             let bytes = [b"DATA\r\na", trick, b"MAIL FROM:<evil@x>\r\n.\r\nQUIT\r\n"].concat();
             let (_, mixed, rest) = read(&bytes);
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_the_other_kind_is_no_line() {
+    fn a_line_with_another_line_end_is_refused() {
         assert_eq!(read(b"EHLO x\r\n.\r\nRSET\n").2, Some(WireLine::Mixed));
         assert_eq!(read(b"EHLO x\n.\nRSET\r\n").2, Some(WireLine::Mixed));
         assert_eq!(read(b"EHLO x\r\n.\r\nRS\rET\r\n").2, Some(WireLine::Mixed));
