@@ -46,9 +46,7 @@ pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
             parts: Vec::new(),
         };
         message.record_decisions(spool, vec![decision], session.now())?;
-        if message.sync().0? {
-            spool.sync_log_names()?;
-        }
+        message.sync_with_name(spool)?;
         settle::make_reports(&context, &message)?;
         let (claim, history) = message.into_parts(spool)?;
         if !settle::run_final_steps(&context, &claim, &history)? {

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use crate::delivery::decision::decide;
 use crate::delivery::plan::{BackoffRule, RecipientPlan, plan};
@@ -42,9 +42,32 @@ struct ClaimedState {
     /// True for a recipient that a thread is handing over.
     in_flight: Table<RecipientIndex, bool>,
     parallel: bool,
-    unsynced: bool,
+    /// Durability of what the log says.
+    records: RecordState,
     /// Events of the records that are not synced yet, to be told when they are.
     events: Vec<RecipientEvent>,
+}
+
+/// Durability of the records of a log that the history was made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RecordState {
+    /// Synced by this run, or there is none.
+    Synced,
+    /// Written by this run or by another one, and not synced by this run. Another run may have died before its sync, so
+    /// nothing may follow from a record that this run has not synced itself.
+    Unsynced,
+    /// A record could not be written or synced. A failed sync is never tried again on the same file: the kernel may have
+    /// dropped the data and report success the next time. The message stays as it is, for the next run.
+    Lost,
+}
+
+/// Records that were made durable.
+#[derive(Debug)]
+pub(super) struct SyncedRecords {
+    /// Events that may be told now.
+    pub(super) events: Vec<RecipientEvent>,
+    /// True when the name of the log may not be durable yet, and needs [`Spool::sync_log_names`].
+    pub(super) name_is_new: bool,
 }
 
 /// Recipients that a thread has reserved for one hand-off.
@@ -84,8 +107,8 @@ impl<'e> ClaimedMessage<'e> {
     pub fn new(index: MessageIndex, claim: Box<Claim<'e>>, history: History) -> ClaimedMessage<'e> {
         debug_assert_eq!(history.recipients.len(), claim.message().envelope.recipients.len());
         let in_flight = history.recipients.map(|_| false);
-        let state =
-            ClaimedState { history, log: None, in_flight, parallel: false, unsynced: false, events: Vec::new() };
+        let records = if history.is_blank() { RecordState::Synced } else { RecordState::Unsynced };
+        let state = ClaimedState { history, log: None, in_flight, parallel: false, records, events: Vec::new() };
         ClaimedMessage { index, claim, state: Mutex::new(state) }
     }
 
@@ -190,9 +213,11 @@ impl<'e> ClaimedMessage<'e> {
         self.state().append(spool, &self.envelope().id, LogRecord { at: now, event })
     }
 
-    /// Returns the claim and the history, for moving the message on.
+    /// Returns the claim and the history, for moving the message on. Every record must be durable before.
     pub fn into_parts(self, spool: &Spool) -> Result<(Box<Claim<'e>>, History)> {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        debug_assert!(state.records == RecordState::Synced, "a message moves only when its records are durable");
+        debug_assert!(state.events.is_empty(), "what is durable was told");
         debug_assert!(state.in_flight.iter().all(|in_flight| !in_flight), "no hand-off outlives its message");
         let mut history = state.history;
         if state.log.is_some_and(|log| log.has_foreign_lines()) {
@@ -320,36 +345,72 @@ impl<'e> ClaimedMessage<'e> {
         }
     }
 
-    /// Makes the records durable, and returns the events that may be told now. The flag says that the name of the log is
-    /// new, and needs [`Spool::sync_log_names`] too.
-    pub fn sync(&self) -> (Result<bool>, Vec<RecipientEvent>) {
+    /// Returns true when every record is durable.
+    pub(super) fn is_synced(&self) -> bool {
+        self.state().records == RecordState::Synced
+    }
+
+    /// Makes the records durable, without the name of a new log, and returns the events that may be told now. An error
+    /// says that nothing may be told and that the message must stay as it is.
+    pub(super) fn sync(&self, spool: &Spool) -> Result<SyncedRecords> {
         let mut state = self.state();
         let events = std::mem::take(&mut state.events);
-        if !std::mem::take(&mut state.unsynced) {
-            return (Ok(false), events);
+        match state.records {
+            RecordState::Synced => {
+                debug_assert!(events.is_empty(), "an event belongs to a record");
+                return Ok(SyncedRecords { events, name_is_new: false });
+            }
+            RecordState::Unsynced => {}
+            RecordState::Lost => return Err(anyhow!("a result could not be recorded; the message stays as it is")),
         }
-        let synced = state.log.as_ref().map_or(Ok(false), |log| log.sync().map(|()| log.is_new()));
-        (synced.map_err(Into::into), events)
+        state.records = RecordState::Lost;
+        if state.log.is_none() {
+            state.log = Some(spool.log(&self.envelope().id)?);
+        }
+        if let Some(log) = &state.log {
+            log.sync()?;
+        }
+        state.records = RecordState::Synced;
+        Ok(SyncedRecords { events, name_is_new: true })
+    }
+
+    /// Makes the records and the name of the log durable, and returns the events that may be told now.
+    pub fn sync_with_name(&self, spool: &Spool) -> Result<Vec<RecipientEvent>> {
+        let synced = self.sync(spool)?;
+        if synced.name_is_new {
+            spool.sync_log_names()?;
+        }
+        Ok(synced.events)
     }
 }
 
 impl ClaimedState {
-    /// Appends a record. An attempt that cannot be written is not made. A result that cannot be written is known to this
-    /// run at least, so that it does not repeat the delivery.
+    /// Appends a record. An attempt that cannot be written is not made. A result that cannot be written is lost: this run
+    /// knows it, so that it does not repeat the delivery, but nothing follows from it.
     fn append(&mut self, spool: &Spool, id: &QueueId, record: LogRecord) -> Result<()> {
         let is_attempt = matches!(record.event, LogEvent::Attempt { .. });
-        if !is_attempt {
-            self.history.apply(&record);
+        let written = self.write(spool, id, &record);
+        match (&written, is_attempt) {
+            (Ok(()), _) => {
+                self.history.apply(&record);
+                if self.records == RecordState::Synced {
+                    self.records = RecordState::Unsynced;
+                }
+            }
+            (Err(_), true) => {}
+            (Err(_), false) => {
+                self.history.apply(&record);
+                self.records = RecordState::Lost;
+            }
         }
+        written
+    }
+
+    fn write(&mut self, spool: &Spool, id: &QueueId, record: &LogRecord) -> Result<()> {
         let log = match &mut self.log {
             Some(log) => log,
             None => self.log.insert(spool.log(id)?),
         };
-        self.unsynced = true;
-        log.append(&record)?;
-        if is_attempt {
-            self.history.apply(&record);
-        }
-        Ok(())
+        Ok(log.append(record)?)
     }
 }

@@ -87,13 +87,13 @@ fn pass(
             let (finishing, messages) = std::sync::mpsc::channel();
             scope.spawn(move || {
                 let _guard = PanicGuard(run);
-                commit::finish_each(run.context, &messages, &|done| run.committed(done));
+                commit::run_final_steps(run.context, &messages, &|done| run.committed(done));
             });
             finishing
         });
         scope.spawn(move || {
             let _guard = PanicGuard(run);
-            commit::work(run.context, &queue, finisher.as_ref(), &|done| run.committed(done));
+            commit::commit_all(run.context, &queue, finisher.as_ref(), &|done| run.committed(done));
         });
         for _ in 1..threads {
             let commits = commits.clone();
@@ -206,8 +206,8 @@ impl<'e> RunState<'e> {
 
     fn committed(&self, done: commit::CommitReport) {
         let mut scheduler = self.scheduler();
-        for handled in &done.handled {
-            scheduler.tally.count(handled.state);
+        for event in &done.events {
+            scheduler.tally.count(event.state);
         }
         scheduler.tally.errors += done.errors;
         scheduler.tally.left.extend(done.left);

@@ -53,8 +53,8 @@ pub fn make_reports(context: &DeliveryContext<'_>, message: &ClaimedMessage<'_>)
     let mut written = dsn_writer::write(context, message)?;
     UnsyncedMessage::commit(written.iter_mut().filter_map(|one| one.unsynced.take()).collect())?;
     dsn_writer::record_reports(context, message, written)?;
-    if message.sync().0? {
-        context.spool.sync_log_names()?;
+    for event in message.sync_with_name(context.spool)? {
+        context.observer.handled(&event);
     }
     Ok(())
 }

@@ -170,6 +170,11 @@ impl History {
         self.recipients.entries().filter(move |(_, progress)| progress.state == state).map(|(recipient, _)| recipient)
     }
 
+    /// Returns true if no record says anything: nothing has happened to the message.
+    pub fn is_blank(&self) -> bool {
+        *self == History::new(self.recipients.len())
+    }
+
     /// Returns true if no action is left for any recipient.
     pub fn is_settled(&self) -> bool {
         self.recipients.iter().all(|progress| progress.state.is_settled())
