@@ -124,13 +124,15 @@ pub enum DelayWarningAudience {
 /// Limits, retry schedule and retention of the queue.
 #[derive(Clone, Debug)]
 pub struct QueueSettings {
-    /// Time until an undelivered message expires.
+    /// Running time after which a failed attempt ends a message.
     pub lifetime: Duration,
     /// Delay before each further attempt.
     pub retry: RetrySchedule,
-    /// Retention time of delivered messages.
+    /// Upper limit of the delay that a transport asks for with `retry-after`.
+    pub max_retry_after: Duration,
+    /// Retention time of delivered messages, in running time.
     pub keep_sent: Duration,
-    /// Retention time of failed messages.
+    /// Retention time of failed messages, in running time.
     pub keep_failed: Duration,
     /// Maximum size of a message, in bytes.
     pub message_limit: u64,

@@ -26,7 +26,7 @@ pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
             Ok(claim) => claim,
             Err(refusal) => return Ok(refusal.answer(id)),
         };
-        let context = DeliveryContext::new(session, spool, &signals, &console);
+        let context = DeliveryContext::new(session, spool, &signals, &console)?;
         let history = spool.history(&claim.message().envelope)?;
         let unsettled: Vec<RecipientIndex> = history.unsettled().collect();
         let (cancelled, settled) = (unsettled.len(), history.recipients.len() - unsettled.len());
@@ -45,14 +45,14 @@ pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
             remote_id: None,
             parts: Vec::new(),
         };
-        message.record_decisions(spool, vec![decision], session.now())?;
+        message.record_decisions(spool, vec![decision], context.time())?;
         message.sync_with_name(spool)?;
         settle::make_reports(&context, &message)?;
         let (claim, history) = message.into_parts(spool)?;
         if !settle::run_final_steps(&context, &claim, &history)? {
             return Ok((ExitStatus::TryAgain, format!("{id}: stopped before it was finished")));
         }
-        claim.finish_cancelled(Some(session.now().after(session.settings.queue.keep_failed)))?;
+        claim.finish_cancelled(Some(context.time().running.after(session.settings.queue.keep_failed)))?;
         let rest = if settled > 0 { format!("; {settled} already settled") } else { String::new() };
         let noun = if cancelled == 1 { "recipient" } else { "recipients" };
         Ok((ExitStatus::Ok, format!("{id}: cancelled for {cancelled} {noun}{rest}")))

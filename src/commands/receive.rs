@@ -68,7 +68,7 @@ pub fn run(session: &Session, options: &ReceiveOptions) -> Result<ExitStatus> {
     if pending::is_watch_running(&spool)? {
         return Ok(ExitStatus::Ok);
     }
-    let context = DeliveryContext::new(session, &spool, &signals, &verbosity);
+    let context = DeliveryContext::new(session, &spool, &signals, &verbosity)?;
     if let Err(error) = pending::file_one(&context, &envelope.id) {
         print::error(&format!("{error:#}; the message is safe in the spool, and filed by the next run"));
         return Ok(ExitStatus::Ok);
@@ -87,7 +87,7 @@ pub fn poll(session: &Session, names: &[String], limit: Option<usize>, form: Out
     check_room(session, &spool)?;
     let signals = Signals::listen(HangupMeaning::Stops)?;
     let verbosity = ArrivalConsole::new(session.verbosity, form);
-    let context = DeliveryContext::new(session, &spool, &signals, &verbosity);
+    let context = DeliveryContext::new(session, &spool, &signals, &verbosity)?;
     let end = fetch::fetch_all(session, &context, &sources, limit)?;
     pending::file_all(&context)?;
     if let Some(signal) = signals.stop_requested() {
@@ -114,5 +114,5 @@ pub fn in_place(session: &Session, store: &Path, form: OutputFormat) -> Result<E
     let spool = session.spool()?;
     let signals = Signals::listen(HangupMeaning::Stops)?;
     let verbosity = ArrivalConsole::new(session.verbosity, form);
-    in_place::look_at_all(session, &DeliveryContext::new(session, &spool, &signals, &verbosity), &store)
+    in_place::look_at_all(session, &DeliveryContext::new(session, &spool, &signals, &verbosity)?, &store)
 }

@@ -50,6 +50,7 @@ pub struct RawConfig {
 pub struct RawQueue {
     pub lifetime: Option<Spanned<String>>,
     pub retry: Option<RawRetry>,
+    pub max_retry_after: Option<Spanned<String>>,
     pub keep_sent: Option<Spanned<String>>,
     pub keep_failed: Option<Spanned<String>>,
     pub message_limit: Option<Spanned<String>>,

@@ -4,20 +4,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Result, anyhow};
 
+use crate::delivery::age::MessageAge;
 use crate::delivery::decision::decide;
-use crate::delivery::plan::{BackoffRule, RecipientPlan, plan};
+use crate::delivery::plan::{PlanInputs, RecipientPlan, lifetime_text, plan};
 use crate::delivery::reports_due;
 use crate::mail::envelope::Envelope;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::history::History;
-use crate::mail::history::record::{AttemptCost, Decision, LogEvent, LogRecord};
+use crate::mail::history::record::{AttemptCost, Decision, LogEvent, LogRecord, RecipientState};
+use crate::mail::status::Status;
 use crate::output::observer::RecipientEvent;
 use crate::settings::{QueueSettings, Settings};
 use crate::spool::Spool;
 use crate::spool::claim::Claim;
 use crate::spool::listing::MessageIndex;
 use crate::spool::log::MessageLog;
+use crate::spool::running_time::SpoolTime;
 use crate::transports::answer::HandOffResult;
 use crate::transports::command::MAX_ADDRESS_BYTES;
 use crate::transports::transport::{Transport, TransportIndex};
@@ -99,9 +102,6 @@ pub(super) struct HandOffOutcome<'a> {
     pub(super) result: &'a HandOffResult,
 }
 
-/// Settings, time and rule that plans are made with.
-pub(super) type PlanInputs<'a> = (&'a Settings, Timestamp, BackoffRule);
-
 impl<'e> ClaimedMessage<'e> {
     /// Wraps a claim whose log was read.
     pub fn new(index: MessageIndex, claim: Box<Claim<'e>>, history: History) -> ClaimedMessage<'e> {
@@ -122,16 +122,10 @@ impl<'e> ClaimedMessage<'e> {
     }
 
     /// Returns a plan for every recipient that no thread is handing over.
-    pub fn plans(
-        &self,
-        settings: &Settings,
-        now: Timestamp,
-        backoff: BackoffRule,
-    ) -> Vec<(RecipientIndex, RecipientPlan)> {
+    pub fn plans(&self, inputs: &PlanInputs<'_>) -> Vec<(RecipientIndex, RecipientPlan)> {
         let state = self.state();
         let free = state.in_flight.entries().filter(|(_, in_flight)| !**in_flight);
-        free.map(|(recipient, _)| (recipient, plan(settings, self.envelope(), &state.history, recipient, now, backoff)))
-            .collect()
+        free.map(|(recipient, _)| (recipient, plan(inputs, self.envelope(), &state.history, recipient))).collect()
     }
 
     /// Reserves at most `most` recipients that are for this transport now and that `is_wanted` accepts, so that no other
@@ -140,13 +134,12 @@ impl<'e> ClaimedMessage<'e> {
         &self,
         transport: TransportIndex,
         most: usize,
-        (settings, now, backoff): PlanInputs<'_>,
+        inputs: &PlanInputs<'_>,
         is_wanted: impl Fn(RecipientIndex) -> bool,
     ) -> ReservedRecipients {
         let mut state = self.state();
         let is_for_transport = |recipient: &RecipientIndex| {
-            plan(settings, self.envelope(), &state.history, *recipient, now, backoff)
-                == RecipientPlan::HandOver(transport)
+            plan(inputs, self.envelope(), &state.history, *recipient) == RecipientPlan::HandOver(transport)
                 && is_wanted(*recipient)
         };
         let free = state.in_flight.entries().filter(|(_, in_flight)| !**in_flight).map(|(recipient, _)| recipient);
@@ -190,10 +183,10 @@ impl<'e> ClaimedMessage<'e> {
     }
 
     /// Returns true when the sender is owed a DSN about a recipient for which nothing more is done now.
-    pub fn owes_report(&self, settings: &Settings, now: Timestamp) -> bool {
+    pub fn owes_report(&self, settings: &Settings, time: SpoolTime) -> bool {
         let state = self.state();
         !state.history.unfinished_reports.is_empty()
-            || !reports_due::due(settings, self.envelope(), &state.history, now).is_empty()
+            || !reports_due::due(settings, self.envelope(), &state.history, time).is_empty()
     }
 
     /// Returns the messages made by the filters of this transport that these recipients have already, each with the
@@ -209,8 +202,8 @@ impl<'e> ClaimedMessage<'e> {
     }
 
     /// Appends an event to the log; [`ClaimedMessage::sync`] makes it durable.
-    pub fn append_event(&self, spool: &Spool, event: LogEvent, now: Timestamp) -> Result<()> {
-        self.state().append(spool, &self.envelope().id, LogRecord { at: now, event })
+    pub fn append_event(&self, spool: &Spool, event: LogEvent, time: SpoolTime) -> Result<()> {
+        self.state().append(spool, &self.envelope().id, record(time, event))
     }
 
     /// Returns the claim and the history, for moving the message on. Every record must be durable before.
@@ -256,7 +249,7 @@ impl<'e> ClaimedMessage<'e> {
         spool: &Spool,
         transport: &Transport,
         recipients: &[RecipientIndex],
-        now: Timestamp,
+        time: SpoolTime,
     ) -> Result<RecordedAttempt> {
         let mut state = self.state();
         debug_assert!(recipients.iter().all(|recipient| state.in_flight[*recipient]), "an attempt is reserved first");
@@ -265,7 +258,7 @@ impl<'e> ClaimedMessage<'e> {
         let earlier_result_unknown = progress().any(|progress| progress.outcome_unknown);
         let event =
             LogEvent::Attempt { transport: transport.name.clone(), attempt: number, recipients: recipients.to_vec() };
-        state.append(spool, &self.envelope().id, LogRecord { at: now, event })?;
+        state.append(spool, &self.envelope().id, record(time, event))?;
         Ok(RecordedAttempt { number, earlier_result_unknown })
     }
 
@@ -276,15 +269,23 @@ impl<'e> ClaimedMessage<'e> {
         spool: &Spool,
         outcome: &HandOffOutcome<'_>,
         queue: &QueueSettings,
-        now: Timestamp,
+        time: SpoolTime,
     ) -> Result<Vec<RecipientIndex>> {
         let mut state = self.state();
+        let lifetime_is_over = MessageAge::of(self.envelope(), &state.history, time).is_at_least(queue.lifetime);
         let mut decisions: Vec<Decision> = Vec::new();
         let mut returned = Vec::new();
         for (recipient, result) in outcome.recipients.iter().zip(&outcome.result.results) {
             let attempts = state.history.recipients.get(*recipient).map_or(1, |progress| progress.attempts);
             debug_assert!(attempts > 0, "a result follows a recorded attempt");
-            let mut decision = decide(outcome.transport, queue, result, attempts, now);
+            let mut decision = decide(outcome.transport, queue, result, attempts, time.now);
+            if lifetime_is_over && decision.state == RecipientState::Owed && decision.charge == AttemptCost::Full {
+                // A try after the end of the lifetime has failed: that, and nothing else, ends the mail for its age.
+                decision.state = RecipientState::Failed;
+                decision.status = Status::EXPIRED;
+                decision.text = lifetime_text(queue.lifetime, &decision.text);
+                decision.next = None;
+            }
             decision.remote_id.clone_from(&outcome.result.remote_id);
             if decision.charge != AttemptCost::Full {
                 returned.push(*recipient);
@@ -298,16 +299,16 @@ impl<'e> ClaimedMessage<'e> {
         for recipient in outcome.recipients {
             state.in_flight[*recipient] = false;
         }
-        self.append_decisions(&mut state, spool, Some(&outcome.transport.name), decisions, now)?;
+        self.append_decisions(&mut state, spool, Some(&outcome.transport.name), decisions, time)?;
         Ok(returned)
     }
 
     /// Records decisions that no transport made.
-    pub fn record_decisions(&self, spool: &Spool, decisions: Vec<Decision>, now: Timestamp) -> Result<()> {
+    pub fn record_decisions(&self, spool: &Spool, decisions: Vec<Decision>, time: SpoolTime) -> Result<()> {
         if decisions.is_empty() {
             return Ok(());
         }
-        self.append_decisions(&mut self.state(), spool, None, decisions, now)
+        self.append_decisions(&mut self.state(), spool, None, decisions, time)
     }
 
     fn append_decisions(
@@ -316,7 +317,7 @@ impl<'e> ClaimedMessage<'e> {
         spool: &Spool,
         transport: Option<&str>,
         decisions: Vec<Decision>,
-        now: Timestamp,
+        time: SpoolTime,
     ) -> Result<()> {
         let envelope = self.envelope();
         // A declined recipient is not handled yet: another transport is asked.
@@ -335,7 +336,7 @@ impl<'e> ClaimedMessage<'e> {
             }
         }
         let event = LogEvent::Result { transport: transport.map(str::to_owned), results: decisions };
-        state.append(spool, &envelope.id, LogRecord { at: now, event })
+        state.append(spool, &envelope.id, record(time, event))
     }
 
     /// Tells the kernel to begin writing the log out.
@@ -413,4 +414,8 @@ impl ClaimedState {
         };
         Ok(log.append(record)?)
     }
+}
+
+fn record(time: SpoolTime, event: LogEvent) -> LogRecord {
+    LogRecord { at: time.now, running: Some(time.running), event }
 }

@@ -60,12 +60,16 @@ fn pass(
     if due.is_empty() {
         return Ok(RunTally::default());
     }
-    let now = context.now();
+    let time = context.time();
+    let longest_wait = context.settings.queue.retry.longest_delay();
     let transports = &context.settings.transports;
     let mut queues = Table::default();
+    let mut trials = Table::default();
     for transport in transports {
         let state = context.spool.transport_state(&transport.name)?;
-        let readiness = transport_queue::readiness(transport, &state, selection.network, selection.force, now);
+        let readiness =
+            transport_queue::readiness(transport, &state, selection.network, selection.force, time, longest_wait);
+        trials.push(transport_queue::failed_trial(transport, &state, selection.network, time));
         let limits = QueueLimits { parallel: transport.parallel, resource: transport.resource.clone() };
         queues.push(TransportQueue::new(limits, readiness, state.breaker.is_some()));
     }
@@ -76,6 +80,7 @@ fn pass(
         selection,
         due,
         passed_over,
+        trials,
         shared_scheduler: Mutex::new(Scheduler::new(queues, due.len(), selection.limit)),
         resources: Mutex::default(),
         changed: Condvar::new(),
@@ -119,7 +124,7 @@ fn report_to_senders_of(context: &DeliveryContext<'_>, listed: Option<(QueueStat
         let ClaimOutcome::Claimed(claim) = context.spool.claim(state, &name)? else { return Ok(()) };
         let history = context.spool.history(&claim.message().envelope)?;
         let message = ClaimedMessage::new(MessageIndex::default(), claim, history);
-        if message.owes_report(context.settings, context.now()) {
+        if message.owes_report(context.settings, context.time()) {
             settle::conclude(context, message)?;
         }
         Ok(())

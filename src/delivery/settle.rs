@@ -61,10 +61,10 @@ pub fn make_reports(context: &DeliveryContext<'_>, message: &ClaimedMessage<'_>)
 
 /// Moves the message to where its history says it belongs, and lets it go.
 pub fn settle(context: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Result<()> {
-    let now = context.now();
+    let time = context.time();
     let queue = &context.settings.queue;
     let (claim, history) = message.into_parts(context.spool)?;
-    let keep = |span: Duration| Some(now.after(span));
+    let keep = |span: Duration| Some(time.running.after(span));
     if history.is_settled() {
         if !run_final_steps(context, &claim, &history)? {
             return Ok(());
@@ -78,9 +78,11 @@ pub fn settle(context: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Res
         return Ok(moved?);
     }
     let envelope = &claim.message().envelope;
-    let expires = envelope.expires(queue.lifetime, history.released);
-    let warning = reports_due::next_delay_report(context.settings, envelope, &history, now).unwrap_or(expires);
-    let due = history.next().map(|next| next.min(expires).min(warning)).filter(|due| *due > now);
+    let warning = reports_due::next_delay_report(context.settings, envelope, &history, time);
+    let wakes = [history.next(), warning, envelope.deliver_by].into_iter().flatten().min();
+    // A name never sends a message away for longer than the longest back-off: the time in it is believed no further.
+    let latest = time.now.after(queue.retry.longest_delay());
+    let due = wakes.filter(|_| history.next().is_some()).map(|due| due.min(latest)).filter(|due| *due > time.now);
     let moved = if history.was_attempted() { claim.requeue(due) } else { claim.reschedule(due) };
     Ok(moved?)
 }
@@ -136,7 +138,7 @@ fn transports_to_undo<'a>(settings: &'a Settings, history: &'a History) -> impl 
 }
 
 fn append_trouble(context: &DeliveryContext<'_>, spool: &Spool, envelope: &Envelope, text: String) -> Result<()> {
-    Ok(spool.log(&envelope.id)?.append(&LogRecord { at: context.now(), event: LogEvent::Trouble { text } })?)
+    Ok(spool.log(&envelope.id)?.append(&LogRecord::new(context.now(), LogEvent::Trouble { text }))?)
 }
 
 /// What the outbound hooks came to.
@@ -200,7 +202,7 @@ fn record_hook_answer(context: &DeliveryContext<'_>, envelope: &Envelope, folder
         return Ok(());
     }
     let event = LogEvent::Asked { folder: folder.map(str::to_owned) };
-    Ok(context.spool.log(&envelope.id)?.append(&LogRecord { at: context.now(), event })?)
+    Ok(context.spool.log(&envelope.id)?.append(&LogRecord::new(context.now(), event))?)
 }
 
 /// As much of a list as the kernel takes in one variable.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::delivery::context::DeliveryContext;
 use crate::delivery::message::ClaimedMessage;
+use crate::delivery::plan::FailedTrials;
 use crate::delivery::scheduler::Scheduler;
 use crate::delivery::selection::Selection;
 use crate::delivery::transport_control::PreparedTransport;
@@ -24,6 +25,8 @@ pub(super) struct RunState<'e> {
     pub(super) due: &'e DueMessages,
     /// Messages that an earlier pass left, and that this one passes over.
     pub(super) passed_over: &'e HashSet<QueueId>,
+    /// Failed trials that may end messages, as they were when the run began.
+    pub(super) trials: FailedTrials,
     pub(super) shared_scheduler: Mutex<Scheduler<SharedMessage<'e>>>,
     /// Locks of the resources that transports hold.
     pub(super) resources: Mutex<HashMap<TransportIndex, ResourceLock>>,

@@ -155,7 +155,7 @@ fn apply(
             text: text.clone(),
             report: id.clone(),
         };
-        let record = LogRecord { at: context.now(), event };
+        let record = LogRecord::new(context.now(), event);
         history.apply(&record);
         if log.is_none() {
             log = Some(context.spool.log(&envelope.id)?);
@@ -182,7 +182,7 @@ fn apply(
     match claim {
         // Finished, and somebody does not have it after all; a run that died here may have written so before.
         Some(claim) if state == QueueState::Sent && !history.is_sent() => {
-            Ok(claim.finish_failed(Some(context.now().after(context.settings.queue.keep_failed)))?)
+            Ok(claim.finish_failed(Some(context.time().running.after(context.settings.queue.keep_failed)))?)
         }
         _ => Ok(()),
     }

@@ -225,7 +225,7 @@ impl SourcePoll<'_, '_> {
         let known = self.acknowledge(reference.as_deref(), &hash, envelope.id.as_str())?;
         if known == file::SourceKnowledge::Knows && inbound.ack.is_some() {
             // Whoever files it, should we not come to it, must not wait for it to come again.
-            let record = LogRecord { at: context.now(), event: LogEvent::Acknowledged };
+            let record = LogRecord::new(context.now(), LogEvent::Acknowledged);
             context.spool.log(&envelope.id)?.append(&record)?;
         }
         if let ClaimOutcome::Claimed(claim) = claim {

@@ -170,7 +170,7 @@ struct MessageFiler<'f, 'e> {
 
 impl MessageFiler<'_, '_> {
     fn note(&mut self, event: LogEvent) -> Result<()> {
-        Ok(self.log.append(&LogRecord { at: self.context.now(), event })?)
+        Ok(self.log.append(&LogRecord::new(self.context.now(), event))?)
     }
 
     fn trouble(&mut self, text: String) -> Result<()> {

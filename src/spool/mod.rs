@@ -13,6 +13,7 @@ mod names;
 pub mod queue_file;
 pub mod resent;
 pub mod runner;
+pub mod running_time;
 pub mod source_state;
 mod state_file;
 pub mod sweep;

@@ -127,6 +127,7 @@ impl<'a> MessageComposer<'a> {
             priority: options.priority,
             after_sent: options.after_sent.clone(),
             hops: loops::inherited(self.spool)?,
+            running: Some(self.session.time(self.spool)?.running),
             ..Envelope::new(id, now.into(), sender, recipients)
         };
         let completed = header.as_ref().and_then(|header| self.complete(header, &envelope));

@@ -12,13 +12,14 @@ use crate::session::Session;
 use crate::spool::queue_file::{QueueFile, UnusableFile};
 use crate::spool::{QueueState, Spool};
 use crate::sys::locks_held::LocksHeld;
-use crate::values::time::Timestamp;
 
 use crate::commands::flush::FlushOptions;
 use crate::delivery::plan::{BackoffRule, RecipientPlan, plan};
+use crate::delivery::plan::{FailedTrials, PlanInputs};
 use crate::delivery::selection::ForceLevel;
 use crate::delivery::transport_queue::{self, Readiness};
 use crate::mail::envelope::recipient::RecipientIndex;
+use crate::spool::running_time::SpoolTime;
 use crate::transports::transport::TransportIndex;
 
 #[derive(Serialize)]
@@ -44,6 +45,8 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
             ends.push(ExitStatus::NoInput);
         }
     }
+    let time = session.time(&spool)?;
+    let trials = transport_queue::failed_trials(&spool, &session.settings.transports, session.network, time)?;
     let mut out = print::stdout();
     let mut left = options.limit.unwrap_or(usize::MAX);
     for state in [QueueState::New, QueueState::Cur, QueueState::Hold] {
@@ -60,7 +63,15 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
                 }
             };
             let history = spool.history(&message.envelope)?;
-            let explainer = DryRunExplainer { session, spool: &spool, options, only, active: message.is_active(&held) };
+            let explainer = DryRunExplainer {
+                time,
+                trials: &trials,
+                session,
+                spool: &spool,
+                options,
+                only,
+                active: message.is_active(&held),
+            };
             let mut acts = false;
             for (index, recipient) in message.envelope.recipients.entries() {
                 let address = &recipient.address;
@@ -95,6 +106,8 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
 }
 
 struct DryRunExplainer<'a> {
+    time: SpoolTime,
+    trials: &'a FailedTrials,
     session: &'a Session,
     spool: &'a Spool,
     options: &'a FlushOptions,
@@ -131,7 +144,9 @@ impl DryRunExplainer<'_> {
         }
         let named = !self.options.ids.is_empty() || self.options.force != ForceLevel::No;
         let patience = if named { BackoffRule::Ignore } else { BackoffRule::Respect };
-        Ok(Some(match plan(&self.session.settings, envelope, history, recipient, now, patience) {
+        let inputs =
+            PlanInputs { settings: &self.session.settings, time: self.time, backoff: patience, trials: self.trials };
+        Ok(Some(match plan(&inputs, envelope, history, recipient) {
             RecipientPlan::Wait if progress.state == RecipientState::Async => {
                 let until = progress.next.map_or(String::new(), |next| format!(" until {next}"));
                 ("keep", None, format!("handed over; its result is waited for{until}"))
@@ -147,17 +162,23 @@ impl DryRunExplainer<'_> {
                 ("keep", Some(lane), "for another transport than the one named".to_owned())
             }
             RecipientPlan::HandOver(_) if left == 0 => ("keep", None, "beyond the limit".to_owned()),
-            RecipientPlan::HandOver(lane) => self.give(lane, progress.attempts, now)?,
+            RecipientPlan::HandOver(lane) => self.give(lane, progress.attempts)?,
         }))
     }
 
-    fn give(&self, lane: TransportIndex, attempts: u32, now: Timestamp) -> Result<Explanation> {
+    fn give(&self, lane: TransportIndex, attempts: u32) -> Result<Explanation> {
         let transport = &self.session.settings.transports[lane];
         let transport_state = self.spool.transport_state(&transport.name)?;
         let attempt = attempts + 1;
         Ok(
-            match transport_queue::readiness(transport, &transport_state, self.session.network, self.options.force, now)
-            {
+            match transport_queue::readiness(
+                transport,
+                &transport_state,
+                self.session.network,
+                self.options.force,
+                self.time,
+                self.session.settings.queue.retry.longest_delay(),
+            ) {
                 Readiness::No(reason) => ("keep", Some(lane), format!("the transport is {reason}")),
                 Readiness::OneTrial => {
                     ("attempt", Some(lane), format!("attempt {attempt}, as a trial of a transport that was broken"))

@@ -30,6 +30,7 @@ use crate::output::mode::{OutputFormat, Verbosity};
 use crate::output::observer::RunTally;
 use crate::output::print;
 use crate::session::Session;
+use crate::spool::running_time::SpoolTime;
 
 /// What `flush` is asked to do.
 #[derive(Clone, Debug)]
@@ -84,7 +85,7 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
     let selection = selection(session, options)?;
     let signals = Signals::listen(HangupMeaning::Stops)?;
     let presence = spool.announce_runner(RunnerKind::Flush)?;
-    if let Err(error) = spool.sweep_if_due(session.now()) {
+    if let Err(error) = spool.sweep_if_due(session.count_time(&spool)?) {
         // Mail goes out all the same.
         print::error(&format!("what is no longer needed could not be removed: {error}"));
     }
@@ -93,7 +94,7 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
         FlushDirection::Out | FlushDirection::Both => select(session, &spool, options)?,
     };
     let console = Console::new(session.verbosity, options.format, options.progress, due.len());
-    let context = DeliveryContext::new(session, &spool, &signals, &console);
+    let context = DeliveryContext::new(session, &spool, &signals, &console)?;
     let tally = match selection {
         Some(selection) => run::run(&context, &due, &selection, &HashSet::new())?,
         None => RunTally::default(),
@@ -223,7 +224,7 @@ fn select(session: &Session, spool: &Spool, options: &FlushOptions) -> Result<(D
     }
     let now =
         if options.force == ForceLevel::BackoffAndBreaker { Timestamp::from_seconds(u64::MAX) } else { session.now() };
-    let due = spool.due_messages(now, |state, name| {
+    let due = spool.due_messages(now, session.settings.queue.retry.longest_delay(), |state, name| {
         if session.verbosity > Verbosity::Quiet {
             let path = spool.path_of_state(state).join(name);
             print::error(&format!("{} is not a message of this spool; it is left alone", path.display()));
@@ -271,9 +272,19 @@ impl FlushSummary {
 /// Lets no more mail go to a transport, for a while or until [`resume`].
 pub fn pause(session: &Session, name: &str, span: Option<Duration>, reason: &str) -> Result<ExitStatus> {
     session.settings.known_transport(name)?;
-    let now = session.now();
-    let pause = TransportPause { since: now, until: span.map(|span| now.after(span)), reason: reason.to_owned() };
-    session.spool()?.update_transport_state(name, |transport_state| transport_state.pause = Some(pause))?;
+    let spool = session.spool()?;
+    let SpoolTime { now, running, .. } = session.time(&spool)?;
+    let pause = TransportPause {
+        since: now,
+        until: span.map(|span| now.after(span)),
+        until_running: span.map(|span| running.after(span)),
+        reason: reason.to_owned(),
+    };
+    spool.update_transport_state(name, |state| {
+        state.pause = Some(pause);
+        // After a pause everything gets at least one try: no trial of before may end it.
+        state.failed_trial = None;
+    })?;
     Ok(ExitStatus::Ok)
 }
 
@@ -283,6 +294,7 @@ pub fn resume(session: &Session, name: &str) -> Result<ExitStatus> {
     session.spool()?.update_transport_state(name, |transport_state| {
         transport_state.pause = None;
         transport_state.breaker = None;
+        transport_state.failed_trial = None;
     })?;
     Ok(ExitStatus::Ok)
 }

@@ -205,7 +205,7 @@ fn of_transport(session: &Session, spool: &Spool, transport: &Transport, finding
             None,
         );
     }
-    if let Some(text) = crate::delivery::transport_queue::pause_reason(&transport_state, session.now()) {
+    if let Some(text) = crate::delivery::transport_queue::pause_reason(&transport_state, session.time(spool)?) {
         findings.good("transport", format!("{name}: {text}"), None);
     }
     Ok(())
@@ -247,8 +247,12 @@ fn inbound_side(session: &Session, spool: &Spool, findings: &mut CheckFindings) 
 
 fn probes(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Result<()> {
     let signals = Signals::listen(HangupMeaning::Stops)?;
-    let keeper =
-        TransportControl { spool, schedule: session.settings.queue.retry, signals: &signals, now: session.now() };
+    let keeper = TransportControl {
+        spool,
+        schedule: session.settings.queue.retry,
+        signals: &signals,
+        time: session.time(spool)?,
+    };
     for transport in &session.settings.transports {
         let name = &transport.name;
         let Some(argv) = &transport.probe else {

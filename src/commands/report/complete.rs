@@ -58,12 +58,12 @@ pub fn run(session: &Session, id: &str, recipient: &Address, status: Status) -> 
             parts: Vec::new(),
         };
         let event = LogEvent::Result { transport, results: vec![decision] };
-        history.apply(&LogRecord { at: session.now(), event: event.clone() });
-        spool.append_durably(id, &LogRecord { at: session.now(), event })?;
+        history.apply(&LogRecord::new(session.now(), event.clone()));
+        spool.append_durably(id, &LogRecord::new(session.now(), event))?;
         let words = format!("{id}: {recipient} is {}", state.word());
         let held = claim.message().state == QueueState::Hold;
         if !held || history.is_settled() {
-            let context = DeliveryContext::new(session, spool, &signals, &console);
+            let context = DeliveryContext::new(session, spool, &signals, &console)?;
             settle::conclude(&context, ClaimedMessage::new(MessageIndex::default(), claim, history))?;
         }
         Ok((ExitStatus::Ok, words))

@@ -35,7 +35,7 @@ pub fn run(session: &Session, ids: &[String], form: OutputFormat) -> Result<Exit
         let mut found = None;
         for _ in 0..3 {
             let Some((state, name)) = spool.find(&id)? else { break };
-            found = view(&spool, &session.settings, &held, state, &name)?;
+            found = view(&spool, &session.settings, session.time(&spool)?, &held, state, &name)?;
             if found.is_some() {
                 break;
             }

@@ -39,7 +39,7 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
     let mut out = print::stdout();
     let mut table = QueueTable::new(session.now());
     for (number, (state, name)) in listed.iter().enumerate() {
-        let Some(view) = view(&spool, &session.settings, &held, *state, name)? else { continue };
+        let Some(view) = view(&spool, &session.settings, session.time(&spool)?, &held, *state, name)? else { continue };
         // A message that was taken out by the operator has not failed.
         if *state == QueueState::Failed
             && !view.recipients.iter().any(|one| one.state == RecipientState::Failed)

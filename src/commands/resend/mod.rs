@@ -115,7 +115,9 @@ impl MessageResender<'_> {
         let ChosenRecipients { instead_of, recipients } = self.choose(&again)?;
         let now = self.session.clock.now();
         let sender = self.options.sender.clone().unwrap_or_else(|| again.sender.clone());
-        let fresh = Envelope::new(self.session.ids.next_id(now), now.into(), sender, recipients);
+        let running = Some(self.session.time(self.spool)?.running);
+        let fresh =
+            Envelope { running, ..Envelope::new(self.session.ids.next_id(now), now.into(), sender, recipients) };
         let envelope = match &again.bytes {
             // What its sender asked for then holds now.
             OriginalBytes::Claimed(claim) => {
@@ -158,7 +160,7 @@ impl MessageResender<'_> {
         let places = both.filter(|(_, recipient)| instead_of.contains(&recipient.address.to_string()));
         let recipients = places.map(|(recipient, _)| recipient).collect();
         let event = LogEvent::Resent { id: new.clone(), recipients };
-        Ok(self.spool.append_durably(&of.id, &LogRecord { at: self.session.now(), event })?)
+        Ok(self.spool.append_durably(&of.id, &LogRecord::new(self.session.now(), event))?)
     }
 
     /// The new envelope's recipients. Nobody's mail is sent again twice unless that is asked for.

@@ -33,7 +33,7 @@ pub fn file(
     arrivals: &mut ArrivalWatcher,
 ) {
     until_stopped(session, signals, events, &mut |session| {
-        pending::file_all(&DeliveryContext::new(session, spool, signals, events))?;
+        pending::file_all(&DeliveryContext::new(session, spool, signals, events)?)?;
         // Should waiting fail, the next look comes at once, and then the one after it.
         let _ = ready::readable(&[signals.stop_fd(), arrivals.fd()], Some(LOOK_AGAIN));
         arrivals.silence();
@@ -66,7 +66,7 @@ fn until_stopped(
 
 /// Asks every source whose time has come; says how long to wait for the next.
 fn ask(session: &Session, spool: &Spool, signals: &Signals, events: &EventPrinter) -> Result<Duration> {
-    let context = DeliveryContext::new(session, spool, signals, events);
+    let context = DeliveryContext::new(session, spool, signals, events)?;
     let mut wait = LOOK_AGAIN;
     if session.network == Network::Offline {
         return Ok(wait);

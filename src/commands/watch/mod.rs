@@ -77,7 +77,7 @@ pub fn run(session: &Session, options: &WatchOptions, reload: &dyn Fn() -> Resul
         let whole = filing.join().is_ok() & polling.join().is_ok();
         // Whoever saw us at work has left what he received to us: it is filed once nobody can see us any more.
         drop(presence);
-        if let Err(error) = pending::file_all(&DeliveryContext::new(session, spool, signals, events)) {
+        if let Err(error) = pending::file_all(&DeliveryContext::new(session, spool, signals, events)?) {
             events.error(&format!("{error:#}"));
         }
         outbound?;
@@ -169,6 +169,7 @@ impl WatchLoop {
         reason: WakeReason,
     ) -> Result<Duration> {
         let now = session.now();
+        let longest_wait = session.settings.queue.retry.longest_delay();
         let mut transport_states = Vec::new();
         for transport in &session.settings.transports {
             transport_states.push(spool.transport_state(&transport.name)?);
@@ -185,12 +186,13 @@ impl WatchLoop {
             self.parked.clear();
         }
         (self.transport_states, self.last) = (news, now);
-        if let Err(error) = spool.sweep_if_due(now) {
+        if let Err(error) = spool.sweep_if_due(session.count_time(spool)?) {
             events.error(&format!("what is no longer needed could not be removed: {error}"));
         }
-        let due = spool.due_messages(now, |state, name| events.stray(&spool.path_of_state(state).join(name)))?;
+        let due = spool
+            .due_messages(now, longest_wait, |state, name| events.stray(&spool.path_of_state(state).join(name)))?;
         events.forget_finished(spool, due.len() + due.later())?;
-        let context = DeliveryContext::new(session, spool, signals, events);
+        let context = DeliveryContext::new(session, spool, signals, events)?;
         let selection = Selection { network: session.network, jobs: options.jobs, ..Selection::all() };
         let tally = run::run(&context, &due, &selection, &self.parked)?;
         if tally.unconfigured > 0 && !std::mem::replace(&mut self.told_unconfigured, true) {
@@ -201,7 +203,7 @@ impl WatchLoop {
         for transport in &session.settings.transports {
             gate_ends.extend(opens_at(&spool.transport_state(&transport.name)?).filter(|end| *end > now));
         }
-        let next = if due.is_empty() { due.next() } else { spool.due_messages(now, |_, _| {})?.next() };
+        let next = if due.is_empty() { due.next() } else { spool.due_messages(now, longest_wait, |_, _| {})?.next() };
         let next = next.into_iter().chain(gate_ends).min();
         let until_next = next.map(|next| next.since(session.now()).max(Duration::from_millis(10)));
         let wait = until_next.map_or(LOOK_AGAIN, |wait| wait.min(LOOK_AGAIN));
