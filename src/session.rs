@@ -56,7 +56,7 @@ impl Session {
 
     /// Opens the spool, and makes it on first use.
     pub fn spool(&self) -> Result<Spool> {
-        Ok(Spool::open(&self.settings.spool)?)
+        Ok(Spool::open(&self.settings.spool, &self.settings.trust)?)
     }
 
     /// Reads a queue id that somebody typed. Anything that is none is refused before it can name a file.

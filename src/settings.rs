@@ -1,6 +1,7 @@
 //! The configuration as the verbs see it: checked, complete, every default filled in.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -12,6 +13,7 @@ use crate::mail::address::route;
 use crate::mail::address::{Address, Sender};
 use crate::mail::message::class::ClassFolders;
 use crate::sys;
+use crate::sys::trust::Trust;
 use crate::transports::hook::Hook;
 use crate::transports::notify::NotifyCommand;
 use crate::transports::source::MailSource;
@@ -32,6 +34,8 @@ pub struct Settings {
     pub queue: QueueSettings,
     /// The transports, in the order in which they are asked.
     pub transports: Vec<Transport>,
+    /// Rules by which configured files and programs are trusted.
+    pub trust: Arc<Trust>,
     /// Where this comes from.
     pub source: SettingsSource,
     /// True when no transport was written down, and only this host's own mail can be delivered.

@@ -90,6 +90,14 @@ impl ValueChecker<'_> {
         absolute(Path::new(written.get_ref()), self.locations)
     }
 
+    pub(super) fn absolute_path(&self, key: &str, written: &Spanned<String>) -> Result<PathBuf, ConfigError> {
+        let text = written.get_ref();
+        if !text.starts_with('/') && text != "~" && !text.starts_with("~/") {
+            return Err(self.invalid(written, format!("{key}: {} is not an absolute path", quoted(text))));
+        }
+        self.path(key, written)
+    }
+
     pub(super) fn argv(
         &self,
         key: &str,

@@ -4,17 +4,12 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::sys::error::PathError;
-use crate::sys::trust::Distrust;
 
 /// What is wrong, in one line.
 #[derive(Debug)]
 pub enum ConfigError {
     /// A system call failed.
     Path(PathError),
-    /// Somebody else could have written it.
-    Distrust(Distrust),
-    /// It is no regular file.
-    NotAFile(PathBuf),
     /// It is not valid: the file, the line where that is known, and what is wrong.
     Invalid(PathBuf, Option<usize>, String),
     /// There is no home directory to put things in.
@@ -25,8 +20,6 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ConfigError::Path(error) => error.fmt(f),
-            ConfigError::Distrust(error) => error.fmt(f),
-            ConfigError::NotAFile(path) => write!(f, "{} is not a regular file", path.display()),
             ConfigError::Invalid(path, Some(line), what) => write!(f, "{}:{line}: {what}", path.display()),
             ConfigError::Invalid(path, None, what) => write!(f, "{}: {what}", path.display()),
             ConfigError::NoHome => f.write_str("there is no home directory: set HOME, or give --spool and --config"),
@@ -39,11 +32,5 @@ impl std::error::Error for ConfigError {}
 impl From<PathError> for ConfigError {
     fn from(error: PathError) -> ConfigError {
         ConfigError::Path(error)
-    }
-}
-
-impl From<Distrust> for ConfigError {
-    fn from(error: Distrust) -> ConfigError {
-        ConfigError::Distrust(error)
     }
 }

@@ -7,9 +7,8 @@ use crate::config::error::ConfigError;
 use crate::config::locations::{ConfigChoice, ConfigLocations, find};
 use crate::config::raw;
 use crate::settings::{Settings, SettingsSource};
-use crate::sys::dir::stat_of;
 use crate::sys::error::AtPath;
-use crate::sys::trust;
+use crate::sys::trust::Trust;
 
 /// Finds, reads and checks the configuration.
 ///
@@ -18,23 +17,17 @@ use crate::sys::trust;
 pub fn load(choice: &ConfigChoice) -> Result<Settings, ConfigError> {
     let locations = ConfigLocations::from_env();
     let source = find(choice, &locations)?;
+    let trust = Trust::default();
     let raw = match &source {
-        SettingsSource::File(path) => raw::parse(path, &read(path)?)?,
+        SettingsSource::File(path) => raw::parse(path, &read(&trust, path)?)?,
         SettingsSource::BuiltIn(_) => raw::RawConfig::default(),
     };
-    assemble(raw, choice, &locations, source)
+    assemble(raw, choice, &locations, source, trust)
 }
 
-/// Reads a file that only we or root can have written. What a link points to is judged, and so is the link's place.
-fn read(path: &Path) -> Result<String, ConfigError> {
-    // A pipe would be waited for: what is no file is not even opened.
-    if !std::fs::metadata(path).at("open", path)?.is_file() {
-        return Err(ConfigError::NotAFile(path.to_owned()));
-    }
-    let mut file = std::fs::File::open(path).at("open", path)?;
-    let facts = stat_of(&file, path)?;
-    trust::ours_or_roots(path, &facts)?;
-    trust::parent_is_closed(path)??;
+/// Reads a file that only we or root can have written. No key of the file can excuse the file itself.
+fn read(trust: &Trust, path: &Path) -> Result<String, ConfigError> {
+    let mut file = trust.open_file(path)?;
     let mut text = String::new();
     std::io::Read::read_to_string(&mut file, &mut text).at("read", path)?;
     Ok(text)

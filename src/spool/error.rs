@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::sys::error::PathError;
-use crate::sys::trust::Distrust;
+use crate::sys::distrust::Distrust;
 use crate::values::quoting::quoted;
 
 /// What is wrong with the spool as a whole.

@@ -27,7 +27,8 @@ use crate::mail::envelope::id::QueueId;
 use crate::sys::dir::Dir;
 use crate::sys::error::PathError;
 use crate::sys::space::{self, FreeSpace};
-use crate::sys::trust;
+use crate::sys::trust::Trust;
+use crate::sys::trust::ownership;
 
 use crate::spool::error::SpoolError;
 
@@ -137,14 +138,14 @@ impl Spool {
     ///
     /// # Errors
     /// What is there is not ours alone, not a spool, or of another version; or it cannot be made or opened.
-    pub fn open(path: &Path) -> Result<Spool, SpoolError> {
+    pub fn open(path: &Path, trust: &Trust) -> Result<Spool, SpoolError> {
+        trust.check_directories(path)?;
         let root = match Dir::open(path) {
             Ok(root) => root,
             Err(error) if error.is_not_found() => Dir::make(path).map_err(SpoolError::CannotMake)?,
             Err(error) => return Err(error.into()),
         };
-        trust::ours(path, &root.stat()?)?;
-        trust::parent_is_closed(path)??;
+        ownership::ours(path, &root.stat()?)?;
         let spool = Spool { root, dirs: Default::default() };
         match spool.version()?.as_deref() {
             Some(VERSION) => {}
@@ -156,7 +157,7 @@ impl Spool {
 
     fn version(&self) -> Result<Option<String>, PathError> {
         use std::io::Read;
-        let file = match self.root.open_file("version") {
+        let file = match self.root.open_own("version") {
             Err(error) if error.is_not_found() => return Ok(None),
             file => file?,
         };
@@ -232,7 +233,7 @@ impl Spool {
             return Ok(dir);
         }
         let opened = match place.names() {
-            (Some(parent), name) => self.root.open_in(&format!("{parent}/{name}")),
+            (Some(parent), name) => self.root.open_in(parent).and_then(|parent| parent.open_in(name)),
             (None, name) => self.root.open_in(name),
         };
         let dir = match opened {
@@ -250,7 +251,7 @@ impl Spool {
         for place in PLACES {
             let dir = self.dir(place)?;
             let facts = dir.stat()?;
-            trust::ours(dir.path(), &facts)?;
+            ownership::ours(dir.path(), &facts)?;
             if facts.device != root.device {
                 return Err(SpoolError::OtherFilesystem(dir.path().to_owned()));
             }

@@ -40,7 +40,7 @@ impl Spool {
     /// Shows that a run of this kind is at work. Any number may be.
     pub fn announce_runner(&self, runner: RunnerKind) -> Result<RunnerLock, PathError> {
         let dir = self.dir(SpoolDirectory::Transports)?;
-        let file = dir.open_or_create(&runner.file())?;
+        let file = dir.open_or_create_own(&runner.file())?;
         lock::shared(&file).at("lock", dir.path_of(&runner.file()))?;
         Ok(RunnerLock(file))
     }

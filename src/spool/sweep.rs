@@ -37,7 +37,7 @@ impl Spool {
     /// Sweeps if the last sweep was an hour ago or more, whoever did it.
     pub fn sweep_if_due(&self, now: Timestamp) -> Result<Option<SweepResult>, PathError> {
         let dir = self.dir(SpoolDirectory::Transports)?;
-        let last = match dir.open_file("swept") {
+        let last = match dir.open_own("swept") {
             Ok(file) => std::io::read_to_string(file).ok().and_then(|text| text.trim().parse::<u64>().ok()),
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(error),

@@ -1,7 +1,6 @@
 //! What becomes of addresses at the door: rules rewrite them, aliases stand for others, and those without a domain may
 //! get one. What comes out is what the envelope has; where it came from is kept with it.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -11,8 +10,7 @@ use crate::mail::address::alias::{self, AliasTable, AliasTarget};
 use crate::mail::address::{Address, AddressType, Sender};
 use crate::mail::envelope::recipient::Recipient;
 use crate::mail::envelope::request::OriginalRecipient;
-use crate::sys::dir::stat_of;
-use crate::sys::trust;
+use crate::sys::trust::Trust;
 use crate::values::printable;
 
 use crate::exit::{ExitStatus, refuse};
@@ -141,7 +139,7 @@ impl<'a> AddressResolver<'a> {
             AliasTarget::Pipe(command) => found.push(typed("PIPE", command)?),
             AliasTarget::File(file) => found.push(typed("FILE", file)?),
             AliasTarget::Include(file) => {
-                for line in read(Path::new(file))?.lines().filter(|line| !line.trim_start().starts_with('#')) {
+                for line in read(&self.settings.trust, Path::new(file))?.lines().filter(|line| !line.trim_start().starts_with('#')) {
                     let targets = alias::targets(line);
                     let targets = targets.or_else(|what| refuse(ExitStatus::Config, format!("{file}: {what}")))?;
                     for target in targets {
@@ -179,7 +177,7 @@ impl<'a> AddressResolver<'a> {
         if self.aliases.is_none() {
             let mut aliases = AliasTable::default();
             for path in &self.settings.addresses.aliases {
-                if let Err(error) = aliases.read(&read(path)?) {
+                if let Err(error) = aliases.read(&read(&self.settings.trust, path)?) {
                     return refuse(ExitStatus::Config, format!("{}:{}: {}", path.display(), error.line, error.what));
                 }
             }
@@ -205,11 +203,10 @@ fn derived_recipient(first: &Recipient, address: Address) -> Recipient {
 }
 
 /// Reads a file that only we or root can have written: it decides who gets mail.
-fn read(path: &Path) -> Result<String> {
-    let about = || format!("cannot read {}", path.display());
-    let mut file = File::open(path).with_context(about)?;
-    trust::ours_or_roots(path, &stat_of(&file, path)?)?;
+fn read(trust: &Trust, path: &Path) -> Result<String> {
+    let file = trust.open_file(path)?;
     let mut text = String::new();
-    file.by_ref().take(LONGEST_FILE).read_to_string(&mut text).with_context(about)?;
+    let read = file.take(LONGEST_FILE).read_to_string(&mut text);
+    read.with_context(|| format!("cannot read {}", path.display()))?;
     Ok(text)
 }

@@ -8,63 +8,19 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use crate::sys::distrust::{DistrustReason, refusal};
 use crate::sys::error::{AtPath, PathError};
+use crate::sys::file_stat::{FileStat, stat_of};
+use crate::sys::trust::ownership;
 
 /// A directory held open, with the path it was opened by for use in messages.
 #[derive(Debug)]
 pub struct Dir {
     fd: OwnedFd,
     path: PathBuf,
-}
-
-/// What `fstat` says of a file, as far as the spool cares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileStat {
-    /// Device and inode: the file's identity.
-    pub device: u64,
-    /// See `device`.
-    pub inode: u64,
-    /// Bytes.
-    pub size: u64,
-    /// Numeric user who owns it.
-    pub owner: u32,
-    /// Permission bits.
-    pub mode: u32,
-    /// How many names it has.
-    pub links: u64,
-    /// True for a regular file.
-    pub regular: bool,
-    /// True for a directory.
-    pub directory: bool,
-    /// Last change of its content, in seconds since the epoch.
-    pub modified: i64,
-}
-
-impl FileStat {
-    /// True when both describe the same file.
-    pub fn same_file(&self, other: &FileStat) -> bool {
-        (self.device, self.inode) == (other.device, other.inode)
-    }
-}
-
-impl From<fs::Stat> for FileStat {
-    fn from(stat: fs::Stat) -> FileStat {
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        FileStat {
-            device: stat.st_dev,
-            inode: stat.st_ino,
-            size: stat.st_size.max(0) as u64,
-            owner: stat.st_uid,
-            mode: stat.st_mode & 0o7777,
-            links: stat.st_nlink,
-            regular: kind == FileType::RegularFile,
-            directory: kind == FileType::Directory,
-            modified: stat.st_mtime,
-        }
-    }
 }
 
 const OPEN_DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -97,11 +53,17 @@ impl Dir {
         Dir::open(path)
     }
 
-    /// Opens a directory inside this one; a symbolic link there is an error.
+    /// Opens a directory inside this one. A symbolic link there is refused, and so is a path of several components:
+    /// the kernel would follow a link in the first of them.
     pub fn open_in(&self, name: &str) -> Result<Dir, PathError> {
         let path = self.path.join(name);
-        let fd = fs::openat(&self.fd, name, OPEN_DIR | OFlags::NOFOLLOW, Mode::empty()).at("open", &path)?;
-        Ok(Dir { fd, path })
+        debug_assert!(!name.contains('/'), "{name} has several components");
+        match fs::openat(&self.fd, name, OPEN_DIR | OFlags::NOFOLLOW, Mode::empty()) {
+            Err(Errno::NOTDIR | Errno::LOOP) if self.stat_name(name)?.is_some_and(|stat| stat.link) => {
+                Err(refusal(&path, DistrustReason::Link).into())
+            }
+            answer => Ok(Dir { fd: answer.at("open", &path)?, path }),
+        }
     }
 
     /// Opens a directory inside this one and makes it first if it is not there.
@@ -133,18 +95,45 @@ impl Dir {
         self.open_with(name, OFlags::RDWR | OFlags::CREATE | OFlags::APPEND, "open")
     }
 
-    /// Opens a file for reading and writing, created empty if missing.
-    pub fn open_or_create(&self, name: &str) -> Result<File, PathError> {
-        self.open_with(name, OFlags::RDWR | OFlags::CREATE, "open")
-    }
-
-    /// Opens a file for reading. Never blocks, not even on a pipe that someone put there.
+    /// Opens a file for reading.
     pub fn open_file(&self, name: &str) -> Result<File, PathError> {
-        self.open_with(name, OFlags::RDONLY | OFlags::NONBLOCK, "open")
+        self.open_with(name, OFlags::RDONLY, "open")
     }
 
+    /// Opens a file of ours for reading: regular, with this one name. Anything else there is refused.
+    pub fn open_own(&self, name: &str) -> Result<File, PathError> {
+        self.open_own_with(name, OFlags::RDONLY)
+    }
+
+    /// Opens a file of ours for reading and appending, created if missing. Anything else there is refused.
+    pub fn append_to_own(&self, name: &str) -> Result<File, PathError> {
+        self.open_own_with(name, OFlags::RDWR | OFlags::CREATE | OFlags::APPEND)
+    }
+
+    /// Opens a file of ours for reading and writing, created empty if missing. Anything else there is refused.
+    pub fn open_or_create_own(&self, name: &str) -> Result<File, PathError> {
+        self.open_own_with(name, OFlags::RDWR | OFlags::CREATE)
+    }
+
+    fn open_own_with(&self, name: &str, how: OFlags) -> Result<File, PathError> {
+        let path = self.path.join(name);
+        let file = match self.open_with(name, how, "open") {
+            Err(error) if error.source.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+                return Err(refusal(&path, DistrustReason::Link).into());
+            }
+            // A socket, or a device without a driver.
+            Err(error) if error.source.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
+                return Err(refusal(&path, DistrustReason::NotAFile).into());
+            }
+            answer => answer?,
+        };
+        ownership::our_only_file(&path, &stat_of(&file, &path)?)?;
+        Ok(file)
+    }
+
+    /// Never waits, not even for the other end of a pipe that someone put there.
     fn open_with(&self, name: &str, how: OFlags, doing: &'static str) -> Result<File, PathError> {
-        let how = how | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let how = how | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
         let fd = fs::openat(&self.fd, name, how, PRIVATE_FILE).at(doing, self.path.join(name))?;
         Ok(File::from(fd))
     }
@@ -213,11 +202,6 @@ impl Dir {
     pub fn fd(&self) -> &OwnedFd {
         &self.fd
     }
-}
-
-/// What an open file is.
-pub fn stat_of(file: &File, path: &Path) -> Result<FileStat, PathError> {
-    Ok(fs::fstat(file).at("look at", path)?.into())
 }
 
 /// Reads at a place, without moving the one that others read at. Zero is the end.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::sys::distrust::Distrust;
+
 /// An I/O error with the operation and the path it belongs to. No bare `io::Error` leaves floor 0.
 #[derive(Debug)]
 pub struct PathError {
@@ -27,14 +29,29 @@ impl PathError {
         PathError { doing, path: path.as_ref().to_owned(), source: source.into() }
     }
 
+    /// Returns why the path is not trusted, when that is the error.
+    pub fn distrust(&self) -> Option<&Distrust> {
+        self.source.get_ref()?.downcast_ref()
+    }
+
     /// True when the path does not exist.
     pub fn is_not_found(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
     }
 }
 
+impl From<Distrust> for PathError {
+    fn from(distrust: Distrust) -> PathError {
+        let path = distrust.subject.clone();
+        PathError { doing: "trust", path, source: io::Error::other(distrust) }
+    }
+}
+
 impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(distrust) = self.distrust() {
+            return distrust.fmt(f);
+        }
         write!(f, "cannot {} {}: {}", self.doing, self.path.display(), reason_text(&self.source))
     }
 }

@@ -4,7 +4,10 @@
 
 pub mod clock;
 pub mod dir;
+pub mod distrust;
 pub mod error;
+pub mod file_stat;
+pub mod identity;
 pub mod lock;
 pub mod locks_held;
 pub mod process;
@@ -37,7 +40,7 @@ pub fn terminal_columns(fd: impl std::os::fd::AsFd) -> Option<usize> {
 pub fn user_name() -> String {
     let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
     let known = password_field(0).or_else(|| variable("LOGNAME")).or_else(|| variable("USER"));
-    known.unwrap_or_else(|| trust::user().to_string())
+    known.unwrap_or_else(|| identity::user().to_string())
 }
 
 /// The name of the user we act as, as people write it: the password file's comment up to the first comma.
@@ -54,7 +57,7 @@ pub fn home_of_user() -> Option<std::path::PathBuf> {
 /// A field of our own line in the password file. Read by hand: asking the C library would load whatever else this
 /// host keeps its users in, and could not be linked statically.
 fn password_field(index: usize) -> Option<String> {
-    let user = trust::user().to_string();
+    let user = identity::user().to_string();
     let text = std::fs::read_to_string("/etc/passwd").ok()?;
     let own = text.lines().find(|line| line.split(':').nth(2) == Some(user.as_str()))?;
     own.split(':').nth(index).filter(|field| !field.is_empty()).map(str::to_owned)

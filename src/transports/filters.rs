@@ -13,6 +13,7 @@ use crate::mail::address::Address;
 use crate::mail::status::{Status, StatusClass};
 use crate::sys::dir::{self, Dir};
 use crate::sys::error::PathError;
+use crate::sys::file_stat::stat_of;
 use crate::sys::signals::Signals;
 use crate::transports::answer::{HandOffResult, ProgramEnding, ResultKind, TransportResult};
 use crate::transports::argv::{CommandTemplate, DeliveryValues};
@@ -264,7 +265,7 @@ impl FilterStage<'_> {
             }
             _ => return Err(self.later(&finished.failure_text())),
         }
-        let size = dir::stat_of(&output, &self.dir.path_of("message"))?.size;
+        let size = stat_of(&output, &self.dir.path_of("message"))?.size;
         dir::seek(&output, 0)?;
         Ok((size > 0).then_some(output))
     }
@@ -305,7 +306,7 @@ impl FilterStage<'_> {
         let mut made = Vec::new();
         for stem in stems {
             let file = out.open_file(&format!("{stem}.eml"))?;
-            let facts = dir::stat_of(&file, &out.path_of(&stem))?;
+            let facts = stat_of(&file, &out.path_of(&stem))?;
             if !facts.regular || facts.size == 0 {
                 return Err(self.later(&format!("out/{stem}.eml is empty, or no file")));
             }
