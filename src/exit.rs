@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use crate::sys::distrust::Distrust;
+use crate::sys::error::PathError;
+
 /// Exit codes, after sysexits(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
@@ -99,6 +102,15 @@ impl std::error::Error for Refusal {}
 /// Ends a verb with this exit code and reason.
 pub fn refuse<T>(exit: ExitStatus, message: impl Into<String>) -> anyhow::Result<T> {
     Err(Refusal::new(exit, message).into())
+}
+
+/// True when an error comes from a file or program that another user could have written.
+pub fn is_distrust(error: &anyhow::Error) -> bool {
+    let is = |cause: &(dyn std::error::Error + 'static)| {
+        let path = cause.downcast_ref::<PathError>().is_some_and(|error| error.distrust().is_some());
+        path || cause.is::<Distrust>()
+    };
+    error.chain().any(is)
 }
 
 /// The end of a verb that went over several ids: its own code for one, [`Exit::Partial`] where some of several failed.

@@ -7,9 +7,9 @@ use anyhow::Error;
 use crate::exit::{ExitStatus, Refusal};
 use crate::output::print;
 use crate::spool::error::SpoolError;
+use crate::sys::distrust::Distrust;
 use crate::sys::error::PathError;
 use crate::sys::process::is_shortage;
-use crate::sys::distrust::Distrust;
 
 use crate::config::error::ConfigError;
 

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use crate::sys::error::PathError;
+
 use crate::mail::envelope::id::QueueId;
 use crate::spool::draft::UnsyncedMessage;
 
@@ -42,6 +44,8 @@ pub struct CommitReport {
     pub settled: Vec<usize>,
     /// Messages that could not be moved on, and should be left alone for a while.
     pub left: Vec<QueueId>,
+    /// Messages that could not be moved on, for another user could have written a program that comes first.
+    pub untrusted: usize,
     /// Syncs and moves that failed.
     pub errors: usize,
 }
@@ -102,8 +106,15 @@ pub fn finish_each<'e>(context: DeliveryContext<'e>, queue: &Receiver<Finishing<
 fn settle<'e>(context: DeliveryContext<'e>, message: ClaimedMessage<'e>, done: &mut CommitReport) {
     let id = message.envelope().id.clone();
     if let Err(error) = settle::settle(&context, message) {
-        context.observer.error(&format!("{id}: {error:#}"));
-        done.errors += 1;
+        let distrust = error.downcast_ref::<PathError>().and_then(PathError::distrust);
+        if distrust.is_none_or(|distrust| context.settings.trust.is_news(distrust)) {
+            context.observer.error(&format!("{id}: {error:#}"));
+        }
+        if distrust.is_some() {
+            done.untrusted += 1;
+        } else {
+            done.errors += 1;
+        }
         done.left.push(id);
     }
 }

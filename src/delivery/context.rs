@@ -8,6 +8,7 @@ use crate::settings::Settings;
 use crate::spool::Spool;
 use crate::sys::clock::Clock;
 use crate::sys::signals::Signals;
+use crate::transports::program::ProgramControl;
 use crate::values::time::Timestamp;
 
 /// What runs have in common.
@@ -50,12 +51,17 @@ impl<'e> DeliveryContext<'e> {
         self.clock.now().into()
     }
 
+    /// Conditions under which programs run.
+    pub fn program_control(&self) -> ProgramControl<'e> {
+        ProgramControl { signals: self.signals, trust: &self.settings.trust }
+    }
+
     /// What sees to the needs of transports.
     pub fn control(&self) -> TransportControl<'e> {
         TransportControl {
             spool: self.spool,
             schedule: self.settings.queue.retry,
-            signals: self.signals,
+            programs: self.program_control(),
             now: self.now(),
         }
     }

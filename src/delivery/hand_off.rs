@@ -36,7 +36,7 @@ impl<'e> RunState<'e> {
             self.scheduler().add_to_backlog(lane, message.place);
         }
         let stopped = self.context.signals.stop_requested().is_some();
-        if places.is_empty() || stopped || !self.is_still_open(lane) {
+        if places.is_empty() || stopped || !self.is_still_open(lane) || !self.is_trusted(lane) {
             message.release_recipients(&places);
         } else {
             let handed = self.hand_over(&message, transport, lane, &places);
@@ -106,7 +106,7 @@ impl<'e> RunState<'e> {
             work: work.as_ref().map(WorkDir::path),
             limit: filter_output_limit(context.settings.queue.message_limit),
         };
-        let answer = deliver(transport, &hand_off, context.signals, &mut |line| {
+        let answer = deliver(transport, &hand_off, context.program_control(), &mut |line| {
             if let Some((done, all, text)) = answer::progress(line) {
                 context.observer.progress(&transport.name, done, all, &text);
             }

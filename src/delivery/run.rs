@@ -197,6 +197,7 @@ impl<'e> RunState<'e> {
         for handled in &done.handled {
             scheduler.tally.count(handled.state);
         }
+        scheduler.tally.untrusted += done.untrusted;
         scheduler.tally.errors += done.errors;
         scheduler.tally.left.extend(done.left);
         for place in done.settled {

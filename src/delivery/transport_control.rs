@@ -5,9 +5,8 @@ use anyhow::Result;
 use crate::delivery::transport_queue::Readiness;
 use crate::spool::Spool;
 use crate::spool::transport_state::{CircuitBreaker, ProbeResult, ResourceLock};
-use crate::sys::signals::Signals;
 use crate::transports::answer::ProgramEnding;
-use crate::transports::program::FinishedProgram;
+use crate::transports::program::{FinishedProgram, ProgramControl};
 use crate::transports::transport::Transport;
 use crate::values::schedule::RetrySchedule;
 use crate::values::time::Timestamp;
@@ -32,8 +31,8 @@ pub struct TransportControl<'e> {
     pub spool: &'e Spool,
     /// Which waits follow failures.
     pub schedule: RetrySchedule,
-    /// Who may interrupt.
-    pub signals: &'e Signals,
+    /// Conditions under which its commands run.
+    pub programs: ProgramControl<'e>,
     /// The time.
     pub now: Timestamp,
 }
@@ -55,7 +54,7 @@ impl TransportControl<'_> {
             }
         }
         if let Some(argv) = &transport.connect {
-            let finished = transport.run_control_command(argv, self.spool.path(), self.signals);
+            let finished = transport.run_control_command(argv, self.spool.path(), self.programs);
             let verdict = self.judge(transport, "connect", &finished)?;
             if transport.probe.is_none() || verdict.is_err() {
                 self.note_probe(transport, verdict.as_ref().err())?;
@@ -66,7 +65,7 @@ impl TransportControl<'_> {
         }
         let connected = transport.connect.is_some();
         if let Some(argv) = &transport.probe {
-            let finished = transport.run_control_command(argv, self.spool.path(), self.signals);
+            let finished = transport.run_control_command(argv, self.spool.path(), self.programs);
             let verdict = self.judge(transport, "probe", &finished)?;
             self.note_probe(transport, verdict.as_ref().err())?;
             if let Err(reason) = verdict {
@@ -82,7 +81,7 @@ impl TransportControl<'_> {
         let Some(argv) = transport.disconnect.as_ref().filter(|_| connected || transport.connect.is_none()) else {
             return Ok(None);
         };
-        let finished = transport.run_control_command(argv, self.spool.path(), self.signals);
+        let finished = transport.run_control_command(argv, self.spool.path(), self.programs);
         let failed = finished.ending != ProgramEnding::Exited(0);
         Ok(failed.then(|| format!("transport {}: disconnect {}", transport.name, finished.failure_text())))
     }
@@ -102,7 +101,7 @@ impl TransportControl<'_> {
 
     /// Runs a transport's probe by itself and notes the answer: `Err` is why the transport cannot be used.
     pub fn probe(&self, transport: &Transport, argv: &[String]) -> Result<Result<(), String>> {
-        let finished = transport.run_control_command(argv, self.spool.path(), self.signals);
+        let finished = transport.run_control_command(argv, self.spool.path(), self.programs);
         let verdict = self.judge(transport, "probe", &finished)?;
         self.note_probe(transport, verdict.as_ref().err())?;
         Ok(verdict)

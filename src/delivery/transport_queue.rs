@@ -42,6 +42,8 @@ pub struct TransportQueue<'e> {
     pub releasing: bool,
     /// True when its breaker was open as the run began.
     pub was_broken: bool,
+    /// True when only we or root can have written its programs.
+    pub trusted: bool,
 }
 
 /// Whether a transport may be given mail now, by what is known without asking it.
@@ -94,6 +96,7 @@ impl<'e> TransportQueue<'e> {
             connected: false,
             releasing: false,
             was_broken,
+            trusted: false,
         }
     }
 

@@ -9,8 +9,10 @@ use crate::delivery::scheduler::Scheduler;
 use crate::delivery::selection::Selection;
 use crate::delivery::transport_control::PreparedTransport;
 use crate::delivery::transport_queue::Readiness;
+use crate::exit::is_distrust;
 use crate::mail::envelope::id::QueueId;
 use crate::spool::listing::DueMessages;
+use crate::transports::configured::refuse_untrusted;
 use crate::transports::transport::Transport;
 
 /// One run.
@@ -30,10 +32,43 @@ impl<'e> RunState<'e> {
 
     pub(super) fn report_error(&self, error: &anyhow::Error) {
         self.context.observer.error(&format!("{error:#}"));
-        self.scheduler().tally.errors += 1;
+        let mut scheduler = self.scheduler();
+        if is_distrust(error) {
+            scheduler.tally.untrusted += 1;
+        } else {
+            scheduler.tally.errors += 1;
+        }
+    }
+
+    /// Judges the programs of a transport before the first of them runs. One that another user could have written
+    /// keeps the transport's mail in this run, as a broken transport does.
+    pub(super) fn is_trusted(&self, lane: usize) -> bool {
+        if self.scheduler().queues[lane].trusted {
+            return true;
+        }
+        let (transport, trust) = (self.transport(lane), &self.context.settings.trust);
+        let judged = refuse_untrusted(&transport.commands(), trust);
+        let mut scheduler = self.scheduler();
+        let Err(error) = judged else {
+            scheduler.queues[lane].trusted = true;
+            return true;
+        };
+        if !matches!(scheduler.queues[lane].ready, Readiness::No(_)) {
+            self.close_queue(&mut scheduler, lane, format!("{error}"));
+        }
+        scheduler.tally.untrusted += 1;
+        drop(scheduler);
+        if error.distrust().is_some_and(|distrust| trust.is_news(distrust)) {
+            let text = format!("transport {} cannot be used: {error}; its mail is kept", transport.name);
+            self.context.observer.error(&text);
+        }
+        false
     }
 
     pub(super) fn prepare(&self, index: usize) -> Option<Arc<ClaimedMessage<'e>>> {
+        if !self.is_trusted(index) {
+            return None;
+        }
         let transport = self.transport(index);
         let prepared = self.context.control().prepare(transport).unwrap_or_else(|error| {
             self.report_error(&error);

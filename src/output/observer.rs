@@ -89,6 +89,8 @@ pub struct RunTally {
     pub skipped: usize,
     /// Kept, for nobody has configured how they leave this machine.
     pub unconfigured: usize,
+    /// Transports, messages and programs that were left alone, for another user could have written them.
+    pub untrusted: usize,
     /// Things that went wrong with the spool itself.
     pub errors: usize,
     /// Messages at which somebody else was at work.
@@ -106,6 +108,7 @@ impl RunTally {
         self.failed += other.failed;
         self.skipped += other.skipped;
         self.unconfigured += other.unconfigured;
+        self.untrusted += other.untrusted;
         self.errors += other.errors;
         self.busy.extend(other.busy);
         self.left.extend(other.left);

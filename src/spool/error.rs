@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::sys::error::PathError;
 use crate::sys::distrust::Distrust;
+use crate::sys::error::PathError;
 use crate::values::quoting::quoted;
 
 /// What is wrong with the spool as a whole.

@@ -139,7 +139,10 @@ impl<'a> AddressResolver<'a> {
             AliasTarget::Pipe(command) => found.push(typed("PIPE", command)?),
             AliasTarget::File(file) => found.push(typed("FILE", file)?),
             AliasTarget::Include(file) => {
-                for line in read(&self.settings.trust, Path::new(file))?.lines().filter(|line| !line.trim_start().starts_with('#')) {
+                for line in read(&self.settings.trust, Path::new(file))?
+                    .lines()
+                    .filter(|line| !line.trim_start().starts_with('#'))
+                {
                     let targets = alias::targets(line);
                     let targets = targets.or_else(|what| refuse(ExitStatus::Config, format!("{file}: {what}")))?;
                     for target in targets {
@@ -168,18 +171,11 @@ impl<'a> AddressResolver<'a> {
         }
     }
 
-    /// Reads the alias files, and says what is wrong with one.
-    pub fn check(&mut self) -> Result<()> {
-        self.aliases().map(|_| ())
-    }
-
     fn aliases(&mut self) -> Result<&AliasTable> {
         if self.aliases.is_none() {
             let mut aliases = AliasTable::default();
             for path in &self.settings.addresses.aliases {
-                if let Err(error) = aliases.read(&read(&self.settings.trust, path)?) {
-                    return refuse(ExitStatus::Config, format!("{}:{}: {}", path.display(), error.line, error.what));
-                }
+                read_aliases(&self.settings.trust, path, &mut aliases)?;
             }
             self.aliases = Some(aliases);
         }
@@ -199,6 +195,23 @@ fn derived_recipient(first: &Recipient, address: Address) -> Recipient {
         notify: first.notify,
         orcpt: first.orcpt.clone().or(original),
         expanded_from: Some(first.address.to_string()),
+    }
+}
+
+/// Reads an alias file, and says what is wrong with it.
+pub fn check_alias_file(trust: &Trust, path: &Path) -> Result<()> {
+    read_aliases(trust, path, &mut AliasTable::default())
+}
+
+/// Reads a list of addresses, and says why it cannot be opened.
+pub fn check_include_file(trust: &Trust, path: &Path) -> Result<()> {
+    read(trust, path).map(|_| ())
+}
+
+fn read_aliases(trust: &Trust, path: &Path, aliases: &mut AliasTable) -> Result<()> {
+    match aliases.read(&read(trust, path)?) {
+        Ok(()) => Ok(()),
+        Err(error) => refuse(ExitStatus::Config, format!("{}:{}: {}", path.display(), error.line, error.what)),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! posix_spawn rather than fork: its cost does not grow with our memory, and nothing of ours runs in the child.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -13,7 +13,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 /// What a new program gets: nothing but this, for all our own descriptors are close-on-exec.
 #[derive(Debug)]
 pub struct ProgramStart<'a> {
-    /// Its arguments; the first is the program, looked for in our `PATH` when it has no slash.
+    /// Path of the program. `PATH` is not searched: what was judged is what is executed.
+    pub path: &'a CStr,
+    /// Its arguments; the first is the program's name.
     pub argv: &'a [CString],
     /// Its whole environment, `NAME=value` each.
     pub env: &'a [CString],
@@ -66,17 +68,16 @@ impl ProgramStart<'_> {
             strings.iter().map(|text| text.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect()
         };
         let (argv, env) = (pointers(self.argv), pointers(self.env));
-        let Some(program) = self.argv.first() else { return Err(io::ErrorKind::InvalidInput.into()) };
         let mut actions = SpawnActions::new()?;
         for (target, fd) in self.fds.iter().enumerate() {
             actions.dup2(fd.as_raw_fd(), target as i32)?;
         }
         let attributes = SpawnAttributes::new()?;
         let mut pid = 0;
-        // SAFETY: every pointer is to a live, initialised object of the type that posix_spawnp(3) asks for, and both
+        // SAFETY: every pointer is to a live, initialised object of the type that posix_spawn(3) asks for, and both
         // lists end in a null pointer.
         check(unsafe {
-            libc::posix_spawnp(&mut pid, program.as_ptr(), &actions.0, &attributes.0, argv.as_ptr(), env.as_ptr())
+            libc::posix_spawn(&mut pid, self.path.as_ptr(), &actions.0, &attributes.0, argv.as_ptr(), env.as_ptr())
         })?;
         Pid::from_raw(pid).ok_or_else(|| io::ErrorKind::Other.into())
     }

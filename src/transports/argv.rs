@@ -133,6 +133,15 @@ impl CommandTemplate {
         }
     }
 
+    /// Words as they are configured; `None` for one that holds a placeholder.
+    pub fn fixed_words(&self) -> Vec<Option<String>> {
+        let fixed = |arg: &TemplateArgument| match arg.parts.as_slice() {
+            [TemplatePart::Text(text)] => Some(text.clone()),
+            _ => None,
+        };
+        self.args.iter().map(fixed).collect()
+    }
+
     /// The program's name or path.
     pub fn program(&self) -> String {
         self.args[0]

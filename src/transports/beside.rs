@@ -2,16 +2,15 @@
 
 use std::path::Path;
 
-use crate::sys::signals::Signals;
 use crate::transports::answer::ProgramEnding;
 use crate::transports::environment;
 use crate::transports::placeholder::Placeholder;
-use crate::transports::program::{FinishedProgram, ProgramRun, ResultChannel};
+use crate::transports::program::{FinishedProgram, ProgramControl, ProgramRun, ResultChannel};
 use crate::transports::transport::Transport;
 
 impl Transport {
     /// Undoes what preprocessing did elsewhere; `Err` is what went wrong.
-    pub fn undo(&self, id: &str, spool: &Path, signals: &Signals) -> Result<(), String> {
+    pub fn undo(&self, id: &str, spool: &Path, control: ProgramControl<'_>) -> Result<(), String> {
         let Some(undo) = &self.undo else { return Ok(()) };
         let argv = undo.fill_words(&[(Placeholder::Id, id), (Placeholder::Transport, &self.name)]);
         let mut env = environment::configured(&self.env);
@@ -19,12 +18,12 @@ impl Transport {
         env.push(("MSPOOL_TRANSPORT".to_owned(), self.name.clone()));
         env.push(("MSPOOL_SPOOL".to_owned(), spool.to_string_lossy().into_owned()));
         let run = ProgramRun { argv, env: &env, input: None, results: ResultChannel::Exit, timeout: self.timeout };
-        let finished = run.run_to_end(signals, &mut |_| {});
+        let finished = run.run_to_end(control, &mut |_| {});
         if finished.ending == ProgramEnding::Exited(0) { Ok(()) } else { Err(finished.failure_text()) }
     }
 
     /// Runs one of the commands around deliveries: probe, connect, disconnect.
-    pub fn run_control_command(&self, argv: &[String], spool: &Path, signals: &Signals) -> FinishedProgram {
+    pub fn run_control_command(&self, argv: &[String], spool: &Path, control: ProgramControl<'_>) -> FinishedProgram {
         let mut env = environment::configured(&self.env);
         env.push(("MSPOOL_TRANSPORT".to_owned(), self.name.clone()));
         env.push(("MSPOOL_SPOOL".to_owned(), spool.to_string_lossy().into_owned()));
@@ -35,6 +34,6 @@ impl Transport {
             results: ResultChannel::Exit,
             timeout: self.timeout,
         };
-        run.run_to_end(signals, &mut |_| {})
+        run.run_to_end(control, &mut |_| {})
     }
 }

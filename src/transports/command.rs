@@ -2,13 +2,12 @@
 
 use crate::mail::address::Address;
 use crate::mail::status::Status;
-use crate::sys::signals::Signals;
 use crate::transports::answer::{HandOffResult, Remains, TransportResult};
 use crate::transports::argv::{CommandTemplate, DeliveryValues};
 
 use crate::transports::environment;
 use crate::transports::hand_off::{HandOff, refused_result};
-use crate::transports::program::{FinishedProgram, ProgramRun, ResultChannel};
+use crate::transports::program::{FinishedProgram, ProgramControl, ProgramRun, ResultChannel};
 use crate::transports::transport::Transport;
 
 /// Recipients in one run at most, so that their addresses fit into an argument list.
@@ -22,7 +21,7 @@ pub(super) fn deliver(
     template: &CommandTemplate,
     results: ResultChannel,
     hand_off: &HandOff<'_>,
-    signals: &Signals,
+    control: ProgramControl<'_>,
     heard: &mut dyn FnMut(&str),
 ) -> HandOffResult {
     let sender_fits = template.accepts_sender(hand_off.sender.as_str());
@@ -32,7 +31,7 @@ pub(super) fn deliver(
     let mut answer = if taken.is_empty() {
         HandOffResult { outcomes: Vec::new(), broken: None, remote_id: None }
     } else {
-        let finished = run(transport, template, results, hand_off, &taken, signals, heard);
+        let finished = run(transport, template, results, hand_off, &taken, control, heard);
         let FinishedProgram { ending, stdout, stderr, lines, completeness } = finished;
         Remains { ending, stdout: &stdout, stderr: &stderr, lines: &lines, completeness }.interpret(&taken)
     };
@@ -63,7 +62,7 @@ fn run(
     results: ResultChannel,
     hand_off: &HandOff<'_>,
     taken: &[&Address],
-    signals: &Signals,
+    control: ProgramControl<'_>,
     heard: &mut dyn FnMut(&str),
 ) -> FinishedProgram {
     let recipients: Vec<&str> = taken.iter().map(|address| address.text()).collect();
@@ -84,5 +83,5 @@ fn run(
         results,
         timeout: transport.timeout,
     };
-    run.run_to_end(signals, heard)
+    run.run_to_end(control, heard)
 }

@@ -14,14 +14,13 @@ use crate::mail::status::{Status, StatusClass};
 use crate::sys::dir::{self, Dir};
 use crate::sys::error::PathError;
 use crate::sys::file_stat::stat_of;
-use crate::sys::signals::Signals;
 use crate::transports::answer::{HandOffResult, ProgramEnding, ResultKind, TransportResult};
 use crate::transports::argv::{CommandTemplate, DeliveryValues};
 use crate::values::printable;
 
 use crate::transports::environment;
 use crate::transports::hand_off::{HandOff, refused_result};
-use crate::transports::program::{ProgramRun, ResultChannel};
+use crate::transports::program::{ProgramControl, ProgramRun, ResultChannel};
 use crate::transports::transport::Transport;
 use crate::values::quoting::quoted;
 
@@ -65,12 +64,12 @@ pub(super) fn deliver(
     transport: &Transport,
     hand_off: &HandOff<'_>,
     work: &Path,
-    signals: &Signals,
+    control: ProgramControl<'_>,
     hand_over: &mut dyn FnMut(&HandOff<'_>) -> HandOffResult,
 ) -> HandOffResult {
     let all = hand_off.recipients.len();
     let mut outcomes: Vec<Option<TransportResult>> = vec![None; all];
-    let made = process(transport, hand_off, work, signals, &mut outcomes);
+    let made = process(transport, hand_off, work, control, &mut outcomes);
     let parts = match made {
         Ok(parts) => parts,
         Err(FilterFailure(verdict, status, text)) => {
@@ -157,7 +156,7 @@ fn process(
     transport: &Transport,
     hand_off: &HandOff<'_>,
     work: &Path,
-    signals: &Signals,
+    control: ProgramControl<'_>,
     outcomes: &mut [Option<TransportResult>],
 ) -> Result<Vec<FilteredPart>, FilterFailure> {
     let everybody = (0..hand_off.recipients.len()).collect();
@@ -167,7 +166,7 @@ fn process(
         for (index, part) in parts.into_iter().enumerate() {
             let dir = Dir::make(&work.join(format!("{step}.{index}")))?;
             dir.make_in("out")?;
-            let stage = FilterStage { transport, filter, hand_off, dir, signals };
+            let stage = FilterStage { transport, filter, hand_off, dir, control };
             next.extend(stage.run(part, outcomes)?);
         }
         parts = next;
@@ -181,7 +180,7 @@ struct FilterStage<'a> {
     filter: &'a CommandTemplate,
     hand_off: &'a HandOff<'a>,
     dir: Dir,
-    signals: &'a Signals,
+    control: ProgramControl<'a>,
 }
 
 impl FilterStage<'_> {
@@ -248,7 +247,7 @@ impl FilterStage<'_> {
             timeout: self.transport.timeout,
         };
         let mut room = hand_off.limit;
-        let finished = run.run_into(self.signals, &mut |bytes| {
+        let finished = run.run_into(self.control, &mut |bytes| {
             room = room.checked_sub(bytes.len() as u64).ok_or(io::ErrorKind::FileTooLarge)?;
             output.write_all(bytes)
         });

@@ -87,7 +87,8 @@ mod tests {
         let me = user();
         let passwd =
             format!("root:x:0:0::/:/bin/sh\nme:x:{me}:5000::/:/bin/sh\neve:x:4999:5001::/:/bin/sh\nbad line\n");
-        let group = "me:x:5000:\neve:x:5001:\nteam:x:5002:me,eve\nstaff:x:5003:\nours:x:5004:me,root\nfar:x:5005:ghost\n";
+        let group =
+            "me:x:5000:\neve:x:5001:\nteam:x:5002:me,eve\nstaff:x:5003:\nours:x:5004:me,root\nfar:x:5005:ghost\n";
         let of = |nsswitch| Accounts::parse(&passwd, group, nsswitch);
         let private = |accounts: &Accounts| -> Vec<u32> {
             (5000..5007).filter(|group| accounts.is_private(*group, me)).collect()

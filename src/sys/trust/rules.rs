@@ -1,6 +1,6 @@
 //! Rules by which owner and mode of a file are judged.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -29,6 +29,7 @@ pub struct Trust {
     /// True when more directories could be excused.
     pub(super) excusable: bool,
     judged: Mutex<HashMap<PathBuf, DirectoryAccess>>,
+    reported: Mutex<HashSet<PathBuf>>,
     accounts: OnceLock<Accounts>,
 }
 
@@ -37,6 +38,12 @@ impl Trust {
     pub fn excusing(self, dirs: &[PathBuf]) -> Trust {
         let real = |dir: &PathBuf| std::fs::canonicalize(dir).unwrap_or_else(|_| dir.clone());
         Trust { excused: dirs.iter().map(real).collect(), excusable: true, ..self }
+    }
+
+    /// True the first time that this distrust is to be reported: what is not trusted stays so for many messages.
+    pub fn is_news(&self, distrust: &Distrust) -> bool {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        reported.insert(distrust.subject.clone())
     }
 
     /// Forgets the directories that passed, for a run that begins.
