@@ -254,7 +254,7 @@ fn reach(offline: bool) -> Network {
 fn session(choice: &ConfigChoice, verbosity: Verbosity, reach: Network) -> Result<Session> {
     let settings = load(choice)?;
     let ids = Arc::new(IdGenerator::new(&settings.hostname, crate::sys::random()));
-    Ok(Session { settings, clock: Clock::from_env(), verbosity: verbosity, network: reach, ids: ids })
+    Ok(Session { settings, clock: Clock::from_env(), verbosity, network: reach, ids })
 }
 
 /// Returns the built parser, for completions and tests.

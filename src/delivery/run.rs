@@ -71,7 +71,7 @@ fn pass(
     let scheduler = Mutex::new(Scheduler::new(lanes, due.len(), selection.limit));
     let run = RunState {
         context: *context,
-        selection: selection,
+        selection,
         due,
         passed_over,
         shared_scheduler: scheduler,

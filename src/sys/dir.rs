@@ -1,8 +1,8 @@
-//! Directories held open, and what can durably be done in them.
+//! Open directories, and durable operations on the files in them.
 //!
-//! Every operation goes through the directory's descriptor and never follows a symbolic link in its last component,
-//! so nothing that swaps a name for a link can send a write elsewhere. Files are 0600, directories 0700, whatever
-//! the umask allows beyond that.
+//! Every operation goes through the descriptor of the directory and never follows a symbolic link in its last
+//! component, so a name that is replaced by a link cannot redirect a write. Files get mode 0600, directories 0700,
+//! less what the umask takes away.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -16,7 +16,7 @@ use crate::sys::error::{AtPath, PathError};
 use crate::sys::file_stat::{FileStat, stat_of};
 use crate::sys::trust::ownership;
 
-/// A directory held open, with the path it was opened by for use in messages.
+/// Open directory, with the path that it was opened by, for messages.
 #[derive(Debug)]
 pub struct Dir {
     fd: OwnedFd,
@@ -28,13 +28,13 @@ const PRIVATE_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 const PRIVATE_DIR: Mode = Mode::RWXU;
 
 impl Dir {
-    /// Opens a directory by path; a symbolic link there is followed, for people link their spools and mailboxes.
+    /// Opens a directory by path. Follows a symbolic link there, since spools and mailboxes may be links.
     pub fn open(path: &Path) -> Result<Dir, PathError> {
         let fd = fs::open(path, OPEN_DIR, Mode::empty()).at("open", path)?;
         Ok(Dir { fd, path: path.to_owned() })
     }
 
-    /// Makes the directory with all its missing parents, and opens it.
+    /// Makes the directory and all missing parents, and opens it.
     pub fn make(path: &Path) -> Result<Dir, PathError> {
         match Dir::open(path) {
             Err(error) if error.is_not_found() => {}
@@ -66,7 +66,7 @@ impl Dir {
         }
     }
 
-    /// Opens a directory inside this one and makes it first if it is not there.
+    /// Opens a directory inside this one, made first if it is missing.
     pub fn make_in(&self, name: &str) -> Result<Dir, PathError> {
         match fs::mkdirat(&self.fd, name, PRIVATE_DIR) {
             Err(Errno::EXIST) => {}
@@ -75,17 +75,17 @@ impl Dir {
         self.open_in(name)
     }
 
-    /// The path this directory was opened by.
+    /// Returns the path that this directory was opened by.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The path of something inside.
+    /// Returns the path of a name in this directory.
     pub fn path_of(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Creates a file that was not there, for reading and writing.
+    /// Creates a new file for reading and writing. An existing name is an error.
     pub fn create_new(&self, name: &str) -> Result<File, PathError> {
         self.open_with(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, "create")
     }
@@ -138,7 +138,7 @@ impl Dir {
         Ok(File::from(fd))
     }
 
-    /// What is at a name: `None` when nothing is. A symbolic link is described itself.
+    /// Returns type and owner of what is at a name, `None` for nothing. Does not follow a symbolic link.
     pub fn stat_name(&self, name: &str) -> Result<Option<FileStat>, PathError> {
         match fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat.into())),
@@ -147,22 +147,22 @@ impl Dir {
         }
     }
 
-    /// What the directory itself is.
+    /// Returns type and owner of the directory itself.
     pub fn stat(&self) -> Result<FileStat, PathError> {
         Ok(fs::fstat(&self.fd).at("look at", &self.path)?.into())
     }
 
-    /// Moves a file here or to another directory. Something already at the new name is never overwritten.
+    /// Moves a file, here or to another directory. Never overwrites an existing name.
     pub fn rename(&self, from: &str, to: &Dir, name: &str) -> Result<(), PathError> {
         let answer = match fs::renameat_with(&self.fd, from, &to.fd, name, RenameFlags::NOREPLACE) {
-            // Filesystems without that flag: names are unique by construction, so a plain rename is right too.
+            // Some filesystems lack the flag. Names are unique by construction, so a plain rename is safe there.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => fs::renameat(&self.fd, from, &to.fd, name),
             answer => answer,
         };
         answer.at("rename", self.path.join(from))
     }
 
-    /// Writes a small file as a whole: under another name, synced, then renamed over what was there.
+    /// Replaces a small file as a whole: writes it under another name, syncs it, and renames it.
     pub fn replace(&self, name: &str, content: &[u8]) -> Result<(), PathError> {
         use std::io::Write;
         let fresh = format!(".{name}.{}", std::process::id());
@@ -180,7 +180,7 @@ impl Dir {
         moved
     }
 
-    /// Removes a file's name.
+    /// Removes a file.
     pub fn remove(&self, name: &str) -> Result<(), PathError> {
         fs::unlinkat(&self.fd, name, AtFlags::empty()).at("remove", self.path.join(name))
     }
@@ -198,13 +198,13 @@ impl Dir {
         fs::fsync(&self.fd).at("sync", &self.path)
     }
 
-    /// The descriptor, for calls that need one.
+    /// Returns the descriptor, for system calls of other modules.
     pub fn fd(&self) -> &OwnedFd {
         &self.fd
     }
 }
 
-/// Reads at a place, without moving the one that others read at. Zero is the end.
+/// Reads at an offset and leaves the position of the descriptor alone. Zero is the end of the file.
 pub fn read_at(fd: impl std::os::fd::AsFd, buffer: &mut [u8], at: u64) -> std::io::Result<usize> {
     loop {
         match rustix::io::pread(&fd, &mut *buffer, at) {
@@ -214,7 +214,7 @@ pub fn read_at(fd: impl std::os::fd::AsFd, buffer: &mut [u8], at: u64) -> std::i
     }
 }
 
-/// Reads from where the descriptor stands. Zero is the end.
+/// Reads at the position of the descriptor. Zero is the end of the file.
 pub fn read_next(fd: impl std::os::fd::AsFd, buffer: &mut [u8]) -> std::io::Result<usize> {
     loop {
         match rustix::io::read(&fd, &mut *buffer) {
@@ -224,13 +224,12 @@ pub fn read_next(fd: impl std::os::fd::AsFd, buffer: &mut [u8]) -> std::io::Resu
     }
 }
 
-/// Moves the place from which the descriptor is read.
+/// Moves the position of the descriptor.
 pub fn seek(fd: impl std::os::fd::AsFd, at: u64) -> std::io::Result<()> {
     Ok(fs::seek(fd, fs::SeekFrom::Start(at)).map(|_| ())?)
 }
 
-/// Tells the kernel to begin writing a file's content, and does not wait. Only ever a hint: [`sync`] says whether it
-/// worked.
+/// Asks the kernel to begin writing a file's content, without waiting. A hint only: [`sync`] reports whether it worked.
 pub fn begin_writing(file: &File) {
     use std::os::fd::AsRawFd;
     // SAFETY: a plain system call on a descriptor that is open for as long as `file` lives.
@@ -238,12 +237,12 @@ pub fn begin_writing(file: &File) {
 }
 
 /// Makes a file's content and size durable. A failure is final: the kernel may have dropped the dirty pages, so a
-/// second call on the same file would report success for data that is gone.
+/// second call on the same file could report success for lost data.
 pub fn sync(file: &File, path: &Path) -> Result<(), PathError> {
     fs::fsync(file).at("sync", path)
 }
 
-/// As [`sync`], without the times that nobody needs back.
+/// Makes a file's content and size durable, but not its times.
 pub fn sync_data(file: &File, path: &Path) -> Result<(), PathError> {
     fs::fdatasync(file).at("sync", path)
 }

@@ -10,19 +10,19 @@ use crate::sys::error::{AtPath, PathError};
 /// Type, owner and identity of a file, from stat(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileStat {
-    /// Device and inode: the file's identity.
+    /// Device; with the inode, the identity of the file.
     pub device: u64,
-    /// See `device`.
+    /// Inode.
     pub inode: u64,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Numeric user who owns it.
+    /// Numeric id of the owner.
     pub owner: u32,
-    /// Numeric group that it belongs to.
+    /// Numeric id of the group.
     pub group: u32,
     /// Permission bits.
     pub mode: u32,
-    /// How many names it has.
+    /// Number of hard links.
     pub links: u64,
     /// True for a regular file.
     pub regular: bool,
@@ -30,7 +30,7 @@ pub struct FileStat {
     pub directory: bool,
     /// True for a symbolic link.
     pub link: bool,
-    /// Last change of its content, in seconds since the epoch.
+    /// Time of the last change of the content, in seconds since the epoch.
     pub modified: i64,
 }
 
