@@ -21,15 +21,15 @@ pub struct Distrust {
 /// Property that makes a file or directory untrusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DistrustReason {
-    /// It belongs to this user, neither to us nor to root.
+    /// Owner who is neither we nor root.
     Owner(u32),
-    /// Group or others may write; the permission bits.
+    /// Write permission for group or others; the permission bits.
     Writable(u32),
-    /// It is not a regular file.
+    /// Type other than a regular file.
     NotAFile,
-    /// It is a symbolic link, in a place where none is followed.
+    /// Symbolic link, in a place where none is followed.
     Link,
-    /// It has this number of names.
+    /// Number of hard links, more than one.
     Links(u64),
 }
 

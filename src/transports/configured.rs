@@ -18,6 +18,9 @@ pub struct ConfiguredCommand {
     words: Vec<Option<String>>,
 }
 
+/// Interpreters of interpreters, as many as the kernel follows.
+const MOST_INTERPRETERS: usize = 4;
+
 /// Programs that read another program from the file that is their argument. Versions are left out.
 const INTERPRETERS: [&str; 22] = [
     "sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "fish", "csh", "tcsh", "perl", "python", "ruby", "node", "php",
@@ -44,8 +47,10 @@ impl ConfiguredCommand {
     /// There is no such program, or another user could have written it or a script.
     pub fn check(&self, trust: &Trust) -> Result<PathBuf, PathError> {
         let path = trust.find_program(self.program())?;
+        check_interpreters(&path, trust)?;
         for script in self.scripts() {
             trust.check_file(script)?;
+            check_interpreters(script, trust)?;
         }
         Ok(path)
     }
@@ -69,6 +74,22 @@ impl ConfiguredCommand {
         }
         scripts
     }
+}
+
+/// Judges the interpreter that a script names, and the one of that: the kernel follows as many.
+fn check_interpreters(script: &Path, trust: &Trust) -> Result<(), PathError> {
+    let mut script = script.to_owned();
+    for _ in 0..MOST_INTERPRETERS {
+        let words = trust.interpreter(&script)?;
+        let Some((interpreter, arguments)) = words.split_first() else { return Ok(()) };
+        script = trust.find_program(interpreter)?;
+        let through_env = script.file_name().is_some_and(|name| name == "env");
+        let mut named = arguments.iter().flat_map(|argument| argument.split_whitespace());
+        if let Some(name) = named.find(|word| !word.starts_with('-') && !word.contains('=')).filter(|_| through_env) {
+            script = trust.find_program(name)?;
+        }
+    }
+    Ok(())
 }
 
 fn is_interpreter(word: &str) -> bool {

@@ -205,6 +205,24 @@ fn scripts_of_interpreters_are_judged() {
 }
 
 #[test]
+fn interpreters_of_scripts_are_judged() {
+    for line in ["#!INTERPRETER", "#! /usr/bin/env INTERPRETER", "#!/usr/bin/env -S A=b INTERPRETER"] {
+        let world = World::at_noon();
+        let interpreter = world.script("interpreter", "trace go; cat >/dev/null");
+        let script = world.script("script", "");
+        let first = line.replace("INTERPRETER", interpreter.to_str().unwrap());
+        fs::write(&script, format!("{first}\n")).unwrap();
+        world.config(&format!("[transport.relay]\ncommand = [{script:?}, \"{{recipients}}\"]\n"));
+        world.enqueue(&["bob@x"]);
+        chmod(&interpreter, 0o777);
+        world.mspool(&["flush"]).run().fails(78, &format!("chmod go-w {}", interpreter.display()));
+        chmod(&interpreter, 0o700);
+        world.flush();
+        assert_eq!(world.trace().len(), 1, "{line}");
+    }
+}
+
+#[test]
 fn every_command_of_a_transport_is_judged_before_the_first_runs() {
     let good = "cat >/dev/null";
     for key in ["probe = [BAD]", "connect = [BAD]", "disconnect = [BAD]", "undo = [BAD]", "preprocess = [[BAD]]"] {
@@ -359,18 +377,18 @@ fn no_directory_of_the_spool_is_a_link() {
 #[test]
 fn a_log_that_is_not_ours_alone_is_not_used() {
     let canary = "{\"at\":\"2026-05-01T11:46:40Z\",\"event\":\"trouble\",\"text\":\"canary\"}\n";
-    let kinds: [(&str, &dyn Fn(&Path, &Path)); 3] = [
-        ("is a symbolic link", &|log, canary| symlink(canary, log).unwrap()),
-        ("is not a regular file", &|log, _| fifo(log)),
-        ("has 2 names", &|log, canary| fs::hard_link(canary, log).unwrap()),
-    ];
-    for (reason, make) in kinds {
+    for reason in ["is a symbolic link", "is not a regular file", "has 2 names"] {
         let world = World::with_relay("trace go; cat >/dev/null");
         let id = world.enqueue(&["bob@x"]);
         let other = world.enqueue(&["ann@x"]);
         let path = world.path("canary");
         fs::write(&path, canary).unwrap();
-        make(&world.spool().join("log").join(&id), &path);
+        let log = world.spool().join("log").join(&id);
+        match reason {
+            "is a symbolic link" => symlink(&path, log).unwrap(),
+            "is not a regular file" => fifo(&log),
+            _ => fs::hard_link(&path, log).unwrap(),
+        }
         ends(world.mspool(&["flush"])).fails(78, reason);
         assert_eq!((world.trace().len(), world.state(&id).as_str(), world.state(&other).as_str()), (1, "new", "sent"));
         ends(world.mspool(&["cancel", &id])).says(reason);

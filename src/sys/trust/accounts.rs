@@ -1,7 +1,7 @@
 //! Private groups: groups whose members are only the user we act as, and root.
 //!
-//! Read from the files under `/etc` by hand: the C library would load whatever else this host keeps its users in, and
-//! could not be linked statically.
+//! Read from the files in `/etc`, not through the C library, which loads modules for other sources of users and then
+//! cannot be linked statically.
 
 use crate::sys::identity::user;
 
@@ -54,8 +54,8 @@ impl Accounts {
         }
     }
 
-    /// True when nobody but the user we act as and root is in the group. Where accounts also come from the network,
-    /// the group must have the name of its owner too: who else has it as their primary group is unknown then.
+    /// True when only the user we act as and root are in the group. Where accounts also come from the network, their
+    /// primary groups are unknown, and the group must have the name of the owner.
     pub(super) fn is_private(&self, group: u32, owner: u32) -> bool {
         let trusted = |id: u32| id == 0 || id == user();
         let member = |name: &String| self.users.iter().any(|known| known.name == *name && trusted(known.id));

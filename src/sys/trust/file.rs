@@ -1,6 +1,7 @@
 //! Opening files and finding programs that only we or root can have written.
 
 use std::fs::File;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,9 @@ use crate::sys::error::{AtPath, PathError};
 use crate::sys::file_stat::{FileStat, stat_of};
 use crate::sys::trust::path::UnmappedOwners;
 use crate::sys::trust::rules::Trust;
+
+/// Bytes of a script that the kernel reads to find its interpreter.
+const LONGEST_FIRST_LINE: usize = 256;
 
 /// Directories that are searched without `PATH`, as by the C library.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -65,6 +69,22 @@ impl Trust {
         };
         self.judge_file(&path, &end.path, &stat)?;
         Ok(path)
+    }
+
+    /// Returns the words of the first line of a script, `#! INTERPRETER [ARGUMENT]`; none for other files. The kernel
+    /// takes the rest of the line as one argument, and reads no more bytes of it.
+    pub fn interpreter(&self, script: &Path) -> Result<Vec<String>, PathError> {
+        // A program need not be readable. The kernel reads only scripts that are, through their interpreters.
+        let Ok(mut file) = self.open_file(script) else { return Ok(Vec::new()) };
+        let mut bytes = [0; LONGEST_FIRST_LINE];
+        let count = file.read(&mut bytes).at("read", script)?;
+        let Some(line) = bytes[..count].strip_prefix(b"#!").and_then(|text| text.split(|byte| *byte == b'\n').next())
+        else {
+            return Ok(Vec::new());
+        };
+        let text = String::from_utf8_lossy(line);
+        let (interpreter, argument) = text.trim().split_once([' ', '\t']).unwrap_or((text.trim(), ""));
+        Ok([interpreter, argument.trim()].iter().filter(|word| !word.is_empty()).map(|word| (*word).into()).collect())
     }
 
     fn judge_file(&self, subject: &Path, path: &Path, stat: &FileStat) -> Result<(), PathError> {
