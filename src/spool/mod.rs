@@ -130,6 +130,8 @@ impl SpoolDirectory {
 #[derive(Debug)]
 pub struct Spool {
     root: Dir,
+    /// `out` and `in`, which hold most of the others.
+    parents: [OnceLock<Dir>; 2],
     dirs: [OnceLock<Dir>; PLACES.len()],
 }
 
@@ -146,7 +148,7 @@ impl Spool {
             Err(error) => return Err(error.into()),
         };
         ownership::ours(path, &root.stat()?)?;
-        let spool = Spool { root, dirs: Default::default() };
+        let spool = Spool { root, parents: Default::default(), dirs: Default::default() };
         match spool.version()?.as_deref() {
             Some(VERSION) => {}
             Some(other) => return Err(SpoolError::Version(spool.root.path_of("version"), other.to_owned())),
@@ -233,7 +235,7 @@ impl Spool {
             return Ok(dir);
         }
         let opened = match place.names() {
-            (Some(parent), name) => self.root.open_in(parent).and_then(|parent| parent.open_in(name)),
+            (Some(parent), name) => self.parent(parent).and_then(|parent| parent.open_in(name)),
             (None, name) => self.root.open_in(name),
         };
         let dir = match opened {
@@ -242,6 +244,18 @@ impl Spool {
             dir => dir?,
         };
         Ok(slot.get_or_init(|| dir))
+    }
+
+    /// Opens `out` or `in`, of which neither may be a link: the kernel would follow it on the way to what is inside.
+    fn parent(&self, name: &str) -> Result<&Dir, PathError> {
+        let slot = &self.parents[usize::from(name == "in")];
+        match slot.get() {
+            Some(dir) => Ok(dir),
+            None => {
+                let dir = self.root.open_in(name)?;
+                Ok(slot.get_or_init(|| dir))
+            }
+        }
     }
 
     /// Checks what cannot change under a running program: every directory there, ours, and on one filesystem, so that

@@ -40,6 +40,9 @@ impl fmt::Display for Distrust {
             write!(f, "{} is not trusted: ", self.subject.display())?;
         }
         match self.reason {
+            DistrustReason::Owner(owner) if identity::is_unmapped(owner) => {
+                write!(f, "{path} belongs to a user whom this user namespace does not map")?;
+            }
             DistrustReason::Owner(owner) => {
                 let user = identity::user();
                 write!(
@@ -60,7 +63,9 @@ impl fmt::Display for Distrust {
         }
         if self.excusable {
             let dir = if self.path == self.subject { self.path.parent() } else { None };
-            write!(f, ", or list {} under \"trust\"", dir.unwrap_or(&self.path).display())?;
+            let unmapped = matches!(self.reason, DistrustReason::Owner(owner) if identity::is_unmapped(owner));
+            let joint = if unmapped { ";" } else { ", or" };
+            write!(f, "{joint} list {} under \"trust\"", dir.unwrap_or(&self.path).display())?;
         }
         Ok(())
     }

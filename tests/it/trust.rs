@@ -413,6 +413,29 @@ fn state_files_are_ours_alone() {
     }
 }
 
+/// There files of root belong to a user whom nobody knows: the way to the configuration and the spool is accepted,
+/// programs need `trust`.
+#[test]
+fn a_user_namespace_without_root_can_be_used() {
+    if is_root() {
+        eprintln!("skipped: root maps itself");
+        return;
+    }
+    if !can_run("unshare", &["-Ur", "true"]) {
+        return;
+    }
+    let world = World::at_noon();
+    let program = binary();
+    let flush = || world.program(Path::new("unshare"), &["-Ur", &program, "flush"]).run();
+    let keys = "[transport.relay]\ncommand = [\"true\", \"{recipients}\"]\n";
+    world.config(keys);
+    let id = world.enqueue(&["bob@x"]);
+    flush().fails(78, "list / under \"trust\"");
+    world.config(&format!("trust = [\"/\"]\n{keys}"));
+    flush().silent();
+    assert_eq!(world.state(&id), "sent");
+}
+
 #[test]
 fn file_capabilities_are_refused() {
     if !is_root() || !can_run("python3", &["-c", "import os; os.setxattr"]) {
