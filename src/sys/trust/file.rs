@@ -111,7 +111,8 @@ fn search(name: &str) -> Result<PathBuf, Errno> {
         let candidate = dir.join(name);
         match is_program(&candidate) {
             Ok(()) => return Ok(candidate),
-            Err(Errno::ACCESS) => failure = Errno::ACCESS,
+            // Not for a directory that may not be searched: the program is missing for us then.
+            Err(Errno::ACCESS) if fs::statat(CWD, &candidate, AtFlags::empty()).is_ok() => failure = Errno::ACCESS,
             Err(_) => {}
         }
     }
@@ -119,7 +120,8 @@ fn search(name: &str) -> Result<PathBuf, Errno> {
 }
 
 fn is_program(path: &Path) -> Result<(), Errno> {
-    fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS)?;
+    // By the real user, who is also the one we act as: rights of the program file were refused at the start.
+    fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::empty())?;
     // A directory may be "executed" too: searched.
     let stat = FileStat::from(fs::statat(CWD, path, AtFlags::empty())?);
     if stat.regular { Ok(()) } else { Err(Errno::ACCESS) }
