@@ -1,6 +1,7 @@
 //! Checked configuration as the commands use it, with every default filled in.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -12,6 +13,7 @@ use crate::mail::address::route;
 use crate::mail::address::{Address, Sender};
 use crate::mail::message::class::ClassFolders;
 use crate::sys;
+use crate::sys::trust::Trust;
 use crate::transports::hook::Hook;
 use crate::transports::notify::NotifyCommand;
 use crate::transports::source::MailSource;
@@ -32,6 +34,8 @@ pub struct Settings {
     pub queue: QueueSettings,
     /// Transports, in the order in which they are tried.
     pub transports: Transports,
+    /// Rules by which configured files and programs are trusted.
+    pub trust: Arc<Trust>,
     /// Origin of these settings: a file or the defaults.
     pub source: SettingsSource,
     /// True if no transport is configured. Then only mail for this host can be delivered.

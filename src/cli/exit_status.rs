@@ -7,9 +7,9 @@ use anyhow::Error;
 use crate::exit::{ExitStatus, Refusal};
 use crate::output::print;
 use crate::spool::error::SpoolError;
+use crate::sys::distrust::Distrust;
 use crate::sys::error::PathError;
 use crate::sys::process::is_shortage;
-use crate::sys::trust::Distrust;
 
 use crate::config::error::ConfigError;
 
@@ -49,6 +49,7 @@ fn status(error: &Error) -> ExitStatus {
 fn of_spool(error: &SpoolError) -> ExitStatus {
     match error {
         SpoolError::Path(error) => of_io(&error.source),
+        SpoolError::CannotMake(error) if error.distrust().is_some() => ExitStatus::Config,
         SpoolError::CannotMake(_) => ExitStatus::CannotCreate,
         SpoolError::Distrust(_)
         | SpoolError::Version(..)
@@ -59,6 +60,9 @@ fn of_spool(error: &SpoolError) -> ExitStatus {
 }
 
 fn of_io(error: &io::Error) -> ExitStatus {
+    if error.get_ref().is_some_and(|cause| cause.is::<Distrust>()) {
+        return ExitStatus::Config;
+    }
     match error.kind() {
         // Whoever read our output has seen enough.
         io::ErrorKind::BrokenPipe => ExitStatus::Ok,

@@ -38,7 +38,7 @@ use crate::output::print;
 use crate::session::Network;
 use crate::session::Session;
 use crate::sys::clock::Clock;
-use crate::sys::trust;
+use crate::sys::identity;
 
 use crate::cli::help::GLOBAL_OPTIONS;
 use crate::cli::sendmail::names::SendmailCall;
@@ -230,10 +230,10 @@ fn run_sendmail(call: &SendmailCall) -> Result<ExitStatus> {
 }
 
 fn refuse_privilege() -> Result<()> {
-    if trust::is_privileged_by_file() {
+    if identity::is_privileged_by_file() {
         return refuse(
             RefusalKind::Permission,
-            "mspool is installed setuid or setgid, and refuses to run; remove these mode bits from the program",
+            "mspool refuses to run with rights of its program file (setuid, setgid, file capabilities); remove them: chmod ug-s FILE, setcap -r FILE",
         );
     }
     Ok(())

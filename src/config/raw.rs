@@ -18,6 +18,8 @@ pub struct RawConfig {
     pub sender: Option<Spanned<String>>,
     pub order: Option<Spanned<Vec<String>>>,
     #[serde(default)]
+    pub trust: Vec<Spanned<String>>,
+    #[serde(default)]
     pub queue: RawQueue,
     #[serde(default)]
     pub transport: BTreeMap<String, Spanned<RawTransport>>,

@@ -19,6 +19,7 @@ use crate::mail::envelope::id::QueueId;
 use crate::output::observer::RecipientEvent;
 use crate::spool::draft::UnsyncedMessage;
 use crate::spool::listing::MessageIndex;
+use crate::sys::error::PathError;
 
 /// Message on its way to the disk.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub struct CommitReport {
     pub settled: Vec<MessageIndex>,
     /// Messages that could not be moved, to be left alone for a while.
     pub left: Vec<QueueId>,
+    /// Number of messages that could not be moved, since another user could have written a program that comes first.
+    pub untrusted: usize,
     /// Number of syncs and moves that failed.
     pub errors: usize,
 }
@@ -117,8 +120,15 @@ pub fn run_final_steps<'e>(
 fn settle_message<'e>(context: DeliveryContext<'e>, message: ClaimedMessage<'e>, report: &mut CommitReport) {
     let id = message.envelope().id.clone();
     if let Err(error) = settle::settle(&context, message) {
-        context.observer.error(&format!("{id}: {error:#}"));
-        report.errors += 1;
+        let distrust = error.downcast_ref::<PathError>().and_then(PathError::distrust);
+        if distrust.is_none_or(|distrust| context.settings.trust.is_news(distrust)) {
+            context.observer.error(&format!("{id}: {error:#}"));
+        }
+        if distrust.is_some() {
+            report.untrusted += 1;
+        } else {
+            report.errors += 1;
+        }
         report.left.push(id);
     }
 }

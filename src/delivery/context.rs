@@ -11,6 +11,7 @@ use crate::spool::Spool;
 use crate::spool::running_time::SpoolTime;
 use crate::sys::clock::Clock;
 use crate::sys::signals::Signals;
+use crate::transports::program::ProgramControl;
 use crate::values::time::Timestamp;
 
 /// Context that deliveries and the inbox share.
@@ -63,12 +64,17 @@ impl<'e> DeliveryContext<'e> {
         SpoolTime { now, running: self.begun.running.after(step), clock: self.begun.clock }
     }
 
+    /// Returns the conditions under which programs run.
+    pub fn program_control(&self) -> ProgramControl<'e> {
+        ProgramControl { signals: self.signals, trust: &self.settings.trust }
+    }
+
     /// Returns the control of transports.
     pub fn control(&self) -> TransportControl<'e> {
         TransportControl {
             spool: self.spool,
             schedule: self.settings.queue.retry,
-            signals: self.signals,
+            programs: self.program_control(),
             time: self.time(),
         }
     }

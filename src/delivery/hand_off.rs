@@ -37,7 +37,7 @@ impl<'e> RunState<'e> {
             self.scheduler().queues[index].add(message.index);
         }
         let stopped = self.context.signals.stop_requested().is_some();
-        if recipients.is_empty() || stopped || !self.is_still_open(index) {
+        if recipients.is_empty() || stopped || !self.is_still_open(index) || !self.is_trusted(index) {
             message.release_recipients(&recipients);
         } else {
             let handed_over = self.hand_over(&message, index, &recipients);
@@ -112,7 +112,7 @@ impl<'e> RunState<'e> {
             work: work.as_ref().map(WorkDir::path),
             limit: filter_output_limit(context.settings.queue.message_limit),
         };
-        let result = deliver(transport, &hand_off, context.signals, &mut |line| {
+        let result = deliver(transport, &hand_off, context.program_control(), &mut |line| {
             if let Some((done, all, text)) = answer::progress(line) {
                 context.observer.progress(&transport.name, done, all, &text);
             }

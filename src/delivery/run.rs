@@ -214,6 +214,7 @@ impl<'e> RunState<'e> {
         for event in &done.events {
             scheduler.tally.count(event.state);
         }
+        scheduler.tally.untrusted += done.untrusted;
         scheduler.tally.errors += done.errors;
         scheduler.tally.left.extend(done.left);
         for message in done.settled {

@@ -19,7 +19,8 @@ use crate::settings::Settings;
 use crate::spool::Spool;
 use crate::spool::claim::Claim;
 use crate::spool::draft::UnsyncedMessage;
-use crate::transports::hook::HookVerdict;
+use crate::transports::configured::{ConfiguredCommand, refuse_untrusted};
+use crate::transports::hook::{Hook, HookVerdict};
 use crate::transports::maildir;
 use crate::transports::placeholder::Placeholder;
 
@@ -90,6 +91,7 @@ pub fn settle(context: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Res
 /// What comes before a finished message moves; `false` when it must stay where it is, for we were told to stop.
 pub fn run_final_steps(context: &DeliveryContext<'_>, claim: &Claim<'_>, history: &History) -> Result<bool> {
     let envelope = &claim.message().envelope;
+    refuse_untrusted(&final_commands(context.settings, history), &context.settings.trust)?;
     undo(context, envelope, history)?;
     if !history.reached_any() {
         return Ok(true);
@@ -120,10 +122,18 @@ pub fn run_final_steps(context: &DeliveryContext<'_>, claim: &Claim<'_>, history
     Ok(true)
 }
 
+/// Commands that run before a finished message moves: undo commands, and the hooks unless they were asked before.
+fn final_commands(settings: &Settings, history: &History) -> Vec<ConfiguredCommand> {
+    let undo = transports_to_undo(settings, history).filter_map(Transport::undo_command);
+    let asks = history.reached_any() && history.hook_answer.is_none();
+    let hooks = settings.outbound_hooks.iter().filter(|_| asks).map(Hook::configured_command);
+    undo.chain(hooks).collect()
+}
+
 /// Runs the undo commands of all transports that were given the message.
 pub fn undo(context: &DeliveryContext<'_>, envelope: &Envelope, history: &History) -> Result<()> {
     for transport in transports_to_undo(context.settings, history) {
-        if let Err(text) = transport.undo(envelope.id.as_str(), context.spool.path(), context.signals) {
+        if let Err(text) = transport.undo(envelope.id.as_str(), context.spool.path(), context.program_control()) {
             let text = format!("undo of transport {} {text}", transport.name);
             context.observer.error(&format!("{}: {text}", envelope.id));
             append_trouble(context, context.spool, envelope, text)?;
@@ -173,7 +183,7 @@ fn ask_hooks(
             (Placeholder::Folder, folder.as_str()),
         ];
         let input = claim.unlocked_input(0)?;
-        let answer = hook.ask(input.as_fd(), &words, &own, context.signals);
+        let answer = hook.ask(input.as_fd(), &words, &own, context.program_control());
         if let Some(wanted) = answer.folder {
             folder = wanted;
         }

@@ -7,9 +7,8 @@ use crate::spool::Spool;
 use crate::spool::running_time::SpoolTime;
 use crate::spool::transport_state::{CircuitBreaker, FailedTrial, ProbeResult, ResourceLock};
 use crate::sys::random;
-use crate::sys::signals::Signals;
-use crate::transports::finished::FinishedProgram;
-use crate::transports::finished::ProgramEnding;
+use crate::transports::finished::{FinishedProgram, ProgramEnding};
+use crate::transports::program::ProgramControl;
 use crate::transports::transport::Transport;
 use crate::values::schedule::RetrySchedule;
 
@@ -33,8 +32,8 @@ pub struct TransportControl<'e> {
     pub spool: &'e Spool,
     /// Delays of the circuit breaker.
     pub schedule: RetrySchedule,
-    /// Signals that stop a command.
-    pub signals: &'e Signals,
+    /// Conditions under which its commands run.
+    pub programs: ProgramControl<'e>,
     /// Time of the spool.
     pub time: SpoolTime,
 }
@@ -56,7 +55,7 @@ impl TransportControl<'_> {
             }
         }
         if let Some(argv) = &transport.connect {
-            let finished = transport.run_control_command(argv, self.spool.path(), self.signals);
+            let finished = transport.run_control_command(argv, self.spool.path(), self.programs);
             let verdict = self.judge(transport, "connect", &finished)?;
             if transport.probe.is_none() || verdict.is_err() {
                 self.note_probe(transport, verdict.as_ref().err())?;
@@ -67,7 +66,7 @@ impl TransportControl<'_> {
         }
         let connected = transport.connect.is_some();
         if let Some(argv) = &transport.probe {
-            let finished = transport.run_control_command(argv, self.spool.path(), self.signals);
+            let finished = transport.run_control_command(argv, self.spool.path(), self.programs);
             let verdict = self.judge(transport, "probe", &finished)?;
             self.note_probe(transport, verdict.as_ref().err())?;
             if let Err(reason) = verdict {
@@ -83,7 +82,7 @@ impl TransportControl<'_> {
         let Some(argv) = transport.disconnect.as_ref().filter(|_| connected || transport.connect.is_none()) else {
             return Ok(None);
         };
-        let finished = transport.run_control_command(argv, self.spool.path(), self.signals);
+        let finished = transport.run_control_command(argv, self.spool.path(), self.programs);
         let failed = finished.ending != ProgramEnding::Exited(0);
         Ok(failed.then(|| format!("transport {}: disconnect {}", transport.name, finished.failure_text())))
     }
@@ -104,7 +103,7 @@ impl TransportControl<'_> {
 
     /// Probes a transport outside of a run and records the answer. The inner error is why the transport cannot be used.
     pub fn probe(&self, transport: &Transport, argv: &[String]) -> Result<Result<(), String>> {
-        let finished = transport.run_control_command(argv, self.spool.path(), self.signals);
+        let finished = transport.run_control_command(argv, self.spool.path(), self.programs);
         let verdict = self.judge(transport, "probe", &finished)?;
         self.note_probe(transport, verdict.as_ref().err())?;
         Ok(verdict)

@@ -58,6 +58,8 @@ pub struct TransportQueue {
     pub releasing: bool,
     /// True when the circuit breaker was open as the run began, and no answer has closed it since.
     pub was_broken: bool,
+    /// True when only we or root can have written its programs.
+    pub trusted: bool,
 }
 
 /// Returns whether a transport may be given mail now, by what is known without asking it. `longest_wait` is the longest
@@ -135,6 +137,7 @@ impl TransportQueue {
             connected: false,
             releasing: false,
             was_broken,
+            trusted: false,
         }
     }
 

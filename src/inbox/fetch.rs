@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::delivery::context::DeliveryContext;
-use crate::exit::{ExitStatus, RefusalKind, combine, refuse};
+use crate::exit::{ExitStatus, RefusalKind, combine, is_distrust, refuse};
 use crate::inbox::accept::{new_envelope, own_mailbox, sender_of, write_draft};
 use crate::mail::address::Address;
 use crate::mail::envelope::MailOrigin;
@@ -24,6 +24,7 @@ use crate::spool::listing::DirectoryEntry;
 use crate::submission::input;
 use crate::submission::options::HeaderUse;
 use crate::sys::dir::Dir;
+use crate::transports::configured::refuse_untrusted;
 use crate::transports::source::{FetchResult, MailSource, SourceKeeping};
 use crate::values::digest::Fingerprint;
 
@@ -43,6 +44,8 @@ pub enum PollResult {
     Busy,
     /// It does not work: why.
     Failed(String),
+    /// Another user could have written one of its programs: which.
+    Untrusted(String),
 }
 
 /// The inbound transports of these names; all without a name.
@@ -91,7 +94,14 @@ pub fn fetch_all(
                 context.observer.error(&format!("inbound {}: {text}", inbound.name));
                 ExitStatus::TryAgain
             }
+            PollResult::Untrusted(text) => {
+                context.observer.error(&format!("inbound {}: {text}; its mail stays where it is", inbound.name));
+                ExitStatus::Config
+            }
         });
+    }
+    if ends.contains(&ExitStatus::Config) {
+        return Ok(ExitStatus::Config);
     }
     // What they have in common is more than that some failed.
     Ok(match ends.first() {
@@ -113,8 +123,12 @@ pub fn fetch_source(
     let Some(_turn) = context.spool.lock_source(&inbound.name)? else { return Ok(PollResult::Busy) };
     let mut poll = SourcePoll { session, context, inbound, seen: HashMap::new(), index: SentMailIndex::default() };
     let mut polled = PollResult::Left;
+    let judged = refuse_untrusted(&inbound.commands(), &context.settings.trust);
+    if let Err(error) = &judged {
+        polled = PollResult::Untrusted(error.to_string());
+    }
     for _ in 0..limit.unwrap_or(usize::MAX) {
-        if context.signals.stop_requested().is_some() {
+        if judged.is_err() || context.signals.stop_requested().is_some() {
             break;
         }
         match poll.fetch() {
@@ -129,7 +143,10 @@ pub fn fetch_source(
             }
         }
     }
-    let trouble = if let PollResult::Failed(text) = &polled { Some(text.clone()) } else { None };
+    let trouble = match &polled {
+        PollResult::Failed(text) | PollResult::Untrusted(text) => Some(text.clone()),
+        _ => None,
+    };
     context.spool.update_source_state(&inbound.name, |state| {
         (state.polled, state.trouble) = (Some(context.now()), trouble);
     })?;
@@ -168,7 +185,8 @@ impl SourcePoll<'_, '_> {
             SourceKeeping::No => None,
         };
         let seen = known.as_ref().map(|(path, _)| path.as_path());
-        let fetched = inbound.fetch(context.spool.path(), seen, context.signals, &mut |piece| incoming.take(piece));
+        let fetched =
+            inbound.fetch(context.spool.path(), seen, context.program_control(), &mut |piece| incoming.take(piece));
         let reference = match fetched {
             FetchResult::Message(reference) => reference,
             FetchResult::Nothing => return Ok(Some(PollResult::Emptied)),
@@ -237,7 +255,10 @@ impl SourcePoll<'_, '_> {
 
     fn file(&mut self, claim: Claim<'_>, known: file::SourceKnowledge) -> Result<()> {
         let id = claim.message().envelope.id.clone();
-        if let Err(error) = file::file(self.context, &mut self.index, claim, known) {
+        // A hook that is not trusted is reported once for all mail, when what is left is filed.
+        if let Err(error) = file::file(self.context, &mut self.index, claim, known)
+            && !is_distrust(&error)
+        {
             self.context.observer.error(&format!("{id}: {error:#}; it stays in the spool"));
         }
         Ok(())
@@ -246,7 +267,7 @@ impl SourcePoll<'_, '_> {
     /// Tells the source. One that cannot be told will give the message again, which is no reason to stop.
     fn acknowledge(&self, reference: Option<&str>, hash: &str, id: &str) -> Result<file::SourceKnowledge> {
         let (context, inbound) = (self.context, self.inbound);
-        match inbound.acknowledge(reference.unwrap_or_default(), id, context.spool.path(), context.signals) {
+        match inbound.acknowledge(reference.unwrap_or_default(), id, context.spool.path(), context.program_control()) {
             Ok(()) => {
                 context.spool.update_source_state(&inbound.name, |state| state.forget(reference, hash))?;
                 Ok(file::SourceKnowledge::Knows)

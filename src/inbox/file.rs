@@ -18,12 +18,13 @@ use crate::mail::report::bounce;
 use crate::output::observer::NewMail;
 use crate::spool::claim::Claim;
 use crate::spool::source_state::UnacknowledgedMessage;
+use crate::transports::configured::refuse_untrusted;
 use crate::transports::maildir;
 use crate::transports::notify::NewMailValues;
 
 use crate::inbox::classify::Classification;
 use crate::inbox::correlate::{self, SentMailIndex};
-use crate::inbox::hooks::{HookDecision, HookRun};
+use crate::inbox::hooks::{HookDecision, HookRun, check_hooks};
 use crate::mail::envelope::recipient::RecipientIndex;
 
 /// What became of a received message.
@@ -53,6 +54,7 @@ pub fn file(
     claim: Claim<'_>,
     source: SourceKnowledge,
 ) -> Result<FilingResult> {
+    check_hooks(context)?;
     let message = claim.message();
     let envelope = message.envelope.clone();
     let head = message.first_bytes(MAX_HEADER_BYTES)?;
@@ -147,7 +149,9 @@ pub fn announce(context: &DeliveryContext<'_>, id: &QueueId, look: &Classificati
             from: &look.from,
             subject: &look.subject,
         };
-        if let Err(text) = notice.run(&news, context.spool.path(), context.signals) {
+        let trusted = refuse_untrusted(&[notice.configured_command()], &context.settings.trust);
+        let told = trusted.map_err(|error| format!("cannot run: {error}"));
+        if let Err(text) = told.and_then(|()| notice.run(&news, context.spool.path(), context.program_control())) {
             context.observer.error(&format!("{id}: the command of notify {text}"));
         }
     }

@@ -7,7 +7,8 @@ use anyhow::Result;
 use crate::delivery::context::DeliveryContext;
 use crate::mail::envelope::Envelope;
 use crate::mail::message::folder::Folder;
-use crate::transports::hook::HookVerdict;
+use crate::transports::configured::refuse_untrusted;
+use crate::transports::hook::{Hook, HookVerdict};
 use crate::transports::placeholder::Placeholder;
 
 use crate::inbox::classify::Classification;
@@ -33,6 +34,12 @@ pub struct HookRun<'a, 'e> {
     pub look: &'a Classification,
 }
 
+/// Refuses inbound hooks that another user could have written: without them nothing is filed.
+pub fn check_hooks(context: &DeliveryContext<'_>) -> Result<()> {
+    let hooks: Vec<_> = context.settings.inbound_hooks.iter().map(Hook::configured_command).collect();
+    Ok(refuse_untrusted(&hooks, &context.settings.trust)?)
+}
+
 impl HookRun<'_, '_> {
     /// Asks them one after another; `input` gives each the message from its first byte. The texts say what went wrong
     /// with hooks that count for nothing.
@@ -46,7 +53,7 @@ impl HookRun<'_, '_> {
                 (Placeholder::Class, self.look.class.as_str()),
                 (Placeholder::Folder, folder.as_str()),
             ];
-            let answer = hook.ask(input()?.as_fd(), &words, &self.variables(&folder), self.context.signals);
+            let answer = hook.ask(input()?.as_fd(), &words, &self.variables(&folder), self.context.program_control());
             if let Some(wanted) = answer.folder {
                 folder = wanted;
             }

@@ -22,7 +22,7 @@ use crate::transports::maildir;
 use crate::inbox::classify::Classification;
 use crate::inbox::correlate::{self, SentMailIndex};
 use crate::inbox::file;
-use crate::inbox::hooks::{HookDecision, HookRun};
+use crate::inbox::hooks::{HookDecision, HookRun, check_hooks};
 
 /// Messages after which is written down which were looked at: after a crash, so many at most are looked at twice.
 const OFTEN: usize = 64;
@@ -34,6 +34,7 @@ pub fn look_at_all(session: &Session, context: &DeliveryContext<'_>, store: &Pat
     let Some(_turn) = spool.lock_in_place()? else {
         return refuse(RefusalKind::Busy, "another \"receive --in-place\" is running; try again later");
     };
+    check_hooks(context)?;
     let key = store.to_string_lossy().into_owned();
     let seen = spool.seen_in_place(&key)?;
     let mut names = BTreeSet::new();

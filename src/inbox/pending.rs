@@ -8,10 +8,12 @@ use crate::mail::envelope::id::QueueId;
 use crate::spool::claim::ClaimOutcome;
 use crate::spool::runner::RunnerKind;
 use crate::spool::{QueueState, Spool};
+use crate::sys::error::PathError;
 use crate::sys::locks_held::LocksHeld;
 
 use crate::inbox::correlate::SentMailIndex;
 use crate::inbox::file::{self, FilingResult, SourceKnowledge};
+use crate::inbox::hooks;
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,13 +22,23 @@ pub struct FilingCounts {
     pub filed: usize,
     /// Messages that stay where they are.
     pub left: usize,
+    /// True when they stay because another user could have written a hook.
+    pub untrusted: bool,
 }
 
 /// Files everything that waits, oldest first, until we are told to stop at once.
 pub fn file_all(context: &DeliveryContext<'_>) -> Result<FilingCounts> {
     let mut outcome = FilingCounts::default();
     let mut index = SentMailIndex::default();
-    for name in context.spool.messages_in_order(QueueState::Received)? {
+    let waiting = context.spool.messages_in_order(QueueState::Received)?;
+    if let Err(error) = if waiting.is_empty() { Ok(()) } else { hooks::check_hooks(context) } {
+        let distrust = error.downcast_ref::<PathError>().and_then(PathError::distrust);
+        if distrust.is_none_or(|distrust| context.settings.trust.is_news(distrust)) {
+            context.observer.error(&format!("inbound hook: {error:#}; received mail stays in the spool"));
+        }
+        return Ok(FilingCounts { left: waiting.len(), untrusted: true, ..outcome });
+    }
+    for name in waiting {
         if context.signals.abort_requested() {
             outcome.left += 1;
             continue;

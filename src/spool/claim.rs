@@ -10,8 +10,9 @@ use std::io::{Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::mail::envelope::file_name::FileName;
-use crate::sys::dir::{Dir, FileStat, stat_of};
+use crate::sys::dir::Dir;
 use crate::sys::error::{AtPath, PathError};
+use crate::sys::file_stat::{FileStat, stat_of};
 use crate::sys::lock;
 use crate::values::time::{RunningTime, Timestamp};
 

@@ -38,7 +38,7 @@ impl Spool {
     pub fn sweep_if_due(&self, time: SpoolTime) -> Result<Option<SweepResult>, PathError> {
         let now = time.now;
         let dir = self.dir(SpoolDirectory::Transports)?;
-        let last = match dir.open_file("swept") {
+        let last = match dir.open_own("swept") {
             Ok(file) => std::io::read_to_string(file).ok().and_then(|text| text.trim().parse::<u64>().ok()),
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(error),

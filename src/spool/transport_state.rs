@@ -122,7 +122,7 @@ impl Spool {
     /// Takes the lock file of this name; `None` if another run holds it.
     pub(super) fn lock_file(&self, name: &str) -> Result<Option<ResourceLock>, PathError> {
         let dir = self.dir(SpoolDirectory::Transports)?;
-        let file = dir.open_or_create(name)?;
+        let file = dir.open_or_create_own(name)?;
         Ok(lock::try_exclusive(&file).at("lock", dir.path_of(name))?.then_some(ResourceLock(file)))
     }
 }

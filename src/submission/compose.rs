@@ -152,7 +152,7 @@ impl<'a> MessageComposer<'a> {
                     received: format!(
                         "by {} (mspool, from userid {})\n\tid {}; {date}",
                         settings.hostname,
-                        sys::trust::user(),
+                        sys::identity::user(),
                         envelope.id
                     ),
                     from: completion::from_value(&name, &self.author(envelope)),

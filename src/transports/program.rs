@@ -4,12 +4,15 @@
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::sys::error::reason_text;
 use crate::sys::process::{ChildEnd, ChildProcess, ProgramStart, is_shortage};
 use crate::sys::ready;
 use crate::sys::signals::Signals;
+use crate::sys::trust::Trust;
 use crate::transports::finished::{FinishedProgram, LinesCompleteness, ProgramEnding};
 
 /// Size limit for standard output, and for standard error, in bytes. The rest is read and dropped.
@@ -20,6 +23,15 @@ const KEPT_LINES: usize = 1 << 20;
 
 /// Time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// Conditions under which programs run.
+#[derive(Clone, Copy, Debug)]
+pub struct ProgramControl<'a> {
+    /// Signals that end a program.
+    pub signals: &'a Signals,
+    /// Rules by which a program is trusted.
+    pub trust: &'a Trust,
+}
 
 /// Program to run.
 #[derive(Debug)]
@@ -82,20 +94,27 @@ impl CapturedStream {
 
 impl ProgramRun<'_> {
     /// Runs the program to its end. `heard` gets each result line when it is complete.
-    pub fn run_to_end(&self, signals: &Signals, heard: &mut dyn FnMut(&str)) -> FinishedProgram {
-        self.run(signals, heard, None)
+    pub fn run_to_end(&self, control: ProgramControl<'_>, heard: &mut dyn FnMut(&str)) -> FinishedProgram {
+        self.run(control, heard, None)
     }
 
     /// Runs the program to its end. `sink` gets the whole standard output.
-    pub fn run_into(&self, signals: &Signals, sink: &mut Sink<'_>) -> FinishedProgram {
-        self.run(signals, &mut |_| {}, Some(sink))
+    pub fn run_into(&self, control: ProgramControl<'_>, sink: &mut Sink<'_>) -> FinishedProgram {
+        self.run(control, &mut |_| {}, Some(sink))
     }
 
-    fn run(&self, signals: &Signals, heard: &mut dyn FnMut(&str), sink: Option<&mut Sink<'_>>) -> FinishedProgram {
-        let (child, mut streams) = match self.start() {
+    fn run(
+        &self,
+        control: ProgramControl<'_>,
+        heard: &mut dyn FnMut(&str),
+        sink: Option<&mut Sink<'_>>,
+    ) -> FinishedProgram {
+        let program = self.argv.first().map_or("", String::as_str);
+        // Right before it starts, whatever was judged earlier.
+        let found = control.trust.find_program(program).map_err(|error| error.source);
+        let (child, mut streams) = match found.and_then(|path| self.start(&path)) {
             Ok(started) => started,
             Err(error) => {
-                let program = self.argv.first().map_or("", String::as_str);
                 let reason = format!("{program} cannot be started: {}", reason_text(&error));
                 let ending = if is_shortage(&error) {
                     ProgramEnding::NoResources(reason)
@@ -111,7 +130,7 @@ impl ProgramRun<'_> {
                 };
             }
         };
-        let ending = self.watch_over(child, &mut streams, signals, heard, sink);
+        let ending = self.watch_over(child, &mut streams, control.signals, heard, sink);
         let cut = streams.get(2).is_some_and(|lines| lines.dropped);
         let completeness = if cut { LinesCompleteness::Cut } else { LinesCompleteness::Whole };
         let mut bytes = streams.into_iter().map(|stream| stream.bytes);
@@ -119,10 +138,11 @@ impl ProgramRun<'_> {
         FinishedProgram { ending, stdout: next(), stderr: next(), lines: next(), completeness }
     }
 
-    fn start(&self) -> io::Result<(ChildProcess, Vec<CapturedStream>)> {
+    fn start(&self, path: &Path) -> io::Result<(ChildProcess, Vec<CapturedStream>)> {
         let strings = |texts: &mut dyn Iterator<Item = String>| -> io::Result<Vec<CString>> {
             texts.map(|text| CString::new(text).map_err(io::Error::from)).collect()
         };
+        let path = CString::new(path.as_os_str().as_bytes())?;
         let argv = strings(&mut self.argv.iter().cloned())?;
         let env = strings(&mut self.env.iter().map(|(name, value)| format!("{name}={value}")))?;
         let empty;
@@ -143,7 +163,7 @@ impl ProgramRun<'_> {
             ends.push(write);
         }
         fds.extend(ends.iter().map(AsFd::as_fd));
-        let child = ProgramStart { argv: &argv, env: &env, fds: &fds }.start()?;
+        let child = ProgramStart { path: &path, argv: &argv, env: &env, fds: &fds }.start()?;
         Ok((child, streams))
     }
 

@@ -45,6 +45,7 @@ mod sendmail;
 mod smtp;
 mod spool;
 mod transcript;
+mod trust;
 mod usage;
 mod watch;
 mod world;

@@ -51,6 +51,9 @@ pub fn outcome(
                         );
                         return Ok(ExitStatus::Config);
                     }
+                    if tally.untrusted > 0 {
+                        return Ok(ExitStatus::Config);
+                    }
                     rest = Some(Instant::now());
                     // Look at once where it is now: the attempt may have settled it.
                     continue;

@@ -100,9 +100,8 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
         None => RunTally::default(),
     };
     let polled = fetch::fetch_all(session, &context, &sources, options.limit)?;
-    if signals.stop_requested().is_none() && !pending::is_watch_running(&spool)? {
-        pending::file_all(&context)?;
-    }
+    let files = signals.stop_requested().is_none() && !pending::is_watch_running(&spool)?;
+    let left_untrusted = files && pending::file_all(&context)?.untrusted;
     drop(console);
     drop(presence);
     if options.format == OutputFormat::Json {
@@ -115,6 +114,10 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
     }
     if tally.errors > 0 {
         return Ok(ExitStatus::Io);
+    }
+    if tally.untrusted > 0 || polled == ExitStatus::Config || left_untrusted {
+        // Said where it was found.
+        return Ok(ExitStatus::Config);
     }
     if tally.unconfigured > 0 {
         return refuse(RefusalKind::Config, session.settings.why_unconfigured());

@@ -15,10 +15,11 @@ use crate::settings::SettingsSource;
 use crate::spool::listing::DirectoryEntry;
 use crate::spool::queue_file::UnusableFile;
 use crate::spool::{QueueState, Spool};
-use crate::submission::resolve::AddressResolver;
+use crate::submission::resolve::{check_alias_file, check_include_file};
 use crate::sys::error::reason_text;
 use crate::sys::signals::{HangupMeaning, Signals};
-use crate::transports::argv::CommandTemplate;
+use crate::transports::configured::{ConfiguredCommand, refuse_untrusted};
+use crate::transports::program::ProgramControl;
 use crate::transports::transport::{DeliveryMethod, Transport};
 
 /// Whether the transports are asked.
@@ -73,12 +74,7 @@ pub fn run(session: &Session, probing: ProbeUse, form: OutputFormat) -> Result<E
     for transport in &session.settings.transports {
         of_transport(session, &spool, transport, &mut findings)?;
     }
-    if !session.settings.addresses.aliases.is_empty() {
-        match AddressResolver::new(&session.settings).check() {
-            Ok(()) => findings.good("aliases", "read", None),
-            Err(error) => findings.add("aliases", ExitStatus::Config, format!("{error:#}"), None),
-        }
-    }
+    aliases(session, &mut findings);
     inbound_side(session, &spool, &mut findings)?;
     if probing == ProbeUse::Yes {
         probes(session, &spool, &mut findings)?;
@@ -176,25 +172,12 @@ fn of_maildir(path: &Path) -> (ExitStatus, &'static str) {
 
 fn of_transport(session: &Session, spool: &Spool, transport: &Transport, findings: &mut CheckFindings) -> Result<()> {
     let name = &transport.name;
-    match &transport.method {
-        DeliveryMethod::Command { template, .. } => {
-            let program = template.program();
-            match find_program(&program) {
-                Ok(path) => findings.good("transport", format!("{name}: command found"), Some(&path)),
-                Err(text) => findings.add("transport", ExitStatus::Config, format!("{name}: {program}: {text}"), None),
-            }
-        }
-        DeliveryMethod::Maildir(path) => {
-            let (exit, text) = of_maildir(path);
-            findings.add("transport", exit, format!("{name}: {text}"), Some(path));
-        }
+    if let DeliveryMethod::Maildir(path) = &transport.method {
+        let (exit, text) = of_maildir(path);
+        findings.add("transport", exit, format!("{name}: {text}"), Some(path));
     }
-    let beside = [&transport.probe, &transport.connect, &transport.disconnect].into_iter().flatten();
-    let filters = transport.preprocess.iter().chain(&transport.undo).map(CommandTemplate::program);
-    for program in beside.map(|argv| argv[0].clone()).chain(filters) {
-        if let Err(text) = find_program(&program) {
-            findings.add("transport", ExitStatus::Config, format!("{name}: {program}: {text}"), None);
-        }
+    for command in transport.commands() {
+        of_command(session, "transport", &format!("{name}: "), &command, findings);
     }
     let transport_state = spool.transport_state(name)?;
     if let Some(breaker) = transport_state.breaker.as_ref().filter(|breaker| breaker.config == transport.fingerprint) {
@@ -214,22 +197,19 @@ fn of_transport(session: &Session, spool: &Spool, transport: &Transport, finding
 /// The programs for received mail, and where it is filed.
 fn inbound_side(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Result<()> {
     let settings = &session.settings;
-    let mut programs = Vec::new();
     for inbound in &settings.sources {
-        let ack = inbound.ack.iter().map(CommandTemplate::program);
-        programs.extend(inbound.fetch.first().cloned().into_iter().chain(ack).map(|program| ("inbound", program)));
+        for command in inbound.commands() {
+            of_command(session, "inbound", &format!("{}: ", inbound.name), &command, findings);
+        }
         if let Some(text) = spool.source_state(&inbound.name)?.trouble {
             findings.add("inbound", ExitStatus::TryAgain, format!("{}: {text}", inbound.name), None);
         }
     }
-    let hooks = settings.inbound_hooks.iter().chain(&settings.outbound_hooks);
-    programs.extend(hooks.map(|hook| ("hook", hook.program())));
-    programs.extend(settings.notify.iter().map(|notice| ("notify", notice.command.program())));
-    for (check, program) in programs {
-        match find_program(&program) {
-            Ok(path) => findings.good(check, "command found", Some(&path)),
-            Err(text) => findings.add(check, ExitStatus::Config, format!("{program}: {text}"), None),
-        }
+    for hook in settings.inbound_hooks.iter().chain(&settings.outbound_hooks) {
+        of_command(session, "hook", "", &hook.configured_command(), findings);
+    }
+    if let Some(notify) = &settings.notify {
+        of_command(session, "notify", "", &notify.configured_command(), findings);
     }
     for (check, path) in [("store", Some(&settings.store)), ("sent", settings.queue.sent.as_ref())] {
         if let Some(path) = path {
@@ -247,10 +227,11 @@ fn inbound_side(session: &Session, spool: &Spool, findings: &mut CheckFindings) 
 
 fn probes(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Result<()> {
     let signals = Signals::listen(HangupMeaning::Stops)?;
-    let keeper = TransportControl {
+    let trust = &session.settings.trust;
+    let control = TransportControl {
         spool,
         schedule: session.settings.queue.retry,
-        signals: &signals,
+        programs: ProgramControl { signals: &signals, trust },
         time: session.time(spool)?,
     };
     for transport in &session.settings.transports {
@@ -259,7 +240,11 @@ fn probes(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Res
             findings.good("probe", format!("{name}: none configured"), None);
             continue;
         };
-        match keeper.probe(transport, argv)? {
+        if refuse_untrusted(&transport.commands(), trust).is_err() {
+            // Reported with the transport. Its breaker stays closed.
+            continue;
+        }
+        match control.probe(transport, argv)? {
             Ok(()) => findings.good("probe", format!("{name}: answers"), None),
             Err(reason) => findings.add("probe", ExitStatus::TryAgain, format!("{name}: {reason}"), None),
         }
@@ -267,20 +252,38 @@ fn probes(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Res
     Ok(())
 }
 
-/// Where a program is, as the system would look for it.
-fn find_program(program: &str) -> Result<PathBuf, String> {
-    use std::os::unix::fs::PermissionsExt;
-    let runs = |path: &Path| -> Result<PathBuf, String> {
-        let facts = std::fs::metadata(path).map_err(|error| reason_text(&error))?;
-        if !facts.is_file() || facts.permissions().mode() & 0o111 == 0 {
-            return Err("is not a program".to_owned());
+/// Looks for the program of a command, and checks that only we or root can have written it and its scripts.
+fn of_command(
+    session: &Session,
+    check: &'static str,
+    owner: &str,
+    command: &ConfiguredCommand,
+    findings: &mut CheckFindings,
+) {
+    let program = command.program();
+    match command.check(&session.settings.trust) {
+        Ok(path) => findings.good(check, format!("{owner}command found"), Some(&path)),
+        Err(error) => {
+            let missing = error.is_not_found() && !program.contains('/');
+            let (text, path) = match error.distrust() {
+                Some(distrust) => (distrust.to_string(), Some(distrust.path.as_path())),
+                None if missing => ("is not in PATH".to_owned(), None),
+                None => (reason_text(&error.source), None),
+            };
+            findings.add(check, ExitStatus::Config, format!("{owner}{program}: {text}"), path);
         }
-        Ok(path.to_owned())
-    };
-    if program.contains('/') {
-        return runs(Path::new(program));
     }
-    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
-    let found = std::env::split_paths(&path).find_map(|dir| runs(&dir.join(program)).ok());
-    found.ok_or_else(|| "is not in PATH".to_owned())
+}
+
+/// Alias files, and the lists that aliases may include.
+fn aliases(session: &Session, findings: &mut CheckFindings) {
+    let (settings, trust) = (&session.settings.addresses, &session.settings.trust);
+    let included = settings.allowed.iter().filter_map(|target| target.strip_prefix(":include:")).map(Path::new);
+    let files = settings.aliases.iter().map(|path| (path.as_path(), check_alias_file(trust, path)));
+    for (path, checked) in files.chain(included.map(|path| (path, check_include_file(trust, path)))) {
+        match checked {
+            Ok(()) => findings.good("aliases", "read", Some(path)),
+            Err(error) => findings.add("aliases", ExitStatus::Config, format!("{error:#}"), Some(path)),
+        }
+    }
 }

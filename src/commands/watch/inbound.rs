@@ -54,6 +54,7 @@ fn until_stopped(
 ) {
     while signals.stop_requested().is_none() {
         let session = session.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        session.settings.trust.forget();
         let wait = pass(&session).unwrap_or_else(|error| {
             events.error(&format!("{error:#}"));
             LOOK_AGAIN
@@ -87,7 +88,7 @@ fn ask(session: &Session, spool: &Spool, signals: &Signals, events: &EventPrinte
         if next <= now && signals.stop_requested().is_none() {
             let polled = fetch::fetch_source(session, &context, inbound, None);
             let polled = polled.unwrap_or_else(|error| fetch::PollResult::Failed(format!("{error:#}")));
-            if let fetch::PollResult::Failed(text) = polled
+            if let fetch::PollResult::Failed(text) | fetch::PollResult::Untrusted(text) = polled
                 && state.trouble.as_ref() != Some(&text)
             {
                 // Told once, not every few minutes for as long as a source is away.

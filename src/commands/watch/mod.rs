@@ -168,6 +168,7 @@ impl WatchLoop {
         options: &WatchOptions,
         reason: WakeReason,
     ) -> Result<Duration> {
+        session.settings.trust.forget();
         let now = session.now();
         let longest_wait = session.settings.queue.retry.longest_delay();
         let mut transport_states = Vec::new();
