@@ -177,8 +177,13 @@ fn parse_and_run(args: &[OsString]) -> ExitStatus {
         Ok(parsed) => {
             let is_delivery_command =
                 matches!(&parsed.command, MspoolCommand::Receive(args) if args.is_delivery_command());
-            let exit = run(parsed).unwrap_or_else(|error| conclude(&error));
-            if is_delivery_command { exit.for_mail_systems() } else { exit }
+            match run(parsed) {
+                Err(error) if exit_status::is_outcome_unknown(&error) => conclude(&error),
+                end => {
+                    let exit = end.unwrap_or_else(|error| conclude(&error));
+                    if is_delivery_command { exit.for_mail_systems() } else { exit }
+                }
+            }
         }
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {
             let documented = MspoolArgs::<DocumentedCommand>::try_parse_from(args);
