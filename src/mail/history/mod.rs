@@ -40,8 +40,8 @@ pub struct RecipientProgress {
     pub last_result: Option<Timestamp>,
     /// Messages made of this one by a preprocessor that the recipient has already.
     pub parts: Vec<String>,
-    /// The message as which it was last sent again for this recipient.
-    pub resent: Option<QueueId>,
+    /// Ids under which it was sent again for this recipient, or was about to be.
+    pub resent: Vec<QueueId>,
 }
 
 /// The state of a whole message.
@@ -53,8 +53,10 @@ pub struct History {
     pub released: Option<Timestamp>,
     /// Reports that were begun, and of which nobody knows whether they were made.
     pub unfinished_reports: Vec<(ReportKind, Vec<usize>, QueueId)>,
-    /// The messages as which it was sent again.
+    /// Ids under which it was sent again, or was about to be.
     pub resent: Vec<QueueId>,
+    /// Those of them that were in the queue for sure.
+    pub resent_queued: BTreeSet<QueueId>,
     /// What the outbound hooks wanted, when they were asked: a folder for the copy, or none.
     pub hook_answer: Option<Option<String>>,
     /// Our own reports on it.
@@ -135,9 +137,14 @@ impl History {
                 });
             }
             LogEvent::Asked { folder } => self.hook_answer = Some(folder.clone()),
-            LogEvent::Resent { id, recipients } => {
-                self.resent.push(id.clone());
-                each(&mut self.recipients, recipients, |progress| progress.resent = Some(id.clone()));
+            LogEvent::Resent { id, recipients, queued } => {
+                if *queued {
+                    self.resent_queued.insert(id.clone());
+                }
+                if !self.resent.contains(id) {
+                    self.resent.push(id.clone());
+                    each(&mut self.recipients, recipients, |progress| progress.resent.push(id.clone()));
+                }
             }
             LogEvent::Held
             | LogEvent::Acknowledged

@@ -88,6 +88,9 @@ pub enum LogEvent {
         /// Those of its recipients in whose place the new one's are.
         #[serde(default)]
         recipients: Vec<usize>,
+        /// True in the second record, which is written when the new message is in the queue.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        queued: bool,
     },
     /// A received message was filed.
     Filed {
