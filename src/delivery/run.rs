@@ -5,7 +5,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::delivery::commit::{self, CommitRequest};
 use crate::delivery::context::DeliveryContext;
@@ -50,6 +50,11 @@ pub fn run(
     Ok(tally)
 }
 
+/// A thread, whose start may fail; `Scope::spawn` would panic.
+fn thread() -> std::thread::Builder {
+    std::thread::Builder::new()
+}
+
 fn pass(
     context: &DeliveryContext<'_>,
     due: &DueMessages,
@@ -71,7 +76,7 @@ fn pass(
     let scheduler = Mutex::new(Scheduler::new(lanes, due.len(), selection.limit));
     let run = RunState {
         context: *context,
-        selection: selection,
+        selection,
         due,
         passed_over,
         shared_scheduler: scheduler,
@@ -80,24 +85,30 @@ fn pass(
     std::thread::scope(|scope| {
         let (commits, queue) = std::sync::mpsc::channel();
         let run = &run;
-        let finisher = settle::runs_programs(context.settings).then(|| {
+        let mut finisher = None;
+        if settle::runs_programs(context.settings) {
             let (finishing, messages) = std::sync::mpsc::channel();
-            scope.spawn(move || {
+            thread().spawn_scoped(scope, move || {
                 let _guard = PanicGuard(run);
                 commit::finish_each(run.context, &messages, &|done| run.committed(done));
-            });
-            finishing
-        });
-        scope.spawn(move || {
+            })?;
+            finisher = Some(finishing);
+        }
+        thread().spawn_scoped(scope, move || {
             let _guard = PanicGuard(run);
             commit::work(run.context, &queue, finisher.as_ref(), &|done| run.committed(done));
-        });
+        })?;
         for _ in 1..threads {
             let commits = commits.clone();
-            scope.spawn(move || run.work(&commits));
+            // Fewer threads take longer, and do all the same.
+            if thread().spawn_scoped(scope, move || run.work(&commits)).is_err() {
+                break;
+            }
         }
         run.work(&commits);
-    });
+        std::io::Result::Ok(())
+    })
+    .context("no thread can be started")?;
     let drained = std::mem::take(&mut run.scheduler().unserved);
     for place in drained {
         report_to_senders_of(context, due.get(place));
