@@ -121,13 +121,21 @@ fn commit<'e>(
     };
     let messages: Vec<Arc<ClaimedMessage<'e>>> = group.iter().filter_map(message).collect();
     let mut done = CommitReport::default();
-    sync(context, &messages, &mut done);
+    let not_durable = sync(context, &messages, &mut done);
     drop(messages);
     let mut reports: Vec<(Arc<ClaimedMessage<'e>>, Vec<WrittenReport<'e>>)> = Vec::new();
     let mut unreported = Vec::new();
     let mut settling = Vec::new();
     for commit in group {
         match commit {
+            // It must not move before its results are durable: it stays, and the next run reads its log.
+            CommitRequest::Settle(message) | CommitRequest::Requeue(message)
+                if not_durable.contains(&message.place) =>
+            {
+                done.left.push(message.envelope().id.clone());
+                done.settled.push(message.place);
+                context.observer.message_done();
+            }
             CommitRequest::Settle(message) => match dsn_writer::write(&context, &message) {
                 Ok(written) if written.is_empty() => settling.push(message),
                 Ok(written) => reports.push((message, written)),
@@ -173,8 +181,9 @@ fn commit<'e>(
     done
 }
 
-/// Makes what was written into the logs durable, in one go.
-fn sync<'e>(context: DeliveryContext<'e>, messages: &[Arc<ClaimedMessage<'e>>], done: &mut CommitReport) {
+/// Makes what was written into the logs durable, in one go. Returns the places of messages for which that failed.
+fn sync<'e>(context: DeliveryContext<'e>, messages: &[Arc<ClaimedMessage<'e>>], done: &mut CommitReport) -> Vec<usize> {
+    let mut not_durable = Vec::new();
     let mut failed = |error: anyhow::Error| {
         context.observer.error(&format!("{error:#}; a delivery may be repeated after a power cut"));
         done.errors += 1;
@@ -188,12 +197,16 @@ fn sync<'e>(context: DeliveryContext<'e>, messages: &[Arc<ClaimedMessage<'e>>], 
         done.handled.extend(handled);
         match synced {
             Ok(is_new) => new_names |= is_new,
-            Err(error) => failed(error),
+            Err(error) => {
+                not_durable.push(message.place);
+                failed(error);
+            }
         }
     }
     if new_names && let Err(error) = context.spool.sync_log_names() {
         failed(error.into());
     }
+    not_durable
 }
 
 /// Makes reports durable, all of them in one go, and notes that they are: before the messages they are about move.

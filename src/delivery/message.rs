@@ -38,6 +38,8 @@ struct ClaimedState {
     in_flight: Vec<bool>,
     shared: bool,
     unsynced: bool,
+    /// Results that are known and could not be written yet.
+    unwritten: Vec<LogRecord>,
     handled: Vec<RecipientEvent>,
 }
 
@@ -45,7 +47,15 @@ impl<'e> ClaimedMessage<'e> {
     /// A claimed message, its log read.
     pub fn new(place: usize, claim: Box<Claim<'e>>, history: History) -> ClaimedMessage<'e> {
         let in_flight = vec![false; history.recipients.len()];
-        let inner = ClaimedState { history, log: None, in_flight, shared: false, unsynced: false, handled: Vec::new() };
+        let inner = ClaimedState {
+            history,
+            log: None,
+            in_flight,
+            shared: false,
+            unsynced: false,
+            unwritten: Vec::new(),
+            handled: Vec::new(),
+        };
         ClaimedMessage { place, claim, state: Mutex::new(inner) }
     }
 
@@ -265,12 +275,19 @@ impl<'e> ClaimedMessage<'e> {
     /// new too.
     pub fn sync(&self) -> (Result<bool>, Vec<RecipientEvent>) {
         let mut inner = self.inner();
+        if let Err(error) = inner.write_pending() {
+            inner.handled.clear();
+            return (Err(error), Vec::new());
+        }
         let handled = std::mem::take(&mut inner.handled);
         if !std::mem::take(&mut inner.unsynced) {
             return (Ok(false), handled);
         }
-        let synced = inner.log.as_ref().map_or(Ok(false), |log| log.sync().map(|()| log.is_new()));
-        (synced.map_err(Into::into), handled)
+        match inner.log.as_ref().map_or(Ok(false), |log| log.sync().map(|()| log.is_new())) {
+            Ok(is_new) => (Ok(is_new), handled),
+            // What is not durable is not told.
+            Err(error) => (Err(error.into()), Vec::new()),
+        }
     }
 }
 
@@ -281,14 +298,35 @@ impl ClaimedState {
         if is_result {
             self.history.apply(&record);
         }
-        let log = match &mut self.log {
-            Some(log) => log,
-            None => self.log.insert(spool.log(id)?),
-        };
         self.unsynced = true;
-        log.append(&record)?;
-        if !is_result {
-            self.history.apply(&record);
+        if is_result {
+            self.unwritten.push(record);
+            self.open_log(spool, id)?;
+            return self.write_pending();
+        }
+        self.open_log(spool, id)?;
+        self.write_pending()?;
+        if let Some(log) = &mut self.log {
+            log.append(&record)?;
+        }
+        self.history.apply(&record);
+        Ok(())
+    }
+
+    fn open_log(&mut self, spool: &Spool, id: &crate::mail::envelope::id::QueueId) -> Result<()> {
+        if self.log.is_none() {
+            self.log = Some(spool.log(id)?);
+        }
+        Ok(())
+    }
+
+    /// Writes the results that are not in the log yet. One that cannot be written is tried again with the next, and
+    /// before the message moves: a message must not move by a result that only this run knows.
+    fn write_pending(&mut self) -> Result<()> {
+        while let Some(record) = self.unwritten.first() {
+            let Some(log) = &mut self.log else { anyhow::bail!("the log could not be opened") };
+            log.append(record)?;
+            self.unwritten.remove(0);
         }
         Ok(())
     }
