@@ -80,6 +80,15 @@ impl FinishedProgram {
     }
 }
 
+/// Meaning of an error while a stream is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReadErrors {
+    /// The stream is cut there.
+    Cut,
+    /// The run fails.
+    Fail,
+}
+
 /// A stream that is being caught.
 struct CapturedStream {
     fd: Option<OwnedFd>,
@@ -90,12 +99,17 @@ struct CapturedStream {
 
 impl CapturedStream {
     /// Takes what is there; closes the stream at its end. Where there is a sink, that gets it all.
-    fn drain(&mut self, sink: &mut Option<&mut Sink<'_>>) -> io::Result<()> {
+    fn drain(&mut self, sink: &mut Option<&mut Sink<'_>>, errors: ReadErrors) -> io::Result<()> {
         let mut buffer = [0; 8192];
         while let Some(fd) = &self.fd {
             match ready::read_now(fd, &mut buffer) {
                 Ok(None) => return Ok(()),
-                Ok(Some(0)) | Err(_) => self.fd = None,
+                Ok(Some(0)) => self.fd = None,
+                Err(error) if errors == ReadErrors::Fail => return Err(error),
+                Err(_) => {
+                    self.dropped = true;
+                    self.fd = None;
+                }
                 Ok(Some(count)) if sink.is_some() => {
                     if let Some(sink) = sink {
                         sink(&buffer[..count])?;
@@ -246,7 +260,9 @@ impl ProgramRun<'_> {
 /// Standard output goes to the sink where there is one; the other streams are kept.
 fn drain(streams: &mut [CapturedStream], index: usize, sink: &mut Option<&mut Sink<'_>>) -> io::Result<()> {
     let mut none = None;
-    streams[index].drain(if index == 0 { sink } else { &mut none })
+    // Where the output is a message, neither it nor the result lines on it may be taken for whole.
+    let errors = if sink.is_some() && index != 1 { ReadErrors::Fail } else { ReadErrors::Cut };
+    streams[index].drain(if index == 0 { sink } else { &mut none }, errors)
 }
 
 /// Asks the whole group to stop, and kills what is left of it after a while: a child that ignores the request must
