@@ -101,8 +101,11 @@ impl CapturedStream {
     /// Takes what is there; closes the stream at its end. Where there is a sink, that gets it all.
     fn drain(&mut self, sink: &mut Option<&mut Sink<'_>>, errors: ReadErrors) -> io::Result<()> {
         let mut buffer = [0; 8192];
+        let mut retries = 2;
         while let Some(fd) = &self.fd {
             match ready::read_now(fd, &mut buffer) {
+                // A failed read takes nothing out of the pipe: one failure must not lose a result.
+                Err(_) if retries > 0 => retries -= 1,
                 Ok(None) => return Ok(()),
                 Ok(Some(0)) => self.fd = None,
                 Err(error) if errors == ReadErrors::Fail => return Err(error),
