@@ -14,13 +14,14 @@ use crate::inbox::fetch;
 use crate::inbox::in_place;
 use crate::inbox::pending;
 use crate::mail::address::{Address, Sender};
+use crate::mail::envelope::id::QueueId;
 use crate::mail::message::header::{Header, InputSupply};
 use crate::output::arrivals::ArrivalConsole;
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
-use crate::spool::QueueState;
 use crate::spool::draft::UnsyncedMessage;
+use crate::spool::{QueueState, Spool};
 use crate::submission::input::{self, StandardInput};
 use crate::submission::limits::check_room;
 use crate::submission::loops;
@@ -63,21 +64,31 @@ pub fn run(session: &Session, options: &ReceiveOptions) -> Result<ExitStatus> {
     let envelope = accept::new_envelope(session, mailbox, sender, loops::inherited(&spool)?, None);
     let draft = accept::write_draft(&spool, &envelope, &head, &mut input, session.settings.queue.message_limit)?;
     UnsyncedMessage::commit(vec![draft.rename_into(QueueState::Received, None)?])?;
-    // From here on it is safe, and the caller need not know what comes of filing it.
-    let verbosity = ArrivalConsole::new(session.verbosity, options.format);
-    if pending::is_watch_running(&spool)? {
-        return Ok(ExitStatus::Ok);
+    // From here on the message is safe: any status but 0 would make the caller send it a second time.
+    if let Err(error) = file_received(session, &spool, &signals, options, &envelope.id) {
+        print::error(&format!("{error:#}; the message is safe in the spool, and the next run files it"));
     }
-    let context = DeliveryContext::new(session, &spool, &signals, &verbosity)?;
-    if let Err(error) = pending::file_one(&context, &envelope.id) {
-        print::error(&format!("{error:#}; the message is safe in the spool, and filed by the next run"));
-        return Ok(ExitStatus::Ok);
+    Ok(ExitStatus::Ok)
+}
+
+/// Files a message that was received, and what others have left, unless a watch is running that does it.
+fn file_received(
+    session: &Session,
+    spool: &Spool,
+    signals: &Signals,
+    options: &ReceiveOptions,
+    id: &QueueId,
+) -> Result<()> {
+    if pending::is_watch_running(spool)? {
+        return Ok(());
     }
-    // And what others have left.
+    let console = ArrivalConsole::new(session.verbosity, options.format);
+    let context = DeliveryContext::new(session, spool, signals, &console)?;
+    pending::file_one(&context, id)?;
     if let Err(error) = pending::file_all(&context) {
         print::error(&format!("{error:#}"));
     }
-    Ok(ExitStatus::Ok)
+    Ok(())
 }
 
 /// Asks these sources, or all, for mail.

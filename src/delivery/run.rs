@@ -5,7 +5,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::delivery::commit::{self, CommitRequest};
 use crate::delivery::context::DeliveryContext;
@@ -51,6 +51,11 @@ pub fn run(
     Ok(tally)
 }
 
+/// A thread, whose start may fail; `Scope::spawn` would panic.
+fn thread() -> std::thread::Builder {
+    std::thread::Builder::new()
+}
+
 fn pass(
     context: &DeliveryContext<'_>,
     due: &DueMessages,
@@ -88,24 +93,30 @@ fn pass(
     std::thread::scope(|scope| {
         let (commits, queue) = std::sync::mpsc::channel();
         let run = &run;
-        let finisher = settle::runs_programs(context.settings).then(|| {
+        let mut finisher = None;
+        if settle::runs_programs(context.settings) {
             let (finishing, messages) = std::sync::mpsc::channel();
-            scope.spawn(move || {
+            thread().spawn_scoped(scope, move || {
                 let _guard = PanicGuard(run);
                 commit::run_final_steps(run.context, &messages, &|done| run.committed(done));
-            });
-            finishing
-        });
-        scope.spawn(move || {
+            })?;
+            finisher = Some(finishing);
+        }
+        thread().spawn_scoped(scope, move || {
             let _guard = PanicGuard(run);
             commit::commit_all(run.context, &queue, finisher.as_ref(), &|done| run.committed(done));
-        });
+        })?;
         for _ in 1..threads {
             let commits = commits.clone();
-            scope.spawn(move || run.work(&commits));
+            // Fewer threads take longer, and do all the same.
+            if thread().spawn_scoped(scope, move || run.work(&commits)).is_err() {
+                break;
+            }
         }
         run.work(&commits);
-    });
+        std::io::Result::Ok(())
+    })
+    .context("no thread can be started")?;
     let drained = std::mem::take(&mut run.scheduler().unserved);
     for message in drained {
         report_to_senders_of(context, due.get(message));

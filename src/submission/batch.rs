@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::exit::{ExitStatus, RefusalKind, refuse};
 use crate::mail::envelope::Envelope;
 use crate::mail::message::mbox::{LinePosition, MboxPiece, MboxReader};
-use crate::spool::draft::UnsyncedMessage;
+use crate::spool::draft::{CommitError, UnsyncedMessage};
 use crate::sys::signals::Signals;
 
 use crate::submission::compose::MessageComposer;
@@ -59,7 +59,12 @@ impl<'c, 'a> CommitGroup<'c, 'a> {
         let committed = self.commit();
         let accepted = self.accepted;
         let about = || format!("after {accepted} messages that were queued");
-        read.with_context(about)?;
+        let names_messages = |error: &anyhow::Error| {
+            error.downcast_ref::<CommitError>().is_some_and(|error| !error.may_be_queued.is_empty())
+        };
+        if !committed.as_ref().is_err_and(names_messages) {
+            read.with_context(about)?;
+        }
         committed.with_context(about)?;
         if accepted == 0 {
             return refuse(RefusalKind::BadData, "there is no message in it; nothing was queued");

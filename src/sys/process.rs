@@ -7,7 +7,9 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
+use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 
 /// Everything that a new program gets: all other descriptors are close-on-exec.
@@ -29,6 +31,9 @@ pub struct ChildProcess {
     pid: Pid,
     fd: OwnedFd,
 }
+
+/// Time between two tries to get a descriptor for a program that runs.
+const DESCRIPTOR_WAIT: Duration = Duration::from_millis(5);
 
 /// End of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +57,7 @@ impl ProgramStart<'_> {
     /// Starts the program in a new process group, with no signal blocked and the usual signals not ignored.
     pub fn start(&self) -> io::Result<ChildProcess> {
         let pid = self.spawn()?;
-        match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+        match open_pidfd(pid) {
             Ok(fd) => Ok(ChildProcess { pid, fd }),
             Err(error) => {
                 // Without a descriptor to wait for, its time limit could not be kept.
@@ -81,6 +86,17 @@ impl ProgramStart<'_> {
         })?;
         Pid::from_raw(pid).ok_or_else(|| io::ErrorKind::Other.into())
     }
+}
+
+/// The program runs already, and to kill it may cut off a delivery: wait a little for a descriptor first.
+fn open_pidfd(pid: Pid) -> rustix::io::Result<OwnedFd> {
+    for _ in 0..20 {
+        match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR) => std::thread::sleep(DESCRIPTOR_WAIT),
+            answer => return answer,
+        }
+    }
+    rustix::process::pidfd_open(pid, PidfdFlags::empty())
 }
 
 impl ChildProcess {

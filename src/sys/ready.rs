@@ -52,9 +52,14 @@ impl WakeupEvent {
         Ok(WakeupEvent(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
     }
 
-    /// Raises the event. A raised event stays raised.
+    /// Raises the event. A raised event stays raised. One failed call must not lose a request to stop.
     pub fn notify(&self) {
-        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+        for _ in 0..3 {
+            // It rings already if the call would block.
+            if matches!(rustix::io::write(&self.0, &1u64.to_ne_bytes()), Ok(_) | Err(Errno::AGAIN)) {
+                return;
+            }
+        }
     }
 
     /// Clears the event.

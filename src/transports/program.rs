@@ -60,6 +60,15 @@ pub enum ResultChannel {
 /// Receiver of a program's standard output, piece by piece. An error ends the program.
 pub type Sink<'s> = dyn FnMut(&[u8]) -> io::Result<()> + 's;
 
+/// Meaning of an error while a stream is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReadErrors {
+    /// The stream is cut there.
+    Cut,
+    /// The run fails.
+    Fail,
+}
+
 /// Captured output stream.
 struct CapturedStream {
     fd: Option<OwnedFd>,
@@ -70,12 +79,20 @@ struct CapturedStream {
 
 impl CapturedStream {
     /// Reads the available bytes, and closes the stream at its end. A sink gets all bytes in place of the buffer.
-    fn drain(&mut self, sink: &mut Option<&mut Sink<'_>>) -> io::Result<()> {
+    fn drain(&mut self, sink: &mut Option<&mut Sink<'_>>, errors: ReadErrors) -> io::Result<()> {
         let mut buffer = [0; 8192];
+        let mut retries = 2;
         while let Some(fd) = &self.fd {
             match ready::read_now(fd, &mut buffer) {
+                // A failed read takes nothing out of the pipe: one failure must not lose a result.
+                Err(_) if retries > 0 => retries -= 1,
                 Ok(None) => return Ok(()),
-                Ok(Some(0)) | Err(_) => self.fd = None,
+                Ok(Some(0)) => self.fd = None,
+                Err(error) if errors == ReadErrors::Fail => return Err(error),
+                Err(_) => {
+                    self.dropped = true;
+                    self.fd = None;
+                }
                 Ok(Some(count)) if sink.is_some() => {
                     if let Some(sink) = sink {
                         sink(&buffer[..count])?;
@@ -234,7 +251,9 @@ impl ProgramRun<'_> {
 /// Reads a stream. Standard output goes to the sink, if there is one; the other streams go to their buffers.
 fn drain(streams: &mut [CapturedStream], index: usize, sink: &mut Option<&mut Sink<'_>>) -> io::Result<()> {
     let mut none = None;
-    streams[index].drain(if index == 0 { sink } else { &mut none })
+    // Where the output is a message, neither it nor the result lines on it may be taken for whole.
+    let errors = if sink.is_some() && index != 1 { ReadErrors::Fail } else { ReadErrors::Cut };
+    streams[index].drain(if index == 0 { sink } else { &mut none }, errors)
 }
 
 /// Asks the process group to stop, and kills the rest of it after the grace period. The group is killed even if the

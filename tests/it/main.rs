@@ -18,6 +18,7 @@ mod disk;
 mod documents;
 mod dsn;
 mod enqueue;
+mod faults;
 mod flush;
 mod gates;
 mod heard;

@@ -170,7 +170,8 @@ pub fn of_record(id: &QueueId, record: &LogRecord, recipients: &[RecipientView])
             vec![format!("{action}, as {report} says: {}:{status}{text}", names(recipients))]
         }
         LogEvent::Asked { .. } => Vec::new(),
-        LogEvent::Resent { id, .. } => vec![format!("sent again as {id}")],
+        LogEvent::Resent { id, queued: true, .. } => vec![format!("sent again as {id}")],
+        LogEvent::Resent { id, queued: false, .. } => vec![format!("about to be sent again as {id}")],
         LogEvent::Filed { folder, class } if folder.is_empty() => vec![format!("filed in the inbox, class {class}")],
         LogEvent::Filed { folder, class } => vec![format!("filed in {folder}, class {class}")],
         LogEvent::Acknowledged => vec!["acknowledged to its source".to_owned()],

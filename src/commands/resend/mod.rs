@@ -89,6 +89,13 @@ struct MessageResender<'a> {
     signals: &'a Signals,
 }
 
+/// When a message is noted as sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NoteTime {
+    BeforeCommit,
+    AfterCommit,
+}
+
 /// Whom a message goes to now.
 struct ChosenRecipients {
     /// The addresses of the first time that the new ones stand for.
@@ -144,23 +151,46 @@ impl MessageResender<'_> {
             }
             OriginalBytes::Read { bytes, .. } => draft.write(bytes)?,
         }
-        // The note comes first. A run that dies between the two leaves one of a message that never was, and whoever asks
-        // for it again is told so; the other way round it would go out twice and nobody could know.
-        match &again.bytes {
-            OriginalBytes::Claimed(claim) => self.note(&claim.message().envelope, &envelope.id, &instead_of)?,
-            OriginalBytes::Read { name, .. } => self.spool.remember_resent(name, &instead_of, self.session.now())?,
-        }
+        // A note that the message is about to be queued comes first: a run that dies behind the commit must not leave a
+        // message that nobody knows of. It counts only if the message existed, or if the second note says so.
+        self.note(&again.bytes, &envelope.id, &instead_of, NoteTime::BeforeCommit)?;
         UnsyncedMessage::commit(vec![draft.rename_into(QueueState::New, None)?])?;
-        self.print_resent(&envelope, Some(&envelope.id))
+        // The message is queued: any status but 0 would make the caller send it a second time.
+        if let Err(error) = self.note(&again.bytes, &envelope.id, &instead_of, NoteTime::AfterCommit) {
+            print::error(&format!("{}: the note that it was sent again is incomplete: {error:#}", envelope.id));
+        }
+        if self.print_resent(&envelope, Some(&envelope.id)).is_err() {
+            print::error(&format!("{} is queued, but its id could not be printed", envelope.id));
+        }
+        Ok(())
     }
 
-    /// Writes into the log of a message as what it is sent again, and in whose place.
-    fn note(&self, of: &Envelope, new: &QueueId, instead_of: &HashSet<String>) -> Result<()> {
+    /// Notes as what a message is resent, and for whom: in its log, or under its `Message-ID` if it is not in this spool.
+    fn note(
+        &self,
+        bytes: &OriginalBytes<'_>,
+        new: &QueueId,
+        instead_of: &HashSet<String>,
+        time: NoteTime,
+    ) -> Result<()> {
+        let (queued, at) = (time == NoteTime::AfterCommit, self.session.now());
+        let claim = match bytes {
+            OriginalBytes::Claimed(claim) => claim,
+            OriginalBytes::Read { name, .. } => {
+                return Ok(self.spool.remember_resent(name, instead_of, new, queued, at)?);
+            }
+        };
+        let of = &claim.message().envelope;
         let both = of.recipients.entries();
         let places = both.filter(|(_, recipient)| instead_of.contains(&recipient.address.to_string()));
         let recipients = places.map(|(recipient, _)| recipient).collect();
-        let event = LogEvent::Resent { id: new.clone(), recipients };
-        Ok(self.spool.append_durably(&of.id, &LogRecord::new(self.session.now(), event))?)
+        let record = LogRecord::new(at, LogEvent::Resent { id: new.clone(), recipients, queued });
+        // The second record matters only when the new message is gone, long after.
+        match time {
+            NoteTime::BeforeCommit => self.spool.append_durably(&of.id, &record)?,
+            NoteTime::AfterCommit => self.spool.log(&of.id)?.append(&record)?,
+        }
+        Ok(())
     }
 
     /// The new envelope's recipients. Nobody's mail is sent again twice unless that is asked for.

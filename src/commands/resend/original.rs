@@ -98,14 +98,29 @@ impl<'a> OriginalFinder<'a> {
     ) -> Result<Vec<UnreachedRecipient>> {
         let both = envelope.recipients.entries().zip(&history.recipients);
         let lost = both.filter(|((index, _), _)| is_lost(*index)).map(|((_, recipient), progress)| {
-            let done = progress.resent.as_ref().map(|id| self.sent_as(id)).transpose()?;
+            let done = self.last_queued(history, &progress.resent)?;
             Ok(UnreachedRecipient { recipient: recipient.clone(), done })
         });
         lost.collect()
     }
 
     fn before(&self, history: &History) -> Result<Option<String>> {
-        history.resent.last().map(|id| self.sent_as(id)).transpose()
+        self.last_queued(history, &history.resent)
+    }
+
+    /// The last of these messages that is or was in the queue, in words. A run that died, or failed, before it queued
+    /// the message left only the note.
+    fn last_queued(&self, history: &History, ids: &[QueueId]) -> Result<Option<String>> {
+        for id in ids.iter().rev() {
+            if history.resent_queued.contains(id) || self.has_existed(id)? {
+                return Ok(Some(self.sent_as(id)?));
+            }
+        }
+        Ok(None)
+    }
+
+    fn has_existed(&self, id: &QueueId) -> Result<bool> {
+        Ok(self.spool.find(id)?.is_some() || !self.spool.read_log(id)?.is_empty())
     }
 
     fn sent_as(&self, id: &QueueId) -> Result<String> {
@@ -164,7 +179,13 @@ impl<'a> OriginalFinder<'a> {
             print.add(&bytes);
             print.finish()
         });
-        let done = self.spool.resent_for(&name)?;
+        let mut done = HashSet::new();
+        for note in self.spool.resent_notes(&name)? {
+            let counts = note.queued || note.id.as_ref().map_or(Ok(true), |id| self.has_existed(id))?;
+            if counts {
+                done.insert(note.address);
+            }
+        }
         let failed = heard.into_iter().filter_map(|heard| Some(Recipient::from(who(heard)?)));
         let failed = failed.map(|recipient| {
             let is_done = done.contains(&recipient.address.to_string());

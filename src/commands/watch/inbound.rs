@@ -30,7 +30,7 @@ pub fn file(
     spool: &Spool,
     signals: &Signals,
     events: &EventPrinter,
-    arrivals: &mut ArrivalWatcher,
+    arrivals: &ArrivalWatcher,
 ) {
     until_stopped(session, signals, events, &mut |session| {
         pending::file_all(&DeliveryContext::new(session, spool, signals, events)?)?;

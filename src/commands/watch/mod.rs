@@ -17,6 +17,8 @@ use crate::mail::envelope::id::QueueId;
 use crate::spool::runner::RunnerKind;
 use crate::spool::transport_state::{TransportPause, TransportState};
 use crate::spool::{QueueState, Spool};
+use crate::sys::error::reason_text;
+use crate::sys::ready;
 use crate::sys::signals::{HangupMeaning, Signals};
 use crate::values::time::Timestamp;
 
@@ -47,6 +49,9 @@ pub struct WatchOptions {
 /// How long it waits at most before it looks again, whatever it was told.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
+/// Time after which something that failed for lack of a resource is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+
 /// How soon it looks again at a message that was not safe on disk yet, or that somebody else had claimed.
 const SOON: Duration = Duration::from_millis(50);
 
@@ -55,38 +60,68 @@ pub fn run(session: &Session, options: &WatchOptions, reload: &dyn Fn() -> Resul
     let spool = session.spool()?;
     spool.verify()?;
     let signals = Signals::listen(HangupMeaning::Reloads)?;
-    let presence = spool.announce_runner(RunnerKind::Watch)?;
     let events = EventPrinter::new(session.verbosity, options.format, session.clock.clone(), options.events.clone());
-    let mut arrivals = ArrivalWatcher::new(&spool)?;
+    let arrivals = ArrivalWatcher::new(&spool)?;
+    let wakeup = WakeupWaiter::new(&spool, config_file(&session.settings.source).as_deref(), &events)?;
+    // Everything that may refuse has been done: from here on, only a request to stop ends the watch.
+    let presence = spool.announce_runner(RunnerKind::Watch)?;
     // What both threads go by; the outbound one reads the configuration anew.
     let shared = Mutex::new(session.clone());
     std::thread::scope(|scope| {
-        let (spool, signals, events, shared) = (&spool, &signals, &events, &shared);
-        let filing = scope.spawn(move || {
-            let _guard = Guard(signals);
-            inbound::file(shared, spool, signals, events, &mut arrivals);
+        let (spool, signals, events, shared, arrivals) = (&spool, &signals, &events, &shared, &arrivals);
+        let filing = spawn(scope, signals, events, || {
+            move || {
+                let _guard = Guard(signals);
+                inbound::file(shared, spool, signals, events, arrivals);
+            }
         });
-        let polling = scope.spawn(move || {
-            let _guard = Guard(signals);
-            inbound::poll(shared, spool, signals, events);
+        let polling = spawn(scope, signals, events, || {
+            move || {
+                let _guard = Guard(signals);
+                inbound::poll(shared, spool, signals, events);
+            }
         });
-        let outbound = {
+        {
             let _guard = Guard(signals);
-            outbound(session, options, reload, shared, spool, signals, events)
-        };
-        let whole = filing.join().is_ok() & polling.join().is_ok();
+            outbound(session, WatchLoop::new(wakeup, options.jobs), reload, shared, spool, signals, events);
+        }
+        let ends: Vec<_> = [filing, polling].into_iter().flatten().map(|thread| thread.join()).collect();
+        let whole = ends.iter().all(Result::is_ok);
         // Whoever saw us at work has left what he received to us: it is filed once nobody can see us any more.
         drop(presence);
         if let Err(error) = pending::file_all(&DeliveryContext::new(session, spool, signals, events)?) {
             events.error(&format!("{error:#}"));
         }
-        outbound?;
-        let rest = RemainingMail::count(spool, session.now())?;
+        // The last line is a count; that it cannot be made is no reason to end otherwise.
+        let rest = RemainingMail::count(spool, session.now()).unwrap_or_else(|error| {
+            events.error(&format!("the queue cannot be counted: {error:#}"));
+            RemainingMail::default()
+        });
         let complete = whole && !signals.abort_requested();
-        let received = spool.messages_in_order(QueueState::Received)?.len();
+        let received = spool.messages_in_order(QueueState::Received).map_or(0, |names| names.len());
         events.shutdown(signals.stop_requested().unwrap_or(0), complete, &rest, received);
         Ok(if complete { ExitStatus::Ok } else { ExitStatus::Signal(signals.stop_requested().unwrap_or(0)) })
     })
+}
+
+/// Starts a thread, and tries again until that works: a system that is short of threads must not end the watch.
+/// Returns none if the watch is asked to stop before.
+fn spawn<'scope, F: FnOnce() + Send + 'scope>(
+    scope: &'scope std::thread::Scope<'scope, '_>,
+    signals: &Signals,
+    events: &EventPrinter,
+    work: impl Fn() -> F,
+) -> Option<std::thread::ScopedJoinHandle<'scope, ()>> {
+    loop {
+        match std::thread::Builder::new().spawn_scoped(scope, work()) {
+            Ok(thread) => return Some(thread),
+            Err(error) => events.error(&format!("no thread can be started: {}; trying again", reason_text(&error))),
+        }
+        let _ = ready::readable(&[signals.stop_fd()], Some(RETRY));
+        if signals.stop_requested().is_some() {
+            return None;
+        }
+    }
 }
 
 /// However one of the threads ends, the others must not go on without it.
@@ -101,41 +136,37 @@ impl Drop for Guard<'_> {
 /// The outbound side, until we are told to stop.
 fn outbound(
     session: &Session,
-    options: &WatchOptions,
+    mut watch: WatchLoop,
     reload: &dyn Fn() -> Result<Settings>,
     shared: &Mutex<Session>,
     spool: &Spool,
     signals: &Signals,
     events: &EventPrinter,
-) -> Result<()> {
+) {
     let mut session = session.clone();
-    let mut wakeup = WakeupWaiter::new(spool, config_file(&session.settings.source).as_deref(), events)?;
-    let mut watch = WatchLoop {
-        parked: HashSet::new(),
-        transport_states: Vec::new(),
-        last: Timestamp::default(),
-        soon: SOON,
-        told_unconfigured: false,
-    };
     let mut reason = WakeReason::Timer;
     loop {
         let asked = signals.take_reload();
         if asked || reason == WakeReason::Reload {
             watch.reload(&mut session, spool, events, reload);
             *shared.lock().unwrap_or_else(PoisonError::into_inner) = session.clone();
-            wakeup.follow_config(config_file(&session.settings.source).as_deref());
+            watch.wakeup.follow_config(config_file(&session.settings.source).as_deref());
         }
         // A pass that fails, on a full disk or for a state file that was damaged, is told, and tried again.
-        let wait = watch.pass(&session, spool, signals, events, options, reason).unwrap_or_else(|error| {
+        let wait = watch.pass(&session, spool, signals, events, reason).unwrap_or_else(|error| {
             events.error(&format!("{error:#}"));
             LOOK_AGAIN
         });
         if signals.stop_requested().is_some() {
-            return Ok(());
+            return;
         }
-        reason = wakeup.wait(signals, wait, spool, events)?;
+        reason = watch.wakeup.wait(signals, wait, spool, events).unwrap_or_else(|error| {
+            events.error(&format!("waiting for mail failed: {error:#}"));
+            std::thread::sleep(RETRY);
+            WakeReason::Timer
+        });
         if signals.stop_requested().is_some() {
-            return Ok(());
+            return;
         }
     }
 }
@@ -147,6 +178,9 @@ fn config_file(source: &SettingsSource) -> Option<std::path::PathBuf> {
 }
 
 struct WatchLoop {
+    wakeup: WakeupWaiter,
+    /// Hand-offs at once, all transports together.
+    jobs: Option<usize>,
     /// Messages that are due and wait for something else than time: looked at again on the timer, or when a
     /// transport's state has changed.
     parked: HashSet<QueueId>,
@@ -158,6 +192,18 @@ struct WatchLoop {
 }
 
 impl WatchLoop {
+    fn new(wakeup: WakeupWaiter, jobs: Option<usize>) -> WatchLoop {
+        WatchLoop {
+            wakeup,
+            jobs,
+            parked: HashSet::new(),
+            transport_states: Vec::new(),
+            last: Timestamp::default(),
+            soon: SOON,
+            told_unconfigured: false,
+        }
+    }
+
     /// One pass over what is due; says how long to wait for the next.
     fn pass(
         &mut self,
@@ -165,7 +211,6 @@ impl WatchLoop {
         spool: &Spool,
         signals: &Signals,
         events: &EventPrinter,
-        options: &WatchOptions,
         reason: WakeReason,
     ) -> Result<Duration> {
         session.settings.trust.forget();
@@ -194,7 +239,7 @@ impl WatchLoop {
             .due_messages(now, longest_wait, |state, name| events.stray(&spool.path_of_state(state).join(name)))?;
         events.forget_finished(spool, due.len() + due.later())?;
         let context = DeliveryContext::new(session, spool, signals, events)?;
-        let selection = Selection { network: session.network, jobs: options.jobs, ..Selection::all() };
+        let selection = Selection { network: session.network, jobs: self.jobs, ..Selection::all() };
         let tally = run::run(&context, &due, &selection, &self.parked)?;
         if tally.unconfigured > 0 && !std::mem::replace(&mut self.told_unconfigured, true) {
             events.error(&session.settings.why_unconfigured());

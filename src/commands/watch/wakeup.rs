@@ -1,6 +1,7 @@
 //! What ends a wait: new mail, a signal, a changed file, or time. The only home of `notify`.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,13 +29,55 @@ pub enum WakeReason {
     Reload,
 }
 
+/// A watcher of `notify`. That panics when its thread has ended or cannot be woken; here it is an error.
+struct FileNotifier(Option<RecommendedWatcher>);
+
+impl FileNotifier {
+    fn new(
+        handler: impl FnMut(notify::Result<Event>) + Send + 'static,
+        directories: &[PathBuf],
+    ) -> Result<FileNotifier, String> {
+        let mut notifier = FileNotifier(Some(answer(|| notify::recommended_watcher(handler))?));
+        if let Some(watcher) = &mut notifier.0 {
+            for directory in directories {
+                answer(|| watcher.watch(directory, RecursiveMode::NonRecursive))?;
+            }
+        }
+        Ok(notifier)
+    }
+}
+
+impl Drop for FileNotifier {
+    fn drop(&mut self) {
+        let watcher = self.0.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(watcher)));
+    }
+}
+
+fn answer<T>(call: impl FnOnce() -> notify::Result<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("their thread does not work".to_owned()),
+    }
+}
+
+/// Tells that notifications have ended: dropped with the handler, when the thread that calls it ends.
+struct EndMarker(Arc<AtomicBool>);
+
+impl Drop for EndMarker {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Waits for something to do.
 pub struct WakeupWaiter {
     bell: Arc<WakeupEvent>,
     lost: Arc<AtomicBool>,
-    spool: Option<RecommendedWatcher>,
+    spool: Option<FileNotifier>,
     config_bell: Arc<WakeupEvent>,
-    config: Option<RecommendedWatcher>,
+    config: Option<FileNotifier>,
     followed: Option<PathBuf>,
 }
 
@@ -56,27 +99,25 @@ impl WakeupWaiter {
 
     /// Without notifications the timer does alone what it does anyway.
     fn listen(&mut self, spool: &Spool, events: &EventPrinter) {
-        let (bell, lost) = (Arc::clone(&self.bell), Arc::clone(&self.lost));
-        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+        let bell = Arc::clone(&self.bell);
+        // A flag of its own: the end of the notifier that it replaces must not count.
+        self.lost = Arc::new(AtomicBool::new(false));
+        let lost = EndMarker(Arc::clone(&self.lost));
+        let handler = move |event: notify::Result<Event>| {
             if is_lost(&event) {
-                lost.store(true, Ordering::SeqCst);
+                lost.0.store(true, Ordering::SeqCst);
             }
             if is_news(&event) {
                 bell.notify();
             }
-        });
-        let listening = watcher.and_then(|mut watcher| {
-            for state in QueueState::WAITING {
-                watcher.watch(&spool.path_of_state(state), RecursiveMode::NonRecursive)?;
-            }
-            watcher.watch(&spool.path_of_transport_states(), RecursiveMode::NonRecursive)?;
-            Ok(watcher)
-        });
-        match listening {
+        };
+        let states = QueueState::WAITING.map(|state| spool.path_of_state(state));
+        let directories = [states.as_slice(), &[spool.path_of_transport_states()]].concat();
+        match FileNotifier::new(handler, &directories) {
             Ok(watcher) => self.spool = Some(watcher),
             Err(error) => {
                 self.spool = None;
-                events.error(&format!("no notifications ({error}); the queue is looked at every minute"));
+                events.error(&format!("file notifications are unavailable ({error}); polling the queue every minute"));
             }
         }
     }
@@ -92,16 +133,13 @@ impl WakeupWaiter {
             return;
         };
         let bell = Arc::clone(&self.config_bell);
-        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+        let handler = move |event: notify::Result<Event>| {
             if event.as_ref().is_ok_and(|event| is_written(event) && event.paths.contains(&file)) {
                 bell.notify();
             }
-        });
+        };
         // A directory that is not there yet cannot be listened to; SIGHUP does the same then.
-        self.config = watcher.ok().and_then(|mut watcher| {
-            watcher.watch(&parent, RecursiveMode::NonRecursive).ok()?;
-            Some(watcher)
-        });
+        self.config = FileNotifier::new(handler, &[parent]).ok();
     }
 
     /// Waits for at most so long.
@@ -137,7 +175,7 @@ pub struct ArrivalWatcher {
     bell: Arc<WakeupEvent>,
     /// Listens for as long as it lives; without it the timer does alone what it does anyway.
     #[expect(dead_code, reason = "dropping it would end the listening")]
-    watcher: Option<RecommendedWatcher>,
+    watcher: Option<FileNotifier>,
 }
 
 impl ArrivalWatcher {
@@ -145,15 +183,12 @@ impl ArrivalWatcher {
     pub fn new(spool: &Spool) -> Result<ArrivalWatcher> {
         let bell = Arc::new(WakeupEvent::new()?);
         let ringer = Arc::clone(&bell);
-        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+        let handler = move |event: notify::Result<Event>| {
             if event.as_ref().map_or(true, |event| event.need_rescan() || is_written(event)) {
                 ringer.notify();
             }
-        });
-        let watcher = watcher.ok().and_then(|mut watcher| {
-            watcher.watch(&spool.path_of_state(QueueState::Received), RecursiveMode::NonRecursive).ok()?;
-            Some(watcher)
-        });
+        };
+        let watcher = FileNotifier::new(handler, &[spool.path_of_state(QueueState::Received)]).ok();
         Ok(ArrivalWatcher { bell, watcher })
     }
 
@@ -163,7 +198,7 @@ impl ArrivalWatcher {
     }
 
     /// That was heard.
-    pub fn silence(&mut self) {
+    pub fn silence(&self) {
         self.bell.clear();
     }
 }

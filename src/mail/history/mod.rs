@@ -44,8 +44,8 @@ pub struct RecipientProgress {
     pub last_result_running: Option<RunningTime>,
     /// Parts of the message, made by a filter, that the recipient already has.
     pub parts: Vec<String>,
-    /// Queue id of the last message that resends this one to the recipient.
-    pub resent: Option<QueueId>,
+    /// Queue ids of the messages that resend this one to the recipient, or were about to.
+    pub resent: Vec<QueueId>,
 }
 
 /// State of a whole message.
@@ -59,8 +59,10 @@ pub struct History {
     pub was_released: bool,
     /// Reports that were begun without a record that they were completed.
     pub unfinished_reports: Vec<(ReportKind, Vec<RecipientIndex>, QueueId)>,
-    /// Queue ids of the messages that resend this one.
+    /// Queue ids of the messages that resend this one, or were about to.
     pub resent: Vec<QueueId>,
+    /// Those of them that were in the queue for certain.
+    pub resent_queued: BTreeSet<QueueId>,
     /// Answer of the outbound hooks, once they have run: the folder for the copy, or `None` for no copy.
     pub hook_answer: Option<Option<String>>,
     /// Queue ids of the reports that mspool sent on this message.
@@ -147,9 +149,14 @@ impl History {
                 });
             }
             LogEvent::Asked { folder } => self.hook_answer = Some(folder.clone()),
-            LogEvent::Resent { id, recipients } => {
-                self.resent.push(id.clone());
-                each(&mut self.recipients, recipients, |progress| progress.resent = Some(id.clone()));
+            LogEvent::Resent { id, recipients, queued } => {
+                if *queued {
+                    self.resent_queued.insert(id.clone());
+                }
+                if !self.resent.contains(id) {
+                    self.resent.push(id.clone());
+                    each(&mut self.recipients, recipients, |progress| progress.resent.push(id.clone()));
+                }
             }
             LogEvent::Held
             | LogEvent::Acknowledged

@@ -98,6 +98,9 @@ pub enum LogEvent {
         /// Recipients that the new message is sent to instead.
         #[serde(default)]
         recipients: Vec<RecipientIndex>,
+        /// True in the second record, which is written when the new message is in the queue.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        queued: bool,
     },
     /// Filing of a received message in the store.
     Filed {
