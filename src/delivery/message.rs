@@ -201,7 +201,7 @@ impl<'e> ClaimedMessage<'e> {
         recipients.iter().enumerate().flat_map(of).collect()
     }
 
-    /// Appends an event to the log; [`ClaimedMessage::sync`] makes it durable.
+    /// Appends an event to the log; the next sync makes it durable.
     pub fn append_event(&self, spool: &Spool, event: LogEvent, time: SpoolTime) -> Result<()> {
         self.state().append(spool, &self.envelope().id, record(time, event))
     }

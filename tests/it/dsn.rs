@@ -196,7 +196,7 @@ fn a_delay_is_reported_once_to_those_who_ask() {
     world.flush_quietly();
     assert_eq!(world.inbox().len(), 0, "not late yet");
     for hour in [3, 4, 5] {
-        world.clock = Some(NOON + hour * 3600);
+        world.run_machine_until(NOON + hour * 3600);
         world.flush_quietly();
     }
     let inbox = world.inbox();
@@ -205,7 +205,7 @@ fn a_delay_is_reported_once_to_those_who_ask() {
     assert_eq!(report["envelope_id"], asked.as_str());
     assert_eq!(actions(&report), [("later@x".into(), "delayed".into(), "4.2.1".into())]);
     assert!(inbox[0].contains("Will-Retry-Until: Wed, 6 May 2026 12:00:00 +0000"), "{}", inbox[0]);
-    world.clock = Some(NOON + 5 * 86_400);
+    world.run_machine_until(NOON + 5 * 86_400);
     world.flush_quietly();
     let kinds: Vec<String> =
         world.inbox()[1..].iter().map(|text| parsed(&world, text)["envelope_id"].to_string()).collect();

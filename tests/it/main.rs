@@ -45,6 +45,7 @@ mod routing;
 mod sendmail;
 mod smtp;
 mod spool;
+mod time;
 mod transcript;
 mod trust;
 mod usage;

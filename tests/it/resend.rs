@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::world::World;
+use crate::world::{NOON, World};
 
 const MAIL: &str = "From: joe@example.org\nTo: list@x\nMessage-ID: <1@example.org>\nSubject: hi\n\nHello.\r\n\0\n";
 
@@ -168,7 +168,7 @@ fn once_is_once_for_each_recipient() {
     world.flush_quietly();
     let first = again(&world, &["--replace", "no@x=bert@x", &id]);
     assert_eq!(recipients(&world, &first), ["bert@x"]);
-    world.clock = world.clock.map(|clock| clock + 6 * 86_400);
+    world.run_machine_until(NOON + 6 * 86_400);
     world.flush_quietly();
     assert_eq!(world.recipient(&id, 1).0, "failed");
     world.mspool(&["resend", "--only", "no@x", &id]).run().fails(65, &format!("already, as {first}"));

@@ -26,14 +26,14 @@ fn waits_grow_and_nothing_is_tried_early() {
 }
 
 #[test]
-fn a_failed_lifetime_ends_it_with_and_without_an_attempt() {
+fn the_lifetime_ends_with_one_more_attempt() {
     let mut world = refusing();
     let id = world.enqueue(&["bob@x"]);
     world.flush();
-    world.clock = Some(NOON + 5 * 86_400);
+    world.run_machine_until(NOON + 5 * 86_400);
     let ran = world.mspool(&["flush"]).run();
-    ran.says("bob@x: failed: 4.4.7 not delivered within 5d; last: temporary failure");
-    assert_eq!((world.state(&id).as_str(), world.trace().len()), ("failed", 1));
+    ran.says("bob@x: failed via relay: 4.4.7 not delivered within 5d; last: temporary failure");
+    assert_eq!((world.state(&id).as_str(), world.trace().len()), ("failed", 2));
 }
 
 #[test]

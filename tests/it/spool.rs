@@ -235,7 +235,7 @@ fn finished_mail_goes_when_its_time_is_up() {
     world.mspool(&["flush"]).run().says("no@x");
     let day = 86_400;
     for (days, expected) in [(6, [true, true, true]), (8, [false, true, true]), (31, [false, true, false])] {
-        world.clock = Some(NOON + days * day);
+        world.run_machine_until(NOON + days * day);
         world.flush();
         let there = [&sent, &kept, &failed].map(|id| world.find(id).is_some());
         assert_eq!(there, expected, "{days}");

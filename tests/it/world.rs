@@ -146,6 +146,18 @@ impl World {
         world
     }
 
+    /// Moves the clock to this second, as if a runner had been at work until then.
+    pub fn run_machine_until(&mut self, clock: u64) {
+        let path = self.spool().join("state/running-time");
+        let counted = fs::read_to_string(&path).ok().map(|text| serde_json::from_str::<Value>(&text).unwrap());
+        let running = counted.as_ref().and_then(|counted| counted["running"].as_u64()).unwrap_or(0);
+        let elapsed = clock - self.clock.unwrap();
+        let clock_text = jiff::Timestamp::from_second(clock as i64).unwrap().to_string();
+        let count = serde_json::json!({ "running": running + elapsed, "counted_at": clock_text });
+        fs::write(path, count.to_string()).unwrap();
+        self.clock = Some(clock);
+    }
+
     /// Configures the transport `relay` with this script and these further keys.
     pub fn relay(&self, script: &str, keys: &str) {
         let path = self.script("relay", script);

@@ -100,10 +100,11 @@ fn one(composer: &MessageComposer<'_>, options: &EnqueueOptions, signals: &Signa
     let (session, spool) = (composer.session, composer.spool);
     let (draft, envelope) = composer.read_message(&mut StandardInput::new(signals))?;
     let size = draft.size();
-    UnsyncedMessage::commit(vec![composer.place(draft, &envelope)?])?;
-    print_accepted(options.format, &envelope, size, options.submission.initial_state.state())?;
+    // Everything that can refuse comes before the commit: an error after it would report an accepted message as refused.
     let console = Console::new(session.verbosity, OutputFormat::Text, ProgressBarUse::IfUseful, 1);
     let context = DeliveryContext::new(session, spool, signals, &console)?;
+    UnsyncedMessage::commit(vec![composer.place(draft, &envelope)?])?;
+    print_accepted(options.format, &envelope, size, options.submission.initial_state.state())?;
     match options.effort {
         EnqueueEffort::Queue => Ok(ExitStatus::Ok),
         EnqueueEffort::Attempt => {

@@ -1,0 +1,196 @@
+//! Ages, deadlines and retention on machines that are off, asleep or wrong about the time.
+
+use crate::world::{NOON, World};
+
+const DAY: u64 = 86_400;
+const YEARS: u64 = 25 * 365 * DAY;
+
+/// A world whose relay is there while the file `up` exists, and records each attempt.
+fn world() -> World {
+    World::with_relay("cat >/dev/null; trace \"$MSPOOL_ID\"; test -e \"$HOME/up\" || exit 75")
+}
+
+fn set_relay(world: &World, is_up: RelayState) {
+    match is_up {
+        RelayState::Up => std::fs::write(world.path("home/up"), "").unwrap(),
+        RelayState::Dead => drop(std::fs::remove_file(world.path("home/up"))),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum RelayState {
+    Up,
+    Dead,
+}
+
+#[test]
+fn a_machine_that_was_off_ages_no_mail() {
+    let mut world = world();
+    let tried = world.enqueue(&["bob@x"]);
+    world.flush();
+    let fresh = world.enqueue(&["ann@x"]);
+    world.clock = Some(NOON + 30 * DAY);
+    world.flush();
+    assert_eq!((world.state(&tried), world.state(&fresh)), ("cur".into(), "cur".into()));
+    assert_eq!(world.trace().len(), 3, "both were tried, and neither was given up");
+    assert_eq!(world.inbox().len(), 0, "nor is either late");
+}
+
+#[test]
+fn nothing_ends_while_its_transport_is_paused() {
+    let mut world = world();
+    let id = world.enqueue(&["bob@x"]);
+    world.mspool(&["flush", "--pause", "relay"]).run().silent();
+    world.run_machine_until(NOON + 6 * DAY);
+    world.flush_quietly();
+    assert_eq!((world.state(&id), world.trace().len()), ("new".into(), 0));
+    world.mspool(&["flush", "--resume", "relay"]).run().silent();
+    set_relay(&world, RelayState::Up);
+    world.flush();
+    assert_eq!((world.state(&id), world.trace().len()), ("sent".into(), 1), "it has its attempt");
+}
+
+#[test]
+fn a_failed_probe_ends_the_mail_whose_lifetime_is_over() {
+    let mut world = World::at_noon();
+    let relay = world.script("relay", "cat >/dev/null; trace \"$MSPOOL_ID\"; exit 75");
+    let probe = world.script("probe", "trace probe; exit 75");
+    world.config(&format!("[transport.relay]\ncommand = [{relay:?}]\nprobe = [{probe:?}]\n"));
+    let old = world.enqueue(&["bob@x"]);
+    world.flush_quietly();
+    world.run_machine_until(NOON + 3 * DAY);
+    let young = world.enqueue(&["ann@x"]);
+    world.run_machine_until(NOON + 6 * DAY);
+    world.flush_quietly();
+    // The probe has failed after the lifetime: the next pass ends the message.
+    world.mspool(&["flush"]).run().says("4.4.7 not delivered within 5d");
+    assert_eq!((world.state(&old).as_str(), world.state(&young).as_str()), ("failed", "new"));
+    assert!(world.trace().iter().all(|line| line == "probe"), "neither was handed off to a relay that is away");
+}
+
+#[test]
+fn an_implausible_clock_judges_no_deadline() {
+    let mut world = world();
+    let id = world.enqueue(&["--deliver-by", "1h", "bob@x"]);
+    world.flush();
+    world.clock = Some(NOON - 2 * DAY);
+    world.flush();
+    assert_eq!(world.state(&id), "cur", "a clock that stands before what was recorded");
+    world.clock = Some(NOON + 3600);
+    world.mspool(&["flush"]).run().says("5.4.7");
+    assert_eq!(world.state(&id), "failed");
+}
+
+#[test]
+fn one_run_with_a_clock_years_ahead_changes_nothing() {
+    let mut world = world();
+    set_relay(&world, RelayState::Up);
+    let sent = world.enqueue(&["bob@x"]);
+    world.flush();
+    set_relay(&world, RelayState::Dead);
+    let waiting = world.enqueue(&["ann@x"]);
+    world.clock = Some(NOON + YEARS);
+    world.flush();
+    assert_eq!((world.state(&sent), world.state(&waiting)), ("sent".into(), "cur".into()));
+    world.clock = Some(NOON + 60);
+    set_relay(&world, RelayState::Up);
+    world.flush();
+    assert_eq!(world.state(&waiting), "sent", "a next attempt 25 years ahead is due at once");
+}
+
+#[test]
+fn a_far_retry_after_is_cut_to_the_configured_longest() {
+    let world = World::at_noon();
+    let relay = world.script("relay", "cat >/dev/null; printf 'retry-after 9999999\\n' >&3; exit 75");
+    world.config(&format!(
+        "[queue]\nmax_retry_after = \"2h\"\n[transport.relay]\nresults = \"lines\"\ncommand = [{relay:?}]\n"
+    ));
+    let id = world.enqueue(&["bob@x"]);
+    world.flush();
+    assert_eq!(world.due(&id), Some(NOON + 7200));
+}
+
+#[test]
+fn a_running_machine_with_a_dead_relay_ends_mail_within_a_lifetime_and_a_step() {
+    let mut world = world();
+    let id = world.enqueue(&["bob@x"]);
+    for hour in 0..=5 * 24 + 5 {
+        world.clock = Some(NOON + hour * 3600);
+        world.flush_quietly();
+        if world.state(&id) == "failed" {
+            assert!(hour >= 5 * 24, "too early: after {hour} h");
+            return;
+        }
+    }
+    panic!("the message is still {}", world.state(&id));
+}
+
+/// A seeded generator (xorshift64*): each seed gives one sequence of events.
+struct Seeded(u64);
+
+impl Seeded {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % limit
+    }
+}
+
+/// One machine: its true time goes on; what its clock says may be wrong for a while.
+fn live_through(seed: u64) {
+    let mut random = Seeded(seed * 2 + 1);
+    let mut world = world();
+    let (mut true_time, mut error, mut running) = (NOON, 0_i64, 0_u64);
+    let mut queued: Vec<(String, u64)> = Vec::new();
+    let mut events = Vec::new();
+    for _ in 0..40 {
+        match random.below(8) {
+            0 => error = random.below(2 * YEARS) as i64 - YEARS as i64,
+            1 => error = 0,
+            2 => true_time += random.below(30 * DAY),
+            3 => set_relay(&world, RelayState::Up),
+            4 => set_relay(&world, RelayState::Dead),
+            _ => true_time += random.below(6 * 3600),
+        }
+        world.clock = Some((true_time as i64 + error) as u64);
+        if random.below(3) == 0 && queued.len() < 12 {
+            queued.push((world.enqueue(&["bob@x"]), running));
+        }
+        world.flush_quietly();
+        // A flush counts at most one longest wait.
+        running += 4 * 3600;
+        events.push((true_time, error));
+        for (id, arrived) in &queued {
+            let tried = world.trace().iter().any(|line| line == id);
+            match world.find(id).map(|(state, _)| state).as_deref() {
+                Some("failed") => {
+                    assert!(tried, "seed {seed}: {id} failed without an attempt: {events:?}");
+                    assert!(running - arrived >= 5 * DAY, "seed {seed}: {id} failed too early: {events:?}");
+                }
+                Some("sent" | "new" | "cur") => {}
+                None => assert!(running - arrived >= 7 * DAY, "seed {seed}: {id} was removed too early: {events:?}"),
+                Some(other) => panic!("seed {seed}: {id} is {other}: {events:?}"),
+            }
+        }
+    }
+    set_relay(&world, RelayState::Up);
+    for wait in [0, 4 * 3600] {
+        world.clock = Some(true_time + wait);
+        world.flush_quietly();
+    }
+    for (id, _) in &queued {
+        let state = world.find(id).map_or("removed".to_owned(), |(state, _)| state);
+        assert!(!matches!(state.as_str(), "new" | "cur"), "seed {seed}: {id} is still {state}: {events:?}");
+        let delivered = world.trace().iter().filter(|line| *line == id).count();
+        assert!(delivered > 0, "seed {seed}: {id} was never tried: {events:?}");
+    }
+}
+
+#[test]
+fn whatever_the_clock_does_mail_is_tried_before_it_fails_and_kept_as_long_as_promised() {
+    let seeds = std::env::var("MSPOOL_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(6);
+    for seed in 1..=seeds {
+        live_through(seed);
+    }
+}
