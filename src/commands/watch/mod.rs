@@ -189,7 +189,10 @@ impl WatchLoop {
         let opens = |transport_state: &TransportState| {
             opens_at(transport_state).is_some_and(|time| time > self.last && time <= now)
         };
-        if reason == WakeReason::Timer || closed_transports != self.closed_transports || transport_states.iter().any(opens) {
+        if reason == WakeReason::Timer
+            || closed_transports != self.closed_transports
+            || transport_states.iter().any(opens)
+        {
             self.parked.clear();
         }
         (self.closed_transports, self.last) = (closed_transports, now);

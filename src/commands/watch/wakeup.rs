@@ -117,7 +117,8 @@ impl WakeupWaiter {
         if self.watch_lost.swap(false, Ordering::SeqCst) || self.spool_watcher.is_none() {
             self.watch_spool(spool, events);
         }
-        let fds = [signals.stop_fd(), signals.reload_fd(), self.config_changed.fd().as_fd(), self.spool_changed.fd().as_fd()];
+        let fds =
+            [signals.stop_fd(), signals.reload_fd(), self.config_changed.fd().as_fd(), self.spool_changed.fd().as_fd()];
         let ready = ready::readable(&fds, Some(time))?;
         if ready[1] || ready[2] {
             // An editor may write in several steps. Wait for the last one: a half-written file would be refused.
