@@ -80,7 +80,10 @@ pub fn run(session: &Session, options: &EnqueueOptions) -> Result<ExitStatus> {
     if let AfterSent::Sent(folder) = &submission.after_sent
         && !std::path::Path::new(folder).join("new").is_dir()
     {
-        return refuse(RefusalKind::Usage, format!("{} is not a Maildir; --sent needs one for the copy", quoted(folder)));
+        return refuse(
+            RefusalKind::Usage,
+            format!("{} is not a Maildir; --sent needs one for the copy", quoted(folder)),
+        );
     }
     if submission.recipients.is_empty() && submission.header == HeaderUse::None {
         return refuse(RefusalKind::BadData, compose::NO_RECIPIENT);

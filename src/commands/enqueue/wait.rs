@@ -37,7 +37,10 @@ pub fn outcome(
             None | Some((QueueState::Sent | QueueState::Received, _)) => return Ok(ExitStatus::Ok),
             Some((QueueState::Failed, _)) => return Ok(ExitStatus::Unavailable),
             Some((QueueState::Corrupt, name)) => {
-                print::error(&format!("{} is damaged and was moved to corrupt; \"mspool report {0}\" shows the reason", name.id));
+                print::error(&format!(
+                    "{} is damaged and was moved to corrupt; \"mspool report {0}\" shows the reason",
+                    name.id
+                ));
                 return Ok(ExitStatus::Io);
             }
             Some((QueueState::Hold, name)) => {
@@ -69,7 +72,10 @@ pub fn outcome(
             print::error(&format!("{id} is still owed to {}", owed_addresses(context, id)?));
             return Ok(ExitStatus::TryAgain);
         }
-        ready::readable(&[context.signals.stop_fd()], Some(left.map_or(POLL_INTERVAL, |left| left.min(POLL_INTERVAL))))?;
+        ready::readable(
+            &[context.signals.stop_fd()],
+            Some(left.map_or(POLL_INTERVAL, |left| left.min(POLL_INTERVAL))),
+        )?;
     }
 }
 

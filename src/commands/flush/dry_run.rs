@@ -14,7 +14,7 @@ use crate::spool::{QueueState, Spool};
 use crate::sys::locks_held::LocksHeld;
 use crate::values::time::Timestamp;
 
-use crate::commands::flush::FlushOptions;
+use crate::commands::flush::{FlushOptions, not_queued};
 use crate::delivery::plan::{BackoffRule, RecipientPlan, plan};
 use crate::delivery::selection::ForceLevel;
 use crate::delivery::transport_queue::{self, Readiness};
@@ -44,8 +44,9 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
     let mut statuses = vec![ExitStatus::Ok];
     for text in &options.ids {
         let id = session.id(text)?;
-        if !matches!(spool.find(&id)?, Some((QueueState::New | QueueState::Cur | QueueState::Hold, _))) {
-            print::error(&format!("{id} is not queued"));
+        let state = spool.find(&id)?.map(|(state, _)| state);
+        if !matches!(state, Some(QueueState::New | QueueState::Cur | QueueState::Hold)) {
+            print::error(&not_queued(&id, state));
             statuses.push(ExitStatus::NoInput);
         }
     }

@@ -249,18 +249,22 @@ fn select_by_id(session: &Session, spool: &Spool, ids: &[String]) -> Result<(Due
                 print::error(&format!("{id} is on hold; \"mspool release {id}\" releases it"));
                 ExitStatus::TryAgain
             }
-            Some((state, _)) => {
-                print::error(&format!("{id} is not queued: its state is {}", state.word()));
-                ExitStatus::NoInput
-            }
-            None => {
-                print::error(&format!("{id} is not in the spool"));
+            found => {
+                print::error(&not_queued(&id, found.map(|(state, _)| state)));
                 ExitStatus::NoInput
             }
         };
         results.push((Some(id), status));
     }
     Ok((DueMessages::of(chosen), results))
+}
+
+/// Returns the reason why a message in this state cannot be attempted; `None` means that it is not in the spool.
+fn not_queued(id: &QueueId, state: Option<QueueState>) -> String {
+    match state {
+        Some(state) => format!("{id} is not queued: its state is {}", state.word()),
+        None => format!("{id} is not in the spool"),
+    }
 }
 
 /// True if any message waits for delivery, due or not.
