@@ -75,18 +75,14 @@ pub fn chosen_sources<'s>(session: &'s Session, names: &[String]) -> Result<Vec<
         ),
         None => {
             let names: Vec<&str> = known.iter().map(|source| source.name.as_str()).collect();
-            refuse(RefusalKind::Usage, format!("there is no source {}; configured: {}", quoted(name), names.join(", ")))
+            refuse(RefusalKind::Usage, format!("unknown source {}; configured: {}", quoted(name), names.join(", ")))
         }
     };
     names.iter().map(find).collect()
 }
 
-/// Polls several sources, at most `limit` messages each, and continues after a source that fails. Exit status 75 if all
+/// Polls several sources, at most `limit` messages each, and prints the failure of a source and continues. Exit status 75 if all
 /// failed or are polled by another run, 1 if some did.
-///
-/// # Errors
-///
-/// None at present; failures of a source are printed.
 pub fn fetch_all(
     session: &Session,
     context: &DeliveryContext<'_>,

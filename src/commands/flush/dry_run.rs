@@ -41,15 +41,7 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
     let spool = session.spool()?;
     let held = LocksHeld::now();
     let only = options.transport.as_ref().map(|name| session.settings.known_transport(name)).transpose()?;
-    let mut statuses = vec![ExitStatus::Ok];
-    for text in &options.ids {
-        let id = session.id(text)?;
-        let state = spool.find(&id)?.map(|(state, _)| state);
-        if !matches!(state, Some(QueueState::New | QueueState::Cur | QueueState::Hold)) {
-            print::error(&not_queued(&id, state));
-            statuses.push(ExitStatus::NoInput);
-        }
-    }
+    let status = check_ids(session, &spool, &options.ids)?;
     let mut out = print::stdout();
     let mut left = options.limit.unwrap_or(usize::MAX);
     for state in [QueueState::New, QueueState::Cur, QueueState::Hold] {
@@ -97,7 +89,22 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
             left = left.saturating_sub(usize::from(acts));
         }
     }
-    Ok(if options.ids.len() == 1 { *statuses.last().unwrap_or(&ExitStatus::Ok) } else { combine(&statuses) })
+    Ok(status)
+}
+
+/// Returns the exit status for the ids of the command line: 66 for an id that is not queued, 1 if some of several are not.
+/// These ids are printed.
+fn check_ids(session: &Session, spool: &Spool, ids: &[String]) -> Result<ExitStatus> {
+    let mut statuses = vec![ExitStatus::Ok];
+    for text in ids {
+        let id = session.id(text)?;
+        let state = spool.find(&id)?.map(|(state, _)| state);
+        if !matches!(state, Some(QueueState::New | QueueState::Cur | QueueState::Hold)) {
+            print::error(&not_queued(&id, state));
+            statuses.push(ExitStatus::NoInput);
+        }
+    }
+    Ok(if ids.len() == 1 { *statuses.last().unwrap_or(&ExitStatus::Ok) } else { combine(&statuses) })
 }
 
 struct DryRunExplainer<'a> {

@@ -17,7 +17,7 @@ use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::history::History;
 use crate::mail::history::record::{Loss, RecipientState};
 use crate::mail::message::header::{Header, HeaderField, InputSupply, MAX_HEADER_BYTES};
-use crate::mail::report::bounce::{self, ReportedAction, ReportedRecipient, ReturnedOriginal};
+use crate::mail::report::bounce::{self, IncomingReport, ReportedAction, ReportedRecipient, ReturnedOriginal};
 use crate::session::Session;
 use crate::spool::claim::{Claim, ClaimOutcome};
 use crate::spool::{QueueState, Spool};
@@ -171,22 +171,7 @@ impl<'a> OriginalFinder<'a> {
                 ),
             );
         }
-        let ReturnedOriginal::Full(range) = &report.original else {
-            return refuse(
-                RefusalKind::BadData,
-                format!("{} does not contain the full message, and the message is not in this spool", shown(subject)),
-            );
-        };
-        let original = bytes.get(range.clone()).unwrap_or_default().to_vec();
-        if has_no_body(&original) {
-            return refuse(
-                RefusalKind::BadData,
-                format!(
-                    "{} contains only the header of the message, and the message is not in this spool",
-                    shown(subject)
-                ),
-            );
-        }
+        let original = returned_message(subject, &bytes, &report)?;
         let name = report.message_id.or(report.envelope_id).unwrap_or_else(|| {
             // A bounce without a Message-ID and an envelope id is identified by its own bytes.
             let mut fingerprint = Fingerprint::default();
@@ -215,7 +200,7 @@ impl<'a> OriginalFinder<'a> {
         };
         let envelope = &claim.message().envelope;
         let history = self.spool.history(envelope)?;
-        // Recipients who are still owed, or who have read the message, cannot have failed, whatever the bounce says.
+        // Recipients who are still owed, or who have read the message, cannot have failed: the bounce is wrong about them.
         let lost = |state: RecipientState| state.properties().loss != Loss::None;
         let names = RecipientNames::of(envelope);
         let named: HashSet<RecipientIndex> = reported.iter().filter_map(|reported| names.find(reported)).collect();
@@ -271,6 +256,21 @@ impl<'a> OriginalFinder<'a> {
                 count => bytes.extend_from_slice(&buffer[..count]),
             }
         }
+    }
+}
+
+/// Returns the message that a bounce contains, header and body.
+fn returned_message(subject: &str, bytes: &[u8], report: &IncomingReport) -> Result<Vec<u8>> {
+    let missing = |part: &str| {
+        let text = format!("{} contains {part} of the message, and the message is not in this spool", shown(subject));
+        refuse(RefusalKind::BadData, text)
+    };
+    match &report.original {
+        ReturnedOriginal::Full(range) => {
+            let original = bytes.get(range.clone()).unwrap_or_default();
+            if has_no_body(original) { missing("only the header") } else { Ok(original.to_vec()) }
+        }
+        _ => missing("no full copy"),
     }
 }
 
