@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use crate::sys::distrust::Distrust;
+use crate::sys::error::PathError;
+
 /// Exit codes, after sysexits(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
@@ -145,6 +148,15 @@ impl std::error::Error for Refusal {}
 /// Returns a refusal of this kind as an error.
 pub fn refuse<T>(kind: RefusalKind, message: impl Into<String>) -> anyhow::Result<T> {
     Err(Refusal::new(kind, message).into())
+}
+
+/// Returns true when an error comes from a file or program that another user could have written.
+pub fn is_distrust(error: &anyhow::Error) -> bool {
+    let is = |cause: &(dyn std::error::Error + 'static)| {
+        let path = cause.downcast_ref::<PathError>().is_some_and(|error| error.distrust().is_some());
+        path || cause.is::<Distrust>()
+    };
+    error.chain().any(is)
 }
 
 /// Returns the exit status of a command that went over several ids: the status of the only one, or

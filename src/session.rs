@@ -12,7 +12,9 @@ use crate::values::time::Timestamp;
 use crate::exit::{ExitStatus, Refusal, RefusalKind};
 use crate::output::mode::Verbosity;
 use crate::output::per_id::{Answer, for_each_id};
+use crate::output::print;
 use crate::settings::Settings;
+use crate::spool::running_time::SpoolTime;
 use crate::values::quoting::quoted;
 
 /// Dry-run mode of a command.
@@ -56,7 +58,7 @@ impl Session {
 
     /// Opens the spool, and creates it on first use.
     pub fn spool(&self) -> Result<Spool> {
-        Ok(Spool::open(&self.settings.spool)?)
+        Ok(Spool::open(&self.settings.spool, &self.settings.trust)?)
     }
 
     /// Parses a queue id from the command line. Anything else, above all a path, is refused before it can name a file.
@@ -68,6 +70,23 @@ impl Session {
             )
             .into()
         })
+    }
+
+    /// Returns the time of the spool, without counting it.
+    pub fn time(&self, spool: &Spool) -> Result<SpoolTime> {
+        Ok(spool.time(self.now(), self.settings.queue.retry.max)?)
+    }
+
+    /// Counts the running time of the spool, for runners, once a pass. A count that cannot be written is told, and costs
+    /// this pass at most.
+    pub fn count_time(&self, spool: &Spool) -> Result<SpoolTime> {
+        match spool.count_time(self.now(), self.settings.queue.retry.max) {
+            Ok(time) => Ok(time),
+            Err(error) => {
+                print::error(&format!("the running time could not be recorded: {error}"));
+                self.time(spool)
+            }
+        }
     }
 
     /// Applies `operation` to each message named by its id, prints each result, and returns the combined exit status.

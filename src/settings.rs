@@ -1,6 +1,7 @@
 //! Checked configuration as the commands use it, with every default filled in.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -12,6 +13,7 @@ use crate::mail::address::route;
 use crate::mail::address::{Address, Sender};
 use crate::mail::message::class::ClassFolders;
 use crate::sys;
+use crate::sys::trust::Trust;
 use crate::transports::hook::Hook;
 use crate::transports::notify::NotifyCommand;
 use crate::transports::source::MailSource;
@@ -32,6 +34,8 @@ pub struct Settings {
     pub queue: QueueSettings,
     /// Transports, in the order in which they are tried.
     pub transports: Transports,
+    /// Rules by which configured files and programs are trusted.
+    pub trust: Arc<Trust>,
     /// Origin of these settings: a file or the defaults.
     pub source: SettingsSource,
     /// True if no transport is configured. Then only mail for this host can be delivered.
@@ -124,13 +128,15 @@ pub enum DelayWarningAudience {
 /// Limits, retry schedule and retention of the queue.
 #[derive(Clone, Debug)]
 pub struct QueueSettings {
-    /// Time until an undelivered message expires.
+    /// Running time after which a failed attempt ends a message.
     pub lifetime: Duration,
     /// Delay before each further attempt.
     pub retry: RetrySchedule,
-    /// Retention time of delivered messages.
+    /// Upper limit of the delay that a transport asks for with `retry-after`.
+    pub max_retry_after: Duration,
+    /// Retention time of delivered messages, in running time.
     pub keep_sent: Duration,
-    /// Retention time of failed messages.
+    /// Retention time of failed messages, in running time.
     pub keep_failed: Duration,
     /// Maximum size of a message, in bytes.
     pub message_limit: u64,

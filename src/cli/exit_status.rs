@@ -6,10 +6,11 @@ use anyhow::Error;
 
 use crate::exit::{ExitStatus, Refusal};
 use crate::output::print;
+use crate::spool::draft::CommitError;
 use crate::spool::error::SpoolError;
+use crate::sys::distrust::Distrust;
 use crate::sys::error::PathError;
 use crate::sys::process::is_shortage;
-use crate::sys::trust::Distrust;
 
 use crate::config::error::ConfigError;
 
@@ -30,6 +31,9 @@ fn status(error: &Error) -> ExitStatus {
         if cause.downcast_ref::<ConfigError>().is_some() || cause.downcast_ref::<Distrust>().is_some() {
             return ExitStatus::Config;
         }
+        if let Some(error) = cause.downcast_ref::<CommitError>() {
+            return of_commit(error);
+        }
         if let Some(error) = cause.downcast_ref::<SpoolError>() {
             return of_spool(error);
         }
@@ -46,9 +50,19 @@ fn status(error: &Error) -> ExitStatus {
     ExitStatus::Software
 }
 
+fn of_commit(error: &CommitError) -> ExitStatus {
+    if error.may_be_queued.is_empty() { of_io(&error.cause.source) } else { ExitStatus::Io }
+}
+
+/// Returns true if a message may be queued in spite of the error: a second try could make a second message.
+pub fn is_outcome_unknown(error: &Error) -> bool {
+    error.downcast_ref::<CommitError>().is_some_and(|error| !error.may_be_queued.is_empty())
+}
+
 fn of_spool(error: &SpoolError) -> ExitStatus {
     match error {
         SpoolError::Path(error) => of_io(&error.source),
+        SpoolError::CannotMake(error) if error.distrust().is_some() => ExitStatus::Config,
         SpoolError::CannotMake(_) => ExitStatus::CannotCreate,
         SpoolError::Distrust(_)
         | SpoolError::Version(..)
@@ -59,6 +73,9 @@ fn of_spool(error: &SpoolError) -> ExitStatus {
 }
 
 fn of_io(error: &io::Error) -> ExitStatus {
+    if error.get_ref().is_some_and(|cause| cause.is::<Distrust>()) {
+        return ExitStatus::Config;
+    }
     match error.kind() {
         // Whoever read our output has seen enough.
         io::ErrorKind::BrokenPipe => ExitStatus::Ok,

@@ -38,7 +38,7 @@ use crate::output::print;
 use crate::session::Network;
 use crate::session::Session;
 use crate::sys::clock::Clock;
-use crate::sys::trust;
+use crate::sys::identity;
 
 use crate::cli::help::GLOBAL_OPTIONS;
 use crate::cli::sendmail::names::SendmailCall;
@@ -159,6 +159,10 @@ struct GlobalArgsOnly {
 /// Runs the program, from its arguments to its exit status.
 pub fn main(args: impl IntoIterator<Item = OsString> + std::panic::UnwindSafe) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
+        // `notify` panics where it could return an error. The watch catches that and tells it in its own words.
+        if panic.location().is_some_and(|at| at.file().contains("/notify-")) {
+            return;
+        }
         let place = panic.location().map_or(String::new(), |at| format!(" at {}:{}", at.file(), at.line()));
         print::error(&format!("internal error{place}; no mail in the spool is lost; please report this bug"));
     }));
@@ -177,8 +181,13 @@ fn parse_and_run(args: &[OsString]) -> ExitStatus {
         Ok(parsed) => {
             let is_delivery_command =
                 matches!(&parsed.command, MspoolCommand::Receive(args) if args.is_delivery_command());
-            let exit = run(parsed).unwrap_or_else(|error| conclude(&error));
-            if is_delivery_command { exit.for_mail_systems() } else { exit }
+            match run(parsed) {
+                Err(error) if exit_status::is_outcome_unknown(&error) => conclude(&error),
+                end => {
+                    let exit = end.unwrap_or_else(|error| conclude(&error));
+                    if is_delivery_command { exit.for_mail_systems() } else { exit }
+                }
+            }
         }
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {
             let documented = MspoolArgs::<DocumentedCommand>::try_parse_from(args);
@@ -230,10 +239,10 @@ fn run_sendmail(call: &SendmailCall) -> Result<ExitStatus> {
 }
 
 fn refuse_privilege() -> Result<()> {
-    if trust::is_privileged_by_file() {
+    if identity::is_privileged_by_file() {
         return refuse(
             RefusalKind::Permission,
-            "mspool is installed setuid or setgid, and refuses to run; remove these mode bits from the program",
+            "mspool refuses to run with rights of its program file (setuid, setgid, file capabilities); remove them: chmod ug-s FILE, setcap -r FILE",
         );
     }
     Ok(())

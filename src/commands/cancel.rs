@@ -28,7 +28,7 @@ pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
             Ok(claim) => claim,
             Err(refusal) => return Ok(refusal.answer(id)),
         };
-        let context = DeliveryContext::new(session, spool, &signals, &console);
+        let context = DeliveryContext::new(session, spool, &signals, &console)?;
         let history = spool.history(&claim.message().envelope)?;
         let unsettled: Vec<RecipientIndex> = history.unsettled().collect();
         let (cancelled, settled) = (unsettled.len(), history.recipients.len() - unsettled.len());
@@ -47,10 +47,8 @@ pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
             remote_id: None,
             parts: Vec::new(),
         };
-        message.record_decisions(spool, vec![decision], session.now())?;
-        if message.sync().0? {
-            spool.sync_log_names()?;
-        }
+        message.record_decisions(spool, vec![decision], context.time())?;
+        message.sync_with_name(spool)?;
         settle::make_reports(&context, &message)?;
         let (claim, history) = message.into_parts(spool)?;
         if !settle::run_final_steps(&context, &claim, &history)? {
@@ -59,7 +57,7 @@ pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
                 format!("{id}: cancelled, but interrupted before the message was moved; the next run moves it"),
             ));
         }
-        claim.finish_cancelled(Some(session.now().after(session.settings.queue.keep_failed)))?;
+        claim.finish_cancelled(Some(context.time().running.after(session.settings.queue.keep_failed)))?;
         let rest = if settled > 0 { format!("; {settled} already settled") } else { String::new() };
         Ok((ExitStatus::Ok, format!("{id}: cancelled for {}{rest}", counted(cancelled, "recipient"))))
     })

@@ -16,7 +16,7 @@ pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
             Ok(claim) => claim,
             Err(refusal) => return Ok(refusal.answer(id)),
         };
-        spool.append_durably(id, &LogRecord { at: session.now(), event: LogEvent::Held })?;
+        spool.append_durably(id, &LogRecord::new(session.now(), LogEvent::Held))?;
         claim.hold()?;
         Ok((ExitStatus::Ok, format!("{id}: held")))
     })

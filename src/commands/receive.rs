@@ -14,13 +14,14 @@ use crate::inbox::fetch;
 use crate::inbox::in_place;
 use crate::inbox::pending;
 use crate::mail::address::{Address, Sender};
+use crate::mail::envelope::id::QueueId;
 use crate::mail::message::header::{Header, InputSupply};
 use crate::output::arrivals::ArrivalConsole;
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
-use crate::spool::QueueState;
 use crate::spool::draft::UnsyncedMessage;
+use crate::spool::{QueueState, Spool};
 use crate::submission::input::{self, StandardInput};
 use crate::submission::limits::check_room;
 use crate::submission::loops;
@@ -68,20 +69,31 @@ pub fn run(session: &Session, options: &ReceiveOptions) -> Result<ExitStatus> {
     let draft = accept::write_draft(&spool, &envelope, &head, &mut input, session.settings.queue.message_limit)?;
     UnsyncedMessage::commit(vec![draft.rename_into(QueueState::Received, None)?])?;
     // The message is durable: an error status now would make the caller deliver it a second time.
-    let console = ArrivalConsole::new(session.verbosity, options.format);
-    if pending::is_watch_running(&spool)? {
-        return Ok(ExitStatus::Ok);
-    }
-    let context = DeliveryContext::new(session, &spool, &signals, &console);
-    if let Err(error) = pending::file_one(&context, &envelope.id) {
+    if let Err(error) = file_received(session, &spool, &signals, options, &envelope.id) {
         print::error(&format!("{error:#}; the message is in the spool, and the next run files it"));
-        return Ok(ExitStatus::Ok);
     }
+    Ok(ExitStatus::Ok)
+}
+
+/// Files a received message and every other message in `in/new`, unless a running watch does it.
+fn file_received(
+    session: &Session,
+    spool: &Spool,
+    signals: &Signals,
+    options: &ReceiveOptions,
+    id: &QueueId,
+) -> Result<()> {
+    if pending::is_watch_running(spool)? {
+        return Ok(());
+    }
+    let console = ArrivalConsole::new(session.verbosity, options.format);
+    let context = DeliveryContext::new(session, spool, signals, &console)?;
+    pending::file_one(&context, id)?;
     // Other runs may have been interrupted before they filed their messages.
     if let Err(error) = pending::file_all(&context) {
         print::error(&format!("{error:#}"));
     }
-    Ok(ExitStatus::Ok)
+    Ok(())
 }
 
 /// Fetches mail from the named sources, or from all without a name; at most `limit` messages per source.
@@ -95,7 +107,7 @@ pub fn poll(session: &Session, names: &[String], limit: Option<usize>, format: O
     check_room(session, &spool)?;
     let signals = Signals::listen(HangupMeaning::Stops)?;
     let console = ArrivalConsole::new(session.verbosity, format);
-    let context = DeliveryContext::new(session, &spool, &signals, &console);
+    let context = DeliveryContext::new(session, &spool, &signals, &console)?;
     let status = fetch::fetch_all(session, &context, &sources, limit)?;
     pending::file_all(&context)?;
     if let Some(signal) = signals.stop_requested() {
@@ -129,5 +141,5 @@ pub fn in_place(session: &Session, store: &Path, format: OutputFormat) -> Result
     let spool = session.spool()?;
     let signals = Signals::listen(HangupMeaning::Stops)?;
     let console = ArrivalConsole::new(session.verbosity, format);
-    in_place::look_at_all(session, &DeliveryContext::new(session, &spool, &signals, &console), &store)
+    in_place::look_at_all(session, &DeliveryContext::new(session, &spool, &signals, &console)?, &store)
 }

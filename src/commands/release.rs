@@ -19,7 +19,9 @@ pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
         let envelope = &claim.message().envelope;
         let was_attempted = spool.history(envelope)?.was_attempted();
         let due = envelope.delayed_until(session.now());
-        spool.append_durably(id, &LogRecord { at: session.now(), event: LogEvent::Released })?;
+        let running = spool.time(session.now(), session.settings.queue.retry.max)?.running;
+        spool
+            .append_durably(id, &LogRecord { at: session.now(), running: Some(running), event: LogEvent::Released })?;
         claim.release(if was_attempted { ReleaseTarget::Attempted } else { ReleaseTarget::NeverAttempted }, due)?;
         Ok((ExitStatus::Ok, format!("{id}: released")))
     })

@@ -96,9 +96,12 @@ fn follow_up(
         AfterSubmission::Background => flush_in_background(session),
         AfterSubmission::Attempt => {
             let console = Console::new(session.verbosity, OutputFormat::Text, ProgressBarUse::IfUseful, accepted.len());
-            let context = DeliveryContext::new(session, spool, signals, &console);
             for id in accepted {
-                if let Err(error) = attempt_and_file(&context, id, session.network) {
+                let attempt = || {
+                    let context = DeliveryContext::new(session, spool, signals, &console)?;
+                    attempt_and_file(&context, id, session.network)
+                };
+                if let Err(error) = attempt() {
                     print::error(&format!("{error:#}; the message stays queued"));
                 }
             }

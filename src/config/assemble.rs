@@ -1,6 +1,7 @@
 //! Conversion of the parsed configuration into [`Settings`]: checks every value and fills in defaults.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use toml::Spanned;
 
@@ -15,6 +16,7 @@ use crate::config::reports;
 use crate::config::transport;
 use crate::mail::address::Sender;
 use crate::settings::{Settings, SettingsSource};
+use crate::sys::trust::Trust;
 
 /// Checks a parsed configuration and returns the settings. Errors name the file and the line.
 pub(super) fn assemble(
@@ -22,6 +24,7 @@ pub(super) fn assemble(
     choice: &ConfigChoice,
     locations: &ConfigLocations,
     source: SettingsSource,
+    trust: Trust,
 ) -> Result<Settings, ConfigError> {
     let path = match &source {
         SettingsSource::File(path) | SettingsSource::BuiltIn(path) => path.clone(),
@@ -38,6 +41,7 @@ pub(super) fn assemble(
         .sender
         .as_ref()
         .map(|text| Sender::parse(text.get_ref()).map_err(|error| checker.invalid(text, format!("sender {error}"))));
+    let trusted = raw.trust.iter().map(|dir| checker.absolute_path("trust", dir)).collect::<Result<Vec<_>, _>>()?;
     let queue = queue::queue(&checker, &raw.queue)?;
     let mut transports = Vec::new();
     // The map sorts transports by name; the configuration means the order of the file.
@@ -72,6 +76,10 @@ pub(super) fn assemble(
         sender,
         queue,
         transports: transports.into(),
+        trust: Arc::new(match source {
+            SettingsSource::File(_) => trust.excusing(&trusted),
+            SettingsSource::BuiltIn(_) => trust,
+        }),
         source,
         has_no_transports,
     })

@@ -110,6 +110,15 @@ impl ValueChecker<'_> {
         absolute(Path::new(written.get_ref()), self.locations)
     }
 
+    /// Checks an absolute path; `~` stands for the home directory.
+    pub(super) fn absolute_path(&self, key: &str, written: &Spanned<String>) -> Result<PathBuf, ConfigError> {
+        let text = written.get_ref();
+        if !text.starts_with('/') && text != "~" && !text.starts_with("~/") {
+            return Err(self.invalid(written, format!("{key}: {} is not an absolute path", quoted(text))));
+        }
+        self.path(key, written)
+    }
+
     /// Checks a command line without placeholders: a program and its arguments.
     pub(super) fn argv(
         &self,

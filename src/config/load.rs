@@ -7,9 +7,8 @@ use crate::config::error::ConfigError;
 use crate::config::locations::{ConfigChoice, ConfigLocations, find};
 use crate::config::raw;
 use crate::settings::{Settings, SettingsSource};
-use crate::sys::dir::stat_of;
 use crate::sys::error::AtPath;
-use crate::sys::trust;
+use crate::sys::trust::Trust;
 
 /// Finds, parses and checks the configuration file, or returns the defaults if there is none.
 ///
@@ -19,24 +18,17 @@ use crate::sys::trust;
 pub fn load(choice: &ConfigChoice) -> Result<Settings, ConfigError> {
     let locations = ConfigLocations::from_env();
     let source = find(choice, &locations)?;
+    let trust = Trust::default();
     let raw = match &source {
-        SettingsSource::File(path) => raw::parse(path, &read(path)?)?,
+        SettingsSource::File(path) => raw::parse(path, &read(&trust, path)?)?,
         SettingsSource::BuiltIn(_) => raw::RawConfig::default(),
     };
-    assemble(raw, choice, &locations, source)
+    assemble(raw, choice, &locations, source, trust)
 }
 
-/// Reads a file that only this user or root can have written. Checks the target of a symbolic link and the directory
-/// that contains the link: write access to either is enough to replace the configuration.
-fn read(path: &Path) -> Result<String, ConfigError> {
-    // Opening a FIFO would block, so the type is checked before the file is opened.
-    if !std::fs::metadata(path).at("open", path)?.is_file() {
-        return Err(ConfigError::NotAFile(path.to_owned()));
-    }
-    let mut file = std::fs::File::open(path).at("open", path)?;
-    let stat = stat_of(&file, path)?;
-    trust::ours_or_roots(path, &stat)?;
-    trust::parent_is_closed(path)??;
+/// Reads a file that only this user or root can have written. No key of the file can excuse the file itself.
+fn read(trust: &Trust, path: &Path) -> Result<String, ConfigError> {
+    let mut file = trust.open_file(path)?;
     let mut bytes = Vec::new();
     std::io::Read::read_to_end(&mut file, &mut bytes).at("read", path)?;
     String::from_utf8(bytes)

@@ -6,7 +6,7 @@ use crate::config::error::ConfigError;
 use crate::settings::SettingsSource;
 use crate::sys;
 use crate::sys::error::{AtPath, PathError};
-use crate::sys::trust;
+use crate::sys::identity;
 
 /// Paths given on the command line.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +31,7 @@ impl ConfigLocations {
     pub fn from_env() -> ConfigLocations {
         let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         ConfigLocations {
-            root: trust::user() == 0,
+            root: identity::user() == 0,
             home: absolute("HOME").or_else(sys::home_of_user).filter(|home| home.is_absolute()),
             config_home: absolute("XDG_CONFIG_HOME"),
             state_home: absolute("XDG_STATE_HOME"),

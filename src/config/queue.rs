@@ -18,6 +18,7 @@ pub(super) fn queue(checker: &ValueChecker<'_>, raw: &raw::RawQueue) -> Result<Q
     Ok(QueueSettings {
         lifetime: checker.duration("lifetime", raw.lifetime.as_ref(), DAY * 5)?,
         retry: retry(checker, raw.retry.as_ref())?,
+        max_retry_after: checker.duration("max_retry_after", raw.max_retry_after.as_ref(), DAY)?,
         keep_sent: checker.duration("keep_sent", raw.keep_sent.as_ref(), DAY * 7)?,
         keep_failed: checker.duration("keep_failed", raw.keep_failed.as_ref(), DAY * 30)?,
         message_limit: checker.size("message_limit", raw.message_limit.as_ref(), 50 << 20)?,

@@ -18,6 +18,8 @@ pub struct RawConfig {
     pub sender: Option<Spanned<String>>,
     pub order: Option<Spanned<Vec<String>>>,
     #[serde(default)]
+    pub trust: Vec<Spanned<String>>,
+    #[serde(default)]
     pub queue: RawQueue,
     #[serde(default)]
     pub transport: BTreeMap<String, Spanned<RawTransport>>,
@@ -50,6 +52,7 @@ pub struct RawConfig {
 pub struct RawQueue {
     pub lifetime: Option<Spanned<String>>,
     pub retry: Option<RawRetry>,
+    pub max_retry_after: Option<Spanned<String>>,
     pub keep_sent: Option<Spanned<String>>,
     pub keep_failed: Option<Spanned<String>>,
     pub message_limit: Option<Spanned<String>>,

@@ -1,15 +1,18 @@
 //! Admission: claiming messages, and giving each to the transports that it needs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::delivery::message::ClaimedMessage;
 use crate::delivery::planning::AdmissionPlan;
 use crate::delivery::worker::{RunState, SharedMessage};
+use crate::mail::envelope::Envelope;
 use crate::mail::envelope::file_name::FileName;
 use crate::spool::QueueState;
 use crate::spool::claim::{Claim, ClaimOutcome};
 use crate::spool::listing::MessageIndex;
 use crate::transports::transport::TransportIndex;
+use crate::values::time::Timestamp;
 
 impl<'e> RunState<'e> {
     /// Claims a message for the first time in this run, and hands it to a free transport or puts it into backlogs.
@@ -42,10 +45,9 @@ impl<'e> RunState<'e> {
             scheduler.tally.left.push(message.envelope().id.clone());
         }
         scheduler.admitted(usize::from(plan.decided || !plan.needed.is_empty()));
-        let now = self.context.now();
         let waits = plan.needed.keys().any(|transport| scheduler.queues[*transport].has_waiting(index));
-        let owes_report = || !waits && message.owes_report(self.context.settings, now);
-        if hand_off.is_none() && !plan.decided && !message.is_misplaced(now) && !owes_report() {
+        let owes_report = || !waits && message.owes_report(self.context.settings, self.context.time());
+        if hand_off.is_none() && !plan.decided && !message.is_misplaced(self.context.now()) && !owes_report() {
             if plan.needed.is_empty() {
                 self.context.observer.message_done();
             }
@@ -138,11 +140,22 @@ impl<'e> RunState<'e> {
         None
     }
 
+    /// Returns the time of the first action on a message that its sender delayed, if that is yet to come. A message that
+    /// arrived in the future was delayed by a clock that was wrong: it has waited long enough when the running time since
+    /// its arrival says so.
+    fn delayed_until(&self, envelope: &Envelope) -> Option<Timestamp> {
+        let time = self.context.time();
+        let until = envelope.delayed_until(time.now)?;
+        let waited = envelope.running.map_or(Duration::ZERO, |arrival| time.running.since(arrival));
+        let is_over = envelope.arrival > time.now && waited >= until.since(envelope.arrival);
+        (!is_over).then_some(until)
+    }
+
     /// Reads the history of a claimed message; `None` when it must wait.
     fn open(&self, index: MessageIndex, claim: Box<Claim<'e>>) -> Option<ClaimedMessage<'e>> {
         let (name, envelope) = (&claim.message().name, &claim.message().envelope);
         debug_assert!(name.id == envelope.id, "a claimed file has the envelope of its name");
-        if let Some(time) = envelope.delayed_until(self.context.now()) {
+        if let Some(time) = self.delayed_until(envelope) {
             // The time in the name was lost or overridden; nothing overrides the sender's.
             let result = if name.due == Some(time) { Ok(()) } else { claim.reschedule(Some(time)) };
             if let Err(error) = result {

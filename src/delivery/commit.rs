@@ -1,8 +1,8 @@
-//! Making results durable, beside the deliveries rather than between them.
+//! Commits: making results durable, beside the deliveries rather than between them.
 //!
-//! A thread writes a result into the log the moment it has it, so that nothing but a power cut can lose it, and goes
-//! on to its next hand-off. Here the logs of all messages that have collected meanwhile are synced together, which
-//! costs the filesystem little more than one of them, and only then is a message moved on and its result told.
+//! A thread writes a result into the log as soon as it has it, so that only a power cut can lose it, and goes on to its
+//! next hand-off. Here the logs of all messages that have collected meanwhile are synced together, which costs the
+//! filesystem little more than one of them. Only then is a result told, the sender notified, and the message moved.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
@@ -10,204 +10,259 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::mail::envelope::id::QueueId;
-use crate::spool::draft::UnsyncedMessage;
-
 use crate::delivery::context::DeliveryContext;
 use crate::delivery::dsn_writer::{self, WrittenReport};
 use crate::delivery::message::ClaimedMessage;
 use crate::delivery::settle;
+use crate::delivery::worker::SharedMessage;
+use crate::mail::envelope::id::QueueId;
 use crate::output::observer::RecipientEvent;
+use crate::spool::draft::UnsyncedMessage;
 use crate::spool::listing::MessageIndex;
+use crate::sys::error::PathError;
 
-/// A message on its way to the disk.
+/// Message on its way to the disk.
 #[derive(Debug)]
 pub enum CommitRequest<'e> {
-    /// Nobody works on it any more: sync its log, tell its sender, and move it to where it belongs.
-    Settle(Arc<ClaimedMessage<'e>>),
-    /// Nobody works on it now, and this run takes it up again: as before, but its sender is told when the run is done
-    /// with it, of everybody at once.
-    Requeue(Arc<ClaimedMessage<'e>>),
-    /// Others work on it still: sync its log.
-    Sync(Arc<ClaimedMessage<'e>>),
-    /// Somebody waits for what is on its way: begin now.
+    /// No thread works on it any more: sync its log, make the DSNs that are due, and move it.
+    Settle(SharedMessage<'e>),
+    /// No thread works on it now, and this run takes it up again: sync its log and move it. DSNs are made when the run
+    /// is done with it, for all recipients together.
+    Requeue(SharedMessage<'e>),
+    /// Other threads work on it still: sync its log.
+    Sync(SharedMessage<'e>),
+    /// A thread waits for what is on its way: begin now.
     Hurry,
 }
 
-/// What has arrived there.
+/// Result of a commit.
 #[derive(Debug, Default)]
 pub struct CommitReport {
-    /// Results that may be told.
-    pub handled: Vec<RecipientEvent>,
-    /// Places of the messages that were let go.
+    /// Events whose records are durable.
+    pub events: Vec<RecipientEvent>,
+    /// Messages whose claims were given back.
     pub settled: Vec<MessageIndex>,
-    /// Messages that could not be moved on, and should be left alone for a while.
+    /// Messages that could not be moved, to be left alone for a while.
     pub left: Vec<QueueId>,
-    /// Syncs and moves that failed.
+    /// Number of messages that could not be moved, since another user could have written a program that comes first.
+    pub untrusted: usize,
+    /// Number of syncs and moves that failed.
     pub errors: usize,
 }
 
 /// Messages synced together at most.
-const GROUP: usize = 128;
+const MAX_GROUP: usize = 128;
 
-/// How long a group may collect while nobody waits for it. Each sync stalls whoever creates a file meanwhile, so that a
-/// sync a message would halve the rate; after a power cut, results of so long may be lost, and their deliveries
-/// repeated.
-const COLLECT: Duration = Duration::from_millis(40);
+/// Time that a group may collect while no thread waits for it.
+///
+/// Each sync stalls every process that creates a file meanwhile, so a sync a message would halve the rate. After a power
+/// cut, results of this time may be lost and their deliveries repeated.
+const COLLECTING: Duration = Duration::from_millis(40);
 
-/// A message whose finishing takes programs, and its place.
-pub type Finishing<'e> = (MessageIndex, ClaimedMessage<'e>);
+/// Message whose last steps run programs, with its index.
+pub type FinalStepsRequest<'e> = (MessageIndex, ClaimedMessage<'e>);
 
-/// Works until nobody can send any more. Messages whose finishing takes programs are passed to `finisher`.
-pub fn work<'e>(
+/// Commits messages until every sender is gone. Messages whose last steps run programs are passed to `finisher`.
+pub fn commit_all<'e>(
     context: DeliveryContext<'e>,
-    queue: &Receiver<CommitRequest<'e>>,
-    finisher: Option<&Sender<Finishing<'e>>>,
-    told: &dyn Fn(CommitReport),
+    requests: &Receiver<CommitRequest<'e>>,
+    finisher: Option<&Sender<FinalStepsRequest<'e>>>,
+    committed: &dyn Fn(CommitReport),
 ) {
-    while let Ok(first) = queue.recv() {
-        let mut hurry = matches!(first, CommitRequest::Hurry);
-        let mut group = vec![first];
-        let end = Instant::now() + COLLECT;
-        while group.iter().filter(|commit| !matches!(commit, CommitRequest::Hurry)).count() < GROUP {
-            let left = if hurry { Duration::ZERO } else { end.saturating_duration_since(Instant::now()) };
-            let Ok(next) = queue.recv_timeout(left) else { break };
-            hurry |= matches!(next, CommitRequest::Hurry);
-            group.push(next);
-        }
-        group.retain(|commit| !matches!(commit, CommitRequest::Hurry));
+    while let Ok(first) = requests.recv() {
+        let group = collect(first, requests);
+        // Only hurries: reporting an empty commit would make the waiting threads ask again at once, and again.
         if group.is_empty() {
-            // Nothing was on its way: to say so would only make everybody ask again.
             continue;
         }
-        let done = commit(context, group, finisher);
-        for handled in &done.handled {
-            context.observer.handled(handled);
+        let report = Commit { context, finisher, report: CommitReport::default() }.run(group);
+        for event in &report.events {
+            context.observer.handled(event);
         }
-        told(done);
+        committed(report);
     }
 }
 
-/// Finishes messages one after another, until no more can come: programs must not keep results from the disk.
-pub fn finish_each<'e>(context: DeliveryContext<'e>, queue: &Receiver<Finishing<'e>>, told: &dyn Fn(CommitReport)) {
-    while let Ok((index, message)) = queue.recv() {
-        let mut done = CommitReport { settled: vec![index], ..CommitReport::default() };
+/// Collects a group: what comes within [`COLLECTING`], or what is there at once if a thread waits.
+fn collect<'e>(first: CommitRequest<'e>, requests: &Receiver<CommitRequest<'e>>) -> Vec<CommitRequest<'e>> {
+    let end = Instant::now() + COLLECTING;
+    let mut group = Vec::new();
+    let mut hurry = false;
+    let mut next = Some(first);
+    while let Some(request) = next {
+        match request {
+            CommitRequest::Hurry => hurry = true,
+            request => group.push(request),
+        }
+        let left = if hurry { Duration::ZERO } else { end.saturating_duration_since(Instant::now()) };
+        next = if group.len() < MAX_GROUP { requests.recv_timeout(left).ok() } else { None };
+    }
+    group
+}
+
+/// Runs the last steps of messages one after another, until every sender is gone. Programs must not keep the results of
+/// other messages from the disk.
+pub fn run_final_steps<'e>(
+    context: DeliveryContext<'e>,
+    requests: &Receiver<FinalStepsRequest<'e>>,
+    committed: &dyn Fn(CommitReport),
+) {
+    while let Ok((index, message)) = requests.recv() {
+        let mut report = CommitReport { settled: vec![index], ..CommitReport::default() };
+        // A run that was told to stop leaves the message to the next run: its results are durable.
         if context.signals.stop_requested().is_none() {
-            settle(context, message, &mut done);
+            settle_message(context, message, &mut report);
         }
-        // Else the next run finishes it: its results are on the disk.
-        told(done);
+        committed(report);
     }
 }
 
-fn settle<'e>(context: DeliveryContext<'e>, message: ClaimedMessage<'e>, done: &mut CommitReport) {
+fn settle_message<'e>(context: DeliveryContext<'e>, message: ClaimedMessage<'e>, report: &mut CommitReport) {
     let id = message.envelope().id.clone();
     if let Err(error) = settle::settle(&context, message) {
-        context.observer.error(&format!("{id}: {error:#}"));
-        done.errors += 1;
-        done.left.push(id);
+        let distrust = error.downcast_ref::<PathError>().and_then(PathError::distrust);
+        if distrust.is_none_or(|distrust| context.settings.trust.is_news(distrust)) {
+            context.observer.error(&format!("{id}: {error:#}"));
+        }
+        if distrust.is_some() {
+            report.untrusted += 1;
+        } else {
+            report.errors += 1;
+        }
+        report.left.push(id);
     }
 }
 
-fn commit<'e>(
+/// Commit of one group.
+struct Commit<'c, 'e> {
     context: DeliveryContext<'e>,
-    group: Vec<CommitRequest<'e>>,
-    finisher: Option<&Sender<Finishing<'e>>>,
-) -> CommitReport {
-    let message = |commit: &CommitRequest<'e>| match commit {
-        CommitRequest::Settle(message) | CommitRequest::Requeue(message) | CommitRequest::Sync(message) => {
-            Some(Arc::clone(message))
+    finisher: Option<&'c Sender<FinalStepsRequest<'e>>>,
+    report: CommitReport,
+}
+
+/// Message with the DSNs that were written about it.
+type Reported<'e> = (SharedMessage<'e>, Vec<WrittenReport<'e>>);
+
+impl<'e> Commit<'_, 'e> {
+    fn run(mut self, group: Vec<CommitRequest<'e>>) -> CommitReport {
+        let durable = self.sync(group);
+        let mut reported: Vec<Reported<'e>> = Vec::new();
+        let mut settling = Vec::new();
+        for request in durable {
+            match request {
+                CommitRequest::Settle(message) => match dsn_writer::write(&self.context, &message) {
+                    // A DSN of a run that died may have been found and recorded: that record is synced like the others.
+                    Ok(written) if written.is_empty() && message.is_synced() => settling.push(message),
+                    Ok(written) => reported.push((message, written)),
+                    Err(error) => self.leave_unreported(&message, &error),
+                },
+                CommitRequest::Requeue(message) => settling.push(message),
+                CommitRequest::Sync(_) | CommitRequest::Hurry => {}
+            }
         }
-        CommitRequest::Hurry => None,
-    };
-    let messages: Vec<Arc<ClaimedMessage<'e>>> = group.iter().filter_map(message).collect();
-    let mut done = CommitReport::default();
-    sync(context, &messages, &mut done);
-    drop(messages);
-    let mut reports: Vec<(Arc<ClaimedMessage<'e>>, Vec<WrittenReport<'e>>)> = Vec::new();
-    let mut unreported = Vec::new();
-    let mut settling = Vec::new();
-    for commit in group {
-        match commit {
-            CommitRequest::Settle(message) => match dsn_writer::write(&context, &message) {
-                Ok(written) if written.is_empty() => settling.push(message),
-                Ok(written) => reports.push((message, written)),
-                Err(error) => unreported.push((message, error)),
-            },
-            CommitRequest::Requeue(message) => settling.push(message),
-            CommitRequest::Sync(_) | CommitRequest::Hurry => {}
+        match make_durable(self.context, &mut reported) {
+            Ok(()) => settling.extend(reported.into_iter().map(|(message, _)| message)),
+            Err(error) => reported.iter().for_each(|(message, _)| self.leave_unreported(message, &error)),
         }
+        settling.into_iter().for_each(|message| self.settle(message));
+        self.report
     }
-    match make_durable(context, &mut reports) {
-        Ok(()) => settling.extend(reports.into_iter().map(|(message, _)| message)),
-        Err(error) => {
-            let error = Arc::new(error);
-            let told = |(message, _)| (message, anyhow::anyhow!("{error:#}"));
-            unreported.extend(reports.into_iter().map(told));
+
+    /// Makes the logs durable, in one go, and returns the requests whose records are: nothing follows from the others.
+    fn sync(&mut self, group: Vec<CommitRequest<'e>>) -> Vec<CommitRequest<'e>> {
+        if group.len() > 1 {
+            group.iter().filter_map(CommitRequest::message).for_each(|message| message.begin_sync());
         }
+        let mut durable = Vec::with_capacity(group.len());
+        let mut events = Vec::new();
+        let mut new_names = false;
+        for request in group {
+            let Some(message) = request.message() else { continue };
+            match message.sync(self.context.spool) {
+                Ok(synced) => {
+                    new_names |= synced.name_is_new;
+                    events.extend(synced.events);
+                    durable.push(request);
+                }
+                Err(error) => self.leave_unrecorded(&request, &error),
+            }
+        }
+        if new_names && let Err(error) = self.context.spool.sync_log_names() {
+            let error = error.into();
+            durable.iter().for_each(|request| self.leave_unrecorded(request, &error));
+            return Vec::new();
+        }
+        self.report.events.extend(events);
+        durable
     }
-    for (message, error) in unreported {
-        // It stays where it is, its results in its log; the next run tells the sender, and moves it then.
+
+    /// Leaves a message whose results are not durable where it is: the next run finds its log as it is on the disk.
+    fn leave_unrecorded(&mut self, request: &CommitRequest<'e>, error: &anyhow::Error) {
+        let Some(message) = request.message() else { return };
         let id = &message.envelope().id;
-        context.observer.error(&format!("{id}: its sender could not be told yet: {error:#}"));
-        done.errors += 1;
-        done.left.push(id.clone());
-        done.settled.push(message.index);
-        context.observer.message_done();
+        self.context
+            .observer
+            .error(&format!("{id}: a result is not on the disk; a delivery may be repeated: {error:#}"));
+        self.report.errors += 1;
+        if !matches!(request, CommitRequest::Sync(_)) {
+            self.leave(message);
+        }
     }
-    for message in settling {
+
+    /// Leaves a message whose sender could not be notified: its results are in its log, and the next run makes the DSN
+    /// and moves the message then.
+    fn leave_unreported(&mut self, message: &SharedMessage<'e>, error: &anyhow::Error) {
+        let id = &message.envelope().id;
+        self.context.observer.error(&format!("{id}: the sender cannot be notified yet: {error:#}"));
+        self.report.errors += 1;
+        self.leave(message);
+    }
+
+    fn leave(&mut self, message: &SharedMessage<'e>) {
+        self.report.left.push(message.envelope().id.clone());
+        self.report.settled.push(message.index);
+        self.context.observer.message_done();
+    }
+
+    fn settle(&mut self, message: SharedMessage<'e>) {
         let index = message.index;
-        context.observer.message_done();
-        // The board gave its last reference away with the message.
+        self.context.observer.message_done();
+        // The scheduler gave its last reference away with the message.
         let Some(message) = Arc::into_inner(message) else {
-            done.settled.push(index);
-            continue;
+            debug_assert!(false, "a message that is committed has one owner");
+            self.report.settled.push(index);
+            return;
         };
-        match finisher.filter(|_| settle::needs_programs(context.settings, &message)) {
+        match self.finisher.filter(|_| settle::needs_programs(self.context.settings, &message)) {
             Some(finisher) => drop(finisher.send((index, message))),
             None => {
-                done.settled.push(index);
-                settle(context, message, &mut done);
+                self.report.settled.push(index);
+                settle_message(self.context, message, &mut self.report);
             }
         }
     }
-    done
 }
 
-/// Makes what was written into the logs durable, in one go.
-fn sync<'e>(context: DeliveryContext<'e>, messages: &[Arc<ClaimedMessage<'e>>], done: &mut CommitReport) {
-    let mut failed = |error: anyhow::Error| {
-        context.observer.error(&format!("{error:#}; a delivery may be repeated after a power cut"));
-        done.errors += 1;
-    };
-    if messages.len() > 1 {
-        messages.iter().for_each(|message| message.begin_sync());
-    }
-    let mut new_names = false;
-    for message in messages {
-        let (synced, handled) = message.sync();
-        done.handled.extend(handled);
-        match synced {
-            Ok(is_new) => new_names |= is_new,
-            Err(error) => failed(error),
+impl<'e> CommitRequest<'e> {
+    fn message(&self) -> Option<&SharedMessage<'e>> {
+        match self {
+            CommitRequest::Settle(message) | CommitRequest::Requeue(message) | CommitRequest::Sync(message) => {
+                Some(message)
+            }
+            CommitRequest::Hurry => None,
         }
     }
-    if new_names && let Err(error) = context.spool.sync_log_names() {
-        failed(error.into());
-    }
 }
 
-/// Makes reports durable, all of them in one go, and notes that they are: before the messages they are about move.
-fn make_durable<'e>(
-    context: DeliveryContext<'e>,
-    reports: &mut [(Arc<ClaimedMessage<'e>>, Vec<WrittenReport<'e>>)],
-) -> Result<()> {
-    let placed = reports.iter_mut().flat_map(|(_, written)| written.iter_mut().filter_map(|one| one.unsynced.take()));
-    UnsyncedMessage::commit(placed.collect())?;
+/// Makes DSNs durable, all of them in one go, and records that they are: before the messages that they are about move.
+fn make_durable<'e>(context: DeliveryContext<'e>, reported: &mut [Reported<'e>]) -> Result<()> {
+    let unsynced =
+        reported.iter_mut().flat_map(|(_, written)| written.iter_mut().filter_map(|one| one.unsynced.take()));
+    UnsyncedMessage::commit(unsynced.collect())?;
     let mut new_names = false;
-    for (message, written) in reports {
+    for (message, written) in reported {
         dsn_writer::record_reports(&context, message, std::mem::take(written))?;
-        new_names |= message.sync().0?;
+        new_names |= message.sync(context.spool)?.name_is_new;
     }
     if new_names {
         context.spool.sync_log_names()?;

@@ -1,4 +1,6 @@
-//! What deliveries and the inbox are given: the spool, the settings, the time, and those who listen.
+//! Context of deliveries and of the inbox: the spool, the settings, the time, and what listens.
+
+use anyhow::Result;
 
 use crate::delivery::transport_control::TransportControl;
 use crate::mail::envelope::id::IdGenerator;
@@ -6,57 +8,74 @@ use crate::output::observer::RunObserver;
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::spool::Spool;
+use crate::spool::running_time::SpoolTime;
 use crate::sys::clock::Clock;
 use crate::sys::signals::Signals;
+use crate::transports::program::ProgramControl;
 use crate::values::time::Timestamp;
 
-/// What runs have in common.
+/// Context that deliveries and the inbox share.
 #[derive(Clone, Copy)]
 pub struct DeliveryContext<'e> {
-    /// The spool.
+    /// Spool that is worked on.
     pub spool: &'e Spool,
-    /// What was configured.
+    /// Configuration.
     pub settings: &'e Settings,
-    /// The time.
+    /// Clock, the machine's or a given one.
     pub clock: &'e Clock,
-    /// Who may interrupt.
+    /// Signals that stop the work.
     pub signals: &'e Signals,
-    /// Who looks on.
+    /// Listener for events and errors.
     pub observer: &'e dyn RunObserver,
-    /// Where the ids of reports come from.
+    /// Generator of the ids of DSNs and received messages.
     pub ids: &'e IdGenerator,
+    /// Time of the spool when the context was made.
+    begun: SpoolTime,
 }
 
 impl<'e> DeliveryContext<'e> {
-    /// From a session, for work on this spool.
+    /// Makes the context of a session for work on this spool. A runner counts the running time before.
     pub fn new(
         session: &'e Session,
         spool: &'e Spool,
         signals: &'e Signals,
         observer: &'e dyn RunObserver,
-    ) -> DeliveryContext<'e> {
-        DeliveryContext {
+    ) -> Result<DeliveryContext<'e>> {
+        Ok(DeliveryContext {
             spool,
             settings: &session.settings,
             clock: &session.clock,
             signals,
             observer,
             ids: &session.ids,
-        }
+            begun: spool.time(session.now(), session.settings.queue.retry.max)?,
+        })
     }
 
-    /// The time now.
+    /// Returns the wall-clock time of now.
     pub fn now(&self) -> Timestamp {
         self.clock.now().into()
     }
 
-    /// What sees to the needs of transports.
+    /// Returns the time of the spool: long runs age messages as they go on.
+    pub fn time(&self) -> SpoolTime {
+        let now = self.now();
+        let step = now.since(self.begun.now).min(self.settings.queue.retry.max);
+        SpoolTime { now, running: self.begun.running.after(step), clock: self.begun.clock }
+    }
+
+    /// Returns the conditions under which programs run.
+    pub fn program_control(&self) -> ProgramControl<'e> {
+        ProgramControl { signals: self.signals, trust: &self.settings.trust }
+    }
+
+    /// Returns the control of transports.
     pub fn control(&self) -> TransportControl<'e> {
         TransportControl {
             spool: self.spool,
             schedule: self.settings.queue.retry,
-            signals: self.signals,
-            now: self.now(),
+            programs: self.program_control(),
+            time: self.time(),
         }
     }
 }

@@ -23,7 +23,10 @@ pub(super) fn decide(
         ResultKind::Accepted => (transport.success_state(), None, AttemptCost::Full),
         ResultKind::Failed => (RecipientState::Failed, None, AttemptCost::Full),
         ResultKind::Deferred(seconds) => {
-            let wait = seconds.map_or_else(|| queue.retry.delay(attempts, random()), Duration::from_secs);
+            let wait = seconds.map_or_else(
+                || queue.retry.delay(attempts, random()),
+                |seconds| Duration::from_secs(seconds).min(queue.max_retry_after),
+            );
             (RecipientState::Owed, Some(now.after(wait)), AttemptCost::Full)
         }
         ResultKind::Async => (RecipientState::Async, Some(now.after(transport.async_timeout)), AttemptCost::Full),

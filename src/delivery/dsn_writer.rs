@@ -25,10 +25,12 @@ use crate::submission::resolve::AddressResolver;
 use crate::values::printable;
 use crate::values::time::Timestamp;
 
+use crate::delivery::age::MessageAge;
 use crate::delivery::context::DeliveryContext;
 use crate::delivery::message::ClaimedMessage;
 use crate::delivery::reports_due;
 use crate::mail::envelope::recipient::RecipientIndex;
+use crate::spool::running_time::SpoolTime;
 
 /// Bytes of a message in which its header is looked for.
 const HEAD: usize = 64 << 10;
@@ -46,15 +48,15 @@ pub struct WrittenReport<'e> {
 
 /// Writes every report that is due on a message.
 pub fn write<'e>(context: &DeliveryContext<'e>, message: &ClaimedMessage<'_>) -> Result<Vec<WrittenReport<'e>>> {
-    let now = context.now();
-    if !message.owes_report(context.settings, now) {
+    let time = context.time();
+    if !message.owes_report(context.settings, time) {
         return Ok(Vec::new());
     }
     record_finished_reports(context, message)?;
     let history = message.history();
     let mut written = Vec::new();
-    for (kind, recipients) in reports_due::due(context.settings, message.envelope(), &history, now) {
-        let writer = DsnWriter { context, message, history: &history, kind, recipients, now };
+    for (kind, recipients) in reports_due::due(context.settings, message.envelope(), &history, time) {
+        let writer = DsnWriter { context, message, history: &history, kind, recipients, time };
         written.push(writer.write()?);
     }
     Ok(written)
@@ -68,7 +70,7 @@ pub fn record_reports(
 ) -> Result<()> {
     for WrittenReport { kind, recipients, id, why_none, .. } in written {
         let event = LogEvent::Reported { kind, recipients, report: id, text: why_none };
-        message.append_event(context.spool, event, context.now())?;
+        message.append_event(context.spool, event, context.time())?;
     }
     Ok(())
 }
@@ -78,7 +80,7 @@ fn record_finished_reports(context: &DeliveryContext<'_>, message: &ClaimedMessa
     for (kind, recipients, id) in message.history().unfinished_reports {
         if exists(context.spool, &id)? {
             let event = LogEvent::Reported { kind, recipients, report: Some(id), text: String::new() };
-            message.append_event(context.spool, event, context.now())?;
+            message.append_event(context.spool, event, context.time())?;
         }
     }
     Ok(())
@@ -104,7 +106,7 @@ struct DsnWriter<'w, 'e> {
     history: &'w History,
     kind: ReportKind,
     recipients: Vec<RecipientIndex>,
-    now: Timestamp,
+    time: SpoolTime,
 }
 
 impl<'e> DsnWriter<'_, 'e> {
@@ -153,10 +155,11 @@ impl<'e> DsnWriter<'_, 'e> {
         let report = Envelope {
             priority: envelope.priority,
             hops: envelope.hops.saturating_add(1),
-            ..Envelope::new(id.clone(), self.now, Sender::default(), to)
+            running: Some(self.time.running),
+            ..Envelope::new(id.clone(), self.time.now, Sender::default(), to)
         };
         let event = LogEvent::Reporting { kind: self.kind, recipients: self.recipients.clone(), report: id.clone() };
-        self.message.append_event(self.context.spool, event, self.now)?;
+        self.message.append_event(self.context.spool, event, self.time)?;
         let (mut draft, state) = match self.context.settings.reports.via {
             ReportRoute::Inbox => (Draft::begin_received(self.context.spool, &report)?, QueueState::Received),
             ReportRoute::Queue => (Draft::begin(self.context.spool, &report)?, QueueState::New),
@@ -191,7 +194,7 @@ impl<'e> DsnWriter<'_, 'e> {
             id,
             kind: self.kind,
             host: &self.context.settings.hostname,
-            now: self.now,
+            now: self.time.now,
             to: &envelope.sender,
             envid: envelope.report_id(),
             about_id: &envelope.id,
@@ -202,6 +205,14 @@ impl<'e> DsnWriter<'_, 'e> {
             returned,
             body,
         }
+    }
+
+    /// Returns until when delivery is retried, if a runner is at work from now on.
+    fn retry_until(&self) -> Timestamp {
+        let envelope = self.message.envelope();
+        let age = MessageAge::of(envelope, self.history, self.time);
+        let end = age.reaches(self.context.settings.queue.lifetime);
+        envelope.deliver_by.map_or(end, |deadline| deadline.min(end))
     }
 
     fn about(&self, recipient: RecipientIndex) -> DsnRecipient<'_> {
@@ -225,8 +236,7 @@ impl<'e> DsnWriter<'_, 'e> {
             transport: progress.transport.as_deref(),
             remote_id: progress.remote_id.as_deref(),
             last_attempt: progress.last_attempt,
-            retry_until: (action == DsnAction::Delayed)
-                .then(|| envelope.expires(self.context.settings.queue.lifetime, self.history.released)),
+            retry_until: (action == DsnAction::Delayed).then(|| self.retry_until()),
         }
     }
 }

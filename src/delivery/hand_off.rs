@@ -30,15 +30,14 @@ impl<'e> RunState<'e> {
         let tried = self.scheduler().tried.clone();
         let is_wanted =
             |recipient| self.is_selected(&message, recipient) && !tried.contains(&(message.index, recipient));
-        let plan_as_now = (self.context.settings, self.context.now(), self.backoff_rule());
-        let ReservedRecipients { recipients, more } = message.reserve(index, most, plan_as_now, is_wanted);
+        let ReservedRecipients { recipients, more } = message.reserve(index, most, &self.plan_inputs(), is_wanted);
         if more && message.allows_parallel_hand_offs() {
             // The others may go at once, if the transport takes several. A message that is not shared has one reading
             // position and is handed over once at a time: its others fell due just now, and can wait for the next run.
             self.scheduler().queues[index].add(message.index);
         }
         let stopped = self.context.signals.stop_requested().is_some();
-        if recipients.is_empty() || stopped || !self.is_still_open(index) {
+        if recipients.is_empty() || stopped || !self.is_still_open(index) || !self.is_trusted(index) {
             message.release_recipients(&recipients);
         } else {
             let handed_over = self.hand_over(&message, index, &recipients);
@@ -58,7 +57,7 @@ impl<'e> RunState<'e> {
     /// Returns true unless an operator has paused the transport: that takes effect at once, not with the next run.
     fn is_still_open(&self, index: TransportIndex) -> bool {
         let state = self.context.spool.transport_state(&self.transport(index).name);
-        let reason = state.ok().and_then(|state| transport_queue::pause_reason(&state, self.context.now()));
+        let reason = state.ok().and_then(|state| transport_queue::pause_reason(&state, self.context.time()));
         let mut scheduler = self.scheduler();
         if let Some(reason) = reason {
             scheduler.tally.skipped += 1;
@@ -90,7 +89,7 @@ impl<'e> RunState<'e> {
             } else {
                 message.claim.input()?
             };
-            anyhow::Ok((work, input, message.record_attempt(context.spool, transport, recipients, context.now())?))
+            anyhow::Ok((work, input, message.record_attempt(context.spool, transport, recipients, context.time())?))
         })();
         let (work, input, attempt) = begun.inspect_err(|_| message.release_recipients(recipients))?;
         let hand_off = HandOff {
@@ -113,7 +112,7 @@ impl<'e> RunState<'e> {
             work: work.as_ref().map(WorkDir::path),
             limit: filter_output_limit(context.settings.queue.message_limit),
         };
-        let result = deliver(transport, &hand_off, context.signals, &mut |line| {
+        let result = deliver(transport, &hand_off, context.program_control(), &mut |line| {
             if let Some((done, all, text)) = answer::progress(line) {
                 context.observer.progress(&transport.name, done, all, &text);
             }
@@ -121,7 +120,7 @@ impl<'e> RunState<'e> {
         debug_assert_eq!(result.results.len(), recipients.len(), "one result for each recipient");
         drop(input);
         let handed = HandOffOutcome { transport, recipients, result: &result };
-        let returned = message.record_results(context.spool, &handed, &context.settings.queue, context.now())?;
+        let returned = message.record_results(context.spool, &handed, &context.settings.queue, context.time())?;
         self.apply_result(message, index, &returned, &result)
     }
 

@@ -2,22 +2,25 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
+use crate::delivery::age::MessageAge;
 use crate::delivery::decision::decide;
-use crate::delivery::plan::{BackoffRule, RecipientPlan, plan};
+use crate::delivery::plan::{PlanInputs, RecipientPlan, lifetime_text, plan};
 use crate::delivery::reports_due;
 use crate::mail::envelope::Envelope;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::history::History;
-use crate::mail::history::record::{AttemptCost, Decision, LogEvent, LogRecord};
+use crate::mail::history::record::{AttemptCost, Decision, LogEvent, LogRecord, RecipientState};
+use crate::mail::status::Status;
 use crate::output::observer::RecipientEvent;
 use crate::settings::{QueueSettings, Settings};
 use crate::spool::Spool;
 use crate::spool::claim::Claim;
 use crate::spool::listing::MessageIndex;
 use crate::spool::log::MessageLog;
+use crate::spool::running_time::SpoolTime;
 use crate::transports::answer::HandOffResult;
 use crate::transports::command::MAX_ADDRESS_BYTES;
 use crate::transports::transport::{Transport, TransportIndex};
@@ -42,9 +45,32 @@ struct ClaimedState {
     /// True for a recipient that a thread is handing over.
     in_flight: Table<RecipientIndex, bool>,
     parallel: bool,
-    unsynced: bool,
+    /// Durability of what the log says.
+    records: RecordState,
     /// Events of the records that are not synced yet, to be told when they are.
     events: Vec<RecipientEvent>,
+}
+
+/// Durability of the records of a log that the history was made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RecordState {
+    /// Synced by this run, or there is none.
+    Synced,
+    /// Written by this run or by another one, and not synced by this run. Another run may have died before its sync, so
+    /// nothing may follow from a record that this run has not synced itself.
+    Unsynced,
+    /// A record could not be written or synced. A failed sync is never tried again on the same file: the kernel may have
+    /// dropped the data and report success the next time. The message stays as it is, for the next run.
+    Lost,
+}
+
+/// Records that were made durable.
+#[derive(Debug)]
+pub(super) struct SyncedRecords {
+    /// Events that may be told now.
+    pub(super) events: Vec<RecipientEvent>,
+    /// True when the name of the log may not be durable yet, and needs [`Spool::sync_log_names`].
+    pub(super) name_is_new: bool,
 }
 
 /// Recipients that a thread has reserved for one hand-off.
@@ -76,16 +102,13 @@ pub(super) struct HandOffOutcome<'a> {
     pub(super) result: &'a HandOffResult,
 }
 
-/// Settings, time and rule that plans are made with.
-pub(super) type PlanInputs<'a> = (&'a Settings, Timestamp, BackoffRule);
-
 impl<'e> ClaimedMessage<'e> {
     /// Wraps a claim whose log was read.
     pub fn new(index: MessageIndex, claim: Box<Claim<'e>>, history: History) -> ClaimedMessage<'e> {
         debug_assert_eq!(history.recipients.len(), claim.message().envelope.recipients.len());
         let in_flight = history.recipients.map(|_| false);
-        let state =
-            ClaimedState { history, log: None, in_flight, parallel: false, unsynced: false, events: Vec::new() };
+        let records = if history.is_blank() { RecordState::Synced } else { RecordState::Unsynced };
+        let state = ClaimedState { history, log: None, in_flight, parallel: false, records, events: Vec::new() };
         ClaimedMessage { index, claim, state: Mutex::new(state) }
     }
 
@@ -99,16 +122,10 @@ impl<'e> ClaimedMessage<'e> {
     }
 
     /// Returns a plan for every recipient that no thread is handing over.
-    pub fn plans(
-        &self,
-        settings: &Settings,
-        now: Timestamp,
-        backoff: BackoffRule,
-    ) -> Vec<(RecipientIndex, RecipientPlan)> {
+    pub fn plans(&self, inputs: &PlanInputs<'_>) -> Vec<(RecipientIndex, RecipientPlan)> {
         let state = self.state();
         let free = state.in_flight.entries().filter(|(_, in_flight)| !**in_flight);
-        free.map(|(recipient, _)| (recipient, plan(settings, self.envelope(), &state.history, recipient, now, backoff)))
-            .collect()
+        free.map(|(recipient, _)| (recipient, plan(inputs, self.envelope(), &state.history, recipient))).collect()
     }
 
     /// Reserves at most `most` recipients that are for this transport now and that `is_wanted` accepts, so that no other
@@ -117,13 +134,12 @@ impl<'e> ClaimedMessage<'e> {
         &self,
         transport: TransportIndex,
         most: usize,
-        (settings, now, backoff): PlanInputs<'_>,
+        inputs: &PlanInputs<'_>,
         is_wanted: impl Fn(RecipientIndex) -> bool,
     ) -> ReservedRecipients {
         let mut state = self.state();
         let is_for_transport = |recipient: &RecipientIndex| {
-            plan(settings, self.envelope(), &state.history, *recipient, now, backoff)
-                == RecipientPlan::HandOver(transport)
+            plan(inputs, self.envelope(), &state.history, *recipient) == RecipientPlan::HandOver(transport)
                 && is_wanted(*recipient)
         };
         let free = state.in_flight.entries().filter(|(_, in_flight)| !**in_flight).map(|(recipient, _)| recipient);
@@ -167,10 +183,10 @@ impl<'e> ClaimedMessage<'e> {
     }
 
     /// Returns true when the sender is owed a DSN about a recipient for which nothing more is done now.
-    pub fn owes_report(&self, settings: &Settings, now: Timestamp) -> bool {
+    pub fn owes_report(&self, settings: &Settings, time: SpoolTime) -> bool {
         let state = self.state();
         !state.history.unfinished_reports.is_empty()
-            || !reports_due::due(settings, self.envelope(), &state.history, now).is_empty()
+            || !reports_due::due(settings, self.envelope(), &state.history, time).is_empty()
     }
 
     /// Returns the messages made by the filters of this transport that these recipients have already, each with the
@@ -186,13 +202,15 @@ impl<'e> ClaimedMessage<'e> {
     }
 
     /// Appends an event to the log; [`ClaimedMessage::sync`] makes it durable.
-    pub fn append_event(&self, spool: &Spool, event: LogEvent, now: Timestamp) -> Result<()> {
-        self.state().append(spool, &self.envelope().id, LogRecord { at: now, event })
+    pub fn append_event(&self, spool: &Spool, event: LogEvent, time: SpoolTime) -> Result<()> {
+        self.state().append(spool, &self.envelope().id, record(time, event))
     }
 
-    /// Returns the claim and the history, for moving the message on.
+    /// Returns the claim and the history, for moving the message on. Every record must be durable before.
     pub fn into_parts(self, spool: &Spool) -> Result<(Box<Claim<'e>>, History)> {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        debug_assert!(state.records == RecordState::Synced, "a message moves only when its records are durable");
+        debug_assert!(state.events.is_empty(), "what is durable was told");
         debug_assert!(state.in_flight.iter().all(|in_flight| !in_flight), "no hand-off outlives its message");
         let mut history = state.history;
         if state.log.is_some_and(|log| log.has_foreign_lines()) {
@@ -231,7 +249,7 @@ impl<'e> ClaimedMessage<'e> {
         spool: &Spool,
         transport: &Transport,
         recipients: &[RecipientIndex],
-        now: Timestamp,
+        time: SpoolTime,
     ) -> Result<RecordedAttempt> {
         let mut state = self.state();
         debug_assert!(recipients.iter().all(|recipient| state.in_flight[*recipient]), "an attempt is reserved first");
@@ -240,7 +258,7 @@ impl<'e> ClaimedMessage<'e> {
         let earlier_result_unknown = progress().any(|progress| progress.outcome_unknown);
         let event =
             LogEvent::Attempt { transport: transport.name.clone(), attempt: number, recipients: recipients.to_vec() };
-        state.append(spool, &self.envelope().id, LogRecord { at: now, event })?;
+        state.append(spool, &self.envelope().id, record(time, event))?;
         Ok(RecordedAttempt { number, earlier_result_unknown })
     }
 
@@ -251,15 +269,23 @@ impl<'e> ClaimedMessage<'e> {
         spool: &Spool,
         outcome: &HandOffOutcome<'_>,
         queue: &QueueSettings,
-        now: Timestamp,
+        time: SpoolTime,
     ) -> Result<Vec<RecipientIndex>> {
         let mut state = self.state();
+        let lifetime_is_over = MessageAge::of(self.envelope(), &state.history, time).is_at_least(queue.lifetime);
         let mut decisions: Vec<Decision> = Vec::new();
         let mut returned = Vec::new();
         for (recipient, result) in outcome.recipients.iter().zip(&outcome.result.results) {
             let attempts = state.history.recipients.get(*recipient).map_or(1, |progress| progress.attempts);
             debug_assert!(attempts > 0, "a result follows a recorded attempt");
-            let mut decision = decide(outcome.transport, queue, result, attempts, now);
+            let mut decision = decide(outcome.transport, queue, result, attempts, time.now);
+            if lifetime_is_over && decision.state == RecipientState::Owed && decision.charge == AttemptCost::Full {
+                // A try after the end of the lifetime has failed: that, and nothing else, ends the mail for its age.
+                decision.state = RecipientState::Failed;
+                decision.status = Status::EXPIRED;
+                decision.text = lifetime_text(queue.lifetime, &decision.text);
+                decision.next = None;
+            }
             decision.remote_id.clone_from(&outcome.result.remote_id);
             if decision.charge != AttemptCost::Full {
                 returned.push(*recipient);
@@ -273,16 +299,16 @@ impl<'e> ClaimedMessage<'e> {
         for recipient in outcome.recipients {
             state.in_flight[*recipient] = false;
         }
-        self.append_decisions(&mut state, spool, Some(&outcome.transport.name), decisions, now)?;
+        self.append_decisions(&mut state, spool, Some(&outcome.transport.name), decisions, time)?;
         Ok(returned)
     }
 
     /// Records decisions that no transport made.
-    pub fn record_decisions(&self, spool: &Spool, decisions: Vec<Decision>, now: Timestamp) -> Result<()> {
+    pub fn record_decisions(&self, spool: &Spool, decisions: Vec<Decision>, time: SpoolTime) -> Result<()> {
         if decisions.is_empty() {
             return Ok(());
         }
-        self.append_decisions(&mut self.state(), spool, None, decisions, now)
+        self.append_decisions(&mut self.state(), spool, None, decisions, time)
     }
 
     fn append_decisions(
@@ -291,7 +317,7 @@ impl<'e> ClaimedMessage<'e> {
         spool: &Spool,
         transport: Option<&str>,
         decisions: Vec<Decision>,
-        now: Timestamp,
+        time: SpoolTime,
     ) -> Result<()> {
         let envelope = self.envelope();
         // A declined recipient is not handled yet: another transport is asked.
@@ -310,7 +336,7 @@ impl<'e> ClaimedMessage<'e> {
             }
         }
         let event = LogEvent::Result { transport: transport.map(str::to_owned), results: decisions };
-        state.append(spool, &envelope.id, LogRecord { at: now, event })
+        state.append(spool, &envelope.id, record(time, event))
     }
 
     /// Tells the kernel to begin writing the log out.
@@ -320,36 +346,76 @@ impl<'e> ClaimedMessage<'e> {
         }
     }
 
-    /// Makes the records durable, and returns the events that may be told now. The flag says that the name of the log is
-    /// new, and needs [`Spool::sync_log_names`] too.
-    pub fn sync(&self) -> (Result<bool>, Vec<RecipientEvent>) {
+    /// Returns true when every record is durable.
+    pub(super) fn is_synced(&self) -> bool {
+        self.state().records == RecordState::Synced
+    }
+
+    /// Makes the records durable, without the name of a new log, and returns the events that may be told now. An error
+    /// says that nothing may be told and that the message must stay as it is.
+    pub(super) fn sync(&self, spool: &Spool) -> Result<SyncedRecords> {
         let mut state = self.state();
         let events = std::mem::take(&mut state.events);
-        if !std::mem::take(&mut state.unsynced) {
-            return (Ok(false), events);
+        match state.records {
+            RecordState::Synced => {
+                debug_assert!(events.is_empty(), "an event belongs to a record");
+                return Ok(SyncedRecords { events, name_is_new: false });
+            }
+            RecordState::Unsynced => {}
+            RecordState::Lost => return Err(anyhow!("a result could not be recorded; the message stays as it is")),
         }
-        let synced = state.log.as_ref().map_or(Ok(false), |log| log.sync().map(|()| log.is_new()));
-        (synced.map_err(Into::into), events)
+        state.records = RecordState::Lost;
+        if state.log.is_none() {
+            state.log = Some(spool.log(&self.envelope().id)?);
+        }
+        if let Some(log) = &state.log {
+            log.sync()?;
+        }
+        state.records = RecordState::Synced;
+        Ok(SyncedRecords { events, name_is_new: true })
+    }
+
+    /// Makes the records and the name of the log durable, and returns the events that may be told now.
+    pub fn sync_with_name(&self, spool: &Spool) -> Result<Vec<RecipientEvent>> {
+        let synced = self.sync(spool)?;
+        if synced.name_is_new {
+            spool.sync_log_names()?;
+        }
+        Ok(synced.events)
     }
 }
 
 impl ClaimedState {
-    /// Appends a record. An attempt that cannot be written is not made. A result that cannot be written is known to this
-    /// run at least, so that it does not repeat the delivery.
+    /// Appends a record. An attempt that cannot be written is not made. A result that cannot be written is lost: this run
+    /// knows it, so that it does not repeat the delivery, but nothing follows from it.
     fn append(&mut self, spool: &Spool, id: &QueueId, record: LogRecord) -> Result<()> {
         let is_attempt = matches!(record.event, LogEvent::Attempt { .. });
-        if !is_attempt {
-            self.history.apply(&record);
+        let written = self.write(spool, id, &record);
+        match (&written, is_attempt) {
+            (Ok(()), _) => {
+                self.history.apply(&record);
+                if self.records == RecordState::Synced {
+                    self.records = RecordState::Unsynced;
+                }
+            }
+            (Err(_), true) => {}
+            (Err(_), false) => {
+                self.history.apply(&record);
+                self.records = RecordState::Lost;
+            }
         }
+        written
+    }
+
+    fn write(&mut self, spool: &Spool, id: &QueueId, record: &LogRecord) -> Result<()> {
         let log = match &mut self.log {
             Some(log) => log,
             None => self.log.insert(spool.log(id)?),
         };
-        self.unsynced = true;
-        log.append(&record)?;
-        if is_attempt {
-            self.history.apply(&record);
-        }
-        Ok(())
+        Ok(log.append(record)?)
     }
+}
+
+fn record(time: SpoolTime, event: LogEvent) -> LogRecord {
+    LogRecord { at: time.now, running: Some(time.running), event }
 }

@@ -1,6 +1,7 @@
 //! Delivery: what a run does with queued messages.
 
 mod admit;
+pub mod age;
 pub mod claiming;
 mod commit;
 pub mod context;

@@ -1,14 +1,21 @@
 //! Deciding what to do for each recipient of a message.
 
+use std::time::Duration;
+
+use crate::delivery::age::MessageAge;
 use crate::mail::address::Address;
 use crate::mail::envelope::Envelope;
+use crate::mail::envelope::file_name::ClockTrust;
 use crate::mail::envelope::recipient::RecipientIndex;
-use crate::mail::history::History;
 use crate::mail::history::record::RecipientState;
+use crate::mail::history::{History, RecipientProgress};
 use crate::mail::status::Status;
 use crate::settings::Settings;
+use crate::spool::running_time::SpoolTime;
+use crate::spool::transport_state::FailedTrial;
 use crate::transports::transport::TransportIndex;
-use crate::values::time::{self, Timestamp};
+use crate::values::table::Table;
+use crate::values::time::{self, RunningTime};
 
 /// Plan for one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,40 +43,77 @@ pub enum BackoffRule {
     Ignore,
 }
 
-/// Plans what to do for one recipient, by the configuration of now.
+/// Everything that plans are made by, besides the message.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanInputs<'a> {
+    /// Configuration of now.
+    pub settings: &'a Settings,
+    /// Time of now.
+    pub time: SpoolTime,
+    /// Rule for recipients whose back-off is not over.
+    pub backoff: BackoffRule,
+    /// Last failed trial of each transport that may be used now. One that is paused or offline has none: nothing ends
+    /// there.
+    pub trials: &'a FailedTrials,
+}
+
+/// Last failed trial of each transport.
+pub type FailedTrials = Table<TransportIndex, Option<FailedTrial>>;
+
+/// Plans what to do for one recipient.
 pub fn plan(
-    settings: &Settings,
+    inputs: &PlanInputs<'_>,
     envelope: &Envelope,
     history: &History,
     recipient: RecipientIndex,
-    now: Timestamp,
-    backoff: BackoffRule,
 ) -> RecipientPlan {
     let (Some(address), Some(progress)) = (envelope.address(recipient), history.recipients.get(recipient)) else {
         return RecipientPlan::Wait;
     };
-    let waits = progress.next.is_some_and(|next| next > now);
+    let (settings, now) = (inputs.settings, inputs.time.now);
+    if progress.state.is_settled() {
+        return RecipientPlan::Wait;
+    }
+    if let Some(deadline) = envelope.deliver_by.filter(|deadline| *deadline <= now)
+        && inputs.time.clock == ClockTrust::Plausible
+    {
+        let text = format!("not delivered by {deadline}{}", last(&progress.text));
+        return RecipientPlan::Expire(Status::TOO_LATE, text);
+    }
+    let waits = progress.waits(now);
     match progress.state {
+        RecipientState::Async => {
+            return if waits && !is_async_over(settings, progress, inputs.time.running) {
+                RecipientPlan::Wait
+            } else {
+                RecipientPlan::AsyncTimeout
+            };
+        }
         RecipientState::Owed => {}
-        RecipientState::Async if !waits => return RecipientPlan::AsyncTimeout,
-        RecipientState::Async
-        | RecipientState::Delivered
+        RecipientState::Delivered
         | RecipientState::Relayed
         | RecipientState::Read
         | RecipientState::Failed
         | RecipientState::Cancelled => return RecipientPlan::Wait,
     }
-    if envelope.expires(settings.queue.lifetime, history.released) <= now {
-        return expire(settings, envelope, &progress.text, now);
-    }
-    if waits && backoff == BackoffRule::Respect {
-        return RecipientPlan::Wait;
-    }
     let has_declined =
         |transport: &TransportIndex| progress.declined_by.contains(&settings.transports[*transport].name);
     let candidates = settings.candidates(address, envelope.transport.as_deref());
-    match candidates.iter().find(|transport| !has_declined(transport)) {
-        Some(transport) => RecipientPlan::HandOver(*transport),
+    let transport = candidates.iter().copied().find(|transport| !has_declined(transport));
+    // The lifetime ends only by a failed trial of the transport that came after it: the message's own attempts are judged
+    // when they end. So nothing ends without a try after its lifetime.
+    if let Some(trial) = transport.and_then(|transport| inputs.trials.get(transport)?.as_ref()) {
+        let lifetime = settings.queue.lifetime;
+        if MessageAge::of(envelope, history, inputs.time).was_at_least(lifetime, trial.running) {
+            let text = if progress.text.is_empty() { &trial.text } else { &progress.text };
+            return RecipientPlan::Expire(Status::EXPIRED, lifetime_text(lifetime, text));
+        }
+    }
+    if waits && inputs.backoff == BackoffRule::Respect {
+        return RecipientPlan::Wait;
+    }
+    match transport {
+        Some(transport) => RecipientPlan::HandOver(transport),
         None if settings.has_no_transports => RecipientPlan::Unconfigured,
         None if candidates.is_empty() && envelope.transport.is_some() => RecipientPlan::Unconfigured,
         None if candidates.is_empty() => RecipientPlan::NoRoute(format!("no transport takes {}", describe(address))),
@@ -77,18 +121,20 @@ pub fn plan(
     }
 }
 
-/// Words why a recipient fails for its time: a deadline that the sender gave, or the lifetime.
-fn expire(settings: &Settings, envelope: &Envelope, last_text: &str, now: Timestamp) -> RecipientPlan {
-    let tried = if last_text.is_empty() { String::new() } else { format!("; last: {last_text}") };
-    match envelope.deliver_by {
-        Some(deadline) if deadline <= now => {
-            RecipientPlan::Expire(Status::TOO_LATE, format!("not delivered by {deadline}{tried}"))
-        }
-        _ => RecipientPlan::Expire(
-            Status::EXPIRED,
-            format!("not delivered within {}{tried}", time::span(settings.queue.lifetime)),
-        ),
-    }
+/// Returns true when the result of an asynchronous hand-off has been waited for long enough, in running time.
+fn is_async_over(settings: &Settings, progress: &RecipientProgress, running: RunningTime) -> bool {
+    let transport = progress.transport.as_deref().and_then(|name| settings.transport(name));
+    let (Some(transport), Some(since)) = (transport, progress.last_result_running) else { return false };
+    running >= since.after(settings.transports[transport].async_timeout)
+}
+
+/// Words why a recipient fails at the end of the lifetime, with the last answer.
+pub fn lifetime_text(lifetime: Duration, last_text: &str) -> String {
+    format!("not delivered within {}{}", time::span(lifetime), last(last_text))
+}
+
+fn last(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("; last: {text}") }
 }
 
 fn describe(address: &Address) -> String {

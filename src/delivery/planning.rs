@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use crate::delivery::message::ClaimedMessage;
-use crate::delivery::plan::{BackoffRule, RecipientPlan};
+use crate::delivery::plan::{BackoffRule, PlanInputs, RecipientPlan};
 use crate::delivery::selection::ForceLevel;
 use crate::delivery::worker::RunState;
 use crate::mail::envelope::recipient::RecipientIndex;
@@ -29,6 +29,15 @@ pub(super) struct AdmissionPlan {
 }
 
 impl<'e> RunState<'e> {
+    pub(super) fn plan_inputs(&self) -> PlanInputs<'_> {
+        PlanInputs {
+            settings: self.context.settings,
+            time: self.context.time(),
+            backoff: self.backoff_rule(),
+            trials: &self.trials,
+        }
+    }
+
     pub(super) fn backoff_rule(&self) -> BackoffRule {
         if self.selection.force == ForceLevel::No { BackoffRule::Respect } else { BackoffRule::Ignore }
     }
@@ -38,8 +47,8 @@ impl<'e> RunState<'e> {
         let mut admission = AdmissionPlan::default();
         let mut decisions = Vec::new();
         let mut plan_again = false;
-        let now = self.context.now();
-        for (recipient, plan) in message.plans(self.context.settings, now, self.backoff_rule()) {
+        let inputs = self.plan_inputs();
+        for (recipient, plan) in message.plans(&inputs) {
             let selected = self.is_selected(message, recipient);
             match plan {
                 RecipientPlan::HandOver(transport)
@@ -66,7 +75,7 @@ impl<'e> RunState<'e> {
             }
         }
         admission.decided = !decisions.is_empty();
-        message.record_decisions(self.context.spool, decisions, now)?;
+        message.record_decisions(self.context.spool, decisions, inputs.time)?;
         if plan_again {
             return Ok(AdmissionPlan { decided: true, ..self.plan_recipients(message)? });
         }

@@ -1,39 +1,56 @@
-//! Which reports the sender of a message is owed, and when.
+//! DSNs that the sender of a message is owed, and when.
 
+use crate::delivery::age::MessageAge;
 use crate::mail::envelope::Envelope;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::history::History;
 use crate::mail::history::record::ReportKind;
 use crate::settings::{DelayWarningAudience, Settings};
+use crate::spool::running_time::SpoolTime;
 use crate::values::time::Timestamp;
 
-/// Which reports the sender is owed now, each with the places of those it is about.
+/// Returns the DSNs that the sender is owed now, each with the recipients that it is about.
 pub fn due(
     settings: &Settings,
     envelope: &Envelope,
     history: &History,
-    now: Timestamp,
+    time: SpoolTime,
 ) -> Vec<(ReportKind, Vec<RecipientIndex>)> {
-    if envelope.sender.is_null() {
-        // RFC 5321 section 4.5.5: nobody reports on a report.
-        return Vec::new();
-    }
-    let is_late = warning_time(settings, envelope, history) <= now;
-    let wants = |kind: ReportKind| {
-        let about = |recipient: &RecipientIndex| {
-            let progress = &history.recipients[*recipient];
-            progress.state.properties().report == Some(kind)
-                && (kind != ReportKind::Delay || is_late)
-                && !progress.reported.contains(&kind)
-                && is_requested(settings, envelope, *recipient, kind)
-        };
-        (kind, history.recipients.indices().filter(about).collect::<Vec<_>>())
-    };
-    let kinds = [ReportKind::Failure, ReportKind::Delay, ReportKind::Success].map(wants);
-    kinds.into_iter().filter(|(_, recipients)| !recipients.is_empty()).collect()
+    let is_late = MessageAge::of(envelope, history, time).is_at_least(settings.queue.delay_warning.after);
+    let kinds = [Some(ReportKind::Failure), is_late.then_some(ReportKind::Delay), Some(ReportKind::Success)];
+    let about = |kind: ReportKind| (kind, recipients_of(settings, envelope, history, kind));
+    kinds.into_iter().flatten().map(about).filter(|(_, recipients)| !recipients.is_empty()).collect()
 }
 
-/// What the sender asked for one recipient, or for all; without a word, failures are reported (RFC 3461 section 5.2).
+/// Returns the wall-clock time at which a delay DSN will be due, if that is yet to come and a runner is at work until then.
+pub fn next_delay_report(
+    settings: &Settings,
+    envelope: &Envelope,
+    history: &History,
+    time: SpoolTime,
+) -> Option<Timestamp> {
+    let (age, after) = (MessageAge::of(envelope, history, time), settings.queue.delay_warning.after);
+    let waits = !age.is_at_least(after) && !recipients_of(settings, envelope, history, ReportKind::Delay).is_empty();
+    waits.then(|| age.reaches(after))
+}
+
+/// Returns the recipients in a state for a DSN of this kind, not reported yet, about which the sender wants to know.
+fn recipients_of(settings: &Settings, envelope: &Envelope, history: &History, kind: ReportKind) -> Vec<RecipientIndex> {
+    // RFC 5321 section 4.5.5: no report is made on a report, or two systems could report to each other for ever.
+    if envelope.sender.is_null() {
+        return Vec::new();
+    }
+    let is_due = |recipient: &RecipientIndex| {
+        let progress = &history.recipients[*recipient];
+        progress.state.properties().report == Some(kind)
+            && !progress.reported.contains(&kind)
+            && is_requested(settings, envelope, *recipient, kind)
+    };
+    history.recipients.indices().filter(is_due).collect()
+}
+
+/// Returns true when the sender asked for a DSN of this kind, for one recipient or for all. By default failures are
+/// reported (RFC 3461 section 5.2).
 fn is_requested(settings: &Settings, envelope: &Envelope, recipient: RecipientIndex, kind: ReportKind) -> bool {
     let own = envelope.recipients.get(recipient).and_then(|recipient| recipient.notify);
     match own.or(envelope.notify) {
@@ -48,20 +65,4 @@ fn is_requested(settings: &Settings, envelope: &Envelope, recipient: RecipientIn
             ReportKind::Delay => settings.queue.delay_warning.audience == DelayWarningAudience::UnlessDeclined,
         },
     }
-}
-
-fn warning_time(settings: &Settings, envelope: &Envelope, history: &History) -> Timestamp {
-    envelope.lifetime_start(history.released).after(settings.queue.delay_warning.after)
-}
-
-/// When somebody must be told that the message is late, if that is yet to come.
-pub fn next_delay_report(
-    settings: &Settings,
-    envelope: &Envelope,
-    history: &History,
-    now: Timestamp,
-) -> Option<Timestamp> {
-    let time = Some(warning_time(settings, envelope, history)).filter(|time| *time > now)?;
-    let then = due(settings, envelope, history, time);
-    then.iter().any(|(kind, _)| *kind == ReportKind::Delay).then_some(time)
 }

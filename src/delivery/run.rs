@@ -5,7 +5,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::delivery::commit::{self, CommitRequest};
 use crate::delivery::context::DeliveryContext;
@@ -51,6 +51,11 @@ pub fn run(
     Ok(tally)
 }
 
+/// A thread, whose start may fail; `Scope::spawn` would panic.
+fn thread() -> std::thread::Builder {
+    std::thread::Builder::new()
+}
+
 fn pass(
     context: &DeliveryContext<'_>,
     due: &DueMessages,
@@ -60,12 +65,16 @@ fn pass(
     if due.is_empty() {
         return Ok(RunTally::default());
     }
-    let now = context.now();
+    let time = context.time();
+    let longest_wait = context.settings.queue.retry.longest_delay();
     let transports = &context.settings.transports;
     let mut queues = Table::default();
+    let mut trials = Table::default();
     for transport in transports {
         let state = context.spool.transport_state(&transport.name)?;
-        let readiness = transport_queue::readiness(transport, &state, selection.network, selection.force, now);
+        let readiness =
+            transport_queue::readiness(transport, &state, selection.network, selection.force, time, longest_wait);
+        trials.push(transport_queue::failed_trial(transport, &state, selection.network, time));
         let limits = QueueLimits { parallel: transport.parallel, resource: transport.resource.clone() };
         queues.push(TransportQueue::new(limits, readiness, state.breaker.is_some()));
     }
@@ -76,6 +85,7 @@ fn pass(
         selection,
         due,
         passed_over,
+        trials,
         shared_scheduler: Mutex::new(Scheduler::new(queues, due.len(), selection.limit)),
         resources: Mutex::default(),
         changed: Condvar::new(),
@@ -83,24 +93,30 @@ fn pass(
     std::thread::scope(|scope| {
         let (commits, queue) = std::sync::mpsc::channel();
         let run = &run;
-        let finisher = settle::runs_programs(context.settings).then(|| {
+        let mut finisher = None;
+        if settle::runs_programs(context.settings) {
             let (finishing, messages) = std::sync::mpsc::channel();
-            scope.spawn(move || {
+            thread().spawn_scoped(scope, move || {
                 let _guard = PanicGuard(run);
-                commit::finish_each(run.context, &messages, &|done| run.committed(done));
-            });
-            finishing
-        });
-        scope.spawn(move || {
+                commit::run_final_steps(run.context, &messages, &|done| run.committed(done));
+            })?;
+            finisher = Some(finishing);
+        }
+        thread().spawn_scoped(scope, move || {
             let _guard = PanicGuard(run);
-            commit::work(run.context, &queue, finisher.as_ref(), &|done| run.committed(done));
-        });
+            commit::commit_all(run.context, &queue, finisher.as_ref(), &|done| run.committed(done));
+        })?;
         for _ in 1..threads {
             let commits = commits.clone();
-            scope.spawn(move || run.work(&commits));
+            // Fewer threads take longer, and do all the same.
+            if thread().spawn_scoped(scope, move || run.work(&commits)).is_err() {
+                break;
+            }
         }
         run.work(&commits);
-    });
+        std::io::Result::Ok(())
+    })
+    .context("no thread can be started")?;
     let drained = std::mem::take(&mut run.scheduler().unserved);
     for message in drained {
         report_to_senders_of(context, due.get(message));
@@ -119,7 +135,7 @@ fn report_to_senders_of(context: &DeliveryContext<'_>, listed: Option<(QueueStat
         let ClaimOutcome::Claimed(claim) = context.spool.claim(state, &name)? else { return Ok(()) };
         let history = context.spool.history(&claim.message().envelope)?;
         let message = ClaimedMessage::new(MessageIndex::default(), claim, history);
-        if message.owes_report(context.settings, context.now()) {
+        if message.owes_report(context.settings, context.time()) {
             settle::conclude(context, message)?;
         }
         Ok(())
@@ -206,9 +222,10 @@ impl<'e> RunState<'e> {
 
     fn committed(&self, done: commit::CommitReport) {
         let mut scheduler = self.scheduler();
-        for handled in &done.handled {
-            scheduler.tally.count(handled.state);
+        for event in &done.events {
+            scheduler.tally.count(event.state);
         }
+        scheduler.tally.untrusted += done.untrusted;
         scheduler.tally.errors += done.errors;
         scheduler.tally.left.extend(done.left);
         for message in done.settled {

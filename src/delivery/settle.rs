@@ -19,7 +19,8 @@ use crate::settings::Settings;
 use crate::spool::Spool;
 use crate::spool::claim::Claim;
 use crate::spool::draft::UnsyncedMessage;
-use crate::transports::hook::HookVerdict;
+use crate::transports::configured::{ConfiguredCommand, refuse_untrusted};
+use crate::transports::hook::{Hook, HookVerdict};
 use crate::transports::maildir;
 use crate::transports::placeholder::Placeholder;
 
@@ -53,18 +54,18 @@ pub fn make_reports(context: &DeliveryContext<'_>, message: &ClaimedMessage<'_>)
     let mut written = dsn_writer::write(context, message)?;
     UnsyncedMessage::commit(written.iter_mut().filter_map(|one| one.unsynced.take()).collect())?;
     dsn_writer::record_reports(context, message, written)?;
-    if message.sync().0? {
-        context.spool.sync_log_names()?;
+    for event in message.sync_with_name(context.spool)? {
+        context.observer.handled(&event);
     }
     Ok(())
 }
 
 /// Moves the message to where its history says it belongs, and lets it go.
 pub fn settle(context: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Result<()> {
-    let now = context.now();
+    let time = context.time();
     let queue = &context.settings.queue;
     let (claim, history) = message.into_parts(context.spool)?;
-    let keep = |span: Duration| Some(now.after(span));
+    let keep = |span: Duration| Some(time.running.after(span));
     if history.is_settled() {
         if !run_final_steps(context, &claim, &history)? {
             return Ok(());
@@ -78,9 +79,11 @@ pub fn settle(context: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Res
         return Ok(moved?);
     }
     let envelope = &claim.message().envelope;
-    let expires = envelope.expires(queue.lifetime, history.released);
-    let warning = reports_due::next_delay_report(context.settings, envelope, &history, now).unwrap_or(expires);
-    let due = history.next().map(|next| next.min(expires).min(warning)).filter(|due| *due > now);
+    let warning = reports_due::next_delay_report(context.settings, envelope, &history, time);
+    let wakes = [history.next(), warning, envelope.deliver_by].into_iter().flatten().min();
+    // A name never sends a message away for longer than the longest back-off: the time in it is believed no further.
+    let latest = time.now.after(queue.retry.longest_delay());
+    let due = wakes.filter(|_| history.next().is_some()).map(|due| due.min(latest)).filter(|due| *due > time.now);
     let moved = if history.was_attempted() { claim.requeue(due) } else { claim.reschedule(due) };
     Ok(moved?)
 }
@@ -88,6 +91,7 @@ pub fn settle(context: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Res
 /// What comes before a finished message moves; `false` when it must stay where it is, for we were told to stop.
 pub fn run_final_steps(context: &DeliveryContext<'_>, claim: &Claim<'_>, history: &History) -> Result<bool> {
     let envelope = &claim.message().envelope;
+    refuse_untrusted(&final_commands(context.settings, history), &context.settings.trust)?;
     undo(context, envelope, history)?;
     if !history.reached_any() {
         return Ok(true);
@@ -118,10 +122,18 @@ pub fn run_final_steps(context: &DeliveryContext<'_>, claim: &Claim<'_>, history
     Ok(true)
 }
 
+/// Commands that run before a finished message moves: undo commands, and the hooks unless they were asked before.
+fn final_commands(settings: &Settings, history: &History) -> Vec<ConfiguredCommand> {
+    let undo = transports_to_undo(settings, history).filter_map(Transport::undo_command);
+    let asks = history.reached_any() && history.hook_answer.is_none();
+    let hooks = settings.outbound_hooks.iter().filter(|_| asks).map(Hook::configured_command);
+    undo.chain(hooks).collect()
+}
+
 /// Runs the undo commands of all transports that were given the message.
 pub fn undo(context: &DeliveryContext<'_>, envelope: &Envelope, history: &History) -> Result<()> {
     for transport in transports_to_undo(context.settings, history) {
-        if let Err(text) = transport.undo(envelope.id.as_str(), context.spool.path(), context.signals) {
+        if let Err(text) = transport.undo(envelope.id.as_str(), context.spool.path(), context.program_control()) {
             let text = format!("undo of transport {} {text}", transport.name);
             context.observer.error(&format!("{}: {text}", envelope.id));
             append_trouble(context, context.spool, envelope, text)?;
@@ -136,7 +148,7 @@ fn transports_to_undo<'a>(settings: &'a Settings, history: &'a History) -> impl 
 }
 
 fn append_trouble(context: &DeliveryContext<'_>, spool: &Spool, envelope: &Envelope, text: String) -> Result<()> {
-    Ok(spool.log(&envelope.id)?.append(&LogRecord { at: context.now(), event: LogEvent::Trouble { text } })?)
+    Ok(spool.log(&envelope.id)?.append(&LogRecord::new(context.now(), LogEvent::Trouble { text }))?)
 }
 
 /// What the outbound hooks came to.
@@ -171,7 +183,7 @@ fn ask_hooks(
             (Placeholder::Folder, folder.as_str()),
         ];
         let input = claim.unlocked_input(0)?;
-        let answer = hook.ask(input.as_fd(), &words, &own, context.signals);
+        let answer = hook.ask(input.as_fd(), &words, &own, context.program_control());
         if let Some(wanted) = answer.folder {
             folder = wanted;
         }
@@ -200,7 +212,7 @@ fn record_hook_answer(context: &DeliveryContext<'_>, envelope: &Envelope, folder
         return Ok(());
     }
     let event = LogEvent::Asked { folder: folder.map(str::to_owned) };
-    Ok(context.spool.log(&envelope.id)?.append(&LogRecord { at: context.now(), event })?)
+    Ok(context.spool.log(&envelope.id)?.append(&LogRecord::new(context.now(), event))?)
 }
 
 /// As much of a list as the kernel takes in one variable.

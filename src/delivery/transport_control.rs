@@ -4,42 +4,42 @@ use anyhow::Result;
 
 use crate::delivery::transport_queue::Readiness;
 use crate::spool::Spool;
-use crate::spool::transport_state::{CircuitBreaker, ProbeResult, ResourceLock};
-use crate::sys::signals::Signals;
-use crate::transports::finished::FinishedProgram;
-use crate::transports::finished::ProgramEnding;
+use crate::spool::running_time::SpoolTime;
+use crate::spool::transport_state::{CircuitBreaker, FailedTrial, ProbeResult, ResourceLock};
+use crate::sys::random;
+use crate::transports::finished::{FinishedProgram, ProgramEnding};
+use crate::transports::program::ProgramControl;
 use crate::transports::transport::Transport;
 use crate::values::schedule::RetrySchedule;
-use crate::values::time::Timestamp;
 
-/// What preparing a transport came to.
+/// Transport after its preparation.
 #[derive(Debug)]
 pub struct PreparedTransport {
-    /// Whether it may be given mail.
+    /// Answer to whether it may be given mail.
     pub readiness: Readiness,
-    /// The resource that was taken for it.
+    /// Lock of the resource that was taken for it.
     pub resource: Option<ResourceLock>,
     /// True when its connect command has run.
     pub connected: bool,
-    /// What somebody should look into. A resource in use, or a probe that says "not now", is no trouble.
+    /// Failure that needs attention. A resource in use, or a probe that says "not now", is none.
     pub trouble: Option<String>,
 }
 
-/// The people who see to a transport's needs.
+/// Control of transports: prepares and releases them, and keeps their circuit breakers.
 #[derive(Clone, Copy, Debug)]
 pub struct TransportControl<'e> {
-    /// Where its state is kept.
+    /// Spool that keeps the state of the transports.
     pub spool: &'e Spool,
-    /// Which waits follow failures.
+    /// Delays of the circuit breaker.
     pub schedule: RetrySchedule,
-    /// Who may interrupt.
-    pub signals: &'e Signals,
-    /// The time.
-    pub now: Timestamp,
+    /// Conditions under which its commands run.
+    pub programs: ProgramControl<'e>,
+    /// Time of the spool.
+    pub time: SpoolTime,
 }
 
 impl TransportControl<'_> {
-    /// Takes the resource, connects, probes.
+    /// Takes the resource of a transport, connects and probes it.
     pub fn prepare(&self, transport: &Transport) -> Result<PreparedTransport> {
         let no = |reason: String, trouble: Option<String>| PreparedTransport {
             readiness: Readiness::No(reason),
@@ -55,7 +55,7 @@ impl TransportControl<'_> {
             }
         }
         if let Some(argv) = &transport.connect {
-            let finished = transport.run_control_command(argv, self.spool.path(), self.signals);
+            let finished = transport.run_control_command(argv, self.spool.path(), self.programs);
             let verdict = self.judge(transport, "connect", &finished)?;
             if transport.probe.is_none() || verdict.is_err() {
                 self.note_probe(transport, verdict.as_ref().err())?;
@@ -66,7 +66,7 @@ impl TransportControl<'_> {
         }
         let connected = transport.connect.is_some();
         if let Some(argv) = &transport.probe {
-            let finished = transport.run_control_command(argv, self.spool.path(), self.signals);
+            let finished = transport.run_control_command(argv, self.spool.path(), self.programs);
             let verdict = self.judge(transport, "probe", &finished)?;
             self.note_probe(transport, verdict.as_ref().err())?;
             if let Err(reason) = verdict {
@@ -77,17 +77,18 @@ impl TransportControl<'_> {
         Ok(PreparedTransport { readiness: Readiness::Yes, resource, connected, trouble: None })
     }
 
-    /// Runs the disconnect command of a transport that was connected.
+    /// Runs the disconnect command of a transport that was connected. Returns its failure in words, if it failed.
     pub fn release(&self, transport: &Transport, connected: bool) -> Result<Option<String>> {
         let Some(argv) = transport.disconnect.as_ref().filter(|_| connected || transport.connect.is_none()) else {
             return Ok(None);
         };
-        let finished = transport.run_control_command(argv, self.spool.path(), self.signals);
+        let finished = transport.run_control_command(argv, self.spool.path(), self.programs);
         let failed = finished.ending != ProgramEnding::Exited(0);
         Ok(failed.then(|| format!("transport {}: disconnect {}", transport.name, finished.failure_text())))
     }
 
-    /// Reads the answer of a connect or probe command. One that says it can never work opens the breaker.
+    /// Judges the answer of a connect or probe command. A broken one opens the circuit breaker. The inner error is why the
+    /// transport cannot be used.
     fn judge(&self, transport: &Transport, what: &str, finished: &FinishedProgram) -> Result<Result<(), String>> {
         let reason = || format!("{what} {}", finished.failure_text());
         match finished.ending {
@@ -100,41 +101,47 @@ impl TransportControl<'_> {
         }
     }
 
-    /// Runs a transport's probe by itself and notes the answer: `Err` is why the transport cannot be used.
+    /// Probes a transport outside of a run and records the answer. The inner error is why the transport cannot be used.
     pub fn probe(&self, transport: &Transport, argv: &[String]) -> Result<Result<(), String>> {
-        let finished = transport.run_control_command(argv, self.spool.path(), self.signals);
+        let finished = transport.run_control_command(argv, self.spool.path(), self.programs);
         let verdict = self.judge(transport, "probe", &finished)?;
         self.note_probe(transport, verdict.as_ref().err())?;
         Ok(verdict)
     }
 
     fn note_probe(&self, transport: &Transport, trouble: Option<&String>) -> Result<()> {
-        let probe = ProbeResult { at: self.now, ok: trouble.is_none(), text: trouble.cloned().unwrap_or_default() };
+        let probe =
+            ProbeResult { at: self.time.now, ok: trouble.is_none(), text: trouble.cloned().unwrap_or_default() };
         Ok(self.spool.update_transport_state(&transport.name, |transport_state| {
             if probe.ok {
-                transport_state.breaker = None;
+                (transport_state.breaker, transport_state.failed_trial) = (None, None);
+            } else {
+                transport_state.failed_trial = Some(self.failed_trial(&probe.text));
             }
-            // A good answer after a good one is no news, and not worth a write.
+            // A good answer after a good one changes nothing, and is not worth a write.
             if transport_state.probe.as_ref().is_none_or(|last| !last.ok || !probe.ok) {
                 transport_state.probe = Some(probe);
             }
         })?)
     }
 
-    /// Notes that the transport does not work, and for how long it is left alone.
+    /// Opens the circuit breaker: the transport is broken, and no mail is handed to it before the next trial.
     pub fn open_breaker(&self, transport: &Transport, text: &str) -> Result<()> {
-        let random = crate::sys::random();
+        let random = random();
         Ok(self.spool.update_transport_state(&transport.name, |transport_state| {
+            transport_state.failed_trial = Some(self.failed_trial(text));
             let before = transport_state.breaker.take().filter(|before| before.config == transport.fingerprint);
-            if let Some(before) = before.as_ref().filter(|before| self.now < before.until) {
-                // Handed over beside the one that opened it: the same failure, and not one more.
+            if let Some(before) =
+                before.as_ref().filter(|before| before.blocks(self.time.now, self.schedule.longest_delay()))
+            {
+                // A hand-off beside the one that opened it: the same failure, not one more.
                 transport_state.breaker = Some(before.clone());
                 return;
             }
             let failures = before.as_ref().map_or(0, |before| before.failures) + 1;
             transport_state.breaker = Some(CircuitBreaker {
-                since: before.map_or(self.now, |before| before.since),
-                until: self.now.after(self.schedule.delay(failures, random)),
+                since: before.map_or(self.time.now, |before| before.since),
+                until: self.time.now.after(self.schedule.delay(failures, random)),
                 failures,
                 text: text.to_owned(),
                 config: transport.fingerprint.clone(),
@@ -142,8 +149,14 @@ impl TransportControl<'_> {
         })?)
     }
 
-    /// Notes that the transport works again.
+    /// Closes the circuit breaker: the transport works again.
     pub fn close_breaker(&self, transport: &Transport) -> Result<()> {
-        Ok(self.spool.update_transport_state(&transport.name, |transport_state| transport_state.breaker = None)?)
+        Ok(self.spool.update_transport_state(&transport.name, |transport_state| {
+            (transport_state.breaker, transport_state.failed_trial) = (None, None);
+        })?)
+    }
+
+    fn failed_trial(&self, text: &str) -> FailedTrial {
+        FailedTrial { running: self.time.running, text: text.to_owned() }
     }
 }

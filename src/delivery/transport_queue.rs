@@ -3,13 +3,17 @@
 //! Everything here is a value: no clock, no files, no threads. So a simulation can drive it with any transports.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
+use crate::delivery::plan::FailedTrials;
 use crate::delivery::selection::ForceLevel;
 use crate::session::Network;
+use crate::spool::Spool;
+use crate::spool::error::SpoolError;
 use crate::spool::listing::MessageIndex;
-use crate::spool::transport_state::TransportState;
-use crate::transports::transport::Transport;
-use crate::values::time::Timestamp;
+use crate::spool::running_time::SpoolTime;
+use crate::spool::transport_state::{FailedTrial, TransportState};
+use crate::transports::transport::{Transport, Transports};
 
 /// Answer to whether a transport may be given mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,20 +58,24 @@ pub struct TransportQueue {
     pub releasing: bool,
     /// True when the circuit breaker was open as the run began, and no answer has closed it since.
     pub was_broken: bool,
+    /// True when only we or root can have written its programs.
+    pub trusted: bool,
 }
 
-/// Returns whether a transport may be given mail now, by what is known without asking it.
+/// Returns whether a transport may be given mail now, by what is known without asking it. `longest_wait` is the longest
+/// time that a circuit breaker stays open.
 pub fn readiness(
     transport: &Transport,
     state: &TransportState,
     network: Network,
     force: ForceLevel,
-    now: Timestamp,
+    time: SpoolTime,
+    longest_wait: Duration,
 ) -> Readiness {
     if network == Network::Offline && transport.reaches_beyond_host() {
         return Readiness::No("offline".to_owned());
     }
-    if let Some(reason) = pause_reason(state, now) {
+    if let Some(reason) = pause_reason(state, time) {
         return Readiness::No(reason);
     }
     let breaker = state
@@ -76,7 +84,7 @@ pub fn readiness(
         .filter(|breaker| breaker.config == transport.fingerprint && force != ForceLevel::BackoffAndBreaker);
     let prepares = transport.probe.is_some() || transport.resource.is_some() || transport.connect.is_some();
     match breaker {
-        Some(breaker) if transport.probe.is_none() && breaker.until > now => {
+        Some(breaker) if transport.probe.is_none() && breaker.blocks(time.now, longest_wait) => {
             Readiness::No(format!("broken until {}: {}", breaker.until, breaker.text))
         }
         _ if prepares => Readiness::Unprepared,
@@ -86,11 +94,35 @@ pub fn readiness(
 }
 
 /// Returns why an operator's pause keeps mail from the transport, if one does.
-pub fn pause_reason(state: &TransportState, now: Timestamp) -> Option<String> {
-    let pause = state.pause.as_ref().filter(|pause| pause.until.is_none_or(|until| until > now))?;
+pub fn pause_reason(state: &TransportState, time: SpoolTime) -> Option<String> {
+    let pause = state.pause.as_ref().filter(|pause| pause.lasts(time.now, time.running))?;
     let until = pause.until.map_or(String::new(), |until| format!(" until {until}"));
     let reason = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
     Some(format!("paused{until}{reason}"))
+}
+
+/// Returns the failed trial that may end messages now: none where mail may not even be tried.
+pub fn failed_trial(
+    transport: &Transport,
+    state: &TransportState,
+    network: Network,
+    time: SpoolTime,
+) -> Option<FailedTrial> {
+    let unused =
+        (network == Network::Offline && transport.reaches_beyond_host()) || pause_reason(state, time).is_some();
+    state.failed_trial.clone().filter(|_| !unused)
+}
+
+/// Reads the failed trial of each transport that may end messages now.
+pub fn failed_trials(
+    spool: &Spool,
+    transports: &Transports,
+    network: Network,
+    time: SpoolTime,
+) -> Result<FailedTrials, SpoolError> {
+    let read =
+        |transport: &Transport| Ok(failed_trial(transport, &spool.transport_state(&transport.name)?, network, time));
+    transports.iter().map(read).collect()
 }
 
 impl TransportQueue {
@@ -105,6 +137,7 @@ impl TransportQueue {
             connected: false,
             releasing: false,
             was_broken,
+            trusted: false,
         }
     }
 

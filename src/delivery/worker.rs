@@ -5,13 +5,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::delivery::context::DeliveryContext;
 use crate::delivery::message::ClaimedMessage;
+use crate::delivery::plan::FailedTrials;
 use crate::delivery::scheduler::Scheduler;
 use crate::delivery::selection::Selection;
 use crate::delivery::transport_control::PreparedTransport;
 use crate::delivery::transport_queue::Readiness;
+use crate::exit::is_distrust;
 use crate::mail::envelope::id::QueueId;
 use crate::spool::listing::DueMessages;
 use crate::spool::transport_state::ResourceLock;
+use crate::transports::configured::refuse_untrusted;
 use crate::transports::transport::{Transport, TransportIndex};
 
 /// Message that the threads of a run share.
@@ -24,6 +27,8 @@ pub(super) struct RunState<'e> {
     pub(super) due: &'e DueMessages,
     /// Messages that an earlier pass left, and that this one passes over.
     pub(super) passed_over: &'e HashSet<QueueId>,
+    /// Failed trials that may end messages, as they were when the run began.
+    pub(super) trials: FailedTrials,
     pub(super) shared_scheduler: Mutex<Scheduler<SharedMessage<'e>>>,
     /// Locks of the resources that transports hold.
     pub(super) resources: Mutex<HashMap<TransportIndex, ResourceLock>>,
@@ -47,11 +52,44 @@ impl<'e> RunState<'e> {
     /// Tells of an error of the spool itself, and counts it.
     pub(super) fn report_error(&self, error: &anyhow::Error) {
         self.context.observer.error(&format!("{error:#}"));
-        self.scheduler().tally.errors += 1;
+        let mut scheduler = self.scheduler();
+        if is_distrust(error) {
+            scheduler.tally.untrusted += 1;
+        } else {
+            scheduler.tally.errors += 1;
+        }
+    }
+
+    /// Judges the programs of a transport before the first of them runs. A program that another user could have written
+    /// keeps the mail of the transport in this run, as a broken transport does.
+    pub(super) fn is_trusted(&self, index: TransportIndex) -> bool {
+        if self.scheduler().queues[index].trusted {
+            return true;
+        }
+        let (transport, trust) = (self.transport(index), &self.context.settings.trust);
+        let judged = refuse_untrusted(&transport.commands(), trust);
+        let mut scheduler = self.scheduler();
+        let Err(error) = judged else {
+            scheduler.queues[index].trusted = true;
+            return true;
+        };
+        if !scheduler.queues[index].is_closed() {
+            self.close_queue(&mut scheduler, index, format!("{error}"));
+        }
+        scheduler.tally.untrusted += 1;
+        drop(scheduler);
+        if error.distrust().is_some_and(|distrust| trust.is_news(distrust)) {
+            let text = format!("transport {} cannot be used: {error}; its mail is kept", transport.name);
+            self.context.observer.error(&text);
+        }
+        false
     }
 
     /// Takes the resource of a transport, connects and probes it. One that cannot be used has its queue closed.
     pub(super) fn prepare(&self, index: TransportIndex) {
+        if !self.is_trusted(index) {
+            return;
+        }
         let transport = self.transport(index);
         let prepared = self.context.control().prepare(transport).unwrap_or_else(|error| {
             self.report_error(&error);

@@ -152,7 +152,7 @@ fn apply(
     for reported in &report.recipients {
         let Some(recipient) = names.find(reported) else { continue };
         let Some(event) = log_event(&history, recipient, report.kind, reported, id) else { continue };
-        let record = LogRecord { at: context.now(), event };
+        let record = LogRecord::new(context.now(), event);
         history.apply(&record);
         if log.is_none() {
             log = Some(context.spool.log(&envelope.id)?);
@@ -179,7 +179,7 @@ fn apply(
     match claim {
         // A recipient of a finished message did not get it after all. The log can say so already, if an earlier run died here.
         Some(claim) if state == QueueState::Sent && !history.is_sent() => {
-            Ok(claim.finish_failed(Some(context.now().after(context.settings.queue.keep_failed)))?)
+            Ok(claim.finish_failed(Some(context.time().running.after(context.settings.queue.keep_failed)))?)
         }
         _ => Ok(()),
     }

@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::delivery::context::DeliveryContext;
-use crate::exit::{ExitStatus, RefusalKind, combine, refuse};
+use crate::exit::{ExitStatus, RefusalKind, combine, is_distrust, refuse};
 use crate::inbox::accept::{new_envelope, own_mailbox, sender_of, write_draft};
 use crate::mail::address::Address;
 use crate::mail::envelope::MailOrigin;
@@ -26,6 +26,7 @@ use crate::spool::listing::DirectoryEntry;
 use crate::submission::input;
 use crate::submission::options::HeaderUse;
 use crate::sys::dir::Dir;
+use crate::transports::configured::refuse_untrusted;
 use crate::transports::source::{FetchResult, MailSource, SourceKeeping};
 use crate::values::digest::Fingerprint;
 
@@ -45,6 +46,8 @@ pub enum PollResult {
     Busy,
     /// The source failed: the reason.
     Failed(String),
+    /// A user other than this one or root can write a program of the source: the reason, with its path. Nothing was run.
+    Untrusted(String),
 }
 
 /// Returns the sources with these names; all of them for an empty list.
@@ -106,7 +109,14 @@ pub fn fetch_all(
                 context.observer.error(&format!("source {}: {text}", source.name));
                 ExitStatus::TryAgain
             }
+            PollResult::Untrusted(text) => {
+                context.observer.error(&format!("source {}: {text}; its mail was not fetched", source.name));
+                ExitStatus::Config
+            }
         });
+    }
+    if statuses.contains(&ExitStatus::Config) {
+        return Ok(ExitStatus::Config);
     }
     // One status that all sources share tells the caller more than 1.
     Ok(match statuses.first() {
@@ -132,8 +142,12 @@ pub fn fetch_source(
     let Some(_turn) = context.spool.lock_source(&source.name)? else { return Ok(PollResult::Busy) };
     let mut poll = SourcePoll { session, context, source, seen: HashMap::new(), index: SentMailIndex::default() };
     let mut polled = PollResult::Left;
+    let trusted = refuse_untrusted(&source.commands(), &context.settings.trust);
+    if let Err(error) = &trusted {
+        polled = PollResult::Untrusted(error.to_string());
+    }
     for _ in 0..limit.unwrap_or(usize::MAX) {
-        if context.signals.stop_requested().is_some() {
+        if trusted.is_err() || context.signals.stop_requested().is_some() {
             break;
         }
         match poll.fetch() {
@@ -148,7 +162,10 @@ pub fn fetch_source(
             }
         }
     }
-    let trouble = if let PollResult::Failed(text) = &polled { Some(text.clone()) } else { None };
+    let trouble = match &polled {
+        PollResult::Failed(text) | PollResult::Untrusted(text) => Some(text.clone()),
+        _ => None,
+    };
     context.spool.update_source_state(&source.name, |state| {
         (state.polled, state.trouble) = (Some(context.now()), trouble);
     })?;
@@ -192,7 +209,8 @@ impl SourcePoll<'_, '_> {
             SourceKeeping::No => None,
         };
         let seen_path = seen.as_ref().map(|(path, _)| path.as_path());
-        let fetched = source.fetch(context.spool.path(), seen_path, context.signals, &mut |piece| message.write(piece));
+        let programs = context.program_control();
+        let fetched = source.fetch(context.spool.path(), seen_path, programs, &mut |piece| message.write(piece));
         let reference = match fetched {
             FetchResult::Message(reference) => reference,
             FetchResult::Nothing => return Ok(Some(PollResult::Emptied)),
@@ -249,7 +267,7 @@ impl SourcePoll<'_, '_> {
         let knowledge = self.acknowledge(reference.as_deref(), &hash, id.as_str())?;
         if knowledge == file::SourceKnowledge::Knows && source.ack.is_some() {
             // If another run files the message, this record tells it that the source will not send the message again.
-            let record = LogRecord { at: context.now(), event: LogEvent::Acknowledged };
+            let record = LogRecord::new(context.now(), LogEvent::Acknowledged);
             context.spool.log(&id)?.append(&record)?;
         }
         if let ClaimOutcome::Claimed(claim) = claim {
@@ -286,7 +304,10 @@ impl SourcePoll<'_, '_> {
     /// Files a received message now. After an error it stays in the spool for the next run.
     fn file(&mut self, claim: Claim<'_>, known: file::SourceKnowledge) -> Result<()> {
         let id = claim.message().envelope.id.clone();
-        if let Err(error) = file::file(self.context, &mut self.index, claim, known) {
+        // An untrusted hook is reported once for all mail, by `pending::file_all`.
+        if let Err(error) = file::file(self.context, &mut self.index, claim, known)
+            && !is_distrust(&error)
+        {
             self.context.observer.error(&format!("{id}: {error:#}; the message stays in the spool"));
         }
         Ok(())
@@ -295,7 +316,7 @@ impl SourcePoll<'_, '_> {
     /// Acknowledges a message to the source. A failure is printed: the source sends the message again, and it is recognized.
     fn acknowledge(&self, reference: Option<&str>, hash: &str, id: &str) -> Result<file::SourceKnowledge> {
         let (context, source) = (self.context, self.source);
-        match source.acknowledge(reference.unwrap_or_default(), id, context.spool.path(), context.signals) {
+        match source.acknowledge(reference.unwrap_or_default(), id, context.spool.path(), context.program_control()) {
             Ok(()) => {
                 context.spool.update_source_state(&source.name, |state| state.forget(reference, hash))?;
                 Ok(file::SourceKnowledge::Knows)

@@ -18,13 +18,14 @@ use crate::mail::report::bounce;
 use crate::output::observer::NewMail;
 use crate::spool::claim::Claim;
 use crate::spool::source_state::UnacknowledgedMessage;
+use crate::transports::configured::refuse_untrusted;
 use crate::transports::maildir;
 use crate::transports::notify::NewMailValues;
 use crate::values::quoting::quoted;
 
 use crate::inbox::classify::Classification;
 use crate::inbox::correlate::{self, SentMailIndex};
-use crate::inbox::hooks::{HookDecision, HookRun};
+use crate::inbox::hooks::{HookDecision, HookRun, check_hooks};
 use crate::mail::envelope::recipient::RecipientIndex;
 
 /// Result of filing a received message.
@@ -58,6 +59,7 @@ pub fn file(
     claim: Claim<'_>,
     source: SourceKnowledge,
 ) -> Result<FilingResult> {
+    check_hooks(context)?;
     let message = claim.message();
     let envelope = message.envelope.clone();
     let head = message.first_bytes(MAX_HEADER_BYTES)?;
@@ -161,7 +163,9 @@ pub fn announce(
             from: &classification.from,
             subject: &classification.subject,
         };
-        if let Err(text) = notice.run(&news, context.spool.path(), context.signals) {
+        let trusted = refuse_untrusted(&[notice.configured_command()], &context.settings.trust);
+        let trusted = trusted.map_err(|error| format!("cannot run: {error}"));
+        if let Err(text) = trusted.and_then(|()| notice.run(&news, context.spool.path(), context.program_control())) {
             context.observer.error(&format!("{id}: the [notify] command {text}"));
         }
     }
@@ -184,7 +188,7 @@ struct MessageFiler<'f, 'e> {
 
 impl MessageFiler<'_, '_> {
     fn record(&mut self, event: LogEvent) -> Result<()> {
-        Ok(self.log.append(&LogRecord { at: self.context.now(), event })?)
+        Ok(self.log.append(&LogRecord::new(self.context.now(), event))?)
     }
 
     /// Prints a problem, and records it in the log of the message.

@@ -7,7 +7,8 @@ use anyhow::Result;
 use crate::delivery::context::DeliveryContext;
 use crate::mail::envelope::Envelope;
 use crate::mail::message::folder::Folder;
-use crate::transports::hook::HookVerdict;
+use crate::transports::configured::refuse_untrusted;
+use crate::transports::hook::{Hook, HookVerdict};
 use crate::transports::placeholder::Placeholder;
 
 use crate::inbox::classify::Classification;
@@ -33,6 +34,16 @@ pub struct HookRun<'a, 'e> {
     pub classification: &'a Classification,
 }
 
+/// Checks that no user other than this one or root can write the inbound hooks. Without its hooks no mail is filed.
+///
+/// # Errors
+///
+/// A [`PathError`](crate::sys::error::PathError) for the first program that is not trusted.
+pub fn check_hooks(context: &DeliveryContext<'_>) -> Result<()> {
+    let hooks: Vec<_> = context.settings.inbound_hooks.iter().map(Hook::configured_command).collect();
+    Ok(refuse_untrusted(&hooks, &context.settings.trust)?)
+}
+
 impl HookRun<'_, '_> {
     /// Runs the hooks in order. `input` returns the message, positioned at its first byte, for each hook. Also returns the
     /// problems of broken hooks, which are ignored.
@@ -50,7 +61,8 @@ impl HookRun<'_, '_> {
                 (Placeholder::Class, self.classification.class.as_str()),
                 (Placeholder::Folder, folder.as_str()),
             ];
-            let reply = hook.ask(input()?.as_fd(), &placeholders, &self.variables(&folder), self.context.signals);
+            let programs = self.context.program_control();
+            let reply = hook.ask(input()?.as_fd(), &placeholders, &self.variables(&folder), programs);
             if let Some(chosen) = reply.folder {
                 folder = chosen;
             }

@@ -22,7 +22,7 @@ use crate::transports::maildir;
 use crate::inbox::classify::Classification;
 use crate::inbox::correlate::{self, SentMailIndex};
 use crate::inbox::file;
-use crate::inbox::hooks::{HookDecision, HookRun};
+use crate::inbox::hooks::{HookDecision, HookRun, check_hooks};
 
 /// Number of messages after which the processed ones are recorded. After a crash at most this many are processed twice.
 const RECORD_INTERVAL: usize = 64;
@@ -32,13 +32,14 @@ const RECORD_INTERVAL: usize = 64;
 ///
 /// # Errors
 ///
-/// A refusal with [`RefusalKind::Busy`] if another run does the same; an error if the directory cannot be read.
+/// A refusal with [`RefusalKind::Busy`] if another run does the same; an error if a hook is not trusted or the directory cannot be read.
 pub fn look_at_all(session: &Session, context: &DeliveryContext<'_>, store: &Path) -> Result<ExitStatus> {
     let spool = context.spool;
     let new = Dir::open(&store.join("new"))?;
     let Some(_lock) = spool.lock_in_place()? else {
         return refuse(RefusalKind::Busy, "another \"receive --in-place\" is running; try again later");
     };
+    check_hooks(context)?;
     let key = store.to_string_lossy().into_owned();
     let seen = spool.seen_in_place(&key)?;
     let mut names = BTreeSet::new();

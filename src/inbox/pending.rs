@@ -8,10 +8,12 @@ use crate::mail::envelope::id::QueueId;
 use crate::spool::claim::ClaimOutcome;
 use crate::spool::runner::RunnerKind;
 use crate::spool::{QueueState, Spool};
+use crate::sys::error::PathError;
 use crate::sys::locks_held::LocksHeld;
 
 use crate::inbox::correlate::SentMailIndex;
 use crate::inbox::file::{self, FilingResult, SourceKnowledge};
+use crate::inbox::hooks;
 
 /// Number of messages that were filed, and that were not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct FilingCounts {
     pub filed: usize,
     /// Messages that stay in the spool.
     pub left: usize,
+    /// True if messages stay because a user other than this one or root can write a hook.
+    pub untrusted: bool,
 }
 
 /// Files all received messages, oldest first, until a second signal asks for an immediate stop. Errors of single messages
@@ -31,7 +35,15 @@ pub struct FilingCounts {
 pub fn file_all(context: &DeliveryContext<'_>) -> Result<FilingCounts> {
     let mut counts = FilingCounts::default();
     let mut index = SentMailIndex::default();
-    for name in context.spool.messages_in_order(QueueState::Received)? {
+    let waiting = context.spool.messages_in_order(QueueState::Received)?;
+    if let Err(error) = if waiting.is_empty() { Ok(()) } else { hooks::check_hooks(context) } {
+        let distrust = error.downcast_ref::<PathError>().and_then(PathError::distrust);
+        if distrust.is_none_or(|distrust| context.settings.trust.is_news(distrust)) {
+            context.observer.error(&format!("inbound hook: {error:#}; received mail stays in the spool"));
+        }
+        return Ok(FilingCounts { left: waiting.len(), untrusted: true, ..counts });
+    }
+    for name in waiting {
         if context.signals.abort_requested() {
             counts.left += 1;
             continue;

@@ -89,6 +89,8 @@ pub struct RunTally {
     pub skipped: usize,
     /// Number of recipients without a configured transport. These stay owed and do not bounce.
     pub unconfigured: usize,
+    /// Number of transports, messages and programs that were left alone, since another user could have written them.
+    pub untrusted: usize,
     /// Number of errors of the spool itself.
     pub errors: usize,
     /// Messages that another run was working on.
@@ -106,6 +108,7 @@ impl RunTally {
         self.failed += other.failed;
         self.skipped += other.skipped;
         self.unconfigured += other.unconfigured;
+        self.untrusted += other.untrusted;
         self.errors += other.errors;
         self.busy.extend(other.busy);
         self.left.extend(other.left);

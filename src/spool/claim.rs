@@ -10,10 +10,11 @@ use std::io::{Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::mail::envelope::file_name::FileName;
-use crate::sys::dir::{Dir, FileStat, stat_of};
+use crate::sys::dir::Dir;
 use crate::sys::error::{AtPath, PathError};
+use crate::sys::file_stat::{FileStat, stat_of};
 use crate::sys::lock;
-use crate::values::time::Timestamp;
+use crate::values::time::{RunningTime, Timestamp};
 
 use crate::spool::queue_file::{QueueFile, UnusableFile, open_message};
 use crate::spool::{QueueState, Spool};
@@ -174,19 +175,19 @@ impl Claim<'_> {
     }
 
     /// Moves the message to `sent`: every recipient has it. The sweep removes it after that time; `None` is never.
-    pub fn finish_sent(self, keep_until: Option<Timestamp>) -> Result<(), PathError> {
-        self.move_to(QueueState::Sent, self.queue_file.name.due(keep_until))
+    pub fn finish_sent(self, keep_until: Option<RunningTime>) -> Result<(), PathError> {
+        self.move_to(QueueState::Sent, self.queue_file.name.kept_until(keep_until))
     }
 
     /// Moves the message to `failed`: some recipient does not have it. The sweep removes it after that time; `None` is
     /// never.
-    pub fn finish_failed(self, keep_until: Option<Timestamp>) -> Result<(), PathError> {
-        self.move_to(QueueState::Failed, self.queue_file.name.due(keep_until))
+    pub fn finish_failed(self, keep_until: Option<RunningTime>) -> Result<(), PathError> {
+        self.move_to(QueueState::Failed, self.queue_file.name.kept_until(keep_until))
     }
 
     /// Moves a cancelled message to `failed`. Durable on return, because the operator is told so.
-    pub fn finish_cancelled(self, keep_until: Option<Timestamp>) -> Result<(), PathError> {
-        self.move_to(QueueState::Failed, self.queue_file.name.due(keep_until))?;
+    pub fn finish_cancelled(self, keep_until: Option<RunningTime>) -> Result<(), PathError> {
+        self.move_to(QueueState::Failed, self.queue_file.name.kept_until(keep_until))?;
         self.sync(&[self.queue_file.state, QueueState::Failed])
     }
 

@@ -10,8 +10,9 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 
 use crate::mail::envelope::file_name::FileName;
+use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::{Envelope, SIZE_OFFSET, size_field};
-use crate::sys::dir;
+use crate::sys::dir::{self, Dir};
 use crate::sys::error::{AtPath, PathError};
 use crate::sys::lock;
 use crate::values::time::Timestamp;
@@ -61,6 +62,28 @@ impl std::error::Error for DraftError {
         }
     }
 }
+
+/// Why messages did not become durable.
+#[derive(Debug)]
+pub struct CommitError {
+    /// The system call that failed.
+    pub cause: PathError,
+    /// Messages that could not be taken out of the queue again. They may be delivered.
+    pub may_be_queued: Vec<QueueId>,
+}
+
+impl std::fmt::Display for CommitError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.cause.fmt(f)?;
+        if !self.may_be_queued.is_empty() {
+            let ids: Vec<&str> = self.may_be_queued.iter().map(QueueId::as_str).collect();
+            write!(f, "; the message may be queued as {}", ids.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for CommitError {}
 
 impl From<PathError> for DraftError {
     fn from(error: PathError) -> DraftError {
@@ -118,26 +141,63 @@ impl<'s> Draft<'s> {
     }
 
     /// Completes the file and renames it into place. Not yet durable; the lock still prevents claims.
-    pub fn rename_into(mut self, state: QueueState, due: Option<Timestamp>) -> Result<UnsyncedMessage<'s>, PathError> {
+    pub fn rename_into(
+        mut self,
+        state: QueueState,
+        due: Option<Timestamp>,
+    ) -> Result<UnsyncedMessage<'s>, CommitError> {
+        let certain = |cause| CommitError { cause, may_be_queued: Vec::new() };
+        self.complete().map_err(certain)?;
+        // Opened before the rename: what can fail must fail while the message is still a draft.
+        let target = self.spool.messages(state).map_err(certain)?;
+        let name = self.name.due(due).to_string();
+        let renamed = self.spool.dir(self.tmp).and_then(|tmp| tmp.rename(self.name.id.as_str(), target, &name));
+        let Err(cause) = renamed else {
+            self.at = Some((state, name));
+            return Ok(UnsyncedMessage(self));
+        };
+        // A network filesystem can report an error although it renamed the file.
+        if let Ok(None) = target.stat_name(&name) {
+            return Err(certain(cause));
+        }
+        self.at = Some((state, name));
+        Err(self.withdraw_after(cause))
+    }
+
+    /// Writes what is still missing: the end of the message, and its size.
+    fn complete(&mut self) -> Result<(), PathError> {
         let size = size_field(self.size());
         if self.written == 0 {
             let at = SIZE_OFFSET as usize;
             self.buffer[at..at + size.len()].copy_from_slice(size.as_bytes());
-            self.flush()?;
-        } else {
-            self.flush()?;
-            self.file.write_all_at(size.as_bytes(), SIZE_OFFSET).at("write", self.path())?;
+            return self.flush();
         }
-        let name = self.name.due(due).to_string();
-        let moved = self.spool.dir(self.tmp)?.rename(self.name.id.as_str(), self.spool.messages(state)?, &name);
-        if moved.is_err() {
-            // A network filesystem can report an error although it renamed the file, which would then stay queued
-            // after a refusal.
-            let _ = self.spool.messages(state)?.remove_if_there(&name);
+        self.flush()?;
+        self.file.write_all_at(size.as_bytes(), SIZE_OFFSET).at("write", self.path())
+    }
+
+    /// Removes the message from the queue after an error.
+    fn withdraw_after(&mut self, cause: PathError) -> CommitError {
+        let may_be_queued = if self.withdraw() { Vec::new() } else { vec![self.name.id.clone()] };
+        CommitError { cause, may_be_queued }
+    }
+
+    /// Removes the message from the queue; false if it may still be there, or come back after a power failure. The
+    /// lock is held, so no run can have begun to deliver it.
+    fn withdraw(&mut self) -> bool {
+        self.keep = true;
+        let Some((state, name)) = &self.at else { return true };
+        let Ok(dir) = self.spool.messages(*state) else { return false };
+        let removed = (0..2).any(|_| dir.remove_if_there(name).is_ok()) || self.rename_back(dir, name);
+        if removed && (0..2).any(|_| dir.sync().is_ok()) {
+            return true;
         }
-        moved?;
-        self.at = Some((state, name));
-        Ok(UnsyncedMessage(self))
+        // A file that is shorter than its envelope says was torn by a power cut: it is never delivered.
+        self.file.set_len(0).is_ok() && self.file.sync_all().is_ok()
+    }
+
+    fn rename_back(&self, dir: &Dir, name: &str) -> bool {
+        self.spool.dir(self.tmp).is_ok_and(|tmp| dir.rename(name, tmp, self.name.id.as_str()).is_ok())
     }
 
     fn path(&self) -> std::path::PathBuf {
@@ -156,13 +216,11 @@ impl Drop for Draft<'_> {
         if self.keep {
             return;
         }
-        // Removed while the lock is held: no run can have begun to deliver a message that was never accepted.
-        let _ = match &self.at {
-            None => self.spool.dir(self.tmp).and_then(|tmp| tmp.remove(self.name.id.as_str())),
-            Some((state, name)) => {
-                self.spool.messages(*state).and_then(|dir| dir.remove(name).and_then(|()| dir.sync()))
-            }
-        };
+        if self.at.is_some() {
+            self.withdraw();
+        } else {
+            let _ = self.spool.dir(self.tmp).and_then(|tmp| tmp.remove(self.name.id.as_str()));
+        }
     }
 }
 
@@ -171,19 +229,37 @@ impl Drop for Draft<'_> {
 pub struct UnsyncedMessage<'s>(Draft<'s>);
 
 impl<'s> UnsyncedMessage<'s> {
-    /// Syncs a group of messages. On success all of them are durably queued; on error all of them are removed. A failed
-    /// sync is not retried, because the kernel may have dropped the data that it could not write.
-    pub fn commit(group: Vec<UnsyncedMessage<'s>>) -> Result<(), PathError> {
+    /// Syncs a group of messages. On success all of them are durably queued; on error all of them are removed, and the
+    /// error names those that could not be. A failed sync is not retried, because the kernel may have dropped the data
+    /// that it could not write.
+    pub fn commit(mut group: Vec<UnsyncedMessage<'s>>) -> Result<(), CommitError> {
+        match UnsyncedMessage::sync(&group) {
+            Ok(()) => {
+                group.into_iter().for_each(UnsyncedMessage::accepted);
+                Ok(())
+            }
+            Err(cause) => {
+                let stuck = group.iter_mut().filter_map(|UnsyncedMessage(draft)| {
+                    let is_gone = draft.withdraw();
+                    (!is_gone).then(|| draft.name.id.clone())
+                });
+                let may_be_queued = stuck.collect();
+                Err(CommitError { cause, may_be_queued })
+            }
+        }
+    }
+
+    fn sync(group: &[UnsyncedMessage<'s>]) -> Result<(), PathError> {
         let Some(UnsyncedMessage(first)) = group.first() else { return Ok(()) };
         let spool = first.spool;
         if group.len() == 1 {
             dir::sync(&first.file, &first.path())?;
         } else {
             // All writes begin before the first sync, so that the group costs one commit instead of one per message.
-            for UnsyncedMessage(draft) in &group {
+            for UnsyncedMessage(draft) in group {
                 dir::begin_writing(&draft.file);
             }
-            for UnsyncedMessage(draft) in &group {
+            for UnsyncedMessage(draft) in group {
                 dir::sync(&draft.file, &draft.path())?;
             }
         }
@@ -194,7 +270,6 @@ impl<'s> UnsyncedMessage<'s> {
         for state in states {
             spool.messages(state)?.sync()?;
         }
-        group.into_iter().for_each(UnsyncedMessage::accepted);
         Ok(())
     }
 

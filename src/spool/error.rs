@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::sys::distrust::Distrust;
 use crate::sys::error::PathError;
-use crate::sys::trust::Distrust;
 use crate::values::quoting::quoted;
 
 /// Reason why the spool cannot be used.

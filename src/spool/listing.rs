@@ -4,6 +4,7 @@
 //! file.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use crate::mail::envelope::file_name::FileName;
 use crate::sys::error::PathError;
@@ -49,16 +50,21 @@ impl Spool {
     }
 
     /// Lists the queued messages that are due at `now`. `stray` gets every name that is not a message.
+    ///
+    /// A time further ahead than it can have been set comes from a clock that was wrong, and makes the message due: for an
+    /// attempted message, more than `longest_wait`; for another one, whose sender may have delayed it for years, an
+    /// arrival in the future.
     pub fn due_messages(
         &self,
         now: Timestamp,
+        longest_wait: Duration,
         mut stray: impl FnMut(QueueState, OsString),
     ) -> Result<DueMessages, PathError> {
         let mut due = DueMessages::default();
         for state in [QueueState::New, QueueState::Cur] {
             for entry in self.entries(state)? {
                 match entry? {
-                    DirectoryEntry::Message(name) if name.due.is_none_or(|time| time <= now) => due.push(state, &name),
+                    DirectoryEntry::Message(name) if is_due(state, &name, now, longest_wait) => due.push(state, &name),
                     DirectoryEntry::Message(name) => due.add_later(name.due),
                     DirectoryEntry::Stray(name) => stray(state, name),
                 }
@@ -68,6 +74,18 @@ impl Spool {
         Ok(due)
     }
 }
+
+fn is_due(state: QueueState, name: &FileName, now: Timestamp, longest_wait: Duration) -> bool {
+    let Some(due) = name.due else { return true };
+    let is_from_wrong_clock = match state {
+        QueueState::New => name.id.seconds() > now.after(TOLERATED_ARRIVAL).seconds(),
+        _ => due > now.after(longest_wait),
+    };
+    due <= now || is_from_wrong_clock
+}
+
+/// Time that an arrival may be ahead of the clock: two hosts or two clocks of one machine may differ a little.
+const TOLERATED_ARRIVAL: Duration = Duration::from_secs(86_400);
 
 crate::index_type! {
     /// Position of a message among the due messages of a run, counted from 0.

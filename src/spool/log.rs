@@ -10,6 +10,7 @@ use crate::mail::history::History;
 use crate::mail::history::record::LogRecord;
 use crate::sys::dir;
 use crate::sys::error::{AtPath, PathError};
+use crate::sys::file_stat::stat_of;
 
 use crate::spool::{Spool, SpoolDirectory};
 
@@ -29,7 +30,7 @@ impl Spool {
     /// Returns the bytes of a message's log; empty if it has none.
     pub fn read_log(&self, id: &QueueId) -> Result<Vec<u8>, PathError> {
         let dir = self.dir(SpoolDirectory::Log)?;
-        let mut file = match dir.open_file(id.as_str()) {
+        let mut file = match dir.open_own(id.as_str()) {
             Err(error) if error.is_not_found() => return Ok(Vec::new()),
             file => file?,
         };
@@ -55,8 +56,8 @@ impl Spool {
     pub fn log(&self, id: &QueueId) -> Result<MessageLog, PathError> {
         let dir = self.dir(SpoolDirectory::Log)?;
         let path = dir.path_of(id.as_str());
-        let mut file = dir.append_to(id.as_str())?;
-        let mut size = dir::stat_of(&file, &path)?.size;
+        let mut file = dir.append_to_own(id.as_str())?;
+        let mut size = stat_of(&file, &path)?.size;
         let created = size == 0;
         if size > 0 {
             let mut last = [b'\n'];
@@ -106,7 +107,7 @@ impl MessageLog {
 
     /// True if another process has appended lines: an incoming report is noted without a claim.
     pub fn has_foreign_lines(&self) -> bool {
-        dir::stat_of(&self.file, &self.path).is_ok_and(|facts| facts.size > self.size)
+        stat_of(&self.file, &self.path).is_ok_and(|facts| facts.size > self.size)
     }
 
     /// Starts writing the lines to the disk without waiting.

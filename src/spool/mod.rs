@@ -13,6 +13,7 @@ mod names;
 pub mod queue_file;
 pub mod resent;
 pub mod runner;
+pub mod running_time;
 pub mod source_state;
 mod state_file;
 pub mod sweep;
@@ -27,7 +28,8 @@ use crate::mail::envelope::id::QueueId;
 use crate::sys::dir::Dir;
 use crate::sys::error::PathError;
 use crate::sys::space::{self, FreeSpace};
-use crate::sys::trust;
+use crate::sys::trust::Trust;
+use crate::sys::trust::ownership;
 
 use crate::spool::error::SpoolError;
 
@@ -129,6 +131,8 @@ impl SpoolDirectory {
 #[derive(Debug)]
 pub struct Spool {
     root: Dir,
+    /// `out` and `in`, which hold most of the others.
+    parents: [OnceLock<Dir>; 2],
     dirs: [OnceLock<Dir>; PLACES.len()],
 }
 
@@ -137,15 +141,15 @@ impl Spool {
     ///
     /// # Errors
     /// The path is writable for other users, not a spool, or of another version; or it cannot be created or opened.
-    pub fn open(path: &Path) -> Result<Spool, SpoolError> {
+    pub fn open(path: &Path, trust: &Trust) -> Result<Spool, SpoolError> {
+        trust.check_directories(path)?;
         let root = match Dir::open(path) {
             Ok(root) => root,
             Err(error) if error.is_not_found() => Dir::make(path).map_err(SpoolError::CannotMake)?,
             Err(error) => return Err(error.into()),
         };
-        trust::ours(path, &root.stat()?)?;
-        trust::parent_is_closed(path)??;
-        let spool = Spool { root, dirs: Default::default() };
+        ownership::ours(path, &root.stat()?)?;
+        let spool = Spool { root, parents: Default::default(), dirs: Default::default() };
         match spool.version()?.as_deref() {
             Some(VERSION) => {}
             Some(other) => return Err(SpoolError::Version(spool.root.path_of("version"), other.to_owned())),
@@ -156,7 +160,7 @@ impl Spool {
 
     fn version(&self) -> Result<Option<String>, PathError> {
         use std::io::Read;
-        let file = match self.root.open_file("version") {
+        let file = match self.root.open_own("version") {
             Err(error) if error.is_not_found() => return Ok(None),
             file => file?,
         };
@@ -232,7 +236,7 @@ impl Spool {
             return Ok(dir);
         }
         let opened = match place.names() {
-            (Some(parent), name) => self.root.open_in(&format!("{parent}/{name}")),
+            (Some(parent), name) => self.parent(parent).and_then(|parent| parent.open_in(name)),
             (None, name) => self.root.open_in(name),
         };
         let dir = match opened {
@@ -243,6 +247,18 @@ impl Spool {
         Ok(slot.get_or_init(|| dir))
     }
 
+    /// Opens `out` or `in`, of which neither may be a link: the kernel would follow it on the way to what is inside.
+    fn parent(&self, name: &str) -> Result<&Dir, PathError> {
+        let slot = &self.parents[usize::from(name == "in")];
+        match slot.get() {
+            Some(dir) => Ok(dir),
+            None => {
+                let dir = self.root.open_in(name)?;
+                Ok(slot.get_or_init(|| dir))
+            }
+        }
+    }
+
     /// Checks the directories: each exists, belongs to this user alone, and is on the spool's filesystem, without which
     /// a rename is not atomic. `open` does not do so, to keep `enqueue` fast.
     pub fn verify(&self) -> Result<(), SpoolError> {
@@ -250,7 +266,7 @@ impl Spool {
         for place in PLACES {
             let dir = self.dir(place)?;
             let facts = dir.stat()?;
-            trust::ours(dir.path(), &facts)?;
+            ownership::ours(dir.path(), &facts)?;
             if facts.device != root.device {
                 return Err(SpoolError::OtherFilesystem(dir.path().to_owned()));
             }

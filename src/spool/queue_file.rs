@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use crate::mail::envelope::Envelope;
 use crate::mail::envelope::file_name::FileName;
-use crate::sys::dir::{self, Dir, FileStat};
+use crate::sys::dir::{self, Dir};
 use crate::sys::error::PathError;
-use crate::sys::trust;
+use crate::sys::file_stat::{FileStat, stat_of};
+use crate::sys::identity;
 use crate::values::digest::Fingerprint;
 
 use crate::spool::{QueueState, Spool};
@@ -74,10 +75,10 @@ pub(super) fn open_message(dir: &Dir, name: &str) -> Result<(File, FileStat), Un
         return Err(UnusableFile::Stray("is not a regular file"));
     }
     let file = dir.open_file(name)?;
-    let facts = dir::stat_of(&file, &dir.path_of(name))?;
+    let facts = stat_of(&file, &dir.path_of(name))?;
     if !facts.regular {
         Err(UnusableFile::Stray("is not a regular file"))
-    } else if facts.owner != trust::user() {
+    } else if facts.owner != identity::user() {
         Err(UnusableFile::Stray("belongs to another user"))
     } else if facts.links > 1 {
         Err(UnusableFile::Stray("has a second name elsewhere"))
@@ -211,7 +212,7 @@ impl Spool {
     pub fn ensure_durable(&self, state: QueueState, name: &FileName) -> Result<(), PathError> {
         let dir = self.messages(state)?;
         let text = name.to_string();
-        dir::sync(&dir.open_file(&text)?, &dir.path_of(&text))?;
+        dir::sync(&dir.open_own(&text)?, &dir.path_of(&text))?;
         dir.sync()
     }
 

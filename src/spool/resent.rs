@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::mail::envelope::id::QueueId;
 use crate::sys::error::PathError;
 use crate::values::time::Timestamp;
 
@@ -17,8 +18,25 @@ const RETENTION_SECS: u64 = 60 * 86_400;
 const FILE: &str = "resent";
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct ResentNote {
-    messages: Vec<(String, String, Timestamp)>,
+struct ResentNotes {
+    messages: Vec<ResentNote>,
+}
+
+/// Note that a message was sent again for one address, or was about to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResentNote {
+    /// Its Message-ID.
+    message: String,
+    /// The address.
+    pub address: String,
+    /// When.
+    at: Timestamp,
+    /// The new message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<QueueId>,
+    /// True once the new message is in the queue.
+    #[serde(default)]
+    pub queued: bool,
 }
 
 impl Spool {
@@ -27,26 +45,32 @@ impl Spool {
         self.lock_file("resend.lock")
     }
 
-    /// Returns the addresses to which the message with this `Message-ID` was sent again.
-    pub fn resent_for(&self, message_id: &str) -> Result<HashSet<String>, SpoolError> {
-        let resent: ResentNote = self.state_file(FILE)?;
-        let messages = resent.messages.into_iter().filter(|(known, _, _)| known == message_id);
-        Ok(messages.map(|(_, address, _)| address).collect())
+    /// Returns the notes on the message with this `Message-ID`.
+    pub fn resent_notes(&self, message_id: &str) -> Result<Vec<ResentNote>, SpoolError> {
+        let notes: ResentNotes = self.state_file(FILE)?;
+        Ok(notes.messages.into_iter().filter(|note| note.message == message_id).collect())
     }
 
-    /// Notes that the message with this `Message-ID` was sent again to these addresses. Removes expired notes.
+    /// Notes that the message with this `Message-ID` is resent to these addresses as this new message. Removes expired
+    /// notes.
     pub fn remember_resent(
         &self,
         message_id: &str,
         addresses: &HashSet<String>,
+        id: &QueueId,
+        queued: bool,
         now: Timestamp,
     ) -> Result<(), SpoolError> {
-        self.change_state_file(FILE, |resent: &mut ResentNote| {
-            let again = |known: &str, address: &str| known == message_id && addresses.contains(address);
-            resent
-                .messages
-                .retain(|(known, address, at)| !again(known, address) && now.since(*at).as_secs() < RETENTION_SECS);
-            resent.messages.extend(addresses.iter().map(|address| (message_id.to_owned(), address.clone(), now)));
+        self.change_state_file(FILE, |notes: &mut ResentNotes| {
+            let is_same = |note: &ResentNote| note.message == message_id && note.id.as_ref() == Some(id);
+            notes.messages.retain(|note| !is_same(note) && now.since(note.at).as_secs() < RETENTION_SECS);
+            notes.messages.extend(addresses.iter().map(|address| ResentNote {
+                message: message_id.to_owned(),
+                address: address.clone(),
+                at: now,
+                id: Some(id.clone()),
+                queued,
+            }));
         })
     }
 }

@@ -41,7 +41,7 @@ impl Spool {
     /// Takes the shared lock of this kind of run. Several runs can hold it.
     pub fn announce_runner(&self, runner: RunnerKind) -> Result<RunnerLock, PathError> {
         let dir = self.dir(SpoolDirectory::Transports)?;
-        let file = dir.open_or_create(&runner.file())?;
+        let file = dir.open_or_create_own(&runner.file())?;
         lock::shared(&file).at("lock", dir.path_of(&runner.file()))?;
         Ok(RunnerLock(file))
     }

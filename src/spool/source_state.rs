@@ -83,7 +83,7 @@ impl Spool {
         let dir = self.dir(SpoolDirectory::Transports)?;
         let name = seen_name(inbound);
         let mut text = String::new();
-        dir.append_to(&name)?.read_to_string(&mut text).at("read", dir.path_of(&name))?;
+        dir.append_to_own(&name)?.read_to_string(&mut text).at("read", dir.path_of(&name))?;
         Ok((dir.path_of(&name), text.lines().map(str::to_owned).collect()))
     }
 
@@ -91,7 +91,7 @@ impl Spool {
     pub fn remember_seen(&self, inbound: &str, reference: &str) -> Result<(), PathError> {
         let dir = self.dir(SpoolDirectory::Transports)?;
         let name = seen_name(inbound);
-        let mut file = dir.append_to(&name)?;
+        let mut file = dir.append_to_own(&name)?;
         file.write_all(format!("{reference}\n").as_bytes()).at("write", dir.path_of(&name))?;
         dir::sync(&file, &dir.path_of(&name))
     }

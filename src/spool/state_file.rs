@@ -4,10 +4,10 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::sys::dir;
 use crate::sys::error::AtPath;
+use crate::sys::file_stat::stat_of;
 use crate::sys::lock;
-use crate::sys::trust;
+use crate::sys::trust::ownership;
 
 use crate::spool::error::SpoolError;
 use crate::spool::{Spool, SpoolDirectory};
@@ -17,12 +17,12 @@ impl Spool {
     pub(super) fn state_file<T: DeserializeOwned + Default>(&self, name: &str) -> Result<T, SpoolError> {
         use std::io::Read;
         let dir = self.dir(SpoolDirectory::Transports)?;
-        let mut file = match dir.open_file(name) {
+        let mut file = match dir.open_own(name) {
             Err(error) if error.is_not_found() => return Ok(T::default()),
             file => file?,
         };
         let path = dir.path_of(name);
-        trust::ours(&path, &dir::stat_of(&file, &path)?)?;
+        ownership::ours(&path, &stat_of(&file, &path)?)?;
         let mut text = String::new();
         file.read_to_string(&mut text).at("read", &path)?;
         serde_json::from_str(&text).map_err(|error| {
@@ -36,7 +36,7 @@ impl Spool {
         T: Serialize + DeserializeOwned + Default + Clone + PartialEq,
     {
         let dir = self.dir(SpoolDirectory::Transports)?;
-        let guard = dir.open_or_create("lock")?;
+        let guard = dir.open_or_create_own("lock")?;
         lock::exclusive(&guard).at("lock", dir.path_of("lock"))?;
         let before: T = self.state_file(name)?;
         let mut state = before.clone();

@@ -10,6 +10,7 @@ use crate::values::time::Timestamp;
 
 use crate::spool::listing::DirectoryEntry;
 use crate::spool::names::names;
+use crate::spool::running_time::SpoolTime;
 use crate::spool::{QueueState, Spool, SpoolDirectory};
 
 /// Minimum age of an abandoned draft in seconds: 36 hours, as in Maildir. Its writer's lock must be gone as well.
@@ -34,9 +35,10 @@ pub struct SweepResult {
 
 impl Spool {
     /// Sweeps unless any run did so within the last hour; then `None`.
-    pub fn sweep_if_due(&self, now: Timestamp) -> Result<Option<SweepResult>, PathError> {
+    pub fn sweep_if_due(&self, time: SpoolTime) -> Result<Option<SweepResult>, PathError> {
+        let now = time.now;
         let dir = self.dir(SpoolDirectory::Transports)?;
-        let last = match dir.open_file("swept") {
+        let last = match dir.open_own("swept") {
             Ok(file) => std::io::read_to_string(file).ok().and_then(|text| text.trim().parse::<u64>().ok()),
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(error),
@@ -45,15 +47,16 @@ impl Spool {
         if last.is_some_and(|last| (last..last.saturating_add(INTERVAL_SECS)).contains(&now.seconds())) {
             return Ok(None);
         }
-        let swept = self.sweep_now(now)?;
+        let swept = self.sweep_now(time)?;
         // Written after the sweep: on a full disk, the sweep first makes room for it.
         dir.replace("swept", format!("{}\n", now.seconds()).as_bytes())?;
         Ok(Some(swept))
     }
 
     /// Sweeps now.
-    pub fn sweep_now(&self, now: Timestamp) -> Result<SweepResult, PathError> {
-        let finished = self.sweep_finished(now)?;
+    pub fn sweep_now(&self, time: SpoolTime) -> Result<SweepResult, PathError> {
+        let now = time.now;
+        let finished = self.sweep_finished(time)?;
         self.sweep_work(now)?;
         Ok(SweepResult { drafts: self.sweep_drafts(now)?, finished, logs: self.sweep_logs(now)? })
     }
@@ -85,13 +88,13 @@ impl Spool {
         Ok(swept)
     }
 
-    fn sweep_finished(&self, now: Timestamp) -> Result<usize, PathError> {
+    fn sweep_finished(&self, time: SpoolTime) -> Result<usize, PathError> {
         let mut swept = 0;
         let mut gone = Vec::new();
         for state in [QueueState::Sent, QueueState::Failed] {
             for entry in self.entries(state)? {
                 let DirectoryEntry::Message(name) = entry? else { continue };
-                if name.due.is_some_and(|due| due <= now) {
+                if name.is_retention_over(time.now, time.running, time.clock) {
                     self.messages(state)?.remove_if_there(&name.to_string())?;
                     swept += 1;
                     gone.push(name.id);

@@ -1,11 +1,13 @@
 //! Transport state: pause, circuit breaker and last probe. One state file per transport, so that runs of cron share it
 //! and a report can read it without a running process.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::sys::error::{AtPath, PathError};
 use crate::sys::lock;
-use crate::values::time::Timestamp;
+use crate::values::time::{RunningTime, Timestamp};
 
 use crate::spool::error::SpoolError;
 use crate::spool::{Spool, SpoolDirectory};
@@ -22,6 +24,18 @@ pub struct TransportState {
     /// Result of the last probe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<ProbeResult>,
+    /// Last failed trial, if none has succeeded and no pause has begun or ended since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_trial: Option<FailedTrial>,
+}
+
+/// Failed trial of a transport: a connection, a probe, or a hand-off that showed the transport broken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedTrial {
+    /// Running time of the spool at the trial.
+    pub running: RunningTime,
+    /// Error text of the transport.
+    pub text: String,
 }
 
 /// Pause of a transport by the operator.
@@ -32,6 +46,9 @@ pub struct TransportPause {
     /// Time at which the pause ends; `None` until the operator resumes the transport.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// Running time at which the pause ends, if that comes first: a clock that was wrong must not prolong it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_running: Option<RunningTime>,
     /// Reason that the operator gave; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
@@ -68,6 +85,20 @@ pub struct ProbeResult {
 #[derive(Debug)]
 pub struct ResourceLock(std::fs::File);
 
+impl TransportPause {
+    /// Returns true while the pause lasts.
+    pub fn lasts(&self, now: Timestamp, running: RunningTime) -> bool {
+        self.until.is_none_or(|until| until > now) && self.until_running.is_none_or(|until| until > running)
+    }
+}
+
+impl CircuitBreaker {
+    /// Returns true while no trial is due. A time further ahead than `longest_wait` comes from a clock that was wrong.
+    pub fn blocks(&self, now: Timestamp, longest_wait: Duration) -> bool {
+        self.until > now && self.until.since(now) <= longest_wait
+    }
+}
+
 impl Spool {
     /// Returns the state of a transport; the default if it has no state file.
     pub fn transport_state(&self, transport: &str) -> Result<TransportState, SpoolError> {
@@ -91,7 +122,7 @@ impl Spool {
     /// Takes the lock file of this name; `None` if another run holds it.
     pub(super) fn lock_file(&self, name: &str) -> Result<Option<ResourceLock>, PathError> {
         let dir = self.dir(SpoolDirectory::Transports)?;
-        let file = dir.open_or_create(name)?;
+        let file = dir.open_or_create_own(name)?;
         Ok(lock::try_exclusive(&file).at("lock", dir.path_of(name))?.then_some(ResourceLock(file)))
     }
 }

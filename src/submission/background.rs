@@ -24,7 +24,13 @@ pub fn flush_in_background(session: &Session) {
         let env = passed_on.iter().filter_map(|name| Some(format!("{name}={}", std::env::var(name).ok()?)));
         let env: Vec<CString> = env.map(CString::new).collect::<Result<_, _>>()?;
         let null = File::options().read(true).write(true).open("/dev/null")?;
-        ProgramStart { argv: &argv, env: &env, fds: &[null.as_fd(), null.as_fd(), null.as_fd()] }.start()?;
+        ProgramStart {
+            path: c"/proc/self/exe",
+            argv: &argv,
+            env: &env,
+            fds: &[null.as_fd(), null.as_fd(), null.as_fd()],
+        }
+        .start()?;
         Ok(())
     };
     if let Err(error) = start() {

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use crate::exit::{ExitStatus, RefusalKind, refuse};
 use crate::mail::envelope::Envelope;
 use crate::mail::message::mbox::{LinePosition, MboxPiece, MboxReader};
-use crate::spool::draft::UnsyncedMessage;
+use crate::spool::draft::{CommitError, UnsyncedMessage};
 use crate::sys::signals::Signals;
 use crate::values::plural::counted;
 
@@ -65,7 +65,13 @@ impl<'c, 'a> CommitGroup<'c, 'a> {
         let committed = self.commit();
         let accepted = self.accepted;
         let about = || format!("{} queued before this error", counted(accepted, "message"));
-        read.with_context(about)?;
+        let names_messages = |error: &anyhow::Error| {
+            error.downcast_ref::<CommitError>().is_some_and(|error| !error.may_be_queued.is_empty())
+        };
+        // An error of the commit that names messages that may be queued takes precedence: the caller needs their ids.
+        if !committed.as_ref().is_err_and(names_messages) {
+            read.with_context(about)?;
+        }
         committed.with_context(about)?;
         if accepted == 0 {
             return refuse(RefusalKind::BadData, "the input contains no message; nothing was queued");

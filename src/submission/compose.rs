@@ -131,6 +131,7 @@ impl<'a> MessageComposer<'a> {
             priority: options.priority,
             after_sent: options.after_sent.clone(),
             hops: loops::inherited(self.spool)?,
+            running: Some(self.session.time(self.spool)?.running),
             ..Envelope::new(id, now.into(), sender, recipients)
         };
         let completed = header.as_ref().and_then(|header| self.complete(header, &envelope));
@@ -155,7 +156,7 @@ impl<'a> MessageComposer<'a> {
                     received: format!(
                         "by {} (mspool, from userid {})\n\tid {}; {date}",
                         settings.hostname,
-                        sys::trust::user(),
+                        sys::identity::user(),
                         envelope.id
                     ),
                     from: completion::from_value(&name, &self.author(envelope)),

@@ -2,7 +2,6 @@
 //!
 //! The envelope contains the resolved addresses, and with each the address that it came from.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -12,8 +11,7 @@ use crate::mail::address::alias::{self, AliasTable, AliasTarget};
 use crate::mail::address::{Address, AddressType, Sender};
 use crate::mail::envelope::recipient::Recipient;
 use crate::mail::envelope::request::OriginalRecipient;
-use crate::sys::dir::stat_of;
-use crate::sys::trust;
+use crate::sys::trust::Trust;
 use crate::values::quoting::quoted;
 
 use crate::exit::{RefusalKind, refuse};
@@ -154,7 +152,10 @@ impl<'a> AddressResolver<'a> {
             AliasTarget::Pipe(command) => found.push(typed("PIPE", command)?),
             AliasTarget::File(file) => found.push(typed("FILE", file)?),
             AliasTarget::Include(file) => {
-                for line in read(Path::new(file))?.lines().filter(|line| !line.trim_start().starts_with('#')) {
+                for line in read(&self.settings.trust, Path::new(file))?
+                    .lines()
+                    .filter(|line| !line.trim_start().starts_with('#'))
+                {
                     let targets = alias::targets(line);
                     let targets = targets.or_else(|what| refuse(RefusalKind::Config, format!("{file}: {what}")))?;
                     for target in targets {
@@ -183,22 +184,11 @@ impl<'a> AddressResolver<'a> {
         }
     }
 
-    /// Reads the alias files.
-    ///
-    /// # Errors
-    ///
-    /// A refusal with [`RefusalKind::Config`] for a wrong line; an error if a file cannot be read.
-    pub fn check(&mut self) -> Result<()> {
-        self.aliases().map(|_| ())
-    }
-
     fn aliases(&mut self) -> Result<&AliasTable> {
         if self.aliases.is_none() {
             let mut aliases = AliasTable::default();
             for path in &self.settings.addresses.aliases {
-                if let Err(error) = aliases.read(&read(path)?) {
-                    return refuse(RefusalKind::Config, format!("{}:{}: {}", path.display(), error.line, error.what));
-                }
+                read_aliases(&self.settings.trust, path, &mut aliases)?;
             }
             self.aliases = Some(aliases);
         }
@@ -222,12 +212,37 @@ fn derived_recipient(first: &Recipient, address: Address) -> Recipient {
     }
 }
 
+/// Reads an alias file, to check it.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::Config`] for a wrong line; an error if the file cannot be read or is not trusted.
+pub fn check_alias_file(trust: &Trust, path: &Path) -> Result<()> {
+    read_aliases(trust, path, &mut AliasTable::default())
+}
+
+/// Reads a list of addresses that aliases may include, to check that it can be opened.
+///
+/// # Errors
+///
+/// An error if the file cannot be read or is not trusted.
+pub fn check_include_file(trust: &Trust, path: &Path) -> Result<()> {
+    read(trust, path).map(|_| ())
+}
+
+/// Adds the aliases of a file to `aliases`.
+fn read_aliases(trust: &Trust, path: &Path, aliases: &mut AliasTable) -> Result<()> {
+    match aliases.read(&read(trust, path)?) {
+        Ok(()) => Ok(()),
+        Err(error) => refuse(RefusalKind::Config, format!("{}:{}: {}", path.display(), error.line, error.what)),
+    }
+}
+
 /// Reads a file that decides who gets mail. Only this user or root may be able to write it.
-fn read(path: &Path) -> Result<String> {
-    let about = || format!("cannot read {}", path.display());
-    let mut file = File::open(path).with_context(about)?;
-    trust::ours_or_roots(path, &stat_of(&file, path)?)?;
+fn read(trust: &Trust, path: &Path) -> Result<String> {
+    let file = trust.open_file(path)?;
     let mut text = String::new();
-    file.by_ref().take(MAX_FILE_BYTES).read_to_string(&mut text).with_context(about)?;
+    let read = file.take(MAX_FILE_BYTES).read_to_string(&mut text);
+    read.with_context(|| format!("cannot read {}", path.display()))?;
     Ok(text)
 }

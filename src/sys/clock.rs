@@ -1,26 +1,26 @@
-//! What time it is, from the machine or from whoever runs a test.
+//! Time of day, from the system or from a test.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The environment variable that replaces the machine's clock: `@SECONDS` since the epoch, with a fraction or without, or the absolute path of
-/// a file that holds such a number and is read anew each time.
+/// Environment variable that replaces the system clock: `@SECONDS` since the epoch, also with a fraction, or the
+/// absolute path of a file that holds such a number and is read each time.
 pub const VARIABLE: &str = "MSPOOL_CLOCK";
 
-/// A source of wall-clock time. Every deadline in the spool is a wall-clock instant, so that it holds across reboots
-/// and suspended machines.
+/// Source of wall-clock time. Every deadline in the spool is a wall-clock time, so that it survives reboots and
+/// suspended machines.
 #[derive(Clone, Debug)]
 pub enum Clock {
-    /// The machine's own.
+    /// System clock.
     Machine,
-    /// A time that stands still.
+    /// Time that stands still.
     Fixed(Duration),
-    /// A file with seconds since the epoch in it, so that a test can move the time of a running process.
+    /// File that holds seconds since the epoch, so that a test can move the time of a running process.
     File(PathBuf),
 }
 
 impl Clock {
-    /// The clock that the environment asks for, the machine's when it asks for none or for nonsense.
+    /// Returns the clock that the environment names; the system clock if it names none or is invalid.
     pub fn from_env() -> Clock {
         let Some(value) = std::env::var_os(VARIABLE) else { return Clock::Machine };
         if PathBuf::from(&value).is_absolute() {
@@ -30,7 +30,7 @@ impl Clock {
         fixed.map_or(Clock::Machine, Clock::Fixed)
     }
 
-    /// Time since the epoch; zero when the machine's clock stands before it.
+    /// Returns the time since the epoch; zero if the system clock is before it.
     pub fn now(&self) -> Duration {
         match self {
             Clock::Machine => machine(),
@@ -43,7 +43,7 @@ impl Clock {
     }
 }
 
-/// Seconds, and up to six digits of a fraction.
+/// Reads seconds with up to six digits of a fraction.
 fn parse(text: &str) -> Option<Duration> {
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = (1..=6).contains(&fraction.len()) && fraction.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,70 +1,26 @@
-//! Directories held open, and what can durably be done in them.
+//! Open directories, and durable operations on the files in them.
 //!
-//! Every operation goes through the directory's descriptor and never follows a symbolic link in its last component,
-//! so nothing that swaps a name for a link can send a write elsewhere. Files are 0600, directories 0700, whatever
-//! the umask allows beyond that.
+//! Every operation goes through the descriptor of the directory and never follows a symbolic link in its last
+//! component, so a name that is replaced by a link cannot redirect a write. Files get mode 0600, directories 0700,
+//! less what the umask takes away.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use crate::sys::distrust::{DistrustReason, refusal};
 use crate::sys::error::{AtPath, PathError};
+use crate::sys::file_stat::{FileStat, stat_of};
+use crate::sys::trust::ownership;
 
-/// A directory held open, with the path it was opened by for use in messages.
+/// Open directory, with the path that it was opened by, for messages.
 #[derive(Debug)]
 pub struct Dir {
     fd: OwnedFd,
     path: PathBuf,
-}
-
-/// What `fstat` says of a file, as far as the spool cares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileStat {
-    /// Device and inode: the file's identity.
-    pub device: u64,
-    /// See `device`.
-    pub inode: u64,
-    /// Bytes.
-    pub size: u64,
-    /// Numeric user who owns it.
-    pub owner: u32,
-    /// Permission bits.
-    pub mode: u32,
-    /// How many names it has.
-    pub links: u64,
-    /// True for a regular file.
-    pub regular: bool,
-    /// True for a directory.
-    pub directory: bool,
-    /// Last change of its content, in seconds since the epoch.
-    pub modified: i64,
-}
-
-impl FileStat {
-    /// True when both describe the same file.
-    pub fn same_file(&self, other: &FileStat) -> bool {
-        (self.device, self.inode) == (other.device, other.inode)
-    }
-}
-
-impl From<fs::Stat> for FileStat {
-    fn from(stat: fs::Stat) -> FileStat {
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        FileStat {
-            device: stat.st_dev,
-            inode: stat.st_ino,
-            size: stat.st_size.max(0) as u64,
-            owner: stat.st_uid,
-            mode: stat.st_mode & 0o7777,
-            links: stat.st_nlink,
-            regular: kind == FileType::RegularFile,
-            directory: kind == FileType::Directory,
-            modified: stat.st_mtime,
-        }
-    }
 }
 
 const OPEN_DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -72,13 +28,13 @@ const PRIVATE_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 const PRIVATE_DIR: Mode = Mode::RWXU;
 
 impl Dir {
-    /// Opens a directory by path; a symbolic link there is followed, for people link their spools and mailboxes.
+    /// Opens a directory by path. Follows a symbolic link there, since spools and mailboxes may be links.
     pub fn open(path: &Path) -> Result<Dir, PathError> {
         let fd = fs::open(path, OPEN_DIR, Mode::empty()).at("open", path)?;
         Ok(Dir { fd, path: path.to_owned() })
     }
 
-    /// Makes the directory with all its missing parents, and opens it.
+    /// Makes the directory and all missing parents, and opens it.
     pub fn make(path: &Path) -> Result<Dir, PathError> {
         match Dir::open(path) {
             Err(error) if error.is_not_found() => {}
@@ -97,14 +53,20 @@ impl Dir {
         Dir::open(path)
     }
 
-    /// Opens a directory inside this one; a symbolic link there is an error.
+    /// Opens a directory inside this one. A symbolic link there is refused, and so is a path of several components:
+    /// the kernel would follow a link in the first of them.
     pub fn open_in(&self, name: &str) -> Result<Dir, PathError> {
         let path = self.path.join(name);
-        let fd = fs::openat(&self.fd, name, OPEN_DIR | OFlags::NOFOLLOW, Mode::empty()).at("open", &path)?;
-        Ok(Dir { fd, path })
+        debug_assert!(!name.contains('/'), "{name} has several components");
+        match fs::openat(&self.fd, name, OPEN_DIR | OFlags::NOFOLLOW, Mode::empty()) {
+            Err(Errno::NOTDIR | Errno::LOOP) if self.stat_name(name)?.is_some_and(|stat| stat.link) => {
+                Err(refusal(&path, DistrustReason::Link).into())
+            }
+            answer => Ok(Dir { fd: answer.at("open", &path)?, path }),
+        }
     }
 
-    /// Opens a directory inside this one and makes it first if it is not there.
+    /// Opens a directory inside this one, made first if it is missing.
     pub fn make_in(&self, name: &str) -> Result<Dir, PathError> {
         match fs::mkdirat(&self.fd, name, PRIVATE_DIR) {
             Err(Errno::EXIST) => {}
@@ -113,17 +75,17 @@ impl Dir {
         self.open_in(name)
     }
 
-    /// The path this directory was opened by.
+    /// Returns the path that this directory was opened by.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The path of something inside.
+    /// Returns the path of a name in this directory.
     pub fn path_of(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Creates a file that was not there, for reading and writing.
+    /// Creates a new file for reading and writing. An existing name is an error.
     pub fn create_new(&self, name: &str) -> Result<File, PathError> {
         self.open_with(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, "create")
     }
@@ -133,23 +95,50 @@ impl Dir {
         self.open_with(name, OFlags::RDWR | OFlags::CREATE | OFlags::APPEND, "open")
     }
 
-    /// Opens a file for reading and writing, created empty if missing.
-    pub fn open_or_create(&self, name: &str) -> Result<File, PathError> {
-        self.open_with(name, OFlags::RDWR | OFlags::CREATE, "open")
-    }
-
-    /// Opens a file for reading. Never blocks, not even on a pipe that someone put there.
+    /// Opens a file for reading.
     pub fn open_file(&self, name: &str) -> Result<File, PathError> {
-        self.open_with(name, OFlags::RDONLY | OFlags::NONBLOCK, "open")
+        self.open_with(name, OFlags::RDONLY, "open")
     }
 
+    /// Opens a file of ours for reading: regular, with this one name. Anything else there is refused.
+    pub fn open_own(&self, name: &str) -> Result<File, PathError> {
+        self.open_own_with(name, OFlags::RDONLY)
+    }
+
+    /// Opens a file of ours for reading and appending, created if missing. Anything else there is refused.
+    pub fn append_to_own(&self, name: &str) -> Result<File, PathError> {
+        self.open_own_with(name, OFlags::RDWR | OFlags::CREATE | OFlags::APPEND)
+    }
+
+    /// Opens a file of ours for reading and writing, created empty if missing. Anything else there is refused.
+    pub fn open_or_create_own(&self, name: &str) -> Result<File, PathError> {
+        self.open_own_with(name, OFlags::RDWR | OFlags::CREATE)
+    }
+
+    fn open_own_with(&self, name: &str, how: OFlags) -> Result<File, PathError> {
+        let path = self.path.join(name);
+        let file = match self.open_with(name, how, "open") {
+            Err(error) if error.source.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+                return Err(refusal(&path, DistrustReason::Link).into());
+            }
+            // A socket, or a device without a driver.
+            Err(error) if error.source.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
+                return Err(refusal(&path, DistrustReason::NotAFile).into());
+            }
+            answer => answer?,
+        };
+        ownership::our_only_file(&path, &stat_of(&file, &path)?)?;
+        Ok(file)
+    }
+
+    /// Never waits, not even for the other end of a pipe that someone put there.
     fn open_with(&self, name: &str, how: OFlags, doing: &'static str) -> Result<File, PathError> {
-        let how = how | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let how = how | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
         let fd = fs::openat(&self.fd, name, how, PRIVATE_FILE).at(doing, self.path.join(name))?;
         Ok(File::from(fd))
     }
 
-    /// What is at a name: `None` when nothing is. A symbolic link is described itself.
+    /// Returns type and owner of what is at a name, `None` for nothing. Does not follow a symbolic link.
     pub fn stat_name(&self, name: &str) -> Result<Option<FileStat>, PathError> {
         match fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat.into())),
@@ -158,22 +147,22 @@ impl Dir {
         }
     }
 
-    /// What the directory itself is.
+    /// Returns type and owner of the directory itself.
     pub fn stat(&self) -> Result<FileStat, PathError> {
         Ok(fs::fstat(&self.fd).at("look at", &self.path)?.into())
     }
 
-    /// Moves a file here or to another directory. Something already at the new name is never overwritten.
+    /// Moves a file, here or to another directory. Never overwrites an existing name.
     pub fn rename(&self, from: &str, to: &Dir, name: &str) -> Result<(), PathError> {
         let answer = match fs::renameat_with(&self.fd, from, &to.fd, name, RenameFlags::NOREPLACE) {
-            // Filesystems without that flag: names are unique by construction, so a plain rename is right too.
+            // Some filesystems lack the flag. Names are unique by construction, so a plain rename is safe there.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => fs::renameat(&self.fd, from, &to.fd, name),
             answer => answer,
         };
         answer.at("rename", self.path.join(from))
     }
 
-    /// Writes a small file as a whole: under another name, synced, then renamed over what was there.
+    /// Replaces a small file as a whole: writes it under another name, syncs it, and renames it.
     pub fn replace(&self, name: &str, content: &[u8]) -> Result<(), PathError> {
         use std::io::Write;
         let fresh = format!(".{name}.{}", std::process::id());
@@ -191,7 +180,7 @@ impl Dir {
         moved
     }
 
-    /// Removes a file's name.
+    /// Removes a file.
     pub fn remove(&self, name: &str) -> Result<(), PathError> {
         fs::unlinkat(&self.fd, name, AtFlags::empty()).at("remove", self.path.join(name))
     }
@@ -209,18 +198,13 @@ impl Dir {
         fs::fsync(&self.fd).at("sync", &self.path)
     }
 
-    /// The descriptor, for calls that need one.
+    /// Returns the descriptor, for system calls of other modules.
     pub fn fd(&self) -> &OwnedFd {
         &self.fd
     }
 }
 
-/// What an open file is.
-pub fn stat_of(file: &File, path: &Path) -> Result<FileStat, PathError> {
-    Ok(fs::fstat(file).at("look at", path)?.into())
-}
-
-/// Reads at a place, without moving the one that others read at. Zero is the end.
+/// Reads at an offset and leaves the position of the descriptor alone. Zero is the end of the file.
 pub fn read_at(fd: impl std::os::fd::AsFd, buffer: &mut [u8], at: u64) -> std::io::Result<usize> {
     loop {
         match rustix::io::pread(&fd, &mut *buffer, at) {
@@ -230,7 +214,7 @@ pub fn read_at(fd: impl std::os::fd::AsFd, buffer: &mut [u8], at: u64) -> std::i
     }
 }
 
-/// Reads from where the descriptor stands. Zero is the end.
+/// Reads at the position of the descriptor. Zero is the end of the file.
 pub fn read_next(fd: impl std::os::fd::AsFd, buffer: &mut [u8]) -> std::io::Result<usize> {
     loop {
         match rustix::io::read(&fd, &mut *buffer) {
@@ -240,13 +224,12 @@ pub fn read_next(fd: impl std::os::fd::AsFd, buffer: &mut [u8]) -> std::io::Resu
     }
 }
 
-/// Moves the place from which the descriptor is read.
+/// Moves the position of the descriptor.
 pub fn seek(fd: impl std::os::fd::AsFd, at: u64) -> std::io::Result<()> {
     Ok(fs::seek(fd, fs::SeekFrom::Start(at)).map(|_| ())?)
 }
 
-/// Tells the kernel to begin writing a file's content, and does not wait. Only ever a hint: [`sync`] says whether it
-/// worked.
+/// Asks the kernel to begin writing a file's content, without waiting. A hint only: [`sync`] reports whether it worked.
 pub fn begin_writing(file: &File) {
     use std::os::fd::AsRawFd;
     // SAFETY: a plain system call on a descriptor that is open for as long as `file` lives.
@@ -254,12 +237,12 @@ pub fn begin_writing(file: &File) {
 }
 
 /// Makes a file's content and size durable. A failure is final: the kernel may have dropped the dirty pages, so a
-/// second call on the same file would report success for data that is gone.
+/// second call on the same file could report success for lost data.
 pub fn sync(file: &File, path: &Path) -> Result<(), PathError> {
     fs::fsync(file).at("sync", path)
 }
 
-/// As [`sync`], without the times that nobody needs back.
+/// Makes a file's content and size durable, but not its times.
 pub fn sync_data(file: &File, path: &Path) -> Result<(), PathError> {
     fs::fdatasync(file).at("sync", path)
 }

@@ -1,30 +1,37 @@
-//! I/O errors that say what was being done to which path.
+//! I/O errors with the operation and the path.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// An I/O error with the operation and the path it belongs to. No bare `io::Error` leaves floor 0.
+use crate::sys::distrust::Distrust;
+
+/// I/O error with the operation and the path that it belongs to.
 #[derive(Debug)]
 pub struct PathError {
-    /// What was tried, as an infinitive: `open`, `rename`, `sync`.
+    /// Operation that failed, as an infinitive: `open`, `rename`, `sync`.
     pub doing: &'static str,
-    /// The file or directory it was tried on.
+    /// File or directory that it was tried on.
     pub path: PathBuf,
-    /// What the system said.
+    /// Error of the system, or the [`Distrust`].
     pub source: io::Error,
 }
 
 impl PathError {
-    /// True when there was no room, or not enough of something else, for now.
+    /// True for a full disk and other shortages, which pass.
     pub fn is_shortage(&self) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
         matches!(self.source.kind(), StorageFull | QuotaExceeded) || crate::sys::process::is_shortage(&self.source)
     }
 
-    /// Builds one from its parts.
+    /// Builds an error from its parts.
     pub fn new(doing: &'static str, path: impl AsRef<Path>, source: impl Into<io::Error>) -> Self {
         PathError { doing, path: path.as_ref().to_owned(), source: source.into() }
+    }
+
+    /// Returns why the path is not trusted, when that is the error.
+    pub fn distrust(&self) -> Option<&Distrust> {
+        self.source.get_ref()?.downcast_ref()
     }
 
     /// True when the path does not exist.
@@ -33,16 +40,26 @@ impl PathError {
     }
 }
 
+impl From<Distrust> for PathError {
+    fn from(distrust: Distrust) -> PathError {
+        let path = distrust.subject.clone();
+        PathError { doing: "trust", path, source: io::Error::other(distrust) }
+    }
+}
+
 impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(distrust) = self.distrust() {
+            return distrust.fmt(f);
+        }
         write!(f, "cannot {} {}: {}", self.doing, self.path.display(), reason_text(&self.source))
     }
 }
 
-// The system's words are part of the message: a source would say them twice.
+// No source: the message holds the reason, and a chain of errors would print it twice.
 impl std::error::Error for PathError {}
 
-/// The system's words for an error, without Rust's ` (os error 28)` behind them.
+/// Returns the reason of an error, without the ` (os error 28)` that Rust appends.
 pub fn reason_text(error: &io::Error) -> String {
     let text = error.to_string();
     match (error.raw_os_error(), text.rfind(" (os error")) {
@@ -51,7 +68,7 @@ pub fn reason_text(error: &io::Error) -> String {
     }
 }
 
-/// Puts the operation and the path onto a failed system call.
+/// Adds the operation and the path to the error of a system call.
 pub trait AtPath<T> {
     /// Turns the error into a [`PathError`].
     fn at(self, doing: &'static str, path: impl AsRef<Path>) -> Result<T, PathError>;

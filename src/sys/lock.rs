@@ -1,22 +1,22 @@
-//! Advisory locks of whole files (flock). The only home of `fs2`.
+//! Advisory locks on whole files, flock(2). The only user of `fs2`.
 //!
-//! A lock belongs to the open file description, not to the process: a child that was given the file as its standard
-//! input holds it too, and the kernel drops it with the last holder, however that one ends.
+//! A lock belongs to the open file description, not to the process: a child that has the file as its standard input
+//! holds it too, and the kernel releases it with the last holder.
 
 use std::fs::File;
 use std::io;
 
-/// Takes the exclusive lock if nobody holds any; `false` when someone does.
+/// Takes the exclusive lock; `false` if another process holds a lock.
 pub fn try_exclusive(file: &File) -> io::Result<bool> {
     answer(uninterrupted(|| fs2::FileExt::try_lock_exclusive(file)))
 }
 
-/// Takes a shared lock, or turns our exclusive one into a shared one, if nobody else holds the exclusive one.
+/// Takes a shared lock, or turns our exclusive one into it; `false` if another process holds the exclusive one.
 pub fn try_shared(file: &File) -> io::Result<bool> {
     answer(uninterrupted(|| fs2::FileExt::try_lock_shared(file)))
 }
 
-/// Waits for the exclusive lock. For critical sections of microseconds only.
+/// Waits for the exclusive lock. Only for critical sections of microseconds.
 pub fn exclusive(file: &File) -> io::Result<()> {
     uninterrupted(|| fs2::FileExt::lock_exclusive(file))
 }
@@ -26,7 +26,7 @@ pub fn shared(file: &File) -> io::Result<()> {
     uninterrupted(|| fs2::FileExt::lock_shared(file))
 }
 
-/// Gives the lock up for every holder of this open file description, children included.
+/// Releases the lock for every holder of this open file description, also children.
 pub fn unlock(file: &File) -> io::Result<()> {
     uninterrupted(|| fs2::FileExt::unlock(file))
 }

@@ -1,26 +1,27 @@
-//! Who holds which file lock, asked of the kernel without taking any.
+//! File locks that are held now, read from the kernel without taking any.
 
 use std::collections::HashSet;
 
-/// The files that are flock'ed by anybody at one moment.
+/// Files that any process had locked with flock(2) at one moment.
 #[derive(Debug, Default)]
 pub struct LocksHeld(HashSet<u64>);
 
 impl LocksHeld {
-    /// Reads `/proc/locks`; empty where that is not to be had, for this only ever decorates a report.
+    /// Reads `/proc/locks`. Empty if that cannot be read: only reports depend on it.
     pub fn now() -> LocksHeld {
         let text = std::fs::read_to_string("/proc/locks").unwrap_or_default();
         LocksHeld(text.lines().filter_map(inode_of).collect())
     }
 
-    /// True when someone holds a lock on a file with this inode. Devices are not compared: filesystems with
-    /// subvolumes report other numbers here than in `stat`.
+    /// True for the inode of a locked file. Devices are not compared: filesystems with subvolumes report other numbers
+    /// here than in stat(2).
     pub fn contains(&self, inode: u64) -> bool {
         self.0.contains(&inode)
     }
 }
 
-/// `1: FLOCK  ADVISORY  WRITE 412 08:01:131077 0 EOF`; lines of waiters have `->` behind the number.
+/// Reads the inode from a line such as `1: FLOCK  ADVISORY  WRITE 412 08:01:131077 0 EOF`.
+/// Lines of waiters have `->` after the number.
 fn inode_of(line: &str) -> Option<u64> {
     let mut words = line.split_whitespace().skip(1);
     if words.next()? != "FLOCK" {

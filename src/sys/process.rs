@@ -1,59 +1,66 @@
-//! Starting other programs and ending them, group and all.
+//! Starting programs, and ending them with their process groups.
 //!
-//! posix_spawn rather than fork: its cost does not grow with our memory, and nothing of ours runs in the child.
+//! posix_spawn(3), not fork(2): its cost does not grow with our memory, and none of our code runs in the child.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
+use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 
-/// What a new program gets: nothing but this, for all our own descriptors are close-on-exec.
+/// Everything that a new program gets: all other descriptors are close-on-exec.
 #[derive(Debug)]
 pub struct ProgramStart<'a> {
-    /// Its arguments; the first is the program, looked for in our `PATH` when it has no slash.
+    /// Path of the program. `PATH` is not searched: what was judged is what is executed.
+    pub path: &'a CStr,
+    /// Arguments; the first is the name of the program.
     pub argv: &'a [CString],
-    /// Its whole environment, `NAME=value` each.
+    /// Whole environment, as `NAME=value`.
     pub env: &'a [CString],
     /// Standard input, output and error, and descriptor 3 where a fourth is given.
     pub fds: &'a [BorrowedFd<'a>],
 }
 
-/// A running program, leader of a process group of its own.
+/// Running program, which leads its own process group.
 #[derive(Debug)]
 pub struct ChildProcess {
     pid: Pid,
     fd: OwnedFd,
 }
 
-/// How a program ended.
+/// Time between two tries to get a descriptor for a program that runs.
+const DESCRIPTOR_WAIT: Duration = Duration::from_millis(5);
+
+/// End of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChildEnd {
-    /// It exited with this status.
+    /// Exit with this status.
     Exited(i32),
-    /// This signal killed it.
+    /// Death by this signal.
     Signalled(i32),
 }
 
-/// Marks every descriptor but the first three close-on-exec: what a careless parent left open in us must not get
-/// into the programs that we start.
+/// Marks every descriptor but the first three close-on-exec: descriptors that our parent left open must not reach
+/// the programs that we start.
 pub fn keep_descriptors() {
     const CLOSE_ON_EXEC: libc::c_uint = 4;
-    // SAFETY: changes flags of descriptors of our own, and closes none. Old kernels answer with an error, and then
-    // everything is as it was.
+    // SAFETY: changes flags of descriptors of our own, and closes none. Old kernels return an error and
+    // change nothing.
     unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, CLOSE_ON_EXEC) };
 }
 
 impl ProgramStart<'_> {
-    /// Starts the program in a new process group, with no signal blocked, and none of the usual ones ignored.
+    /// Starts the program in a new process group, with no signal blocked and the usual signals not ignored.
     pub fn start(&self) -> io::Result<ChildProcess> {
         let pid = self.spawn()?;
-        match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+        match open_pidfd(pid) {
             Ok(fd) => Ok(ChildProcess { pid, fd }),
             Err(error) => {
-                // Without a descriptor to wait on it could run for ever: better not at all.
+                // Without a descriptor to wait for, its time limit could not be kept.
                 let _ = rustix::process::kill_process_group(pid, Signal::KILL);
                 let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
                 Err(error.into())
@@ -66,39 +73,49 @@ impl ProgramStart<'_> {
             strings.iter().map(|text| text.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect()
         };
         let (argv, env) = (pointers(self.argv), pointers(self.env));
-        let Some(program) = self.argv.first() else { return Err(io::ErrorKind::InvalidInput.into()) };
         let mut actions = SpawnActions::new()?;
         for (target, fd) in self.fds.iter().enumerate() {
             actions.dup2(fd.as_raw_fd(), target as i32)?;
         }
         let attributes = SpawnAttributes::new()?;
         let mut pid = 0;
-        // SAFETY: every pointer is to a live, initialised object of the type that posix_spawnp(3) asks for, and both
+        // SAFETY: every pointer is to a live, initialised object of the type that posix_spawn(3) asks for, and both
         // lists end in a null pointer.
         check(unsafe {
-            libc::posix_spawnp(&mut pid, program.as_ptr(), &actions.0, &attributes.0, argv.as_ptr(), env.as_ptr())
+            libc::posix_spawn(&mut pid, self.path.as_ptr(), &actions.0, &attributes.0, argv.as_ptr(), env.as_ptr())
         })?;
         Pid::from_raw(pid).ok_or_else(|| io::ErrorKind::Other.into())
     }
 }
 
+/// The program runs already, and to kill it may cut off a delivery: wait a little for a descriptor first.
+fn open_pidfd(pid: Pid) -> rustix::io::Result<OwnedFd> {
+    for _ in 0..20 {
+        match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR) => std::thread::sleep(DESCRIPTOR_WAIT),
+            answer => return answer,
+        }
+    }
+    rustix::process::pidfd_open(pid, PidfdFlags::empty())
+}
+
 impl ChildProcess {
-    /// A descriptor that becomes readable when the program has ended.
+    /// Returns a descriptor that becomes readable when the program ends.
     pub fn fd(&self) -> &OwnedFd {
         &self.fd
     }
 
-    /// Asks the whole process group to stop. Only before [`Child::reap`]: until then nobody else can get its number.
+    /// Sends SIGTERM to the process group. Only before [`ChildProcess::reap`], which frees its number.
     pub fn ask_to_stop(&self) {
         let _ = rustix::process::kill_process_group(self.pid, Signal::TERM);
     }
 
-    /// Kills the whole process group. Only before [`Child::reap`].
+    /// Kills the process group. Only before [`ChildProcess::reap`].
     pub fn kill(&self) {
         let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
     }
 
-    /// Waits for the end and takes the status.
+    /// Waits for the end and returns the status.
     pub fn reap(self) -> io::Result<ChildEnd> {
         loop {
             match rustix::process::waitpid(Some(self.pid), WaitOptions::empty()) {
@@ -115,7 +132,7 @@ impl ChildProcess {
     }
 }
 
-/// True for errors that mean "not now": no memory, processes or descriptors to be had.
+/// True for errors that pass: no memory, processes or descriptors available.
 pub fn is_shortage(error: &io::Error) -> bool {
     let now = [libc::EAGAIN, libc::ENOMEM, libc::EMFILE, libc::ENFILE];
     error.raw_os_error().is_some_and(|number| now.contains(&number))
@@ -126,7 +143,7 @@ struct SpawnActions(libc::posix_spawn_file_actions_t);
 impl SpawnActions {
     fn new() -> io::Result<SpawnActions> {
         let mut raw = MaybeUninit::uninit();
-        // SAFETY: the call initialises what it is given, or fails.
+        // SAFETY: the call initialises the object or fails.
         check(unsafe { libc::posix_spawn_file_actions_init(raw.as_mut_ptr()) })?;
         // SAFETY: initialised just now.
         Ok(SpawnActions(unsafe { raw.assume_init() }))
@@ -145,7 +162,7 @@ impl Drop for SpawnActions {
     }
 }
 
-/// Signals that we, or whoever started us, may have left ignored. Not all there are: each costs a call a program.
+/// Signals that we or our parent may have left ignored. Not all signals: each costs a system call per program.
 const RESET: [libc::c_int; 9] = [
     libc::SIGHUP,
     libc::SIGINT,
@@ -191,7 +208,7 @@ impl Drop for SpawnAttributes {
     }
 }
 
-/// The posix_spawn family returns its error instead of setting errno.
+/// Turns the result of a posix_spawn function, which returns its error and leaves errno alone, into a `Result`.
 fn check(error: libc::c_int) -> io::Result<()> {
     if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
 }

@@ -1,4 +1,4 @@
-//! Waiting for descriptors to have something to say.
+//! Waiting for descriptors to become readable.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -8,8 +8,8 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
-/// Waits until one of the descriptors is readable, closed or broken, or the time is up. The answer has one entry a
-/// descriptor. `None` waits for ever.
+/// Waits until a descriptor is readable, closed or broken, or the time is up. Returns one entry per descriptor.
+/// `None` waits without a limit.
 pub fn readable(fds: &[BorrowedFd<'_>], time: Option<Duration>) -> io::Result<Vec<bool>> {
     let end = time.map(|time| Instant::now() + time);
     let mut set: Vec<PollFd<'_>> = fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
@@ -24,14 +24,14 @@ pub fn readable(fds: &[BorrowedFd<'_>], time: Option<Duration>) -> io::Result<Ve
     }
 }
 
-/// A pipe that no child inherits; the reading end never blocks.
+/// Makes a pipe that no child inherits, with a non-blocking reading end.
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
     rustix::io::ioctl_fionbio(&read, true)?;
     Ok((read, write))
 }
 
-/// Reads what is there now. `Some(0)` is the end; `None` means nothing there yet.
+/// Reads without waiting. `Some(0)` is the end; `None` means that nothing has arrived yet.
 pub fn read_now(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<Option<usize>> {
     loop {
         match rustix::io::read(fd, &mut *buffer) {
@@ -42,27 +42,32 @@ pub fn read_now(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<Option<usize>> {
     }
 }
 
-/// A bell that any thread, or a signal handler, can ring and one loop listens to.
+/// Event that any thread or signal handler can raise, to wake a loop.
 #[derive(Debug)]
 pub struct WakeupEvent(OwnedFd);
 
 impl WakeupEvent {
-    /// A silent bell.
+    /// Makes an event that is not raised.
     pub fn new() -> io::Result<WakeupEvent> {
         Ok(WakeupEvent(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
     }
 
-    /// Rings; a bell that is already ringing stays as it is.
+    /// Raises the event. A raised event stays raised. One failed call must not lose a request to stop.
     pub fn notify(&self) {
-        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+        for _ in 0..3 {
+            // It rings already if the call would block.
+            if matches!(rustix::io::write(&self.0, &1u64.to_ne_bytes()), Ok(_) | Err(Errno::AGAIN)) {
+                return;
+            }
+        }
     }
 
-    /// Stops the ringing.
+    /// Clears the event.
     pub fn clear(&self) {
         let _ = read_now(&self.0, &mut [0; 8]);
     }
 
-    /// The descriptor that is readable while the bell rings.
+    /// Returns a descriptor that is readable while the event is raised.
     pub fn fd(&self) -> &OwnedFd {
         &self.0
     }

@@ -1,7 +1,7 @@
-//! Signals as flags and descriptors. The only home of `signal-hook`.
+//! Signals as flags and descriptors. The only user of `signal-hook`.
 //!
-//! The first request to stop means: finish what is under way, begin nothing. The second means: stop that too.
-//! Handlers only set atomics and ring bells.
+//! The first request to stop means: finish deliveries in progress, begin no others. The second means: end those too.
+//! Handlers only set atomics and raise events.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -10,16 +10,16 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 use crate::sys::ready::WakeupEvent;
 
-/// What a hang-up of the terminal or SIGHUP means to the program.
+/// Meaning of SIGHUP, also when the terminal hangs up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HangupMeaning {
-    /// The same as SIGTERM.
+    /// Stop, as SIGTERM.
     Stops,
-    /// Read the configuration again.
+    /// Reload the configuration.
     Reloads,
 }
 
-/// The signals that this process was sent since it began to listen.
+/// Signals that this process got since it began to listen.
 #[derive(Clone, Debug)]
 pub struct Signals(Arc<SignalState>);
 
@@ -34,7 +34,7 @@ struct SignalState {
 }
 
 impl Signals {
-    /// Listens to SIGTERM, SIGINT and SIGHUP. A SIGHUP that is ignored, as under nohup(1), stays ignored.
+    /// Listens for SIGTERM, SIGINT and SIGHUP. An ignored SIGHUP, as under nohup(1), stays ignored.
     pub fn listen(hangup: HangupMeaning) -> io::Result<Signals> {
         let inner = Arc::new(SignalState {
             first_stop: AtomicI32::new(0),
@@ -53,23 +53,23 @@ impl Signals {
                 HangupMeaning::Reloads => on(libc::SIGHUP, &inner, SignalState::reload)?,
             }
         }
-        // A parent may have left SIGCHLD ignored, and then children could not be waited for.
+        // With SIGCHLD ignored by our parent, children could not be waited for.
         // SAFETY: sets a disposition, no handler of ours.
         unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
         Ok(Signals(inner))
     }
 
-    /// The signal that asked us to stop, if one did.
+    /// Returns the signal that requested a stop, if any.
     pub fn stop_requested(&self) -> Option<i32> {
         Some(self.0.first_stop.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
     }
 
-    /// True when we were asked to stop twice.
+    /// True after a second request to stop.
     pub fn abort_requested(&self) -> bool {
         self.0.stops.load(Ordering::SeqCst) > 1
     }
 
-    /// Asks ourselves to stop, unless somebody has.
+    /// Requests a stop, unless there was a request before.
     pub fn request_stop(&self) {
         if self.0.stops.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
             self.0.first_stop.store(libc::SIGTERM, Ordering::SeqCst);
@@ -77,22 +77,22 @@ impl Signals {
         }
     }
 
-    /// Readable from the first request to stop on.
+    /// Returns a descriptor that is readable after the first request to stop.
     pub fn stop_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.0.stop.fd().as_fd()
     }
 
-    /// Readable from the second request to stop on.
+    /// Returns a descriptor that is readable after the second request to stop.
     pub fn abort_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.0.abort.fd().as_fd()
     }
 
-    /// Readable after a request to reload, until it is taken.
+    /// Returns a descriptor that is readable after a request to reload, until it is taken.
     pub fn reload_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.0.reloading.fd().as_fd()
     }
 
-    /// Takes a request to reload.
+    /// Takes the request to reload; `false` if there is none.
     pub fn take_reload(&self) -> bool {
         self.0.reloading.clear();
         self.0.reload.swap(false, Ordering::SeqCst)

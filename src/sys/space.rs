@@ -1,20 +1,20 @@
-//! How much room a filesystem has left.
+//! Free space of a filesystem.
 
 use rustix::fs;
 
 use crate::sys::dir::Dir;
 use crate::sys::error::{AtPath, PathError};
 
-/// Free room for an ordinary user.
+/// Free space for an ordinary user.
 #[derive(Clone, Copy, Debug)]
 pub struct FreeSpace {
     /// Free bytes.
     pub bytes: u64,
-    /// Free inodes; `None` on filesystems that make them as needed.
+    /// Free inodes; `None` on filesystems without a fixed number.
     pub inodes: Option<u64>,
 }
 
-/// Asks the filesystem that a directory is on.
+/// Returns the free space of the filesystem that holds a directory.
 pub fn room(dir: &Dir) -> Result<FreeSpace, PathError> {
     let stat = fs::fstatvfs(dir.fd()).at("ask the free space of", dir.path())?;
     let inodes = if stat.f_files == 0 { None } else { Some(stat.f_favail) };

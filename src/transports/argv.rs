@@ -136,6 +136,15 @@ impl CommandTemplate {
         }
     }
 
+    /// Returns the arguments as they are configured; `None` for one that contains a placeholder.
+    pub fn fixed_words(&self) -> Vec<Option<String>> {
+        let fixed = |arg: &TemplateArgument| match arg.parts.as_slice() {
+            [TemplatePart::Text(text)] => Some(text.clone()),
+            _ => None,
+        };
+        self.args.iter().map(fixed).collect()
+    }
+
     /// Returns the name or path of the program.
     pub fn program(&self) -> String {
         self.args[0]

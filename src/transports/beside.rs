@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use crate::sys::signals::Signals;
 use crate::transports::environment;
 use crate::transports::finished::FinishedProgram;
 use crate::transports::finished::ProgramEnding;
 use crate::transports::placeholder::Placeholder;
-use crate::transports::program::{ProgramRun, ResultChannel};
+use crate::transports::program::{ProgramControl, ProgramRun, ResultChannel};
 use crate::transports::transport::Transport;
 
 impl Transport {
@@ -16,7 +15,7 @@ impl Transport {
     ///
     /// # Errors
     /// A text for any other end than exit status 0.
-    pub fn undo(&self, id: &str, spool: &Path, signals: &Signals) -> Result<(), String> {
+    pub fn undo(&self, id: &str, spool: &Path, control: ProgramControl<'_>) -> Result<(), String> {
         let Some(undo) = &self.undo else { return Ok(()) };
         let argv = undo.fill_words(&[(Placeholder::Id, id), (Placeholder::Transport, &self.name)]);
         let mut env = environment::configured(&self.env);
@@ -24,12 +23,12 @@ impl Transport {
         env.push(("MSPOOL_TRANSPORT".to_owned(), self.name.clone()));
         env.push(("MSPOOL_SPOOL".to_owned(), spool.to_string_lossy().into_owned()));
         let run = ProgramRun { argv, env: &env, input: None, results: ResultChannel::Exit, timeout: self.timeout };
-        let finished = run.run_to_end(signals, &mut |_| {});
+        let finished = run.run_to_end(control, &mut |_| {});
         if finished.ending == ProgramEnding::Exited(0) { Ok(()) } else { Err(finished.failure_text()) }
     }
 
     /// Runs `probe`, `connect` or `disconnect` to its end.
-    pub fn run_control_command(&self, argv: &[String], spool: &Path, signals: &Signals) -> FinishedProgram {
+    pub fn run_control_command(&self, argv: &[String], spool: &Path, control: ProgramControl<'_>) -> FinishedProgram {
         let mut env = environment::configured(&self.env);
         env.push(("MSPOOL_TRANSPORT".to_owned(), self.name.clone()));
         env.push(("MSPOOL_SPOOL".to_owned(), spool.to_string_lossy().into_owned()));
@@ -40,6 +39,6 @@ impl Transport {
             results: ResultChannel::Exit,
             timeout: self.timeout,
         };
-        run.run_to_end(signals, &mut |_| {})
+        run.run_to_end(control, &mut |_| {})
     }
 }

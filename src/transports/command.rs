@@ -3,14 +3,13 @@
 use crate::mail::address::Address;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::status::Status;
-use crate::sys::signals::Signals;
 use crate::transports::answer::{HandOffResult, TransportResult, interpret};
 use crate::transports::argv::{CommandTemplate, DeliveryValues, unsafe_value_text};
 
 use crate::transports::environment;
 use crate::transports::finished::FinishedProgram;
 use crate::transports::hand_off::{HandOff, refused_result};
-use crate::transports::program::{ProgramRun, ResultChannel};
+use crate::transports::program::{ProgramControl, ProgramRun, ResultChannel};
 use crate::transports::transport::Transport;
 
 /// Maximum number of recipients per run, so that their addresses fit into an argument list.
@@ -24,7 +23,7 @@ pub(super) fn deliver(
     template: &CommandTemplate,
     results: ResultChannel,
     hand_off: &HandOff<'_>,
-    signals: &Signals,
+    control: ProgramControl<'_>,
     heard: &mut dyn FnMut(&str),
 ) -> HandOffResult {
     let sender_fits = template.accepts_sender(hand_off.sender.as_str());
@@ -34,7 +33,7 @@ pub(super) fn deliver(
     let mut answer = if taken.is_empty() {
         HandOffResult { results: Vec::new(), broken: None, remote_id: None }
     } else {
-        let finished = run(transport, template, results, hand_off, &taken, signals, heard);
+        let finished = run(transport, template, results, hand_off, &taken, control, heard);
         interpret(&finished, &taken)
     };
     let mut given = std::mem::take(&mut answer.results).into_iter();
@@ -61,7 +60,7 @@ fn run(
     results: ResultChannel,
     hand_off: &HandOff<'_>,
     taken: &[&Address],
-    signals: &Signals,
+    control: ProgramControl<'_>,
     heard: &mut dyn FnMut(&str),
 ) -> FinishedProgram {
     let recipients: Vec<&str> = taken.iter().map(|address| address.text()).collect();
@@ -82,5 +81,5 @@ fn run(
         results,
         timeout: transport.timeout,
     };
-    run.run_to_end(signals, heard)
+    run.run_to_end(control, heard)
 }

@@ -1,11 +1,11 @@
 //! Delivery by a transport: dispatch to its method, through its filters.
 
-use crate::sys::signals::Signals;
 use crate::transports::answer::HandOffResult;
 use crate::transports::command;
 use crate::transports::filters;
 use crate::transports::hand_off::HandOff;
 use crate::transports::maildir;
+use crate::transports::program::ProgramControl;
 use crate::transports::transport::{DeliveryMethod, Transport};
 
 /// Hands a message to a transport, through its filters if it has any. Returns one result per recipient, in order.
@@ -13,17 +13,17 @@ use crate::transports::transport::{DeliveryMethod, Transport};
 pub fn deliver(
     transport: &Transport,
     hand_off: &HandOff<'_>,
-    signals: &Signals,
+    control: ProgramControl<'_>,
     on_line: &mut dyn FnMut(&str),
 ) -> HandOffResult {
     let mut unfiltered = |hand_off: &HandOff<'_>| match &transport.method {
         DeliveryMethod::Command { template, results } => {
-            command::deliver(transport, template, *results, hand_off, signals, on_line)
+            command::deliver(transport, template, *results, hand_off, control, on_line)
         }
         DeliveryMethod::Maildir(path) => maildir::deliver(path, hand_off),
     };
     match hand_off.work {
-        Some(work) => filters::deliver(transport, hand_off, work, signals, &mut unfiltered),
+        Some(work) => filters::deliver(transport, hand_off, work, control, &mut unfiltered),
         None => unfiltered(hand_off),
     }
 }

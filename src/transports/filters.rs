@@ -14,7 +14,7 @@ use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::status::{Status, StatusClass};
 use crate::sys::dir::{self, Dir};
 use crate::sys::error::{PathError, reason_text};
-use crate::sys::signals::Signals;
+use crate::sys::file_stat::stat_of;
 use crate::transports::answer::{HandOffResult, ResultKind, TransportResult};
 use crate::transports::argv::{CommandTemplate, DeliveryValues, unsafe_value_text};
 use crate::transports::finished::ProgramEnding;
@@ -22,7 +22,7 @@ use crate::values::printable;
 
 use crate::transports::environment;
 use crate::transports::hand_off::{HandOff, refused_result};
-use crate::transports::program::{ProgramRun, ResultChannel};
+use crate::transports::program::{ProgramControl, ProgramRun, ResultChannel};
 use crate::transports::transport::Transport;
 use crate::values::quoting::quoted;
 
@@ -66,12 +66,12 @@ pub(super) fn deliver(
     transport: &Transport,
     hand_off: &HandOff<'_>,
     work: &Path,
-    signals: &Signals,
+    control: ProgramControl<'_>,
     hand_over: &mut dyn FnMut(&HandOff<'_>) -> HandOffResult,
 ) -> HandOffResult {
     let all = hand_off.recipients.len();
     let mut results: Vec<Option<TransportResult>> = vec![None; all];
-    let made = process(transport, hand_off, work, signals, &mut results);
+    let made = process(transport, hand_off, work, control, &mut results);
     let parts = match made {
         Ok(parts) => parts,
         Err(FilterFailure(kind, status, text)) => {
@@ -161,7 +161,7 @@ fn process(
     transport: &Transport,
     hand_off: &HandOff<'_>,
     work: &Path,
-    signals: &Signals,
+    control: ProgramControl<'_>,
     results: &mut [Option<TransportResult>],
 ) -> Result<Vec<FilteredPart>, FilterFailure> {
     let everybody = (0..hand_off.recipients.len()).collect();
@@ -171,7 +171,7 @@ fn process(
         for (index, part) in parts.into_iter().enumerate() {
             let dir = Dir::make(&work.join(format!("{step}.{index}")))?;
             dir.make_in("out")?;
-            let stage = FilterStage { transport, filter, hand_off, dir, signals };
+            let stage = FilterStage { transport, filter, hand_off, dir, control };
             next.extend(stage.run(part, results)?);
         }
         parts = next;
@@ -185,7 +185,7 @@ struct FilterStage<'a> {
     filter: &'a CommandTemplate,
     hand_off: &'a HandOff<'a>,
     dir: Dir,
-    signals: &'a Signals,
+    control: ProgramControl<'a>,
 }
 
 impl FilterStage<'_> {
@@ -265,7 +265,7 @@ impl FilterStage<'_> {
             timeout: self.transport.timeout,
         };
         let mut room = hand_off.limit;
-        let finished = run.run_into(self.signals, &mut |bytes| {
+        let finished = run.run_into(self.control, &mut |bytes| {
             room = room.checked_sub(bytes.len() as u64).ok_or(io::ErrorKind::FileTooLarge)?;
             output.write_all(bytes)
         });
@@ -285,7 +285,7 @@ impl FilterStage<'_> {
             }
             _ => return Err(self.later(&finished.failure_text())),
         }
-        let size = dir::stat_of(&output, &self.dir.path_of("message"))?.size;
+        let size = stat_of(&output, &self.dir.path_of("message"))?.size;
         dir::seek(&output, 0)?;
         Ok((size > 0).then_some(output))
     }
@@ -327,7 +327,7 @@ impl FilterStage<'_> {
         let mut made = Vec::new();
         for stem in stems {
             let file = out.open_file(&format!("{stem}.eml"))?;
-            let facts = dir::stat_of(&file, &out.path_of(&stem))?;
+            let facts = stat_of(&file, &out.path_of(&stem))?;
             if !facts.regular || facts.size == 0 {
                 let path = quoted(&format!("out/{stem}.eml"));
                 return Err(self.later(&format!("left {path} empty, or not a regular file")));

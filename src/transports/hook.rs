@@ -5,13 +5,12 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use crate::mail::message::folder::Folder;
-use crate::sys::signals::Signals;
 use crate::transports::argv::CommandTemplate;
 use crate::transports::finished::ProgramEnding;
 use crate::transports::placeholder::Placeholder;
 
 use crate::transports::environment;
-use crate::transports::program::{ProgramRun, ResultChannel};
+use crate::transports::program::{ProgramControl, ProgramRun, ResultChannel};
 use crate::values::quoting::quoted;
 
 /// Configured hook.
@@ -68,7 +67,7 @@ impl Hook {
         input: BorrowedFd<'_>,
         words: &[(Placeholder, &str)],
         own: &[(&str, String)],
-        signals: &Signals,
+        control: ProgramControl<'_>,
     ) -> HookAnswer {
         let mut env = environment::configured(&self.env);
         env.extend(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
@@ -79,7 +78,7 @@ impl Hook {
             results: ResultChannel::Exit,
             timeout: self.timeout,
         };
-        let finished = run.run_to_end(signals, &mut |_| {});
+        let finished = run.run_to_end(control, &mut |_| {});
         let verdict = match finished.ending {
             ProgramEnding::Exited(0) => HookVerdict::Continue,
             ProgramEnding::Exited(STOP) => HookVerdict::Stop,

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod argv;
 pub mod beside;
 pub mod command;
+pub mod configured;
 pub mod deliver;
 mod environment;
 pub mod filters;

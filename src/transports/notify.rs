@@ -3,13 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::sys::signals::Signals;
 use crate::transports::argv::CommandTemplate;
 use crate::transports::finished::ProgramEnding;
 use crate::transports::placeholder::Placeholder;
 
 use crate::transports::environment;
-use crate::transports::program::{ProgramRun, ResultChannel};
+use crate::transports::program::{ProgramControl, ProgramRun, ResultChannel};
 
 /// Configured command for new mail.
 #[derive(Clone, Debug)]
@@ -46,7 +45,7 @@ impl NotifyCommand {
     ///
     /// # Errors
     /// A text for any other end than exit status 0.
-    pub fn run(&self, news: &NewMailValues<'_>, spool: &Path, signals: &Signals) -> Result<(), String> {
+    pub fn run(&self, news: &NewMailValues<'_>, spool: &Path, control: ProgramControl<'_>) -> Result<(), String> {
         let mut env = environment::configured(&self.env);
         let own = [
             ("MSPOOL_ID", news.id),
@@ -68,7 +67,7 @@ impl NotifyCommand {
         ];
         let argv = self.command.fill_words(&words);
         let run = ProgramRun { argv, env: &env, input: None, results: ResultChannel::Exit, timeout: self.timeout };
-        let finished = run.run_to_end(signals, &mut |_| {});
+        let finished = run.run_to_end(control, &mut |_| {});
         if finished.ending == ProgramEnding::Exited(0) { Ok(()) } else { Err(finished.failure_text()) }
     }
 }

@@ -4,12 +4,15 @@
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::sys::error::reason_text;
 use crate::sys::process::{ChildEnd, ChildProcess, ProgramStart, is_shortage};
 use crate::sys::ready;
 use crate::sys::signals::Signals;
+use crate::sys::trust::Trust;
 use crate::transports::finished::{FinishedProgram, LinesCompleteness, ProgramEnding};
 
 /// Size limit for standard output, and for standard error, in bytes. The rest is read and dropped.
@@ -20,6 +23,15 @@ const KEPT_LINES: usize = 1 << 20;
 
 /// Time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// Conditions under which programs run.
+#[derive(Clone, Copy, Debug)]
+pub struct ProgramControl<'a> {
+    /// Signals that end a program.
+    pub signals: &'a Signals,
+    /// Rules by which a program is trusted.
+    pub trust: &'a Trust,
+}
 
 /// Program to run.
 #[derive(Debug)]
@@ -48,6 +60,15 @@ pub enum ResultChannel {
 /// Receiver of a program's standard output, piece by piece. An error ends the program.
 pub type Sink<'s> = dyn FnMut(&[u8]) -> io::Result<()> + 's;
 
+/// Meaning of an error while a stream is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReadErrors {
+    /// The stream is cut there.
+    Cut,
+    /// The run fails.
+    Fail,
+}
+
 /// Captured output stream.
 struct CapturedStream {
     fd: Option<OwnedFd>,
@@ -58,12 +79,20 @@ struct CapturedStream {
 
 impl CapturedStream {
     /// Reads the available bytes, and closes the stream at its end. A sink gets all bytes in place of the buffer.
-    fn drain(&mut self, sink: &mut Option<&mut Sink<'_>>) -> io::Result<()> {
+    fn drain(&mut self, sink: &mut Option<&mut Sink<'_>>, errors: ReadErrors) -> io::Result<()> {
         let mut buffer = [0; 8192];
+        let mut retries = 2;
         while let Some(fd) = &self.fd {
             match ready::read_now(fd, &mut buffer) {
+                // A failed read takes nothing out of the pipe: one failure must not lose a result.
+                Err(_) if retries > 0 => retries -= 1,
                 Ok(None) => return Ok(()),
-                Ok(Some(0)) | Err(_) => self.fd = None,
+                Ok(Some(0)) => self.fd = None,
+                Err(error) if errors == ReadErrors::Fail => return Err(error),
+                Err(_) => {
+                    self.dropped = true;
+                    self.fd = None;
+                }
                 Ok(Some(count)) if sink.is_some() => {
                     if let Some(sink) = sink {
                         sink(&buffer[..count])?;
@@ -82,20 +111,27 @@ impl CapturedStream {
 
 impl ProgramRun<'_> {
     /// Runs the program to its end. `heard` gets each result line when it is complete.
-    pub fn run_to_end(&self, signals: &Signals, heard: &mut dyn FnMut(&str)) -> FinishedProgram {
-        self.run(signals, heard, None)
+    pub fn run_to_end(&self, control: ProgramControl<'_>, heard: &mut dyn FnMut(&str)) -> FinishedProgram {
+        self.run(control, heard, None)
     }
 
     /// Runs the program to its end. `sink` gets the whole standard output.
-    pub fn run_into(&self, signals: &Signals, sink: &mut Sink<'_>) -> FinishedProgram {
-        self.run(signals, &mut |_| {}, Some(sink))
+    pub fn run_into(&self, control: ProgramControl<'_>, sink: &mut Sink<'_>) -> FinishedProgram {
+        self.run(control, &mut |_| {}, Some(sink))
     }
 
-    fn run(&self, signals: &Signals, heard: &mut dyn FnMut(&str), sink: Option<&mut Sink<'_>>) -> FinishedProgram {
-        let (child, mut streams) = match self.start() {
+    fn run(
+        &self,
+        control: ProgramControl<'_>,
+        heard: &mut dyn FnMut(&str),
+        sink: Option<&mut Sink<'_>>,
+    ) -> FinishedProgram {
+        let program = self.argv.first().map_or("", String::as_str);
+        // Right before it starts, whatever was judged earlier.
+        let found = control.trust.find_program(program).map_err(|error| error.source);
+        let (child, mut streams) = match found.and_then(|path| self.start(&path)) {
             Ok(started) => started,
             Err(error) => {
-                let program = self.argv.first().map_or("", String::as_str);
                 let reason = format!("{program} cannot be started: {}", reason_text(&error));
                 let ending = if is_shortage(&error) {
                     ProgramEnding::NoResources(reason)
@@ -111,7 +147,7 @@ impl ProgramRun<'_> {
                 };
             }
         };
-        let ending = self.watch_over(child, &mut streams, signals, heard, sink);
+        let ending = self.watch_over(child, &mut streams, control.signals, heard, sink);
         let cut = streams.get(2).is_some_and(|lines| lines.dropped);
         let completeness = if cut { LinesCompleteness::Cut } else { LinesCompleteness::Whole };
         let mut bytes = streams.into_iter().map(|stream| stream.bytes);
@@ -119,10 +155,11 @@ impl ProgramRun<'_> {
         FinishedProgram { ending, stdout: next(), stderr: next(), lines: next(), completeness }
     }
 
-    fn start(&self) -> io::Result<(ChildProcess, Vec<CapturedStream>)> {
+    fn start(&self, path: &Path) -> io::Result<(ChildProcess, Vec<CapturedStream>)> {
         let strings = |texts: &mut dyn Iterator<Item = String>| -> io::Result<Vec<CString>> {
             texts.map(|text| CString::new(text).map_err(io::Error::from)).collect()
         };
+        let path = CString::new(path.as_os_str().as_bytes())?;
         let argv = strings(&mut self.argv.iter().cloned())?;
         let env = strings(&mut self.env.iter().map(|(name, value)| format!("{name}={value}")))?;
         let empty;
@@ -143,7 +180,7 @@ impl ProgramRun<'_> {
             ends.push(write);
         }
         fds.extend(ends.iter().map(AsFd::as_fd));
-        let child = ProgramStart { argv: &argv, env: &env, fds: &fds }.start()?;
+        let child = ProgramStart { path: &path, argv: &argv, env: &env, fds: &fds }.start()?;
         Ok((child, streams))
     }
 
@@ -214,7 +251,9 @@ impl ProgramRun<'_> {
 /// Reads a stream. Standard output goes to the sink, if there is one; the other streams go to their buffers.
 fn drain(streams: &mut [CapturedStream], index: usize, sink: &mut Option<&mut Sink<'_>>) -> io::Result<()> {
     let mut none = None;
-    streams[index].drain(if index == 0 { sink } else { &mut none })
+    // Where the output is a message, neither it nor the result lines on it may be taken for whole.
+    let errors = if sink.is_some() && index != 1 { ReadErrors::Fail } else { ReadErrors::Cut };
+    streams[index].drain(if index == 0 { sink } else { &mut none }, errors)
 }
 
 /// Asks the process group to stop, and kills the rest of it after the grace period. The group is killed even if the

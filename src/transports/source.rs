@@ -3,13 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::sys::signals::Signals;
 use crate::transports::argv::CommandTemplate;
 use crate::transports::finished::ProgramEnding;
 use crate::transports::placeholder::Placeholder;
 
 use crate::transports::environment;
-use crate::transports::program::{ProgramRun, ResultChannel, Sink};
+use crate::transports::program::{ProgramControl, ProgramRun, ResultChannel, Sink};
 use crate::values::quoting::quoted;
 
 /// Configured source (`[inbound.NAME]`).
@@ -61,7 +60,13 @@ const LONGEST_REF: usize = 500;
 impl MailSource {
     /// Runs `fetch`. `sink` gets its output, which must be discarded unless the result is a message. `seen` is a file
     /// with the references of earlier messages, for a source that keeps them.
-    pub fn fetch(&self, spool: &Path, seen: Option<&Path>, signals: &Signals, sink: &mut Sink<'_>) -> FetchResult {
+    pub fn fetch(
+        &self,
+        spool: &Path,
+        seen: Option<&Path>,
+        control: ProgramControl<'_>,
+        sink: &mut Sink<'_>,
+    ) -> FetchResult {
         let mut bytes = 0;
         let own = seen.map(|path| ("MSPOOL_SEEN", path.to_string_lossy().into_owned()));
         let env = self.environment(spool, own.as_slice());
@@ -72,7 +77,7 @@ impl MailSource {
             results: ResultChannel::Lines,
             timeout: self.timeout,
         };
-        let finished = run.run_into(signals, &mut |piece| {
+        let finished = run.run_into(control, &mut |piece| {
             bytes += piece.len();
             sink(piece)
         });
@@ -89,7 +94,13 @@ impl MailSource {
     ///
     /// # Errors
     /// A text for a reference that is not safe in the command line, or for any other end than exit status 0.
-    pub fn acknowledge(&self, reference: &str, id: &str, spool: &Path, signals: &Signals) -> Result<(), String> {
+    pub fn acknowledge(
+        &self,
+        reference: &str,
+        id: &str,
+        spool: &Path,
+        control: ProgramControl<'_>,
+    ) -> Result<(), String> {
         let Some(template) = &self.ack else { return Ok(()) };
         if template.could_be_option(Placeholder::Ref, reference) {
             let text = "it could be read as an option; put \"--\" before {ref}";
@@ -99,7 +110,7 @@ impl MailSource {
         let env = self.environment(spool, &own);
         let argv = template.fill_words(&[(Placeholder::Ref, reference), (Placeholder::Id, id)]);
         let run = ProgramRun { argv, env: &env, input: None, results: ResultChannel::Exit, timeout: self.timeout };
-        let finished = run.run_to_end(signals, &mut |_| {});
+        let finished = run.run_to_end(control, &mut |_| {});
         if finished.ending == ProgramEnding::Exited(0) { Ok(()) } else { Err(finished.failure_text()) }
     }
 

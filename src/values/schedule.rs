@@ -23,6 +23,11 @@ impl Default for RetrySchedule {
 }
 
 impl RetrySchedule {
+    /// Returns the longest delay, jitter included, rounded up to seconds.
+    pub fn longest_delay(&self) -> Duration {
+        Duration::from_secs((self.max.as_secs_f64() * (1.0 + self.jitter)).clamp(0.0, 1e9).ceil() as u64)
+    }
+
     /// Returns the delay after `attempts` counted attempts (0 counts as 1), rounded to seconds. `random` selects the
     /// jitter: the same number gives the same delay.
     pub fn delay(&self, attempts: u32, random: u64) -> Duration {

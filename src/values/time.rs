@@ -107,6 +107,36 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// Running time of a spool in seconds: the time in which a runner was at work, from the first one on.
+///
+/// Lifetimes, delay warnings and retention are measured in it, so that a machine that is off, asleep, or without a runner
+/// ages nothing, and a clock that jumps changes next to nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunningTime(u64);
+
+impl RunningTime {
+    /// Builds a running time from seconds.
+    pub fn from_seconds(seconds: u64) -> RunningTime {
+        RunningTime(seconds)
+    }
+
+    /// Returns the seconds.
+    pub fn seconds(self) -> u64 {
+        self.0
+    }
+
+    /// Returns the running time `span` later.
+    pub fn after(self, span: Duration) -> RunningTime {
+        RunningTime(self.0.saturating_add(span.as_secs()))
+    }
+
+    /// Returns the time from `earlier` to `self`; zero if `earlier` is later.
+    pub fn since(self, earlier: RunningTime) -> Duration {
+        Duration::from_secs(self.0.saturating_sub(earlier.0))
+    }
+}
+
 /// Upper limit of a time span: longer ones are cut to it.
 pub const CENTURY: Duration = Duration::from_secs(100 * 366 * 86_400);
 

@@ -218,7 +218,8 @@ fn long_addresses_go_in_smaller_batches() {
 
 #[test]
 fn descriptor_three_is_only_there_where_it_is_configured() {
-    let world = World::with_relay("cat >/dev/null; ls /proc/$$/fd | tr '\\n' ' ' >>\"$TRACE\"; exit 0");
+    let world =
+        World::with_relay("cat >/dev/null; ls /proc/$$/fd >\"$TRACE.fds\"; tr '\\n' ' ' <\"$TRACE.fds\" >>\"$TRACE\"");
     world.enqueue(&["bob@x"]);
     world.flush();
     // The shell itself holds its script open, on 10 or above.
@@ -229,7 +230,8 @@ fn descriptor_three_is_only_there_where_it_is_configured() {
 
 #[test]
 fn what_a_careless_parent_left_open_does_not_get_through() {
-    let world = World::with_relay("cat >/dev/null; ls /proc/$$/fd | tr '\\n' ' ' >>\"$TRACE\"; exit 0");
+    let world =
+        World::with_relay("cat >/dev/null; ls /proc/$$/fd >\"$TRACE.fds\"; tr '\\n' ' ' <\"$TRACE.fds\" >>\"$TRACE\"");
     world.enqueue(&["bob@x"]);
     let careless = world.script("careless", "exec 7</dev/null 9>>\"$TRACE\"; exec \"$@\"");
     let program = binary();

@@ -78,7 +78,7 @@ fn a_file_that_was_asked_for_must_be_there() {
 fn a_file_that_others_could_have_written_is_refused() {
     let world = World::new();
     let path = world.path("config.toml");
-    for mode in [0o666, 0o620, 0o602] {
+    for mode in [0o666, 0o622, 0o602] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         world.mspool(&["report"]).run().fails(78, "chmod go-w");
     }
@@ -99,7 +99,7 @@ fn a_file_in_a_directory_open_to_all_is_refused_unless_sticky() {
     fs::set_permissions(dir.join("c.toml"), fs::Permissions::from_mode(0o600)).unwrap();
     let path = dir.join("c.toml");
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).unwrap();
-    world.mspool(&["--config", path.to_str().unwrap(), "report"]).run().fails(78, "chmod o-w");
+    world.mspool(&["--config", path.to_str().unwrap(), "report"]).run().fails(78, "chmod go-w");
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o1777)).unwrap();
     world.mspool(&["--config", path.to_str().unwrap(), "report"]).run().ok();
 }

@@ -10,6 +10,9 @@ fn on_small_disk(options: &str, script: &str) -> Option<(World, crate::world::Ra
         return None;
     }
     let world = World::with_relay("cat >/dev/null; trace \"$MSPOOL_ID\"");
+    // The namespace does not map root, to whom the directories of programs belong.
+    let keys = std::fs::read_to_string(world.path("config.toml")).unwrap();
+    world.config(&format!("trust = [\"/\"]\n{keys}"));
     std::fs::create_dir(world.path("disk")).unwrap();
     std::fs::write(world.path("mail"), MAIL).unwrap();
     std::fs::write(world.path("big"), vec![b'x'; 300 << 10]).unwrap();

@@ -38,7 +38,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    fn from(output: Output) -> Ran {
+    pub fn from(output: Output) -> Ran {
         use std::os::unix::process::ExitStatusExt;
         let status = output.status;
         Ran {

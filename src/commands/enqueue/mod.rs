@@ -111,7 +111,7 @@ fn one(composer: &MessageComposer<'_>, options: &EnqueueOptions, signals: &Signa
     UnsyncedMessage::commit(vec![composer.place(draft, &envelope)?])?;
     print_accepted(options.format, &envelope, size, options.submission.initial_state.state())?;
     let console = Console::new(session.verbosity, OutputFormat::Text, ProgressBarUse::IfUseful, 1);
-    let context = DeliveryContext::new(session, spool, signals, &console);
+    let context = DeliveryContext::new(session, spool, signals, &console)?;
     match options.effort {
         EnqueueEffort::Queue => Ok(ExitStatus::Ok),
         EnqueueEffort::Attempt => {

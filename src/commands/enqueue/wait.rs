@@ -57,6 +57,9 @@ pub fn outcome(
                         print::error(&context.settings.why_unconfigured());
                         return Ok(ExitStatus::Config);
                     }
+                    if tally.untrusted > 0 {
+                        return Ok(ExitStatus::Config);
+                    }
                     attempted = Some(Instant::now());
                     // The attempt may have settled the message: check without a wait.
                     continue;

@@ -12,13 +12,14 @@ use crate::session::Session;
 use crate::spool::queue_file::{QueueFile, UnusableFile};
 use crate::spool::{QueueState, Spool};
 use crate::sys::locks_held::LocksHeld;
-use crate::values::time::Timestamp;
 
 use crate::commands::flush::{FlushOptions, not_queued};
 use crate::delivery::plan::{BackoffRule, RecipientPlan, plan};
+use crate::delivery::plan::{FailedTrials, PlanInputs};
 use crate::delivery::selection::ForceLevel;
 use crate::delivery::transport_queue::{self, Readiness};
 use crate::mail::envelope::recipient::RecipientIndex;
+use crate::spool::running_time::SpoolTime;
 use crate::transports::transport::TransportIndex;
 
 #[derive(Serialize)]
@@ -42,6 +43,8 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
     let held = LocksHeld::now();
     let only = options.transport.as_ref().map(|name| session.settings.known_transport(name)).transpose()?;
     let status = check_ids(session, &spool, &options.ids)?;
+    let time = session.time(&spool)?;
+    let trials = transport_queue::failed_trials(&spool, &session.settings.transports, session.network, time)?;
     let mut out = print::stdout();
     let mut left = options.limit.unwrap_or(usize::MAX);
     for state in [QueueState::New, QueueState::Cur, QueueState::Hold] {
@@ -58,7 +61,15 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
                 }
             };
             let history = spool.history(&message.envelope)?;
-            let explainer = DryRunExplainer { session, spool: &spool, options, only, active: message.is_active(&held) };
+            let explainer = DryRunExplainer {
+                time,
+                trials: &trials,
+                session,
+                spool: &spool,
+                options,
+                only,
+                active: message.is_active(&held),
+            };
             let mut acts = false;
             for (index, recipient) in message.envelope.recipients.entries() {
                 let address = &recipient.address;
@@ -108,6 +119,8 @@ fn check_ids(session: &Session, spool: &Spool, ids: &[String]) -> Result<ExitSta
 }
 
 struct DryRunExplainer<'a> {
+    time: SpoolTime,
+    trials: &'a FailedTrials,
     session: &'a Session,
     spool: &'a Spool,
     options: &'a FlushOptions,
@@ -147,7 +160,8 @@ impl DryRunExplainer<'_> {
         }
         let named = !self.options.ids.is_empty() || self.options.force != ForceLevel::No;
         let backoff = if named { BackoffRule::Ignore } else { BackoffRule::Respect };
-        Ok(Some(match plan(&self.session.settings, envelope, history, recipient, now, backoff) {
+        let inputs = PlanInputs { settings: &self.session.settings, time: self.time, backoff, trials: self.trials };
+        Ok(Some(match plan(&inputs, envelope, history, recipient) {
             RecipientPlan::Wait if progress.state == RecipientState::Async => {
                 let until = progress.next.map_or(String::new(), |next| format!(" until {next}"));
                 ("keep", None, format!("handed over; waiting for the result{until}"))
@@ -163,18 +177,24 @@ impl DryRunExplainer<'_> {
                 ("keep", Some(index), "routed to a transport that --transport does not select".to_owned())
             }
             RecipientPlan::HandOver(_) if left == 0 => ("keep", None, "beyond --limit".to_owned()),
-            RecipientPlan::HandOver(index) => self.hand_off(index, progress.attempts, now)?,
+            RecipientPlan::HandOver(index) => self.hand_off(index, progress.attempts)?,
         }))
     }
 
     /// Returns the explanation for a hand-off to this transport, after `attempts` earlier ones.
-    fn hand_off(&self, index: TransportIndex, attempts: u32, now: Timestamp) -> Result<Explanation> {
+    fn hand_off(&self, index: TransportIndex, attempts: u32) -> Result<Explanation> {
         let transport = &self.session.settings.transports[index];
         let transport_state = self.spool.transport_state(&transport.name)?;
         let attempt = attempts + 1;
         Ok(
-            match transport_queue::readiness(transport, &transport_state, self.session.network, self.options.force, now)
-            {
+            match transport_queue::readiness(
+                transport,
+                &transport_state,
+                self.session.network,
+                self.options.force,
+                self.time,
+                self.session.settings.queue.retry.longest_delay(),
+            ) {
                 Readiness::No(reason) => ("keep", Some(index), format!("the transport is {reason}")),
                 Readiness::OneTrial => {
                     ("attempt", Some(index), format!("attempt {attempt}, as a trial of a broken transport"))

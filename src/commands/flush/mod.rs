@@ -32,6 +32,7 @@ use crate::output::mode::{OutputFormat, Verbosity};
 use crate::output::observer::RunTally;
 use crate::output::print;
 use crate::session::Session;
+use crate::spool::running_time::SpoolTime;
 
 /// Options of `flush`.
 #[derive(Clone, Debug)]
@@ -91,7 +92,7 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
     let selection = selection(session, options)?;
     let signals = Signals::listen(HangupMeaning::Stops)?;
     let runner_lock = spool.announce_runner(RunnerKind::Flush)?;
-    if let Err(error) = spool.sweep_if_due(session.now()) {
+    if let Err(error) = spool.sweep_if_due(session.count_time(&spool)?) {
         // Expired files are no reason to keep mail from delivery.
         print::error(&format!("cannot remove expired files: {error}; the next run tries again"));
     }
@@ -100,28 +101,29 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
         FlushDirection::Out | FlushDirection::Both => select_messages(session, &spool, options)?,
     };
     let console = Console::new(session.verbosity, options.format, options.progress, due.len());
-    let context = DeliveryContext::new(session, &spool, &signals, &console);
+    let context = DeliveryContext::new(session, &spool, &signals, &console)?;
     let tally = match selection {
         Some(selection) => run::run(&context, &due, &selection, &HashSet::new())?,
         None => RunTally::default(),
     };
     let polled = fetch::fetch_all(session, &context, &sources, options.limit)?;
-    if signals.stop_requested().is_none() && !pending::is_watch_running(&spool)? {
-        pending::file_all(&context)?;
-    }
+    let files = signals.stop_requested().is_none() && !pending::is_watch_running(&spool)?;
+    let filing_untrusted = files && pending::file_all(&context)?.untrusted;
     drop(console);
     drop(runner_lock);
     if options.format == OutputFormat::Json {
         let rest = RemainingMail::count(&spool, session.now())?;
         print::json(&mut print::stdout(), &serde_json::json!({ "summary": FlushSummary::of(&tally, &rest) }))?;
     }
-    exit_status(session, &spool, options, &signals, RunResults { tally, polled, id_results })
+    exit_status(session, &spool, options, &signals, RunResults { tally, polled, filing_untrusted, id_results })
 }
 
 /// Results of the parts of a flush, from which its exit status follows.
 struct RunResults {
     tally: RunTally,
     polled: ExitStatus,
+    /// True if received mail stays in the spool because of an untrusted hook.
+    filing_untrusted: bool,
     id_results: Vec<IdResult>,
 }
 
@@ -133,13 +135,17 @@ fn exit_status(
     signals: &Signals,
     results: RunResults,
 ) -> Result<ExitStatus> {
-    let RunResults { tally, polled, id_results } = results;
+    let RunResults { tally, polled, filing_untrusted, id_results } = results;
     if let Some(signal) = signals.stop_requested() {
         print::error(&format!("interrupted by signal {signal}; the remaining mail stays queued"));
         return Ok(ExitStatus::Signal(signal));
     }
     if tally.errors > 0 {
         return Ok(ExitStatus::Io);
+    }
+    if tally.untrusted > 0 || polled == ExitStatus::Config || filing_untrusted {
+        // The untrusted file is already reported.
+        return Ok(ExitStatus::Config);
     }
     if tally.unconfigured > 0 {
         return refuse(RefusalKind::Config, session.settings.why_unconfigured());
@@ -216,7 +222,7 @@ fn select_messages(session: &Session, spool: &Spool, options: &FlushOptions) -> 
     }
     let now =
         if options.force == ForceLevel::BackoffAndBreaker { Timestamp::from_seconds(u64::MAX) } else { session.now() };
-    let due = spool.due_messages(now, |state, name| {
+    let due = spool.due_messages(now, session.settings.queue.retry.longest_delay(), |state, name| {
         if session.verbosity > Verbosity::Quiet {
             let path = spool.path_of_state(state).join(name);
             print::error(&format!("{} is not a message of this spool; it is left alone", path.display()));
@@ -311,9 +317,19 @@ impl FlushSummary {
 /// A refusal with [`RefusalKind::Usage`] for an unknown transport; an error of the spool.
 pub fn pause(session: &Session, name: &str, span: Option<Duration>, reason: &str) -> Result<ExitStatus> {
     session.settings.known_transport(name)?;
-    let now = session.now();
-    let pause = TransportPause { since: now, until: span.map(|span| now.after(span)), reason: reason.to_owned() };
-    session.spool()?.update_transport_state(name, |transport_state| transport_state.pause = Some(pause))?;
+    let spool = session.spool()?;
+    let SpoolTime { now, running, .. } = session.time(&spool)?;
+    let pause = TransportPause {
+        since: now,
+        until: span.map(|span| now.after(span)),
+        until_running: span.map(|span| running.after(span)),
+        reason: reason.to_owned(),
+    };
+    spool.update_transport_state(name, |state| {
+        state.pause = Some(pause);
+        // Every message gets at least one attempt after the pause: an earlier failed trial must not expire it.
+        state.failed_trial = None;
+    })?;
     Ok(ExitStatus::Ok)
 }
 
@@ -327,6 +343,7 @@ pub fn resume(session: &Session, name: &str) -> Result<ExitStatus> {
     session.spool()?.update_transport_state(name, |transport_state| {
         transport_state.pause = None;
         transport_state.breaker = None;
+        transport_state.failed_trial = None;
     })?;
     Ok(ExitStatus::Ok)
 }

@@ -16,10 +16,11 @@ use crate::settings::SettingsSource;
 use crate::spool::listing::DirectoryEntry;
 use crate::spool::queue_file::UnusableFile;
 use crate::spool::{QueueState, Spool};
-use crate::submission::resolve::AddressResolver;
+use crate::submission::resolve::{check_alias_file, check_include_file};
 use crate::sys::error::reason_text;
 use crate::sys::signals::{HangupMeaning, Signals};
-use crate::transports::argv::CommandTemplate;
+use crate::transports::configured::{ConfiguredCommand, refuse_untrusted};
+use crate::transports::program::ProgramControl;
 use crate::transports::transport::{DeliveryMethod, Transport};
 use crate::values::plural::counted;
 
@@ -92,12 +93,7 @@ pub fn run(session: &Session, probing: ProbeUse, format: OutputFormat) -> Result
     for transport in &session.settings.transports {
         check_transport(session, &spool, transport, &mut findings)?;
     }
-    if !session.settings.addresses.aliases.is_empty() {
-        match AddressResolver::new(&session.settings).check() {
-            Ok(()) => findings.good("aliases", "read", None),
-            Err(error) => findings.add("aliases", ExitStatus::Config, format!("{error:#}"), None),
-        }
-    }
+    check_aliases(session, &mut findings);
     check_inbound(session, &spool, &mut findings)?;
     if probing == ProbeUse::Yes {
         run_probes(session, &spool, &mut findings)?;
@@ -211,25 +207,12 @@ fn check_transport(
     findings: &mut CheckFindings,
 ) -> Result<()> {
     let name = &transport.name;
-    match &transport.method {
-        DeliveryMethod::Command { template, .. } => {
-            let program = template.program();
-            match find_program(&program) {
-                Ok(path) => findings.good("transport", format!("{name}: command found"), Some(&path)),
-                Err(text) => findings.add("transport", ExitStatus::Config, format!("{name}: {program}: {text}"), None),
-            }
-        }
-        DeliveryMethod::Maildir(path) => {
-            let (exit, text) = check_maildir(path);
-            findings.add("transport", exit, format!("{name}: {text}"), Some(path));
-        }
+    if let DeliveryMethod::Maildir(path) = &transport.method {
+        let (exit, text) = check_maildir(path);
+        findings.add("transport", exit, format!("{name}: {text}"), Some(path));
     }
-    let other_commands = [&transport.probe, &transport.connect, &transport.disconnect].into_iter().flatten();
-    let filters = transport.preprocess.iter().chain(&transport.undo).map(CommandTemplate::program);
-    for program in other_commands.map(|argv| argv[0].clone()).chain(filters) {
-        if let Err(text) = find_program(&program) {
-            findings.add("transport", ExitStatus::Config, format!("{name}: {program}: {text}"), None);
-        }
+    for command in transport.commands() {
+        check_command(session, "transport", &format!("{name}: "), &command, findings);
     }
     let transport_state = spool.transport_state(name)?;
     if let Some(breaker) = transport_state.breaker.as_ref().filter(|breaker| breaker.config == transport.fingerprint) {
@@ -240,7 +223,7 @@ fn check_transport(
             None,
         );
     }
-    if let Some(text) = crate::delivery::transport_queue::pause_reason(&transport_state, session.now()) {
+    if let Some(text) = crate::delivery::transport_queue::pause_reason(&transport_state, session.time(spool)?) {
         findings.good("transport", format!("{name}: {text}"), None);
     }
     Ok(())
@@ -249,22 +232,19 @@ fn check_transport(
 /// Checks the sources, the hooks, the notification command, and the Maildirs that mail is filed in.
 fn check_inbound(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Result<()> {
     let settings = &session.settings;
-    let mut programs = Vec::new();
     for source in &settings.sources {
-        let ack = source.ack.iter().map(CommandTemplate::program);
-        programs.extend(source.fetch.first().cloned().into_iter().chain(ack).map(|program| ("inbound", program)));
+        for command in source.commands() {
+            check_command(session, "inbound", &format!("{}: ", source.name), &command, findings);
+        }
         if let Some(text) = spool.source_state(&source.name)?.trouble {
             findings.add("inbound", ExitStatus::TryAgain, format!("{}: {text}", source.name), None);
         }
     }
-    let hooks = settings.inbound_hooks.iter().chain(&settings.outbound_hooks);
-    programs.extend(hooks.map(|hook| ("hook", hook.program())));
-    programs.extend(settings.notify.iter().map(|notice| ("notify", notice.command.program())));
-    for (check, program) in programs {
-        match find_program(&program) {
-            Ok(path) => findings.good(check, "command found", Some(&path)),
-            Err(text) => findings.add(check, ExitStatus::Config, format!("{program}: {text}"), None),
-        }
+    for hook in settings.inbound_hooks.iter().chain(&settings.outbound_hooks) {
+        check_command(session, "hook", "", &hook.configured_command(), findings);
+    }
+    if let Some(notify) = &settings.notify {
+        check_command(session, "notify", "", &notify.configured_command(), findings);
     }
     for (check, path) in [("store", Some(&settings.store)), ("sent", settings.queue.sent.as_ref())] {
         if let Some(path) = path {
@@ -283,14 +263,23 @@ fn check_inbound(session: &Session, spool: &Spool, findings: &mut CheckFindings)
 /// Runs the probe command of every transport.
 fn run_probes(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Result<()> {
     let signals = Signals::listen(HangupMeaning::Stops)?;
-    let control =
-        TransportControl { spool, schedule: session.settings.queue.retry, signals: &signals, now: session.now() };
+    let trust = &session.settings.trust;
+    let control = TransportControl {
+        spool,
+        schedule: session.settings.queue.retry,
+        programs: ProgramControl { signals: &signals, trust },
+        time: session.time(spool)?,
+    };
     for transport in &session.settings.transports {
         let name = &transport.name;
         let Some(argv) = &transport.probe else {
             findings.good("probe", format!("{name}: no probe configured"), None);
             continue;
         };
+        if refuse_untrusted(&transport.commands(), trust).is_err() {
+            // The check of the transport reports it; the breaker stays as it is.
+            continue;
+        }
         match control.probe(transport, argv)? {
             Ok(()) => findings.good("probe", format!("{name}: succeeded"), None),
             Err(reason) => findings.add("probe", ExitStatus::TryAgain, format!("{name}: {reason}"), None),
@@ -299,20 +288,39 @@ fn run_probes(session: &Session, spool: &Spool, findings: &mut CheckFindings) ->
     Ok(())
 }
 
-/// Returns the path of a program, searched in `PATH` as execvp(3) does; or the reason why it cannot be run.
-fn find_program(program: &str) -> Result<PathBuf, String> {
-    use std::os::unix::fs::PermissionsExt;
-    let executable = |path: &Path| -> Result<PathBuf, String> {
-        let metadata = std::fs::metadata(path).map_err(|error| reason_text(&error))?;
-        if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
-            return Err("is not an executable file".to_owned());
+/// Checks that the program of a command exists, and that no user other than this one or root can write the program or its
+/// scripts. `owner` is the prefix of the text of the finding, `check` its kind.
+fn check_command(
+    session: &Session,
+    check: &'static str,
+    owner: &str,
+    command: &ConfiguredCommand,
+    findings: &mut CheckFindings,
+) {
+    let program = command.program();
+    match command.check(&session.settings.trust) {
+        Ok(path) => findings.good(check, format!("{owner}command found"), Some(&path)),
+        Err(error) => {
+            let missing = error.is_not_found() && !program.contains('/');
+            let (text, path) = match error.distrust() {
+                Some(distrust) => (distrust.to_string(), Some(distrust.path.as_path())),
+                None if missing => ("is not in PATH".to_owned(), None),
+                None => (reason_text(&error.source), None),
+            };
+            findings.add(check, ExitStatus::Config, format!("{owner}{program}: {text}"), path);
         }
-        Ok(path.to_owned())
-    };
-    if program.contains('/') {
-        return executable(Path::new(program));
     }
-    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
-    let found = std::env::split_paths(&path).find_map(|dir| executable(&dir.join(program)).ok());
-    found.ok_or_else(|| "is not in PATH".to_owned())
+}
+
+/// Checks the alias files, and the lists that aliases may include.
+fn check_aliases(session: &Session, findings: &mut CheckFindings) {
+    let (settings, trust) = (&session.settings.addresses, &session.settings.trust);
+    let included = settings.allowed.iter().filter_map(|target| target.strip_prefix(":include:")).map(Path::new);
+    let files = settings.aliases.iter().map(|path| (path.as_path(), check_alias_file(trust, path)));
+    for (path, checked) in files.chain(included.map(|path| (path, check_include_file(trust, path)))) {
+        match checked {
+            Ok(()) => findings.good("aliases", "read", Some(path)),
+            Err(error) => findings.add("aliases", ExitStatus::Config, format!("{error:#}"), Some(path)),
+        }
+    }
 }

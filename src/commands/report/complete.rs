@@ -107,12 +107,12 @@ fn record_result(
         parts: Vec::new(),
     };
     let event = LogEvent::Result { transport, results: vec![decision] };
-    history.apply(&LogRecord { at: session.now(), event: event.clone() });
-    spool.append_durably(id, &LogRecord { at: session.now(), event })?;
+    history.apply(&LogRecord::new(session.now(), event.clone()));
+    spool.append_durably(id, &LogRecord::new(session.now(), event))?;
     let is_held = claim.message().state == QueueState::Hold;
     if !is_held || history.is_settled() {
         let console = Console::new(session.verbosity, OutputFormat::Text, ProgressBarUse::IfUseful, 0);
-        let context = DeliveryContext::new(session, spool, &signals, &console);
+        let context = DeliveryContext::new(session, spool, &signals, &console)?;
         settle::conclude(&context, ClaimedMessage::new(MessageIndex::default(), claim, history))?;
     }
     Ok(Ok(state))

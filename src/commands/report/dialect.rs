@@ -45,7 +45,9 @@ pub fn run(session: &Session, dialect: QueueDialect) -> Result<ExitStatus> {
     }
     listed.sort_by(|(_, a), (_, b)| a.id.cmp(&b.id));
     for (state, name) in listed {
-        if let Some(view) = view(&spool, &session.settings, &held, state, &name)?.filter(|view| view.text.is_none()) {
+        if let Some(view) = view(&spool, &session.settings, session.time(&spool)?, &held, state, &name)?
+            .filter(|view| view.text.is_none())
+        {
             list.message(&mut out, &view)?;
         }
     }

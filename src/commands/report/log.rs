@@ -62,7 +62,7 @@ pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], format: 
         let id = &ids[*index];
         let found = spool.find(id)?;
         let message = match found {
-            Some((state, name)) => view(&spool, &session.settings, &held, state, &name)?,
+            Some((state, name)) => view(&spool, &session.settings, session.time(&spool)?, &held, state, &name)?,
             None => None,
         };
         let recipients = message.map(|message| message.recipients).unwrap_or_default();

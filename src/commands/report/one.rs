@@ -40,7 +40,7 @@ pub fn run(session: &Session, ids: &[String], format: OutputFormat) -> Result<Ex
         let mut found = None;
         for _ in 0..3 {
             let Some((state, name)) = spool.find(&id)? else { break };
-            found = view(&spool, &session.settings, &held, state, &name)?;
+            found = view(&spool, &session.settings, session.time(&spool)?, &held, state, &name)?;
             if found.is_some() {
                 break;
             }
@@ -175,7 +175,8 @@ pub fn of_record(id: &QueueId, record: &LogRecord, recipients: &[RecipientView])
             vec![format!("{action}, reported by {report}: {}:{status}{text}", names(recipients))]
         }
         LogEvent::Asked { .. } => Vec::new(),
-        LogEvent::Resent { id, .. } => vec![format!("sent again as {id}")],
+        LogEvent::Resent { id, queued: true, .. } => vec![format!("sent again as {id}")],
+        LogEvent::Resent { id, queued: false, .. } => vec![format!("about to be sent again as {id}")],
         LogEvent::Filed { folder, class } if folder.is_empty() => vec![format!("filed in the inbox, class {class}")],
         LogEvent::Filed { folder, class } => vec![format!("filed in {folder}, class {class}")],
         LogEvent::Acknowledged => vec!["acknowledged to its source".to_owned()],

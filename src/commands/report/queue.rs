@@ -44,7 +44,7 @@ pub fn run(session: &Session, format: OutputFormat) -> Result<ExitStatus> {
     let mut out = print::stdout();
     let mut table = QueueTable::new(session.now());
     for (number, (state, name)) in listed.iter().enumerate() {
-        let Some(view) = view(&spool, &session.settings, &held, *state, name)? else { continue };
+        let Some(view) = view(&spool, &session.settings, session.time(&spool)?, &held, *state, name)? else { continue };
         // A cancelled message is in state `failed` too, but did not fail.
         if *state == QueueState::Failed
             && !view.recipients.iter().any(|one| one.state == RecipientState::Failed)

@@ -5,7 +5,9 @@ use std::io::Write;
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::delivery::plan::PlanInputs;
 use crate::delivery::plan::{BackoffRule, RecipientPlan, plan};
+use crate::delivery::transport_queue::failed_trials;
 use crate::delivery::transport_queue::pause_reason;
 use crate::exit::ExitStatus;
 use crate::mail::address::route::AcceptedTypes;
@@ -14,6 +16,7 @@ use crate::output::print;
 use crate::session::Network;
 use crate::session::Session;
 use crate::spool::listing::DirectoryEntry;
+use crate::spool::running_time::SpoolTime;
 use crate::spool::transport_state::{CircuitBreaker, TransportState};
 use crate::spool::{QueueState, Spool};
 use crate::sys::locks_held::LocksHeld;
@@ -76,6 +79,7 @@ pub fn run(session: &Session, format: OutputFormat) -> Result<ExitStatus> {
         transports.iter().map(|transport| spool.transport_state(&transport.name)).collect::<Result<Vec<_>, _>>()?;
     let breakers: Table<TransportIndex, Option<&CircuitBreaker>> =
         transports.iter().zip(&transport_states).map(|(transport, state)| breaker(transport, state)).collect();
+    let time = session.time(&spool)?;
     let (loads, all) = loads(session, &spool, &held, &breakers)?;
     let mut out = print::stdout();
     if format == OutputFormat::Text {
@@ -84,7 +88,7 @@ pub fn run(session: &Session, format: OutputFormat) -> Result<ExitStatus> {
         print::line(&mut out, &format!("{head}TEXT"))?;
     }
     for ((transport, load), transport_state) in transports.iter().zip(&loads).zip(&transport_states) {
-        let (state, text) = state(session, transport, transport_state);
+        let (state, text) = state(session, transport, transport_state, time);
         let row = TransportRow {
             transport: &transport.name,
             kind: transport.kind(),
@@ -176,8 +180,13 @@ fn types(transport: &Transport) -> Vec<&str> {
 }
 
 /// Returns the state of a transport as a word and as a sentence.
-fn state(session: &Session, transport: &Transport, transport_state: &TransportState) -> (&'static str, String) {
-    if let Some(text) = pause_reason(transport_state, session.now()) {
+fn state(
+    session: &Session,
+    transport: &Transport,
+    transport_state: &TransportState,
+    time: SpoolTime,
+) -> (&'static str, String) {
+    if let Some(text) = pause_reason(transport_state, time) {
         return ("paused", text);
     }
     if session.network == Network::Offline && transport.reaches_beyond_host() {
@@ -210,6 +219,9 @@ fn loads(
     let settings = &session.settings;
     let mut loads = settings.transports.map(|_| TransportLoad::default());
     let mut all = TransportLoad::default();
+    let time = session.time(spool)?;
+    let trials = failed_trials(spool, &settings.transports, session.network, time)?;
+    let inputs = PlanInputs { settings, time, backoff: BackoffRule::Ignore, trials: &trials };
     for state in [QueueState::New, QueueState::Cur] {
         for entry in spool.entries(state)? {
             let DirectoryEntry::Message(name) = entry? else { continue };
@@ -219,7 +231,7 @@ fn loads(
             let active = message.is_active(held);
             for recipient in history.owed() {
                 all.owed += 1;
-                let plan = plan(settings, &message.envelope, &history, recipient, session.now(), BackoffRule::Ignore);
+                let plan = plan(&inputs, &message.envelope, &history, recipient);
                 let RecipientPlan::HandOver(transport) = plan else {
                     all.add_next(next);
                     continue;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::delivery::age::MessageAge;
 use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::Recipient;
@@ -10,6 +11,7 @@ use crate::mail::message::mime;
 use crate::mail::status::Status;
 use crate::settings::Settings;
 use crate::spool::queue_file::UnusableFile;
+use crate::spool::running_time::SpoolTime;
 use crate::spool::{QueueState, Spool};
 use crate::sys::error::PathError;
 use crate::sys::locks_held::LocksHeld;
@@ -92,6 +94,7 @@ impl RecipientView {
 pub fn view(
     spool: &Spool,
     settings: &Settings,
+    time: SpoolTime,
     held: &LocksHeld,
     state: QueueState,
     name: &FileName,
@@ -141,7 +144,10 @@ pub fn view(
         arrival: envelope.arrival,
         next_attempt: waiting.then(|| name.due.unwrap_or(envelope.arrival)),
         attempts: history.attempts(),
-        expires: (!finished).then(|| envelope.expires(settings.queue.lifetime, history.released)),
+        expires: (!finished).then(|| {
+            let end = MessageAge::of(envelope, &history, time).reaches(settings.queue.lifetime);
+            envelope.deliver_by.map_or(end, |deadline| deadline.min(end))
+        }),
         subject,
         resend_of: envelope.resend_of.clone(),
         envid: envelope.envid.as_ref().map(|id| id.as_str().to_owned()),

@@ -96,6 +96,13 @@ struct MessageResender<'a> {
     signals: &'a Signals,
 }
 
+/// Time of a resend record: before or after the copy is committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NoteTime {
+    BeforeCommit,
+    AfterCommit,
+}
+
 /// Recipients of the new envelope.
 struct ChosenRecipients {
     /// Addresses of the original envelope that the new recipients stand for.
@@ -123,7 +130,9 @@ impl MessageResender<'_> {
         let ChosenRecipients { instead_of, recipients } = self.choose(&original)?;
         let now = self.session.clock.now();
         let sender = self.options.sender.clone().unwrap_or_else(|| original.sender.clone());
-        let fresh = Envelope::new(self.session.ids.next_id(now), now.into(), sender, recipients);
+        let running = Some(self.session.time(self.spool)?.running);
+        let fresh =
+            Envelope { running, ..Envelope::new(self.session.ids.next_id(now), now.into(), sender, recipients) };
         let envelope = match &original.bytes {
             // The envelope options of the original sender apply to the copy too.
             OriginalBytes::Claimed(claim) => {
@@ -150,25 +159,47 @@ impl MessageResender<'_> {
             }
             OriginalBytes::Read { bytes, .. } => draft.write(bytes)?,
         }
-        // The log record comes first. After a crash between the two steps the log names a message that does not exist, and
-        // the next resend says so. In the other order the next resend would send the message twice.
-        match &original.bytes {
-            OriginalBytes::Claimed(claim) => {
-                self.record_resent(&claim.message().envelope, &envelope.id, &instead_of)?
-            }
-            OriginalBytes::Read { name, .. } => self.spool.remember_resent(name, &instead_of, self.session.now())?,
-        }
+        // The first record comes before the commit: after a crash behind the commit, the copy is then on record. The record
+        // counts only if the copy existed, or if the second record confirms it.
+        self.record_resent(&original.bytes, &envelope.id, &instead_of, NoteTime::BeforeCommit)?;
         UnsyncedMessage::commit(vec![draft.rename_into(QueueState::New, None)?])?;
-        self.print_resent(&envelope, Some(&envelope.id))
+        // The message is queued: any status but 0 would make the caller send it a second time.
+        if let Err(error) = self.record_resent(&original.bytes, &envelope.id, &instead_of, NoteTime::AfterCommit) {
+            print::error(&format!("{} is queued, but the record of the resend is incomplete: {error:#}", envelope.id));
+        }
+        if self.print_resent(&envelope, Some(&envelope.id)).is_err() {
+            print::error(&format!("{} is queued, but its id could not be printed", envelope.id));
+        }
+        Ok(())
     }
 
-    /// Records in the log of a message the id of its copy, and the recipients that the copy is for.
-    fn record_resent(&self, of: &Envelope, new: &QueueId, instead_of: &HashSet<String>) -> Result<()> {
+    /// Records the id of the copy, and the recipients that it is for: in the log of the original, or under its `Message-ID`
+    /// if the original is not in this spool.
+    fn record_resent(
+        &self,
+        bytes: &OriginalBytes<'_>,
+        new: &QueueId,
+        instead_of: &HashSet<String>,
+        time: NoteTime,
+    ) -> Result<()> {
+        let (queued, at) = (time == NoteTime::AfterCommit, self.session.now());
+        let claim = match bytes {
+            OriginalBytes::Claimed(claim) => claim,
+            OriginalBytes::Read { name, .. } => {
+                return Ok(self.spool.remember_resent(name, instead_of, new, queued, at)?);
+            }
+        };
+        let of = &claim.message().envelope;
         let replaced =
             of.recipients.entries().filter(|(_, recipient)| instead_of.contains(&recipient.address.to_string()));
         let recipients = replaced.map(|(index, _)| index).collect();
-        let event = LogEvent::Resent { id: new.clone(), recipients };
-        Ok(self.spool.append_durably(&of.id, &LogRecord { at: self.session.now(), event })?)
+        let record = LogRecord::new(at, LogEvent::Resent { id: new.clone(), recipients, queued });
+        // The second record is read only after the copy has left the spool. It need not be durable now.
+        match time {
+            NoteTime::BeforeCommit => self.spool.append_durably(&of.id, &record)?,
+            NoteTime::AfterCommit => self.spool.log(&of.id)?.append(&record)?,
+        }
+        Ok(())
     }
 
     /// Returns the recipients of the new envelope. Leaves out recipients to whom the message was sent again before, unless

@@ -117,7 +117,7 @@ impl<'a> OriginalFinder<'a> {
     ) -> Result<Vec<UnreachedRecipient>> {
         let both = envelope.recipients.entries().zip(&history.recipients);
         let lost = both.filter(|((index, _), _)| is_lost(*index)).map(|((_, recipient), progress)| {
-            let done = progress.resent.as_ref().map(|id| self.sent_as(id)).transpose()?;
+            let done = self.last_queued(history, &progress.resent)?;
             Ok(UnreachedRecipient { recipient: recipient.clone(), done })
         });
         lost.collect()
@@ -125,7 +125,23 @@ impl<'a> OriginalFinder<'a> {
 
     /// Returns the sentence about the last resend of a message, for any recipient.
     fn last_resend(&self, history: &History) -> Result<Option<String>> {
-        history.resent.last().map(|id| self.sent_as(id)).transpose()
+        self.last_queued(history, &history.resent)
+    }
+
+    /// Returns the sentence about the last of these copies that was queued. A run that was interrupted or failed before the
+    /// commit left only a record; `None` if this is so for all copies.
+    fn last_queued(&self, history: &History, ids: &[QueueId]) -> Result<Option<String>> {
+        for id in ids.iter().rev() {
+            if history.resent_queued.contains(id) || self.has_existed(id)? {
+                return Ok(Some(self.sent_as(id)?));
+            }
+        }
+        Ok(None)
+    }
+
+    /// True if the spool contains the message or its log.
+    fn has_existed(&self, id: &QueueId) -> Result<bool> {
+        Ok(self.spool.find(id)?.is_some() || !self.spool.read_log(id)?.is_empty())
     }
 
     /// Returns the sentence about a resend as the message with this id.
@@ -178,7 +194,13 @@ impl<'a> OriginalFinder<'a> {
             fingerprint.add(&bytes);
             fingerprint.finish()
         });
-        let done = self.spool.resent_for(&name)?;
+        let mut done = HashSet::new();
+        for note in self.spool.resent_notes(&name)? {
+            let is_sent = note.queued || note.id.as_ref().map_or(Ok(true), |id| self.has_existed(id))?;
+            if is_sent {
+                done.insert(note.address);
+            }
+        }
         let failed = reported.into_iter().filter_map(|reported| Some(Recipient::from(failed_address(reported)?)));
         let failed = failed.map(|recipient| {
             let is_done = done.contains(&recipient.address.to_string());

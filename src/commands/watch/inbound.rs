@@ -31,10 +31,10 @@ pub fn file(
     spool: &Spool,
     signals: &Signals,
     events: &EventPrinter,
-    arrivals: &mut ArrivalWatcher,
+    arrivals: &ArrivalWatcher,
 ) {
     until_stopped(session, signals, events, &mut |session| {
-        pending::file_all(&DeliveryContext::new(session, spool, signals, events))?;
+        pending::file_all(&DeliveryContext::new(session, spool, signals, events)?)?;
         // If the wait fails, the next pass starts at once, as after a notification.
         let _ = ready::readable(&[signals.stop_fd(), arrivals.fd()], Some(RESCAN_INTERVAL));
         arrivals.silence();
@@ -56,6 +56,7 @@ fn until_stopped(
 ) {
     while signals.stop_requested().is_none() {
         let session = session.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        session.settings.trust.forget();
         let wait = pass(&session).unwrap_or_else(|error| {
             events.error(&format!("{error:#}"));
             RESCAN_INTERVAL
@@ -68,7 +69,7 @@ fn until_stopped(
 
 /// Polls every source whose interval has passed. Returns the time until the next one.
 fn poll_due_sources(session: &Session, spool: &Spool, signals: &Signals, events: &EventPrinter) -> Result<Duration> {
-    let context = DeliveryContext::new(session, spool, signals, events);
+    let context = DeliveryContext::new(session, spool, signals, events)?;
     let mut wait = RESCAN_INTERVAL;
     if session.network == Network::Offline {
         return Ok(wait);
@@ -89,7 +90,7 @@ fn poll_due_sources(session: &Session, spool: &Spool, signals: &Signals, events:
         if next <= now && signals.stop_requested().is_none() {
             let polled = fetch::fetch_source(session, &context, source, None);
             let polled = polled.unwrap_or_else(|error| fetch::PollResult::Failed(format!("{error:#}")));
-            if let fetch::PollResult::Failed(text) = polled
+            if let fetch::PollResult::Failed(text) | fetch::PollResult::Untrusted(text) = polled
                 && state.trouble.as_ref() != Some(&text)
             {
                 // A failing source is reported once, until its state changes.

@@ -17,6 +17,8 @@ use crate::mail::envelope::id::QueueId;
 use crate::spool::runner::RunnerKind;
 use crate::spool::transport_state::{TransportPause, TransportState};
 use crate::spool::{QueueState, Spool};
+use crate::sys::error::reason_text;
+use crate::sys::ready;
 use crate::sys::signals::{HangupMeaning, Signals};
 use crate::values::time::Timestamp;
 
@@ -47,6 +49,9 @@ pub struct WatchOptions {
 /// Maximum time between two passes, in case a notification was lost.
 const RESCAN_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Delay before the next try after a thread could not be started or a wait failed.
+const FAILURE_RETRY: Duration = Duration::from_millis(500);
+
 /// First delay before the next pass, if a message was not synced yet or another run had claimed it. Doubles each time.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 
@@ -59,39 +64,69 @@ pub fn run(session: &Session, options: &WatchOptions, reload: &dyn Fn() -> Resul
     let spool = session.spool()?;
     spool.verify()?;
     let signals = Signals::listen(HangupMeaning::Reloads)?;
-    let runner_lock = spool.announce_runner(RunnerKind::Watch)?;
     let events = EventPrinter::new(session.verbosity, options.format, session.clock.clone(), options.events.clone());
-    let mut arrivals = ArrivalWatcher::new(&spool)?;
+    let arrivals = ArrivalWatcher::new(&spool)?;
+    let wakeup = WakeupWaiter::new(&spool, config_file(&session.settings.source).as_deref(), &events)?;
+    // Every step that can fail at the start is done. From here on, only a stop signal ends the watch.
+    let runner_lock = spool.announce_runner(RunnerKind::Watch)?;
     // The outbound thread reloads the configuration; the inbound threads read it here.
     let shared = Mutex::new(session.clone());
     std::thread::scope(|scope| {
-        let (spool, signals, events, shared) = (&spool, &signals, &events, &shared);
-        let filing = scope.spawn(move || {
-            let _guard = StopGuard(signals);
-            inbound::file(shared, spool, signals, events, &mut arrivals);
+        let (spool, signals, events, shared, arrivals) = (&spool, &signals, &events, &shared, &arrivals);
+        let filing = spawn(scope, signals, events, || {
+            move || {
+                let _guard = StopGuard(signals);
+                inbound::file(shared, spool, signals, events, arrivals);
+            }
         });
-        let polling = scope.spawn(move || {
-            let _guard = StopGuard(signals);
-            inbound::poll(shared, spool, signals, events);
+        let polling = spawn(scope, signals, events, || {
+            move || {
+                let _guard = StopGuard(signals);
+                inbound::poll(shared, spool, signals, events);
+            }
         });
-        let outbound = {
+        {
             let _guard = StopGuard(signals);
-            outbound(session, options, reload, shared, spool, signals, events)
-        };
-        let all_joined = filing.join().is_ok() & polling.join().is_ok();
+            outbound(session, WatchLoop::new(wakeup, options.jobs), reload, shared, spool, signals, events);
+        }
+        let results: Vec<_> = [filing, polling].into_iter().flatten().map(|thread| thread.join()).collect();
+        let all_joined = results.iter().all(Result::is_ok);
         // Runs that saw this watch left their received mail to it. File that mail after the runner lock is released: a message
         // received before that would otherwise stay unfiled until the next run.
         drop(runner_lock);
-        if let Err(error) = pending::file_all(&DeliveryContext::new(session, spool, signals, events)) {
+        if let Err(error) = pending::file_all(&DeliveryContext::new(session, spool, signals, events)?) {
             events.error(&format!("{error:#}"));
         }
-        outbound?;
-        let rest = RemainingMail::count(spool, session.now())?;
+        // The counts are for the last event only: an error in them does not change the exit status.
+        let rest = RemainingMail::count(spool, session.now()).unwrap_or_else(|error| {
+            events.error(&format!("cannot count the queue: {error:#}"));
+            RemainingMail::default()
+        });
         let complete = all_joined && !signals.abort_requested();
-        let received = spool.messages_in_order(QueueState::Received)?.len();
+        let received = spool.messages_in_order(QueueState::Received).map_or(0, |names| names.len());
         events.shutdown(signals.stop_requested().unwrap_or(0), complete, &rest, received);
         Ok(if complete { ExitStatus::Ok } else { ExitStatus::Signal(signals.stop_requested().unwrap_or(0)) })
     })
+}
+
+/// Starts a thread. A failure, such as a reached limit of threads, does not end the watch: it is printed, and the start is
+/// tried again until it succeeds. Returns `None` if a stop signal comes first. `work` makes the function that the thread runs.
+fn spawn<'scope, F: FnOnce() + Send + 'scope>(
+    scope: &'scope std::thread::Scope<'scope, '_>,
+    signals: &Signals,
+    events: &EventPrinter,
+    work: impl Fn() -> F,
+) -> Option<std::thread::ScopedJoinHandle<'scope, ()>> {
+    loop {
+        match std::thread::Builder::new().spawn_scoped(scope, work()) {
+            Ok(thread) => return Some(thread),
+            Err(error) => events.error(&format!("cannot start a thread: {}; trying again", reason_text(&error))),
+        }
+        let _ = ready::readable(&[signals.stop_fd()], Some(FAILURE_RETRY));
+        if signals.stop_requested().is_some() {
+            return None;
+        }
+    }
 }
 
 /// Stops the run when a thread ends, also by a panic: the other threads must not continue without it.
@@ -106,41 +141,37 @@ impl Drop for StopGuard<'_> {
 /// Runs the outbound side until a signal stops the run: reload, deliver what is due, wait.
 fn outbound(
     session: &Session,
-    options: &WatchOptions,
+    mut watch: WatchLoop,
     reload: &dyn Fn() -> Result<Settings>,
     shared: &Mutex<Session>,
     spool: &Spool,
     signals: &Signals,
     events: &EventPrinter,
-) -> Result<()> {
+) {
     let mut session = session.clone();
-    let mut wakeup = WakeupWaiter::new(spool, config_file(&session.settings.source).as_deref(), events)?;
-    let mut watch = WatchLoop {
-        parked: HashSet::new(),
-        closed_transports: Vec::new(),
-        last: Timestamp::default(),
-        retry_delay: FIRST_RETRY,
-        reported_unconfigured: false,
-    };
     let mut reason = WakeReason::Timer;
     loop {
         let asked = signals.take_reload();
         if asked || reason == WakeReason::Reload {
             watch.reload(&mut session, spool, events, reload);
             *shared.lock().unwrap_or_else(PoisonError::into_inner) = session.clone();
-            wakeup.follow_config(config_file(&session.settings.source).as_deref());
+            watch.wakeup.follow_config(config_file(&session.settings.source).as_deref());
         }
         // A full disk or a damaged state file makes a pass fail: print the error and try again after the interval.
-        let wait = watch.pass(&session, spool, signals, events, options, reason).unwrap_or_else(|error| {
+        let wait = watch.pass(&session, spool, signals, events, reason).unwrap_or_else(|error| {
             events.error(&format!("{error:#}"));
             RESCAN_INTERVAL
         });
         if signals.stop_requested().is_some() {
-            return Ok(());
+            return;
         }
-        reason = wakeup.wait(signals, wait, spool, events)?;
+        reason = watch.wakeup.wait(signals, wait, spool, events).unwrap_or_else(|error| {
+            events.error(&format!("cannot wait for new mail: {error:#}; trying again"));
+            std::thread::sleep(FAILURE_RETRY);
+            WakeReason::Timer
+        });
         if signals.stop_requested().is_some() {
-            return Ok(());
+            return;
         }
     }
 }
@@ -152,6 +183,9 @@ fn config_file(source: &SettingsSource) -> Option<std::path::PathBuf> {
 }
 
 struct WatchLoop {
+    wakeup: WakeupWaiter,
+    /// Maximum number of simultaneous hand-offs, over all transports.
+    jobs: Option<usize>,
     /// Due messages that wait for something other than time. They are tried again on the timer, or when a transport's
     /// state changes.
     parked: HashSet<QueueId>,
@@ -166,6 +200,18 @@ struct WatchLoop {
 }
 
 impl WatchLoop {
+    fn new(wakeup: WakeupWaiter, jobs: Option<usize>) -> WatchLoop {
+        WatchLoop {
+            wakeup,
+            jobs,
+            parked: HashSet::new(),
+            closed_transports: Vec::new(),
+            last: Timestamp::default(),
+            retry_delay: FIRST_RETRY,
+            reported_unconfigured: false,
+        }
+    }
+
     /// Attempts what is due. Returns the maximum time to wait before the next pass.
     fn pass(
         &mut self,
@@ -173,10 +219,11 @@ impl WatchLoop {
         spool: &Spool,
         signals: &Signals,
         events: &EventPrinter,
-        options: &WatchOptions,
         reason: WakeReason,
     ) -> Result<Duration> {
+        session.settings.trust.forget();
         let now = session.now();
+        let longest_wait = session.settings.queue.retry.longest_delay();
         let mut transport_states = Vec::new();
         for transport in &session.settings.transports {
             transport_states.push(spool.transport_state(&transport.name)?);
@@ -196,13 +243,14 @@ impl WatchLoop {
             self.parked.clear();
         }
         (self.closed_transports, self.last) = (closed_transports, now);
-        if let Err(error) = spool.sweep_if_due(now) {
+        if let Err(error) = spool.sweep_if_due(session.count_time(spool)?) {
             events.error(&format!("cannot remove expired files: {error}; the next run tries again"));
         }
-        let due = spool.due_messages(now, |state, name| events.stray(&spool.path_of_state(state).join(name)))?;
+        let due = spool
+            .due_messages(now, longest_wait, |state, name| events.stray(&spool.path_of_state(state).join(name)))?;
         events.forget_finished(spool, due.len() + due.later())?;
-        let context = DeliveryContext::new(session, spool, signals, events);
-        let selection = Selection { network: session.network, jobs: options.jobs, ..Selection::all() };
+        let context = DeliveryContext::new(session, spool, signals, events)?;
+        let selection = Selection { network: session.network, jobs: self.jobs, ..Selection::all() };
         let tally = run::run(&context, &due, &selection, &self.parked)?;
         if tally.unconfigured > 0 && !std::mem::replace(&mut self.reported_unconfigured, true) {
             events.error(&session.settings.why_unconfigured());
@@ -212,7 +260,7 @@ impl WatchLoop {
         for transport in &session.settings.transports {
             reopenings.extend(opens_at(&spool.transport_state(&transport.name)?).filter(|time| *time > now));
         }
-        let next = if due.is_empty() { due.next() } else { spool.due_messages(now, |_, _| {})?.next() };
+        let next = if due.is_empty() { due.next() } else { spool.due_messages(now, longest_wait, |_, _| {})?.next() };
         let next = next.into_iter().chain(reopenings).min();
         let until_next = next.map(|next| next.since(session.now()).max(Duration::from_millis(10)));
         let wait = until_next.map_or(RESCAN_INTERVAL, |wait| wait.min(RESCAN_INTERVAL));

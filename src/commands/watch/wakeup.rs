@@ -1,6 +1,7 @@
 //! Waiting for new mail, a signal, a changed configuration or a time. The only module that uses `notify`.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,14 +29,59 @@ pub enum WakeReason {
     Reload,
 }
 
+/// File watcher of `notify`. The methods of `notify` panic if its thread has ended or cannot be woken; here that is an error.
+struct FileNotifier(Option<RecommendedWatcher>);
+
+impl FileNotifier {
+    /// Watches these directories, without their subdirectories. `handler` is called for each notification, on the thread of
+    /// `notify`. The error is the reason as text.
+    fn new(
+        handler: impl FnMut(notify::Result<Event>) + Send + 'static,
+        directories: &[PathBuf],
+    ) -> Result<FileNotifier, String> {
+        let mut notifier = FileNotifier(Some(catch_panic(|| notify::recommended_watcher(handler))?));
+        if let Some(watcher) = &mut notifier.0 {
+            for directory in directories {
+                catch_panic(|| watcher.watch(directory, RecursiveMode::NonRecursive))?;
+            }
+        }
+        Ok(notifier)
+    }
+}
+
+impl Drop for FileNotifier {
+    fn drop(&mut self) {
+        let watcher = self.0.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(watcher)));
+    }
+}
+
+/// Returns the result of a call of `notify`. The error text also reports a panic.
+fn catch_panic<T>(call: impl FnOnce() -> notify::Result<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("their thread does not work".to_owned()),
+    }
+}
+
+/// Flag that is set when it is dropped. A notification handler owns it, so the flag is set when the thread of `notify` ends.
+struct EndMarker(Arc<AtomicBool>);
+
+impl Drop for EndMarker {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Waits for changes of the spool and the configuration, for signals, and for a time limit.
 pub struct WakeupWaiter {
     spool_changed: Arc<WakeupEvent>,
-    /// True if a watched directory may be gone, so that the watch must be set up again.
+    /// True if a watched directory may be gone or the thread of `notify` has ended, so that the watch must be set up again.
     watch_lost: Arc<AtomicBool>,
-    spool_watcher: Option<RecommendedWatcher>,
+    spool_watcher: Option<FileNotifier>,
     config_changed: Arc<WakeupEvent>,
-    config_watcher: Option<RecommendedWatcher>,
+    config_watcher: Option<FileNotifier>,
     config_path: Option<PathBuf>,
 }
 
@@ -58,23 +104,21 @@ impl WakeupWaiter {
     /// Watches the queue and the transport states. Without notifications (no inotify watches left, for example) the timer
     /// still finds every change.
     fn watch_spool(&mut self, spool: &Spool, events: &EventPrinter) {
-        let (changed, watch_lost) = (Arc::clone(&self.spool_changed), Arc::clone(&self.watch_lost));
-        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+        let changed = Arc::clone(&self.spool_changed);
+        // A new flag for each watcher: the end of the replaced one must not set it.
+        self.watch_lost = Arc::new(AtomicBool::new(false));
+        let watch_lost = EndMarker(Arc::clone(&self.watch_lost));
+        let handler = move |event: notify::Result<Event>| {
             if is_lost(&event) {
-                watch_lost.store(true, Ordering::SeqCst);
+                watch_lost.0.store(true, Ordering::SeqCst);
             }
             if may_be_work(&event) {
                 changed.notify();
             }
-        });
-        let watching = watcher.and_then(|mut watcher| {
-            for state in QueueState::WAITING {
-                watcher.watch(&spool.path_of_state(state), RecursiveMode::NonRecursive)?;
-            }
-            watcher.watch(&spool.path_of_transport_states(), RecursiveMode::NonRecursive)?;
-            Ok(watcher)
-        });
-        match watching {
+        };
+        let states = QueueState::WAITING.map(|state| spool.path_of_state(state));
+        let directories = [states.as_slice(), &[spool.path_of_transport_states()]].concat();
+        match FileNotifier::new(handler, &directories) {
             Ok(watcher) => self.spool_watcher = Some(watcher),
             Err(error) => {
                 self.spool_watcher = None;
@@ -94,16 +138,13 @@ impl WakeupWaiter {
             return;
         };
         let changed = Arc::clone(&self.config_changed);
-        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+        let handler = move |event: notify::Result<Event>| {
             if event.as_ref().is_ok_and(|event| is_written(event) && event.paths.contains(&file)) {
                 changed.notify();
             }
-        });
+        };
         // A directory that does not exist yet cannot be watched. Then a reload needs SIGHUP.
-        self.config_watcher = watcher.ok().and_then(|mut watcher| {
-            watcher.watch(&parent, RecursiveMode::NonRecursive).ok()?;
-            Some(watcher)
-        });
+        self.config_watcher = FileNotifier::new(handler, &[parent]).ok();
     }
 
     /// Waits for at most `time`, and returns the reason for the end of the wait. A stop signal also ends it.
@@ -140,7 +181,7 @@ pub struct ArrivalWatcher {
     arrived: Arc<WakeupEvent>,
     /// File watcher, active until dropped; without it the timer still finds every message.
     #[expect(dead_code, reason = "dropping it would end the notifications")]
-    watcher: Option<RecommendedWatcher>,
+    watcher: Option<FileNotifier>,
 }
 
 impl ArrivalWatcher {
@@ -148,15 +189,12 @@ impl ArrivalWatcher {
     pub fn new(spool: &Spool) -> Result<ArrivalWatcher> {
         let arrived = Arc::new(WakeupEvent::new()?);
         let notifier = Arc::clone(&arrived);
-        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+        let handler = move |event: notify::Result<Event>| {
             if event.as_ref().map_or(true, |event| event.need_rescan() || is_written(event)) {
                 notifier.notify();
             }
-        });
-        let watcher = watcher.ok().and_then(|mut watcher| {
-            watcher.watch(&spool.path_of_state(QueueState::Received), RecursiveMode::NonRecursive).ok()?;
-            Some(watcher)
-        });
+        };
+        let watcher = FileNotifier::new(handler, &[spool.path_of_state(QueueState::Received)]).ok();
         Ok(ArrivalWatcher { arrived, watcher })
     }
 
@@ -166,7 +204,7 @@ impl ArrivalWatcher {
     }
 
     /// Clears the notification, so that the next wait blocks again.
-    pub fn silence(&mut self) {
+    pub fn silence(&self) {
         self.arrived.clear();
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::mail::envelope::Priority;
 use crate::mail::envelope::id::QueueId;
-use crate::values::time::Timestamp;
+use crate::values::time::{RunningTime, Timestamp};
 
 /// Name of a queue file: `ID`, `ID,P=u`, `ID,T=SECONDS` or `ID,P=u,T=SECONDS`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,18 @@ pub struct FileName {
     pub due: Option<Timestamp>,
 }
 
+/// Largest running time in a name, in seconds: 31 years. Larger numbers are wall-clock times.
+const LONGEST_RUNNING_SECS: u64 = 999_999_999;
+
+/// Trust in the wall clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockTrust {
+    /// The time can be true.
+    Plausible,
+    /// The time cannot be true.
+    Implausible,
+}
+
 impl FileName {
     /// Builds the name of a message that is due now.
     pub fn new(id: QueueId, priority: Priority) -> FileName {
@@ -26,6 +38,23 @@ impl FileName {
     /// Returns the name with a different due time; `None` makes the message due now.
     pub fn due(&self, due: Option<Timestamp>) -> FileName {
         FileName { due, ..self.clone() }
+    }
+
+    /// Returns the name of a finished message that is kept until this running time; `None` keeps it for ever.
+    pub fn kept_until(&self, until: Option<RunningTime>) -> FileName {
+        self.due(until.map(|until| Timestamp::from_seconds(until.seconds().min(LONGEST_RUNNING_SECS))))
+    }
+
+    /// Returns true when a finished message may be removed.
+    ///
+    /// Names of older versions have a wall-clock time, which is larger than any running time can be: it is believed only
+    /// if the clock is plausible.
+    pub fn is_retention_over(&self, now: Timestamp, running: RunningTime, clock: ClockTrust) -> bool {
+        let Some(until) = self.due else { return false };
+        if until.seconds() <= LONGEST_RUNNING_SECS {
+            return running.seconds() >= until.seconds();
+        }
+        clock == ClockTrust::Plausible && until <= now
     }
 
     /// Parses a name; `None` for a name that mspool never writes. A run parses up to 100,000 names, so only the id is

@@ -15,7 +15,7 @@ use crate::mail::address::{Address, Sender};
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::{Recipient, RecipientIndex, Recipients};
 use crate::mail::envelope::request::{BodyType, EnvelopeId, NotifyOn, ReturnContent};
-use crate::values::time::Timestamp;
+use crate::values::time::{RunningTime, Timestamp};
 
 /// Data that the spool keeps about a message besides its content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct Envelope {
     pub id: QueueId,
     /// Time when mspool accepted the message.
     pub arrival: Timestamp,
+    /// Running time of the spool at arrival; `None` in messages of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<RunningTime>,
     /// Envelope sender, to which reports are sent.
     pub sender: Sender,
     /// Recipients of the message, without duplicate mailboxes.
@@ -142,6 +145,7 @@ impl Envelope {
             size: 0,
             id,
             arrival,
+            running: None,
             sender,
             recipients: recipients.into(),
             not_before: None,
@@ -188,19 +192,6 @@ impl Envelope {
     pub fn delayed_until(&self, now: Timestamp) -> Option<Timestamp> {
         let time = self.not_before.filter(|time| *time > now)?;
         Some(self.deliver_by.map_or(time, |deadline| deadline.min(time))).filter(|time| *time > now)
-    }
-
-    /// Returns the start of the message's lifetime: arrival, the earliest time of an attempt, or the last release,
-    /// whichever is latest.
-    pub fn lifetime_start(&self, released: Option<Timestamp>) -> Timestamp {
-        self.arrival.max(self.not_before.unwrap_or_default()).max(released.unwrap_or_default())
-    }
-
-    /// Returns the time when the message expires: the end of the queue lifetime, or the sender's deadline if that is
-    /// earlier. The lifetime is counted from [`Envelope::lifetime_start`].
-    pub fn expires(&self, lifetime: std::time::Duration, released: Option<Timestamp>) -> Timestamp {
-        let end = self.lifetime_start(released).after(lifetime);
-        self.deliver_by.map_or(end, |deadline| deadline.min(end))
     }
 }
 
@@ -261,18 +252,6 @@ mod tests {
         assert!(Envelope::from_line(line.replace("bob@", "bob\\n@").as_bytes()).is_err());
         assert!(Envelope::from_line(line.replace("joe@", "joe\\u0000@").as_bytes()).is_err());
         assert!(Envelope::from_line(line.replace(".host", "/../x").as_bytes()).is_err());
-    }
-
-    #[test]
-    fn expiry_is_the_first_of_lifetime_and_deadline() {
-        let hour = std::time::Duration::from_secs(3600);
-        let mut mail = envelope();
-        assert_eq!(mail.expires(hour, None), mail.arrival.after(hour));
-        mail.deliver_by = Some(mail.arrival.after(hour / 2));
-        assert_eq!(mail.expires(hour, None), mail.arrival.after(hour / 2));
-        mail.deliver_by = None;
-        let released = mail.arrival.after(hour * 9);
-        assert_eq!(mail.expires(hour, Some(released)), released.after(hour));
     }
 
     #[test]

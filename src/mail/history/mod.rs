@@ -9,7 +9,7 @@ use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::history::record::{AttemptCost, Decision, LogEvent, LogRecord, RecipientState, ReportKind};
 use crate::mail::status::Status;
 use crate::values::table::Table;
-use crate::values::time::Timestamp;
+use crate::values::time::{RunningTime, Timestamp};
 
 /// Progress of the delivery to one recipient.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,10 +40,12 @@ pub struct RecipientProgress {
     pub incoming_actions: Vec<String>,
     /// Time of the last result.
     pub last_result: Option<Timestamp>,
+    /// Running time of that result.
+    pub last_result_running: Option<RunningTime>,
     /// Parts of the message, made by a filter, that the recipient already has.
     pub parts: Vec<String>,
-    /// Queue id of the last message that resends this one to the recipient.
-    pub resent: Option<QueueId>,
+    /// Queue ids of the messages that resend this one to the recipient, or were about to.
+    pub resent: Vec<QueueId>,
 }
 
 /// State of a whole message.
@@ -51,12 +53,16 @@ pub struct RecipientProgress {
 pub struct History {
     /// Progress of each recipient, in the order of the envelope.
     pub recipients: Table<RecipientIndex, RecipientProgress>,
-    /// Time of the last release from hold.
-    pub released: Option<Timestamp>,
+    /// Running time of the last release from hold, or of the first record with a running time since then.
+    pub lifetime_start: Option<RunningTime>,
+    /// True after a release from hold: the lifetime has started anew.
+    pub was_released: bool,
     /// Reports that were begun without a record that they were completed.
     pub unfinished_reports: Vec<(ReportKind, Vec<RecipientIndex>, QueueId)>,
-    /// Queue ids of the messages that resend this one.
+    /// Queue ids of the messages that resend this one, or were about to.
     pub resent: Vec<QueueId>,
+    /// Those of them that were in the queue for certain.
+    pub resent_queued: BTreeSet<QueueId>,
     /// Answer of the outbound hooks, once they have run: the folder for the copy, or `None` for no copy.
     pub hook_answer: Option<Option<String>>,
     /// Queue ids of the reports that mspool sent on this message.
@@ -89,6 +95,11 @@ impl History {
     /// Applies one more record.
     pub fn apply(&mut self, record: &LogRecord) {
         match &record.event {
+            // A release starts the lifetime anew; one that was recorded without a running time does so at the next record.
+            LogEvent::Released => (self.was_released, self.lifetime_start) = (true, record.running),
+            _ => self.lifetime_start = self.lifetime_start.or(record.running),
+        }
+        match &record.event {
             LogEvent::Attempt { transport, recipients, .. } => {
                 self.tried_transports.insert(transport.clone());
                 each(&mut self.recipients, recipients, |progress| {
@@ -103,6 +114,7 @@ impl History {
                     let decide = |progress: &mut RecipientProgress| {
                         progress.decide(transport.as_deref(), decision);
                         progress.last_result = Some(record.at);
+                        progress.last_result_running = record.running;
                     };
                     each(&mut self.recipients, &decision.recipients, decide);
                 }
@@ -137,9 +149,14 @@ impl History {
                 });
             }
             LogEvent::Asked { folder } => self.hook_answer = Some(folder.clone()),
-            LogEvent::Resent { id, recipients } => {
-                self.resent.push(id.clone());
-                each(&mut self.recipients, recipients, |progress| progress.resent = Some(id.clone()));
+            LogEvent::Resent { id, recipients, queued } => {
+                if *queued {
+                    self.resent_queued.insert(id.clone());
+                }
+                if !self.resent.contains(id) {
+                    self.resent.push(id.clone());
+                    each(&mut self.recipients, recipients, |progress| progress.resent.push(id.clone()));
+                }
             }
             LogEvent::Held
             | LogEvent::Acknowledged
@@ -147,7 +164,6 @@ impl History {
             | LogEvent::Dropped { .. }
             | LogEvent::Trouble { .. } => {}
             LogEvent::Released => {
-                self.released = Some(record.at);
                 for progress in self.recipients.iter_mut().filter(|progress| progress.state == RecipientState::Owed) {
                     progress.next = None;
                 }
@@ -168,6 +184,11 @@ impl History {
     /// Returns the indices of the recipients in a state.
     pub fn in_state(&self, state: RecipientState) -> impl Iterator<Item = RecipientIndex> {
         self.recipients.entries().filter(move |(_, progress)| progress.state == state).map(|(recipient, _)| recipient)
+    }
+
+    /// Returns true if no record says anything: nothing has happened to the message.
+    pub fn is_blank(&self) -> bool {
+        *self == History::new(self.recipients.len())
     }
 
     /// Returns true if no action is left for any recipient.
@@ -203,6 +224,15 @@ impl History {
 }
 
 impl RecipientProgress {
+    /// Returns true when something is to be done for the recipient, but not yet.
+    ///
+    /// A clock that stands before the last result was wrong then, or is wrong now. Either way the time of the next action
+    /// is not believed further than it was meant to reach: the recipient does not wait.
+    pub fn waits(&self, now: Timestamp) -> bool {
+        let was_ahead = self.last_result.is_some_and(|at| at > now);
+        !was_ahead && self.next.is_some_and(|next| next > now)
+    }
+
     fn decide(&mut self, transport: Option<&str>, decision: &Decision) {
         if self.outcome_unknown && decision.charge != AttemptCost::Full {
             self.attempts = self.attempts.saturating_sub(1);
@@ -264,6 +294,7 @@ mod tests {
         let recipients = indices(recipients);
         LogRecord {
             at: at(seconds),
+            running: None,
             event: LogEvent::Attempt { transport: "relay".into(), attempt: number, recipients },
         }
     }
@@ -282,6 +313,7 @@ mod tests {
         };
         LogRecord {
             at: at(seconds),
+            running: None,
             event: LogEvent::Result { transport: Some("relay".into()), results: vec![decision] },
         }
     }

@@ -5,16 +5,26 @@ use serde::{Deserialize, Serialize};
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::status::Status;
-use crate::values::time::Timestamp;
+use crate::values::time::{RunningTime, Timestamp};
 
 /// Record on one line of a message's log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogRecord {
     /// Time of the event.
     pub at: Timestamp,
+    /// Running time of the spool at the event, where a runner or an operator recorded it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<RunningTime>,
     /// Event that is recorded.
     #[serde(flatten)]
     pub event: LogEvent,
+}
+
+impl LogRecord {
+    /// Builds a record without a running time.
+    pub fn new(at: Timestamp, event: LogEvent) -> LogRecord {
+        LogRecord { at, running: None, event }
+    }
 }
 
 /// Event of a message. Recipients are given as indices into the envelope, from 0.
@@ -88,6 +98,9 @@ pub enum LogEvent {
         /// Recipients that the new message is sent to instead.
         #[serde(default)]
         recipients: Vec<RecipientIndex>,
+        /// True in the second record, which is written when the new message is in the queue.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        queued: bool,
     },
     /// Filing of a received message in the store.
     Filed {

@@ -333,7 +333,7 @@ impl SmtpSession<'_> {
             SmtpGreeting::Extended => "ESMTP",
             SmtpGreeting::Lmtp => "LMTP",
         };
-        let user = crate::sys::trust::user();
+        let user = crate::sys::identity::user();
         let addresses = recipients.iter().map(|recipient| recipient.address.clone()).collect();
         let completion = HeaderCompletion::Smtp { from: format!("from {name} (userid {user})"), with };
         SubmissionOptions {
