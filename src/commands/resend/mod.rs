@@ -168,7 +168,7 @@ impl MessageResender<'_> {
             print::error(&format!("{} is queued, but the record of the resend is incomplete: {error:#}", envelope.id));
         }
         if self.print_resent(&envelope, Some(&envelope.id)).is_err() {
-            print::error(&format!("{} is queued, but its id could not be printed", envelope.id));
+            print::error(&format!("{} is queued, but its id cannot be printed on standard output", envelope.id));
         }
         Ok(())
     }
