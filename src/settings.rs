@@ -170,7 +170,7 @@ impl Settings {
                 let names: Vec<&str> = self.transports.iter().map(|transport| transport.name.as_str()).collect();
                 refuse(
                     RefusalKind::Usage,
-                    format!("there is no transport {}; configured: {}", quoted(name), names.join(", ")),
+                    format!("unknown transport {}; configured: {}", quoted(name), names.join(", ")),
                 )
             }
         }
@@ -180,13 +180,13 @@ impl Settings {
     pub fn why_unconfigured(&self) -> String {
         match &self.source {
             SettingsSource::BuiltIn(path) => format!(
-                "mail for other hosts is kept, for no transport is configured; write {} (`mspool init` makes one to start from)",
+                "mail for other hosts stays queued: no transport is configured; create {} with \"mspool init\"",
                 path.display()
             ),
             SettingsSource::File(path) if self.has_no_transports => {
-                format!("mail for other hosts is kept, for {} names no transport", path.display())
+                format!("mail for other hosts stays queued: {} has no [transport.NAME]", path.display())
             }
-            SettingsSource::File(path) => format!("mail is kept for a transport that {} does not name", path.display()),
+            SettingsSource::File(path) => format!("mail stays queued: its transport is not in {}", path.display()),
         }
     }
 

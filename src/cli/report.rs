@@ -207,7 +207,7 @@ pub fn run(args: ReportArgs, session: &Session) -> Result<ExitStatus> {
         Some(ReportCommand::Check { probe }) => ReportSubject::Check(if probe { ProbeUse::Yes } else { ProbeUse::No }),
         Some(ReportCommand::Parse { files }) => ReportSubject::Parse(files),
         Some(ReportCommand::Complete { id, rcpt, status }) => {
-            return report::complete::run(session, &id, &rcpt, status);
+            return report::complete::run(session, &id, &rcpt, status, values::output_form(args.json));
         }
     };
     report::run(session, &subject, values::output_form(args.json))

@@ -1,4 +1,4 @@
-//! `cancel`: take messages out of the queue.
+//! `cancel`: takes messages out of the queue.
 
 use anyhow::Result;
 
@@ -16,8 +16,10 @@ use crate::session::Session;
 use crate::spool::QueueState;
 use crate::spool::listing::MessageIndex;
 use crate::sys::signals::{HangupMeaning, Signals};
+use crate::values::plural::counted;
 
-/// Cancels messages for every recipient that is not settled: 0 cancelled, 66 gone, 75 in progress.
+/// Cancels every unsettled recipient of each message. Exit status per id: 0 cancelled, 66 not queued or nothing owed, 75
+/// if another run is working on the message or a signal stopped the command.
 pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
     let signals = Signals::listen(HangupMeaning::Stops)?;
     let console = Console::new(session.verbosity, OutputFormat::Text, ProgressBarUse::IfUseful, 0);
@@ -33,7 +35,7 @@ pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
         let message = ClaimedMessage::new(MessageIndex::default(), claim, history);
         if cancelled == 0 {
             settle::conclude(&context, message)?;
-            return Ok((ExitStatus::NoInput, format!("{id}: no recipient is owed any more")));
+            return Ok((ExitStatus::NoInput, format!("{id}: no recipient is owed")));
         }
         let decision = Decision {
             recipients: unsettled,
@@ -50,11 +52,13 @@ pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
         settle::make_reports(&context, &message)?;
         let (claim, history) = message.into_parts(spool)?;
         if !settle::run_final_steps(&context, &claim, &history)? {
-            return Ok((ExitStatus::TryAgain, format!("{id}: stopped before it was finished")));
+            return Ok((
+                ExitStatus::TryAgain,
+                format!("{id}: cancelled, but interrupted before the message was moved; the next run moves it"),
+            ));
         }
         claim.finish_cancelled(Some(context.time().running.after(session.settings.queue.keep_failed)))?;
         let rest = if settled > 0 { format!("; {settled} already settled") } else { String::new() };
-        let noun = if cancelled == 1 { "recipient" } else { "recipients" };
-        Ok((ExitStatus::Ok, format!("{id}: cancelled for {cancelled} {noun}{rest}")))
+        Ok((ExitStatus::Ok, format!("{id}: cancelled for {}{rest}", counted(cancelled, "recipient"))))
     })
 }

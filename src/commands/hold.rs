@@ -1,4 +1,4 @@
-//! `hold`: set messages aside until they are released.
+//! `hold`: puts messages on hold until they are released.
 
 use anyhow::Result;
 
@@ -8,7 +8,8 @@ use crate::mail::history::record::{LogEvent, LogRecord};
 use crate::session::Session;
 use crate::spool::QueueState;
 
-/// Holds messages: 0 held, 66 gone or held already, 75 in progress.
+/// Puts each message on hold. Exit status per id: 0 held, 66 not queued or already on hold, 75 if another run is working
+/// on it.
 pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
     session.each_message(ids, &mut |spool, id| {
         let claim = match claim_by_id(spool, id, &[QueueState::New, QueueState::Cur])? {

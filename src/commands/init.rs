@@ -1,4 +1,4 @@
-//! `init`: a configuration to start from, with every key explained.
+//! `init`: writes a configuration to start from, with every key explained.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -9,20 +9,24 @@ use anyhow::{Context, Result};
 use crate::exit::{ExitStatus, RefusalKind, refuse};
 use crate::output::print;
 
-/// The file that `init` writes: valid as it is, and the same as no file at all.
+/// Text that `init` writes: a valid configuration with the same meaning as no file.
 pub const TEMPLATE: &str = include_str!("../../fixtures/config.toml");
 
-/// Writes the template where the configuration is looked for first. A file that is there is never touched.
+/// Writes the template to `path`, and prints the path. An existing file is never changed.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::AlreadyExists`] if the file exists; an error if it cannot be written.
 pub fn run(path: &Path) -> Result<ExitStatus> {
     if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+        std::fs::create_dir_all(parent).with_context(|| format!("cannot create directory {}", parent.display()))?;
     }
     let opened = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut file = match opened {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             return refuse(
                 RefusalKind::AlreadyExists,
-                format!("{} is there already, and stays as it is", path.display()),
+                format!("{} already exists; remove it, or give another path with --config", path.display()),
             );
         }
         file => file.with_context(|| format!("cannot create {}", path.display()))?,

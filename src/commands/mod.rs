@@ -1,4 +1,4 @@
-//! The commands, one file each: read the options, call the modules below, print. No command imports another.
+//! Commands, one module each: read the options, call the lower modules, print the results. No command imports another.
 
 pub mod cancel;
 pub mod enqueue;

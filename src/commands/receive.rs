@@ -1,7 +1,7 @@
-//! `receive`: take mail in, make it safe, file it in the store.
+//! `receive`: accepts mail and files it in the store.
 //!
-//! A message is first made durable in `in/new`, and from then on it is ours. Filing it, with hooks and all, is done by
-//! whoever comes by: the run that received it, the next flush, or a watch.
+//! A message is first made durable in `in/new`; from then on mspool is responsible for it. Hooks and filing follow in the
+//! same run, in the next flush, or in a watch.
 
 use std::path::Path;
 
@@ -28,18 +28,22 @@ use crate::submission::loops;
 use crate::submission::options::HeaderUse;
 use crate::sys::signals::{HangupMeaning, Signals};
 
-/// What `receive` is asked to do with a message on its standard input.
+/// Options of `receive` for a message on standard input.
 #[derive(Clone, Debug)]
 pub struct ReceiveOptions {
-    /// The mailbox that it is for, if the caller says so.
+    /// Mailbox of the message; `None` means the address of this user.
     pub mailbox: Option<Address>,
-    /// The envelope sender, if the caller says so.
+    /// Envelope sender; `None` means the one that the message names.
     pub sender: Option<Sender>,
-    /// In what form results are printed.
+    /// Output format of the results.
     pub format: OutputFormat,
 }
 
-/// Takes one message from standard input.
+/// Receives one message from standard input, and files it unless a watch is running.
+///
+/// # Errors
+///
+/// An error means that the message was not received. Once it is durable, failures are only printed.
 pub fn run(session: &Session, options: &ReceiveOptions) -> Result<ExitStatus> {
     let spool = session.spool()?;
     check_room(session, &spool)?;
@@ -64,14 +68,14 @@ pub fn run(session: &Session, options: &ReceiveOptions) -> Result<ExitStatus> {
     let envelope = accept::new_envelope(session, mailbox, sender, loops::inherited(&spool)?, None);
     let draft = accept::write_draft(&spool, &envelope, &head, &mut input, session.settings.queue.message_limit)?;
     UnsyncedMessage::commit(vec![draft.rename_into(QueueState::Received, None)?])?;
-    // From here on the message is safe: any status but 0 would make the caller send it a second time.
+    // The message is durable: an error status now would make the caller deliver it a second time.
     if let Err(error) = file_received(session, &spool, &signals, options, &envelope.id) {
-        print::error(&format!("{error:#}; the message is safe in the spool, and the next run files it"));
+        print::error(&format!("{error:#}; the message is in the spool, and the next run files it"));
     }
     Ok(ExitStatus::Ok)
 }
 
-/// Files a message that was received, and what others have left, unless a watch is running that does it.
+/// Files a received message and every other message in `in/new`, unless a running watch does it.
 fn file_received(
     session: &Session,
     spool: &Spool,
@@ -85,45 +89,57 @@ fn file_received(
     let console = ArrivalConsole::new(session.verbosity, options.format);
     let context = DeliveryContext::new(session, spool, signals, &console)?;
     pending::file_one(&context, id)?;
+    // Other runs may have been interrupted before they filed their messages.
     if let Err(error) = pending::file_all(&context) {
         print::error(&format!("{error:#}"));
     }
     Ok(())
 }
 
-/// Asks these sources, or all, for mail.
-pub fn poll(session: &Session, names: &[String], limit: Option<usize>, form: OutputFormat) -> Result<ExitStatus> {
+/// Fetches mail from the named sources, or from all without a name; at most `limit` messages per source.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::Interrupted`] after a signal; the errors of [`fetch::chosen_sources`].
+pub fn poll(session: &Session, names: &[String], limit: Option<usize>, format: OutputFormat) -> Result<ExitStatus> {
     let sources = fetch::chosen_sources(session, names)?;
     let spool = session.spool()?;
     check_room(session, &spool)?;
     let signals = Signals::listen(HangupMeaning::Stops)?;
-    let verbosity = ArrivalConsole::new(session.verbosity, form);
-    let context = DeliveryContext::new(session, &spool, &signals, &verbosity)?;
-    let end = fetch::fetch_all(session, &context, &sources, limit)?;
+    let console = ArrivalConsole::new(session.verbosity, format);
+    let context = DeliveryContext::new(session, &spool, &signals, &console)?;
+    let status = fetch::fetch_all(session, &context, &sources, limit)?;
     pending::file_all(&context)?;
     if let Some(signal) = signals.stop_requested() {
         return refuse(
             RefusalKind::Interrupted(signal),
-            format!("stopped by signal {signal}; what was not fetched stays where it is"),
+            format!("interrupted by signal {signal}; the remaining messages stay at their source"),
         );
     }
-    Ok(end)
+    Ok(status)
 }
 
-/// Looks at everything in a Maildir's `new` that it has not looked at before, and leaves it there.
-pub fn in_place(session: &Session, store: &Path, form: OutputFormat) -> Result<ExitStatus> {
+/// Processes new messages in the `new` directory of the Maildir `store`, without receiving them.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::Usage`] if `store` is not a Maildir, or is the store of mspool.
+pub fn in_place(session: &Session, store: &Path, format: OutputFormat) -> Result<ExitStatus> {
     let store = std::path::absolute(store)?;
     if !store.join("new").is_dir() {
-        return refuse(RefusalKind::Usage, format!("{} is no Maildir", store.display()));
+        return refuse(
+            RefusalKind::Usage,
+            format!("{} is not a Maildir: it has no directory \"new\"", store.display()),
+        );
     }
     if store == session.settings.store {
         return refuse(
             RefusalKind::Usage,
-            format!("{} is filled by this program; its mail was looked at", store.display()),
+            format!("{} is the store of mspool; its mail was processed when it was received", store.display()),
         );
     }
     let spool = session.spool()?;
     let signals = Signals::listen(HangupMeaning::Stops)?;
-    let verbosity = ArrivalConsole::new(session.verbosity, form);
-    in_place::look_at_all(session, &DeliveryContext::new(session, &spool, &signals, &verbosity)?, &store)
+    let console = ArrivalConsole::new(session.verbosity, format);
+    in_place::look_at_all(session, &DeliveryContext::new(session, &spool, &signals, &console)?, &store)
 }

@@ -1,4 +1,4 @@
-//! `release`: let held messages go on, at once or at the time that their sender gave.
+//! `release`: returns held messages to the queue, due at once or at their `--not-before` time.
 
 use anyhow::Result;
 
@@ -9,7 +9,7 @@ use crate::session::Session;
 use crate::spool::QueueState;
 use crate::spool::claim::ReleaseTarget;
 
-/// Releases messages: 0 released, 66 gone or not on hold, 75 in progress.
+/// Releases each message. Exit status per id: 0 released, 66 not on hold, 75 if another run is working on it.
 pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
     session.each_message(ids, &mut |spool, id| {
         let claim = match claim_by_id(spool, id, &[QueueState::Hold])? {

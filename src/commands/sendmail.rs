@@ -1,4 +1,4 @@
-//! What sendmail(1) is asked to do with messages and addresses: the same submission and queue as ever, behind an old front.
+//! Operations of sendmail(1): submission of a message, SMTP on standard input, and verification of addresses.
 
 use anyhow::Result;
 
@@ -25,16 +25,20 @@ use crate::submission::smtp::server::{self, SmtpProtocol};
 use crate::submission::until_dot::UntilDot;
 use crate::sys::signals::{HangupMeaning, Signals};
 
-/// What a line of a single dot is.
+/// Meaning of an input line that is a single dot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DotHandling {
-    /// The end of the message.
+    /// End of the message.
     End,
-    /// Text.
+    /// Part of the text (`-i`).
     Text,
 }
 
-/// Takes one message from standard input.
+/// Queues one message from standard input. `after` overrides the configured action after submission.
+///
+/// # Errors
+///
+/// An error means that the message was not queued. Once it is durable, failures are only printed.
 pub fn submit(
     session: &Session,
     options: &SubmissionOptions,
@@ -42,7 +46,7 @@ pub fn submit(
     after: Option<AfterSubmission>,
 ) -> Result<ExitStatus> {
     if options.recipients.is_empty() && options.header == HeaderUse::None {
-        return refuse(RefusalKind::Usage, "no recipient was given; with -t they are read from the header");
+        return refuse(RefusalKind::Usage, "no recipient was given; name one, or use -t to read them from the header");
     }
     let spool = session.spool()?;
     check_room(session, &spool)?;
@@ -54,7 +58,7 @@ pub fn submit(
         DotHandling::End => composer.read_message(&mut UntilDot::new(&mut stdin))?,
     };
     UnsyncedMessage::commit(vec![composer.place(draft, &envelope)?])?;
-    // From here on the message is queued, and nothing that follows changes that.
+    // The message is durable: an error status now would make the caller send it a second time.
     if session.verbosity == Verbosity::Verbose {
         print::note(&format!("{}: queued", envelope.id));
     }
@@ -62,17 +66,21 @@ pub fn submit(
     Ok(ExitStatus::Ok)
 }
 
-/// Speaks SMTP or LMTP on standard input and output until the client is done, or gone.
+/// Serves SMTP or LMTP on standard input and output until the client ends the session.
+///
+/// # Errors
+///
+/// The errors of [`server::run`]. Messages accepted before the error stay queued.
 pub fn serve(session: &Session, protocol: SmtpProtocol, after: Option<AfterSubmission>) -> Result<ExitStatus> {
     let spool = session.spool()?;
     let signals = Signals::listen(HangupMeaning::Stops)?;
-    let (end, accepted) = server::run(session, &spool, &signals, protocol);
+    let (status, accepted) = server::run(session, &spool, &signals, protocol);
     follow_up(session, &spool, &signals, &accepted, after);
-    end
+    status
 }
 
-/// Does with queued messages what the caller, or else the configuration, wants beyond that. Failures are told, and change
-/// nothing.
+/// Does the action after submission that the caller, or else the configuration, chooses. Failures are only printed: the
+/// messages are queued.
 fn follow_up(
     session: &Session,
     spool: &Spool,
@@ -101,24 +109,28 @@ fn follow_up(
     }
 }
 
-/// Who would be asked to take each address; 67 when nobody would take one of them.
+/// Prints the transports of each address in the order in which they are tried. Exit status 67 if an address has none.
+///
+/// # Errors
+///
+/// The errors of [`AddressResolver::recipients`] and of standard output.
 pub fn verify(session: &Session, recipients: &[Address]) -> Result<ExitStatus> {
     let mut out = print::stdout();
-    let mut end = ExitStatus::Ok;
+    let mut status = ExitStatus::Ok;
     let mut resolver = AddressResolver::new(&session.settings);
     for address in recipients {
         for Recipient { address: resolved, .. } in resolver.recipients(vec![address.clone().into()])? {
             let from = if resolved == *address { String::new() } else { format!("{address} -> ") };
             let candidates = session.settings.candidates(&resolved, None);
             let names: Vec<&str> =
-                candidates.iter().map(|place| session.settings.transports[*place].name.as_str()).collect();
+                candidates.iter().map(|index| session.settings.transports[*index].name.as_str()).collect();
             if names.is_empty() {
-                end = ExitStatus::NoUser;
+                status = ExitStatus::NoUser;
                 print::line(&mut out, &format!("{from}{resolved}: no transport takes it"))?;
             } else {
                 print::line(&mut out, &format!("{from}{resolved}: {}", names.join(", then ")))?;
             }
         }
     }
-    Ok(end)
+    Ok(status)
 }

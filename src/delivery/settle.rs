@@ -196,7 +196,7 @@ fn ask_hooks(
             }
             HookVerdict::Interrupted => return Ok(SentCopyTarget::Interrupted),
             HookVerdict::Broken(text) => {
-                let text = format!("outbound hook {text}; it counts for nothing");
+                let text = format!("outbound hook {text}; ignored");
                 context.observer.error(&format!("{}: {text}", envelope.id));
                 append_trouble(context, context.spool, envelope, text)?;
             }

@@ -1,4 +1,4 @@
-//! Accepting received mail: from its first byte to a durable file in `in/new`.
+//! Acceptance of received mail: from the first byte to a durable file in `in/new`.
 
 use anyhow::Result;
 
@@ -15,7 +15,11 @@ use crate::submission::input::{MessageHead, MessageInput};
 use crate::submission::limits::{check_size, copy_rest};
 use crate::values::quoting::quoted;
 
-/// This user's mailbox at this host.
+/// Returns the mailbox of this user at this host.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::Config`] if the login name or the host name cannot be part of an address.
 pub fn own_mailbox(session: &Session) -> Result<Address> {
     let text = session.settings.own_address();
     Address::parse(&text).map_err(|error| {
@@ -23,19 +27,23 @@ pub fn own_mailbox(session: &Session) -> Result<Address> {
     })
 }
 
-/// Whether the caller said which mailbox a message is for.
+/// Origin of the mailbox of a received message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailboxChoice {
-    /// It did.
+    /// The caller gave it with `--to`.
     Named,
-    /// It did not, and this user's own is meant.
+    /// Default: the mailbox of this user.
     Assumed,
 }
 
 /// Refuses a message that was delivered to this mailbox before.
 ///
-/// Other programs write `Delivered-To` too before they call us. A caller that names the mailbox knows that; with one
-/// that does not, only our own trace tells that it was us.
+/// Delivery programs can write `Delivered-To` before they call mspool. If the caller gave the mailbox, the field alone means
+/// a loop. Otherwise only a `Received` field of mspool shows that it was mspool that delivered the message.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::MailLoop`].
 pub fn check_delivered_before(
     session: &Session,
     header: &Header<'_>,
@@ -43,21 +51,22 @@ pub fn check_delivered_before(
     named: MailboxChoice,
 ) -> Result<()> {
     let trace = format!("by {} (mspool)", session.settings.hostname);
-    let here = |field: &HeaderField<'_>| Address::parse(&field.value()).is_ok_and(|to| to.key() == mailbox.key());
-    let ours = || header.all("Received").any(|field| field.value().starts_with(&trace));
-    if header.all("Delivered-To").any(here) && (named == MailboxChoice::Named || ours()) {
+    let names_mailbox =
+        |field: &HeaderField<'_>| Address::parse(&field.value()).is_ok_and(|to| to.key() == mailbox.key());
+    let has_own_trace = || header.all("Received").any(|field| field.value().starts_with(&trace));
+    if header.all("Delivered-To").any(names_mailbox) && (named == MailboxChoice::Named || has_own_trace()) {
         return refuse(
             RefusalKind::MailLoop,
             format!(
-                "mail loop: the message was delivered to {mailbox} before; if it was fetched from there, give a name \
-                 of this mailbox's own with --to; nothing was received"
+                "mail loop: the message was already delivered to {mailbox}; if it was fetched from that mailbox, give \
+                 another address with --to; nothing was received"
             ),
         );
     }
     Ok(())
 }
 
-/// The envelope of a message that is received now.
+/// Returns the envelope of a message that is received now. `hops` counts earlier passes through this spool.
 pub fn new_envelope(
     session: &Session,
     mailbox: Address,
@@ -70,7 +79,11 @@ pub fn new_envelope(
     Envelope { hops, source, ..Envelope::new(id, now.into(), sender, vec![mailbox.into()]) }
 }
 
-/// Reads a message to its end into a draft.
+/// Reads a message, head and rest, into a draft of at most `limit` bytes.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::TooLarge`]; an error of the input or of the spool.
 pub fn write_draft<'s>(
     spool: &'s Spool,
     envelope: &Envelope,
@@ -87,8 +100,8 @@ pub fn write_draft<'s>(
     Ok(draft)
 }
 
-/// Whom a message is from, by what delivering programs write before or into it. A report without such a line is from
-/// nobody, as all reports are; any other message is taken to be from whom it says.
+/// Returns the envelope sender of a received message: from an mbox `From ` line, or `Return-Path`. Without both, a bounce or
+/// a receipt has the null sender, as RFC 3464 and RFC 8098 require; another message has the sender in its header.
 pub fn sender_of(head: &MessageHead, header: Option<&Header<'_>>) -> Sender {
     let marker = header.and_then(|header| {
         let line = String::from_utf8_lossy(header.marker);

@@ -1,4 +1,4 @@
-//! One attempt at one message, and filing what it leaves for the inbox.
+//! One delivery attempt for one message, and filing of the mail that it adds to the inbox.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,12 @@ use crate::session::Network;
 use crate::spool::QueueState;
 use crate::spool::listing::DueMessages;
 
-/// Attempts one message now, in this process. A report on it may be among what is then filed.
+/// Attempts one message in this process, then files received mail: a bounce of this message can be part of it. A message
+/// that is not queued is left alone.
+///
+/// # Errors
+///
+/// An error of the spool; a failed delivery is no error.
 pub fn attempt_and_file(context: &DeliveryContext<'_>, id: &QueueId, network: Network) -> Result<RunTally> {
     let Some((state @ (QueueState::New | QueueState::Cur), name)) = context.spool.find(id)? else {
         return Ok(RunTally::default());

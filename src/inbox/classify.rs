@@ -1,4 +1,4 @@
-//! What a received message is: its class, whom it names, what is shown of it.
+//! Classification of a received message: its class, flags and display texts.
 
 use crate::mail::address::list;
 use crate::mail::address::pattern::AddressPattern;
@@ -11,20 +11,20 @@ use crate::mail::report::bounce::{IncomingReport, IncomingReportKind, ReportedAc
 use crate::settings::Settings;
 use crate::values::printable;
 
-/// What hooks, notices and events are told of a message.
+/// Properties of a message for hooks, notifications and events.
 #[derive(Clone, Debug)]
 pub struct Classification {
-    /// The message class.
+    /// Message class, such as `mail` or `report.mail.dsn.failed`.
     pub class: String,
-    /// Whom it is from, by its header; safe for a terminal.
+    /// `From`, decoded, at most 300 characters, safe for a terminal.
     pub from: String,
-    /// Its subject, decoded; safe for a terminal.
+    /// `Subject`, decoded, at most 300 characters, safe for a terminal.
     pub subject: String,
-    /// What holds of it: words such as `to_me`.
+    /// Flags that are true for the message, such as `to_me`.
     pub flags: Vec<&'static str>,
 }
 
-/// The flags that a message can have, and the variables that tell hooks of them.
+/// Flags of a message, with the environment variables that pass them to hooks.
 pub const FLAGS: [(&str, &str); 6] = [
     ("to_me", "MSPOOL_TO_ME"),
     ("cc_me", "MSPOOL_CC_ME"),
@@ -34,11 +34,11 @@ pub const FLAGS: [(&str, &str); 6] = [
     ("null_sender", "MSPOOL_NULL_SENDER"),
 ];
 
-/// Longest text shown of a header field, in characters.
-const LONGEST_SHOWN: usize = 300;
+/// Maximum length of a display text, in characters.
+const MAX_SHOWN_CHARS: usize = 300;
 
 impl Classification {
-    /// Looks at a message with this header.
+    /// Classifies a message by its envelope, its header and the report that it contains.
     pub fn of(
         settings: &Settings,
         envelope: &Envelope,
@@ -46,17 +46,17 @@ impl Classification {
         report: &IncomingReport,
     ) -> Classification {
         let own = OwnAddresses::of(settings, envelope);
-        let named = |names: &[&str]| {
+        let names_user_in = |names: &[&str]| {
             header.is_some_and(|header| {
                 let fields = header.fields.iter().filter(|field| names.iter().any(|name| field.is(name)));
-                fields.flat_map(addresses).any(|address| own.has(&address))
+                fields.flat_map(addresses).any(|address| own.contains(&address))
             })
         };
-        let holds = |flag: &str| match flag {
-            "to_me" => named(&["To"]),
-            "cc_me" => named(&["Cc"]),
-            "recip_me" => named(&["To", "Cc", "Bcc"]),
-            "from_me" => named(&["From"]),
+        let is_set = |flag: &str| match flag {
+            "to_me" => names_user_in(&["To"]),
+            "cc_me" => names_user_in(&["Cc"]),
+            "recip_me" => names_user_in(&["To", "Cc", "Bcc"]),
+            "from_me" => names_user_in(&["From"]),
             "auto_submitted" => header.is_some_and(Header::is_automatic),
             "null_sender" => envelope.sender.is_null(),
             _ => false,
@@ -66,18 +66,18 @@ impl Classification {
             class: class_of(report),
             from: text("From"),
             subject: text("Subject"),
-            flags: FLAGS.iter().map(|(flag, _)| *flag).filter(|flag| holds(flag)).collect(),
+            flags: FLAGS.iter().map(|(flag, _)| *flag).filter(|flag| is_set(flag)).collect(),
         }
     }
 
-    /// The variables that tell of the flags: 1 or 0.
+    /// Returns the environment variable of each flag, with the value 1 or 0.
     pub fn variables(&self) -> impl Iterator<Item = (&'static str, String)> + '_ {
         FLAGS.iter().map(|(flag, name)| (*name, if self.flags.contains(flag) { "1" } else { "0" }.to_owned()))
     }
 }
 
 fn shown(text: &str) -> String {
-    printable::line(text).chars().take(LONGEST_SHOWN).collect()
+    printable::line(text).chars().take(MAX_SHOWN_CHARS).collect()
 }
 
 fn addresses(field: &HeaderField<'_>) -> Vec<Address> {
@@ -85,7 +85,7 @@ fn addresses(field: &HeaderField<'_>) -> Vec<Address> {
     list.iter().filter_map(|text| Address::new(AddressType::smtp(), text).ok()).collect()
 }
 
-/// Our own addresses.
+/// Addresses of this user.
 struct OwnAddresses<'a> {
     configured: Option<&'a [AddressPattern]>,
     sender: Option<AddressPattern>,
@@ -104,19 +104,20 @@ impl<'a> OwnAddresses<'a> {
         }
     }
 
-    fn has(&self, address: &Address) -> bool {
-        let known = match self.configured {
+    fn contains(&self, address: &Address) -> bool {
+        let is_configured = match self.configured {
             Some(patterns) => patterns.iter().any(|pattern| pattern.matches(address)),
             None => [&self.sender, &self.local].into_iter().flatten().any(|pattern| pattern.matches(address)),
         };
-        known || self.mailbox.contains(&address.key())
+        is_configured || self.mailbox.contains(&address.key())
     }
 }
 
-/// `mail`, or for a report its kind and the worst that it tells: `report.mail.dsn.failed`, `report.mail.mdn.read`.
+/// Returns the class of a message: `mail`, or for an incoming report its kind and its worst action, such as
+/// `report.mail.dsn.failed` or `report.mail.mdn.read`.
 pub fn class_of(report: &IncomingReport) -> String {
     let worst = |rank: &dyn Fn(ReportedAction) -> u8| {
-        report.recipients.iter().map(|heard: &ReportedRecipient| heard.action).max_by_key(|action| rank(*action))
+        report.recipients.iter().map(|reported: &ReportedRecipient| reported.action).max_by_key(|action| rank(*action))
     };
     match report.kind {
         IncomingReportKind::Dsn | IncomingReportKind::Text => {
@@ -132,7 +133,7 @@ pub fn class_of(report: &IncomingReport) -> String {
             format!("report.{}.dsn.{word}", class::MAIL)
         }
         IncomingReportKind::Mdn => {
-            let read = report.recipients.iter().any(|heard| heard.action == ReportedAction::Displayed);
+            let read = report.recipients.iter().any(|reported| reported.action == ReportedAction::Displayed);
             format!("report.{}.mdn.{}", class::MAIL, if read { "read" } else { "notread" })
         }
         IncomingReportKind::None => class::MAIL.to_owned(),

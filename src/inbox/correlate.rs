@@ -1,8 +1,8 @@
-//! What other systems report on mail that we have sent: found, checked, and written into that mail's log.
+//! Correlation of incoming reports with sent mail: finds the message, checks the report, and records it in the log.
 //!
-//! A report is anybody's word. It counts when it names the message by the envelope id or the Message-ID, agrees with it
-//! in whichever of the two it also gives, comes from the null sender as reports do, and names somebody who was handed
-//! over; and even then it can only move that recipient on. Everything else is just mail.
+//! Incoming reports are untrusted. A report is applied only if it names the message by its envelope id or its Message-ID,
+//! contradicts neither of the two, comes from the null sender (receipts excepted), and names a recipient that was already
+//! handed over. Even then it can only move that recipient to a later state. Other messages are ordinary mail.
 
 use std::collections::HashMap;
 
@@ -14,6 +14,7 @@ use crate::mail::envelope::Envelope;
 use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::RecipientIndex;
+use crate::mail::history::History;
 use crate::mail::history::record::{LogEvent, LogRecord, RecipientState};
 use crate::mail::message::header::{Header, HeaderField, InputSupply};
 use crate::mail::report::bounce::{IncomingReport, IncomingReportKind, ReportedAction, ReportedRecipient};
@@ -24,18 +25,20 @@ use crate::spool::queue_file::QueueFile;
 use crate::spool::{QueueState, Spool};
 use crate::values::printable;
 
-/// Bytes of a sent message in which its Message-ID is looked for.
-const HEAD: usize = 64 << 10;
+/// Number of bytes of a sent message that are searched for its Message-ID.
+const MESSAGE_ID_SEARCH_BYTES: usize = 64 << 10;
 
-/// Where mail lies that somebody may report on.
+/// States of messages that a report can be about.
 const REPORTED_ON: [QueueState; 3] = [QueueState::Sent, QueueState::Failed, QueueState::Cur];
 
-/// Sent messages by the names that reports call them by; read once, when the first report needs it, for reading them
-/// all takes a while and reports may come by the thousand.
+/// Index of sent messages by envelope id and Message-ID.
+///
+/// Read once, when the first report needs it: reading all messages is slow, and reports can come by the thousand.
 #[derive(Debug, Default)]
 pub struct SentMailIndex(Option<HashMap<String, Vec<(QueueState, FileName)>>>);
 
 impl SentMailIndex {
+    /// Returns the messages with this envelope id or Message-ID.
     fn named(&mut self, spool: &Spool, name: &str) -> Result<Vec<(QueueState, FileName)>> {
         if self.0.is_none() {
             let mut known: HashMap<String, Vec<(QueueState, FileName)>> = HashMap::new();
@@ -55,15 +58,19 @@ impl SentMailIndex {
     }
 }
 
-/// Takes in what a received message reports.
+/// Applies the report that a received message contains, if it is credible. `envelope` is the one of the received message.
+///
+/// # Errors
+///
+/// An error of the spool. A report that is not credible is no error.
 pub fn apply_report(
     context: &DeliveryContext<'_>,
     index: &mut SentMailIndex,
     envelope: &Envelope,
     report: &IncomingReport,
 ) -> Result<()> {
-    let forged = report.kind != IncomingReportKind::Mdn && !envelope.sender.is_null();
-    if report.kind == IncomingReportKind::None || report.recipients.is_empty() || forged {
+    let is_forged = report.kind != IncomingReportKind::Mdn && !envelope.sender.is_null();
+    if report.kind == IncomingReportKind::None || report.recipients.is_empty() || is_forged {
         return Ok(());
     }
     if let Some((state, name)) = find(context.spool, index, report)? {
@@ -72,31 +79,35 @@ pub fn apply_report(
     Ok(())
 }
 
-/// The message that a report is about: of several with one Message-ID, as a resent message has, the youngest that was
-/// for one of those it names.
+/// Returns the message that a report is about. A resent message has the same Message-ID as its original: then the youngest
+/// one with a recipient that the report names.
+///
+/// # Errors
+///
+/// An error if the spool cannot be listed or searched.
 pub fn find(
     spool: &Spool,
     index: &mut SentMailIndex,
     report: &IncomingReport,
 ) -> Result<Option<(QueueState, FileName)>> {
-    let fits = |(state, name): &(QueueState, FileName)| {
+    let matches = |(state, name): &(QueueState, FileName)| {
         spool.read(*state, name).is_ok_and(|message| {
             let names = RecipientNames::of(&message.envelope);
-            agrees(&message, report) && report.recipients.iter().any(|heard| names.find(heard).is_some())
+            agrees(&message, report) && report.recipients.iter().any(|reported| names.find(reported).is_some())
         })
     };
     if let Some(id) = report.envelope_id.as_deref().and_then(|text| QueueId::parse(text).ok()) {
-        return Ok(spool.find(&id)?.filter(|(state, _)| REPORTED_ON.contains(state)).filter(|found| fits(found)));
+        return Ok(spool.find(&id)?.filter(|(state, _)| REPORTED_ON.contains(state)).filter(|found| matches(found)));
     }
     let Some(name) = report.envelope_id.as_ref().or(report.message_id.as_ref()) else { return Ok(None) };
     let named = index.named(spool, name)?;
-    // It may have moved on since it was read.
-    let now = named.into_iter().filter_map(|(_, name)| spool.find(&name.id).ok().flatten());
-    let fitting = now.filter(|(state, _)| REPORTED_ON.contains(state)).filter(|found| fits(found));
-    Ok(fitting.max_by(|(_, a), (_, b)| a.id.cmp(&b.id)))
+    // A run may have renamed the message after the index was read.
+    let current = named.into_iter().filter_map(|(_, name)| spool.find(&name.id).ok().flatten());
+    let matching = current.filter(|(state, _)| REPORTED_ON.contains(state)).filter(|found| matches(found));
+    Ok(matching.max_by(|(_, a), (_, b)| a.id.cmp(&b.id)))
 }
 
-/// A report that gives both names must mean one message with both.
+/// True unless the report gives a Message-ID other than that of the message. A forger may know only one of the two names.
 fn agrees(message: &QueueFile, report: &IncomingReport) -> bool {
     match (&report.message_id, message_id(message)) {
         (Some(reported), Some(own)) => *reported == own,
@@ -104,8 +115,9 @@ fn agrees(message: &QueueFile, report: &IncomingReport) -> bool {
     }
 }
 
+/// Returns the Message-ID of a message, without `<` and `>`.
 fn message_id(message: &QueueFile) -> Option<String> {
-    let bytes = message.first_bytes(HEAD).ok()?;
+    let bytes = message.first_bytes(MESSAGE_ID_SEARCH_BYTES).ok()?;
     let header = Header::scan(&bytes, InputSupply::End)?;
     let value = header.all("Message-ID").next().map(HeaderField::value)?;
     Some(value.trim().trim_start_matches('<').trim_end_matches('>').to_owned())
@@ -118,7 +130,8 @@ fn apply(
     id: &QueueId,
     report: &IncomingReport,
 ) -> Result<()> {
-    // Without the claim nothing is moved; what is known is written down in any case: the log takes whole lines.
+    // A message that another run has claimed cannot be moved here. Its log can be extended all the same, because records
+    // are appended as whole lines.
     let claim = match context.spool.claim(state, name)? {
         ClaimOutcome::Claimed(claim) => Some(claim),
         _ => None,
@@ -131,30 +144,14 @@ fn apply(
     };
     let mut history = context.spool.history(envelope)?;
     if history.reports.contains(id) {
-        // Our own report, on its way to the one who sent the message: it says what is known here.
+        // A bounce that mspool itself sent about this message, on its way to the sender: its content is already known.
         return Ok(());
     }
     let names = RecipientNames::of(envelope);
     let mut log = None;
-    for heard in &report.recipients {
-        let Some(recipient) = names.find(heard) else { continue };
-        let before = history.recipients[recipient].state;
-        let Some(after) = new_state(report.kind, before, heard.action) else { continue };
-        if after == before
-            && history.recipients[recipient].incoming_actions.iter().any(|known| known == heard.action.word())
-        {
-            // Heard before, and nothing changes.
-            continue;
-        }
-        let text: String = heard.diagnostic.as_deref().map(printable::line).unwrap_or_default();
-        let event = LogEvent::Heard {
-            recipients: vec![recipient],
-            state: after,
-            action: heard.action.word().to_owned(),
-            status: heard.status,
-            text: text.clone(),
-            report: id.clone(),
-        };
+    for reported in &report.recipients {
+        let Some(recipient) = names.find(reported) else { continue };
+        let Some(event) = log_event(&history, recipient, report.kind, reported, id) else { continue };
         let record = LogRecord::new(context.now(), event);
         history.apply(&record);
         if log.is_none() {
@@ -167,9 +164,9 @@ fn apply(
             id: envelope.id.clone(),
             address: envelope.recipients[recipient].address.clone(),
             transport: history.recipients[recipient].transport.clone(),
-            state: after,
-            status: heard.status.unwrap_or(crate::mail::status::Status::DONE),
-            text,
+            state: history.recipients[recipient].state,
+            status: reported.status.unwrap_or(crate::mail::status::Status::DONE),
+            text: diagnostic_text(reported),
             next: None,
         });
     }
@@ -180,7 +177,7 @@ fn apply(
         }
     }
     match claim {
-        // Finished, and somebody does not have it after all; a run that died here may have written so before.
+        // A recipient of a finished message did not get it after all. The log can say so already, if an earlier run died here.
         Some(claim) if state == QueueState::Sent && !history.is_sent() => {
             Ok(claim.finish_failed(Some(context.time().running.after(context.settings.queue.keep_failed)))?)
         }
@@ -188,15 +185,45 @@ fn apply(
     }
 }
 
-/// Where the recipients of a message stand in its envelope, by every name that a report may call them by.
+/// Returns the log event of one reported recipient; `None` if the report changes nothing or repeats an earlier one. `id` is
+/// the id of the received message that contains the report.
+fn log_event(
+    history: &History,
+    recipient: RecipientIndex,
+    kind: IncomingReportKind,
+    reported: &ReportedRecipient,
+    id: &QueueId,
+) -> Option<LogEvent> {
+    let progress = &history.recipients[recipient];
+    let state = new_state(kind, progress.state, reported.action)?;
+    let is_known = progress.incoming_actions.iter().any(|action| action == reported.action.word());
+    if state == progress.state && is_known {
+        return None;
+    }
+    Some(LogEvent::Heard {
+        recipients: vec![recipient],
+        state,
+        action: reported.action.word().to_owned(),
+        status: reported.status,
+        text: diagnostic_text(reported),
+        report: id.clone(),
+    })
+}
+
+/// Returns the diagnostic of a reported recipient, safe for a terminal.
+fn diagnostic_text(reported: &ReportedRecipient) -> String {
+    reported.diagnostic.as_deref().map(printable::line).unwrap_or_default()
+}
+
+/// Index of the recipients of a message by every name that a report can use for them.
 pub struct RecipientNames {
     addresses: HashMap<String, RecipientIndex>,
-    /// As the sender wrote them; `None` for a name that several came from, as from an alias.
+    /// Original recipients (RFC 3461, section 4.2); `None` for a name that several recipients came from, such as an alias.
     originals: HashMap<String, Option<RecipientIndex>>,
 }
 
 impl RecipientNames {
-    /// Those of this envelope.
+    /// Indexes the recipients of an envelope.
     pub fn of(envelope: &Envelope) -> RecipientNames {
         let mut names = RecipientNames { addresses: HashMap::new(), originals: HashMap::new() };
         for (index, recipient) in envelope.recipients.entries() {
@@ -211,25 +238,24 @@ impl RecipientNames {
         names
     }
 
-    /// Whom a report means: by the address that it came to, or as the sender wrote it. A name that could be several
-    /// people's is nobody's.
-    pub fn find(&self, heard: &ReportedRecipient) -> Option<RecipientIndex> {
+    /// Returns the recipient that a report means, by its final or its original address; `None` for an ambiguous name.
+    pub fn find(&self, reported: &ReportedRecipient) -> Option<RecipientIndex> {
         let key = |text: &str| Address::new(AddressType::smtp(), text).ok().map(|address| address.key().1);
         let address = |text: &String| self.addresses.get(text).or_else(|| self.addresses.get(&key(text)?)).copied();
         let original = |text: &String| self.originals.get(text).copied().flatten().or_else(|| address(text));
-        let found = address(&heard.address).or_else(|| original(&heard.address));
-        found.or_else(|| heard.original.as_ref().and_then(original))
+        let found = address(&reported.address).or_else(|| original(&reported.address));
+        found.or_else(|| reported.original.as_ref().and_then(original))
     }
 }
 
-/// What a recipient is after a report; `None` when the report can say nothing about it. Only who was handed over can be
-/// reported on, and what was bad news stays so.
+/// Returns the state of a recipient after a report; `None` if the report does not apply. Only a recipient that was handed
+/// over can change, and a failed one stays failed.
 fn new_state(kind: IncomingReportKind, before: RecipientState, action: ReportedAction) -> Option<RecipientState> {
     if !before.properties().follows_reports {
         return None;
     }
     if kind == IncomingReportKind::Mdn {
-        // A reader tells what was done with the message, not whether it came.
+        // A receipt says how the message was disposed of, not whether it was delivered.
         return Some(if action == ReportedAction::Displayed { RecipientState::Read } else { before });
     }
     Some(match (action, before) {

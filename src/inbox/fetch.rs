@@ -1,6 +1,7 @@
-//! `receive --poll`: ask the inbound transports for mail, one message a run of their fetch command, until nothing is
-//! left. A source is told that a message is safe only once it is; a message that comes again, for its source was not
-//! told or did not listen, is known by its reference and its bytes.
+//! Polling of sources: runs the fetch command of each source, one message per run, until no message is left.
+//!
+//! A message is acknowledged to its source only after it is durable. A source that was not told, or ignored the
+//! acknowledgement, sends the message again; it is then recognized by its reference and its bytes.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -14,6 +15,7 @@ use crate::exit::{ExitStatus, RefusalKind, combine, is_distrust, refuse};
 use crate::inbox::accept::{new_envelope, own_mailbox, sender_of, write_draft};
 use crate::mail::address::Address;
 use crate::mail::envelope::MailOrigin;
+use crate::mail::envelope::id::QueueId;
 use crate::mail::history::record::{LogEvent, LogRecord};
 use crate::mail::message::header::{Header, InputSupply};
 use crate::session::{Network, Session};
@@ -33,108 +35,125 @@ use crate::inbox::file;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::values::quoting::quoted;
 
-/// What came of asking one source.
+/// Result of polling one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PollResult {
-    /// It has nothing more for us.
+    /// The source has no more messages.
     Emptied,
-    /// It has more, and was left: as many as wanted were taken, or we were told to stop.
+    /// The source may have more messages: the limit was reached, a signal stopped the run, or `--offline` is set.
     Left,
-    /// Another run is asking it.
+    /// Another run is polling the source.
     Busy,
-    /// It does not work: why.
+    /// The source failed: the reason.
     Failed(String),
-    /// Another user could have written one of its programs: which.
+    /// A user other than this one or root can write a program of the source: the reason, with its path. Nothing was run.
     Untrusted(String),
 }
 
-/// The inbound transports of these names; all without a name.
+/// Returns the sources with these names; all of them for an empty list.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::Config`] if no source is configured, [`RefusalKind::Unavailable`] if the name is only that of
+/// a transport, or [`RefusalKind::Usage`] if it is unknown.
 pub fn chosen_sources<'s>(session: &'s Session, names: &[String]) -> Result<Vec<&'s MailSource>> {
     let known = &session.settings.sources;
     if known.is_empty() {
-        return refuse(RefusalKind::Config, "no source of mail is configured; see [inbound.NAME] in mspool.conf(5)");
+        return refuse(
+            RefusalKind::Config,
+            "no source is configured; add [inbound.NAME] to the configuration, see mspool.conf(5)",
+        );
     }
     if names.is_empty() {
         return Ok(known.iter().collect());
     }
-    let find = |name: &String| match known.iter().find(|inbound| inbound.name == *name) {
-        Some(inbound) => Ok(inbound),
-        None if session.settings.transport(name).is_some() => {
-            refuse(RefusalKind::Unavailable, format!("transport {name} only sends; it has no [inbound.{name}]"))
-        }
+    let find = |name: &String| match known.iter().find(|source| source.name == *name) {
+        Some(source) => Ok(source),
+        None if session.settings.transport(name).is_some() => refuse(
+            RefusalKind::Unavailable,
+            format!(
+                "transport {} only delivers mail; to fetch mail, add [inbound.{name}] to the configuration",
+                quoted(name)
+            ),
+        ),
         None => {
-            let names: Vec<&str> = known.iter().map(|inbound| inbound.name.as_str()).collect();
-            refuse(RefusalKind::Usage, format!("there is no source {}; configured: {}", quoted(name), names.join(", ")))
+            let names: Vec<&str> = known.iter().map(|source| source.name.as_str()).collect();
+            refuse(RefusalKind::Usage, format!("unknown source {}; configured: {}", quoted(name), names.join(", ")))
         }
     };
     names.iter().map(find).collect()
 }
 
-/// Asks several sources, and goes on after one that does not work.
+/// Polls several sources, at most `limit` messages each, and prints the failure of a source and continues. Exit status 75 if all
+/// failed or are polled by another run, 1 if some did.
 pub fn fetch_all(
     session: &Session,
     context: &DeliveryContext<'_>,
     sources: &[&MailSource],
     limit: Option<usize>,
 ) -> Result<ExitStatus> {
-    let mut ends = Vec::new();
-    for inbound in sources {
+    let mut statuses = Vec::new();
+    for source in sources {
         if context.signals.stop_requested().is_some() {
             break;
         }
-        let polled = fetch_source(session, context, inbound, limit)
+        let polled = fetch_source(session, context, source, limit)
             .unwrap_or_else(|error| PollResult::Failed(format!("{error:#}")));
-        ends.push(match polled {
+        statuses.push(match polled {
             PollResult::Emptied | PollResult::Left => ExitStatus::Ok,
             PollResult::Busy => {
-                context.observer.error(&format!("inbound {}: another run is asking it", inbound.name));
+                context.observer.error(&format!("source {}: another run is polling it; try again later", source.name));
                 ExitStatus::TryAgain
             }
             PollResult::Failed(text) => {
-                context.observer.error(&format!("inbound {}: {text}", inbound.name));
+                context.observer.error(&format!("source {}: {text}", source.name));
                 ExitStatus::TryAgain
             }
             PollResult::Untrusted(text) => {
-                context.observer.error(&format!("inbound {}: {text}; its mail stays where it is", inbound.name));
+                context.observer.error(&format!("source {}: {text}; its mail was not fetched", source.name));
                 ExitStatus::Config
             }
         });
     }
-    if ends.contains(&ExitStatus::Config) {
+    if statuses.contains(&ExitStatus::Config) {
         return Ok(ExitStatus::Config);
     }
-    // What they have in common is more than that some failed.
-    Ok(match ends.first() {
-        Some(first) if ends.iter().all(|end| end == first) => *first,
-        _ => combine(&ends),
+    // One status that all sources share tells the caller more than 1.
+    Ok(match statuses.first() {
+        Some(first) if statuses.iter().all(|status| status == first) => *first,
+        _ => combine(&statuses),
     })
 }
 
-/// Asks one source until it has nothing left, and notes how that went.
+/// Polls one source until it has no more messages, at most `limit` messages, and records the result in its state.
+///
+/// # Errors
+///
+/// An error if the state of the source cannot be locked or written; other failures are a [`PollResult::Failed`].
 pub fn fetch_source(
     session: &Session,
     context: &DeliveryContext<'_>,
-    inbound: &MailSource,
+    source: &MailSource,
     limit: Option<usize>,
 ) -> Result<PollResult> {
     if session.network == Network::Offline {
         return Ok(PollResult::Left);
     }
-    let Some(_turn) = context.spool.lock_source(&inbound.name)? else { return Ok(PollResult::Busy) };
-    let mut poll = SourcePoll { session, context, inbound, seen: HashMap::new(), index: SentMailIndex::default() };
+    let Some(_turn) = context.spool.lock_source(&source.name)? else { return Ok(PollResult::Busy) };
+    let mut poll = SourcePoll { session, context, source, seen: HashMap::new(), index: SentMailIndex::default() };
     let mut polled = PollResult::Left;
-    let judged = refuse_untrusted(&inbound.commands(), &context.settings.trust);
-    if let Err(error) = &judged {
+    let trusted = refuse_untrusted(&source.commands(), &context.settings.trust);
+    if let Err(error) = &trusted {
         polled = PollResult::Untrusted(error.to_string());
     }
     for _ in 0..limit.unwrap_or(usize::MAX) {
-        if judged.is_err() || context.signals.stop_requested().is_some() {
+        if trusted.is_err() || context.signals.stop_requested().is_some() {
             break;
         }
         match poll.fetch() {
             Ok(None) => {}
-            Ok(Some(end)) => {
-                polled = end;
+            Ok(Some(result)) => {
+                polled = result;
                 break;
             }
             Err(error) => {
@@ -147,7 +166,7 @@ pub fn fetch_source(
         PollResult::Failed(text) | PollResult::Untrusted(text) => Some(text.clone()),
         _ => None,
     };
-    context.spool.update_source_state(&inbound.name, |state| {
+    context.spool.update_source_state(&source.name, |state| {
         (state.polled, state.trouble) = (Some(context.now()), trouble);
     })?;
     Ok(polled)
@@ -156,143 +175,173 @@ pub fn fetch_source(
 struct SourcePoll<'p, 'e> {
     session: &'p Session,
     context: &'p DeliveryContext<'e>,
-    inbound: &'p MailSource,
-    /// The messages of this run, and how often each came.
+    source: &'p MailSource,
+    /// Number of times that each message, by reference and digest, came in this run.
     seen: HashMap<(Option<String>, String), usize>,
     index: SentMailIndex,
 }
 
-/// Equal messages without a name that are taken in one run: a source may have some, but one that has nothing else does
-/// not take away what it gave.
-const MOST_EQUAL: usize = 10;
+/// Number of equal messages after which a run leaves the source. A source can have a few equal messages; more of them mean
+/// that it does not remove what it sent.
+const MAX_EQUAL_MESSAGES: usize = 10;
+
+/// Error about a source that sends one message repeatedly.
+const REPEATED: &str = "it sends the same message repeatedly; polling stops for now";
 
 impl SourcePoll<'_, '_> {
-    /// One run of the fetch command; `None` when there may be more.
+    /// Runs the fetch command once. Returns `None` if there may be more messages.
     fn fetch(&mut self) -> Result<Option<PollResult>> {
-        let (context, inbound) = (self.context, self.inbound);
-        // Its source keeps it until it is taken: what is large must not bar the way for all behind it.
+        let (context, source) = (self.context, self.source);
+        // The limit is the free space, not `message_limit`: the source keeps a refused message, which would block those
+        // behind it.
         let limit = context.spool.room()?.bytes.saturating_sub(self.session.settings.queue.reserve);
-        let mailbox = match &inbound.mailbox {
+        let mailbox = match &source.mailbox {
             Some(text) => Address::parse(text)?,
             None => own_mailbox(self.session)?,
         };
-        // The envelope goes before the message and tells what is known only behind it: so the message waits outside.
+        // The envelope precedes the message in its file, but depends on the whole message. The message therefore goes to a
+        // work file first.
         let id = self.session.ids.next_id(self.session.clock.now());
-        let work = context.spool.work(&id, &inbound.name, RecipientIndex::default())?;
-        let mut incoming = FetchedMessage::begin(work.path(), limit)?;
-        let known = match inbound.keeping {
-            SourceKeeping::Yes => Some(context.spool.seen_messages(&inbound.name)?),
+        let work = context.spool.work(&id, &source.name, RecipientIndex::default())?;
+        let mut message = FetchedMessage::begin(work.path(), limit)?;
+        let seen = match source.keeping {
+            SourceKeeping::Yes => Some(context.spool.seen_messages(&source.name)?),
             SourceKeeping::No => None,
         };
-        let seen = known.as_ref().map(|(path, _)| path.as_path());
-        let fetched =
-            inbound.fetch(context.spool.path(), seen, context.program_control(), &mut |piece| incoming.take(piece));
+        let seen_path = seen.as_ref().map(|(path, _)| path.as_path());
+        let programs = context.program_control();
+        let fetched = source.fetch(context.spool.path(), seen_path, programs, &mut |piece| message.write(piece));
         let reference = match fetched {
             FetchResult::Message(reference) => reference,
             FetchResult::Nothing => return Ok(Some(PollResult::Emptied)),
             FetchResult::Failed(text) => return Ok(Some(PollResult::Failed(text))),
             FetchResult::Interrupted => return Ok(Some(PollResult::Left)),
         };
-        let hash = incoming.hash();
-        let mut file = incoming.rewound()?;
-        let head = input::head(&mut file, HeaderUse::None)?;
-        let header = Header::scan(&head.bytes, InputSupply::End);
-        let source = MailOrigin { inbound: inbound.name.clone(), reference: reference.clone() };
-        let sender = sender_of(&head, header.as_ref());
-        if let Some((_, names)) = &known {
-            let wrong = match &reference {
-                None => Some("it keeps its mail, and gave a message without a name"),
-                Some(name) if names.contains(name) => Some("it gave a message that MSPOOL_SEEN lists"),
+        if let Some((_, names)) = &seen {
+            let problem = match &reference {
+                None => Some("it keeps its mail, but sent a message without a reference"),
+                Some(name) if names.contains(name) => Some("it sent a message that is listed in MSPOOL_SEEN"),
                 Some(_) => None,
             };
-            if let Some(text) = wrong {
+            if let Some(text) = problem {
                 return Ok(Some(PollResult::Failed(text.to_owned())));
             }
         }
+        self.accept(mailbox, message, reference)
+    }
+
+    /// Receives and files a fetched message, unless it was received before. Returns `None` if there may be more messages.
+    fn accept(
+        &mut self,
+        mailbox: Address,
+        message: FetchedMessage,
+        reference: Option<String>,
+    ) -> Result<Option<PollResult>> {
+        let (context, source) = (self.context, self.source);
+        let hash = message.hash();
         let key = (reference.clone(), hash.clone());
         let times = self.seen.entry(key).and_modify(|times| *times += 1).or_insert(1);
-        let (times, trusts) = (*times, inbound.ack.is_some() && reference.is_some());
-        let again = "it gives the same message again and again; it is left for now";
-        if trusts && times > 1 {
-            return Ok(Some(PollResult::Failed(again.to_owned())));
+        let (times, is_identified) = (*times, source.ack.is_some() && reference.is_some());
+        if is_identified && times > 1 {
+            return Ok(Some(PollResult::Failed(REPEATED.to_owned())));
         }
-        // Without an ack the source has forgotten it already: then this is the only copy, whatever it looks like.
-        let comes_again = inbound.ack.is_some() || known.is_some();
-        if comes_again && self.is_known(reference.as_deref(), &hash)? {
-            if let (Some(_), Some(reference)) = (&known, &reference) {
-                context.spool.remember_seen(&inbound.name, reference)?;
-            }
+        // Without an acknowledgement the source has already deleted the message. This is then the only copy, even if it
+        // equals an earlier message.
+        let may_be_repeated = source.ack.is_some() || source.keeping == SourceKeeping::Yes;
+        if may_be_repeated && self.is_known(reference.as_deref(), &hash)? {
+            self.remember_kept(reference.as_deref())?;
             return Ok(match self.acknowledge(reference.as_deref(), &hash, "known")? {
                 file::SourceKnowledge::Knows => None,
                 file::SourceKnowledge::MayNotKnow => Some(PollResult::Failed(
-                    "it cannot be told which messages are safe here; it is left for now".to_owned(),
+                    "ack failed, so it would send the same message again; polling stops for now".to_owned(),
                 )),
             });
         }
-        let envelope = new_envelope(self.session, mailbox, sender, 0, Some(source));
-        let draft = write_draft(context.spool, &envelope, &head, &mut file, u64::MAX)?;
-        UnsyncedMessage::commit(vec![draft.rename_into(QueueState::Received, None)?])?;
-        // Safe: from here on the source may forget it.
-        let claim = match context.spool.find_received(&envelope.id)? {
+        let id = self.receive(mailbox, message, reference.clone())?;
+        // The message is durable: the source may delete it.
+        let claim = match context.spool.find_received(&id)? {
             Some(name) => context.spool.claim(QueueState::Received, &name)?,
             None => ClaimOutcome::Gone,
         };
-        if let (Some(_), Some(reference)) = (&known, &reference) {
-            context.spool.remember_seen(&inbound.name, reference)?;
-        }
-        let known = self.acknowledge(reference.as_deref(), &hash, envelope.id.as_str())?;
-        if known == file::SourceKnowledge::Knows && inbound.ack.is_some() {
-            // Whoever files it, should we not come to it, must not wait for it to come again.
+        self.remember_kept(reference.as_deref())?;
+        let knowledge = self.acknowledge(reference.as_deref(), &hash, id.as_str())?;
+        if knowledge == file::SourceKnowledge::Knows && source.ack.is_some() {
+            // If another run files the message, this record tells it that the source will not send the message again.
             let record = LogRecord::new(context.now(), LogEvent::Acknowledged);
-            context.spool.log(&envelope.id)?.append(&record)?;
+            context.spool.log(&id)?.append(&record)?;
         }
         if let ClaimOutcome::Claimed(claim) = claim {
-            self.file(*claim, known)?;
+            self.file(*claim, knowledge)?;
         }
-        // They are all taken; but a source that has nothing else would fill the disk.
-        Ok((times >= MOST_EQUAL).then(|| PollResult::Failed(again.to_owned())))
+        // Every copy is accepted, but a source that sends nothing else would fill the disk.
+        Ok((times >= MAX_EQUAL_MESSAGES).then(|| PollResult::Failed(REPEATED.to_owned())))
     }
 
+    /// Writes a fetched message to `in/new` and syncs it. Returns its id.
+    fn receive(&self, mailbox: Address, message: FetchedMessage, reference: Option<String>) -> Result<QueueId> {
+        let spool = self.context.spool;
+        let mut file = message.rewound()?;
+        let head = input::head(&mut file, HeaderUse::None)?;
+        let header = Header::scan(&head.bytes, InputSupply::End);
+        let sender = sender_of(&head, header.as_ref());
+        let origin = MailOrigin { inbound: self.source.name.clone(), reference };
+        let envelope = new_envelope(self.session, mailbox, sender, 0, Some(origin));
+        let draft = write_draft(spool, &envelope, &head, &mut file, u64::MAX)?;
+        UnsyncedMessage::commit(vec![draft.rename_into(QueueState::Received, None)?])?;
+        Ok(envelope.id)
+    }
+
+    /// Records the reference of a received message that its source keeps, so that it is not fetched again.
+    fn remember_kept(&self, reference: Option<&str>) -> Result<()> {
+        match (self.source.keeping, reference) {
+            (SourceKeeping::Yes, Some(reference)) => {
+                Ok(self.context.spool.remember_seen(&self.source.name, reference)?)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Files a received message now. After an error it stays in the spool for the next run.
     fn file(&mut self, claim: Claim<'_>, known: file::SourceKnowledge) -> Result<()> {
         let id = claim.message().envelope.id.clone();
-        // A hook that is not trusted is reported once for all mail, when what is left is filed.
+        // An untrusted hook is reported once for all mail, by `pending::file_all`.
         if let Err(error) = file::file(self.context, &mut self.index, claim, known)
             && !is_distrust(&error)
         {
-            self.context.observer.error(&format!("{id}: {error:#}; it stays in the spool"));
+            self.context.observer.error(&format!("{id}: {error:#}; the message stays in the spool"));
         }
         Ok(())
     }
 
-    /// Tells the source. One that cannot be told will give the message again, which is no reason to stop.
+    /// Acknowledges a message to the source. A failure is printed: the source sends the message again, and it is recognized.
     fn acknowledge(&self, reference: Option<&str>, hash: &str, id: &str) -> Result<file::SourceKnowledge> {
-        let (context, inbound) = (self.context, self.inbound);
-        match inbound.acknowledge(reference.unwrap_or_default(), id, context.spool.path(), context.program_control()) {
+        let (context, source) = (self.context, self.source);
+        match source.acknowledge(reference.unwrap_or_default(), id, context.spool.path(), context.program_control()) {
             Ok(()) => {
-                context.spool.update_source_state(&inbound.name, |state| state.forget(reference, hash))?;
+                context.spool.update_source_state(&source.name, |state| state.forget(reference, hash))?;
                 Ok(file::SourceKnowledge::Knows)
             }
             Err(text) => {
                 let problem =
-                    format!("inbound {}: the message is safe, but ack {text}; it may come again", inbound.name);
+                    format!("source {}: a message was received, but ack {text}; it may be sent again", source.name);
                 context.observer.error(&problem);
                 Ok(file::SourceKnowledge::MayNotKnow)
             }
         }
     }
 
-    /// True when this message is here already: filed and not acknowledged, or not even filed.
+    /// True if this message was already received: filed but not acknowledged, or not filed yet.
     fn is_known(&self, reference: Option<&str>, hash: &str) -> Result<bool> {
         let spool = self.context.spool;
-        if spool.source_state(&self.inbound.name)?.knows(reference, hash) {
+        if spool.source_state(&self.source.name)?.knows(reference, hash) {
             return Ok(true);
         }
         for entry in spool.entries(QueueState::Received)? {
             let DirectoryEntry::Message(name) = entry? else { continue };
             let Ok(message) = spool.read(QueueState::Received, &name) else { continue };
-            let Some(source) = &message.envelope.source else { continue };
-            let same = source.inbound == self.inbound.name && source.reference.as_deref() == reference;
-            if same && message.fingerprint()? == hash {
+            let Some(origin) = &message.envelope.source else { continue };
+            let is_same = origin.inbound == self.source.name && origin.reference.as_deref() == reference;
+            if is_same && message.fingerprint()? == hash {
                 return Ok(true);
             }
         }
@@ -300,32 +349,33 @@ impl SourcePoll<'_, '_> {
     }
 }
 
-/// A message that is being fetched.
+/// Message that is being fetched, in a work file.
 struct FetchedMessage {
     file: File,
-    print: Fingerprint,
-    room: u64,
+    fingerprint: Fingerprint,
+    /// Remaining size limit, in bytes.
+    space_left: u64,
 }
 
 impl FetchedMessage {
     fn begin(work: &Path, limit: u64) -> Result<FetchedMessage> {
         let file = Dir::open(work)?.create_new("message")?;
-        Ok(FetchedMessage { file, print: Fingerprint::default(), room: limit })
+        Ok(FetchedMessage { file, fingerprint: Fingerprint::default(), space_left: limit })
     }
 
-    fn take(&mut self, piece: &[u8]) -> io::Result<()> {
-        self.room = self.room.checked_sub(piece.len() as u64).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::StorageFull, "the message is larger than the room there is")
+    fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.space_left = self.space_left.checked_sub(piece.len() as u64).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::StorageFull, "the message is larger than the free space of the spool")
         })?;
-        self.print.add(piece);
+        self.fingerprint.add(piece);
         self.file.write_all(piece)
     }
 
     fn hash(&self) -> String {
-        self.print.clone().finish()
+        self.fingerprint.clone().finish()
     }
 
-    /// The message as a file that stands at its first byte.
+    /// Returns the file, positioned at its first byte.
     fn rewound(mut self) -> Result<File> {
         self.file.seek(SeekFrom::Start(0))?;
         Ok(self.file)

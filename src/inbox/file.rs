@@ -1,7 +1,7 @@
-//! From `in/new` into the store: look at the message, ask the hooks, file it, see what it reports, tell of it.
+//! Filing of a received message: from `in/new` through the hooks into the store, with correlation and notification.
 //!
-//! Nothing of this can lose the message: until it is safe in the store it stays where it is, and whatever fails is done
-//! again by the next run. A message that is filed already is found there by its name.
+//! No step can lose the message: it stays in `in/new` until it is durable in the store, and the next run repeats a step that
+//! failed. A message that was already filed is found in the store by its name, so that it is not filed twice.
 
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -21,33 +21,38 @@ use crate::spool::source_state::UnacknowledgedMessage;
 use crate::transports::configured::refuse_untrusted;
 use crate::transports::maildir;
 use crate::transports::notify::NewMailValues;
+use crate::values::quoting::quoted;
 
 use crate::inbox::classify::Classification;
 use crate::inbox::correlate::{self, SentMailIndex};
 use crate::inbox::hooks::{HookDecision, HookRun, check_hooks};
 use crate::mail::envelope::recipient::RecipientIndex;
 
-/// What became of a received message.
+/// Result of filing a received message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FilingResult {
-    /// It is in the store.
+    /// The message is in the store.
     Yes,
-    /// A hook dropped it.
+    /// A hook dropped the message.
     Dropped,
-    /// It stays where it is, for we were told to stop.
+    /// The message stays in the spool, because a signal stopped the run.
     NotNow,
 }
 
-/// Whether the source of a fetched message knows that it is safe here.
+/// Knowledge of a source that its message was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceKnowledge {
-    /// It does, and will not give it again.
+    /// The message was acknowledged, or the source has no acknowledgement: it does not send the message again.
     Knows,
-    /// It may not.
+    /// The source may send the message again.
     MayNotKnow,
 }
 
-/// Files a received message that was claimed.
+/// Files a claimed message, applies the report in it and notifies the user.
+///
+/// # Errors
+///
+/// An error of the spool or of the store; the message then stays in the spool.
 pub fn file(
     context: &DeliveryContext<'_>,
     index: &mut SentMailIndex,
@@ -60,21 +65,21 @@ pub fn file(
     let head = message.first_bytes(MAX_HEADER_BYTES)?;
     let header = Header::scan(&head, InputSupply::End);
     let report = bounce::read_report(&head);
-    let look = Classification::of(context.settings, &envelope, header.as_ref(), &report);
-    // A line of an mbox that the delivering program put before the message is no part of it.
+    let classification = Classification::of(context.settings, &envelope, header.as_ref(), &report);
+    // A `From ` line that the delivery program put before the message is not part of it.
     let marker = header.as_ref().map_or(0, |header| header.marker.len()) as u64;
     let body_at = message.body_at + marker;
     let mut filer = MessageFiler { context, envelope: &envelope, log: context.spool.log(&envelope.id)? };
-    let asked = HookRun { context, envelope: &envelope, look: &look };
-    let (decision, troubles) = asked.run(&mut || Ok(claim.unlocked_input(marker)?))?;
-    for text in troubles {
-        filer.trouble(text)?;
+    let hooks = HookRun { context, envelope: &envelope, classification: &classification };
+    let (decision, problems) = hooks.run(&mut || Ok(claim.unlocked_input(marker)?))?;
+    for text in problems {
+        filer.record_problem(text)?;
     }
     let folder = match decision {
         HookDecision::In(folder) => folder,
         HookDecision::NotNow => return Ok(FilingResult::NotNow),
         HookDecision::Dropped(hook) => {
-            filer.note(LogEvent::Dropped { hook: hook.clone() })?;
+            filer.record(LogEvent::Dropped { hook: hook.clone() })?;
             filer.log.sync()?;
             remember_unacknowledged(context, &claim, source)?;
             claim.finish_filed()?;
@@ -84,85 +89,94 @@ pub fn file(
     };
     let trace = trace_lines(context, &envelope, header.as_ref());
     let (path, folder) = filer.deliver(&claim, folder, trace.as_bytes(), body_at)?;
-    filer.note(LogEvent::Filed { folder: folder.as_str().to_owned(), class: look.class.clone() })?;
+    filer.record(LogEvent::Filed { folder: folder.as_str().to_owned(), class: classification.class.clone() })?;
     if let Err(error) = correlate::apply_report(context, index, &envelope, &report) {
-        // It is filed: to do that again, for what it says could not be noted, would be worse.
-        filer.trouble(format!("what it reports could not be taken in: {error:#}"))?;
+        // The message is filed. An error here would file it a second time in the next run.
+        filer.record_problem(format!("cannot apply the report in this message: {error:#}"))?;
     }
     remember_unacknowledged(context, &claim, source)?;
     claim.finish_filed()?;
-    announce(context, &envelope.id, &look, &folder, path);
+    announce(context, &envelope.id, &classification, &folder, path);
     Ok(FilingResult::Yes)
 }
 
-/// How the log says that the source knows.
+/// Part of the log record of an acknowledged message.
 const ACKNOWLEDGED: &[u8] = b"\"event\":\"acknowledged\"";
 
-/// A message whose source may not know that it is safe will come again, and must be known then.
+/// Records a message that its source may send again, so that the copy is recognized.
 fn remember_unacknowledged(context: &DeliveryContext<'_>, claim: &Claim<'_>, source: SourceKnowledge) -> Result<()> {
     let message = claim.message();
-    let (Some(from), SourceKnowledge::MayNotKnow) = (&message.envelope.source, source) else { return Ok(()) };
+    let (Some(origin), SourceKnowledge::MayNotKnow) = (&message.envelope.source, source) else { return Ok(()) };
     if context.spool.read_log(&message.envelope.id)?.windows(ACKNOWLEDGED.len()).any(|part| part == ACKNOWLEDGED) {
         return Ok(());
     }
     let known = UnacknowledgedMessage {
-        reference: from.reference.clone(),
+        reference: origin.reference.clone(),
         hash: message.fingerprint()?,
         id: message.envelope.id.clone(),
         at: context.now(),
     };
-    Ok(context.spool.update_source_state(&from.inbound, |state| state.remember(known))?)
+    Ok(context.spool.update_source_state(&origin.inbound, |state| state.remember(known))?)
 }
 
-/// The lines put before a message (RFC 5321 section 4.4; qmail's `Delivered-To`).
+/// Returns the lines that are put before a message: `Return-Path` and `Received` (RFC 5321, section 4.4), and
+/// `Delivered-To`, which stops mail loops.
 fn trace_lines(context: &DeliveryContext<'_>, envelope: &Envelope, header: Option<&Header<'_>>) -> String {
-    let end = header.map_or("\n", Header::line_end);
+    let eol = header.map_or("\n", Header::line_end);
     let mailbox =
         envelope.address(RecipientIndex::default()).map_or(String::new(), |address| address.text().to_owned());
     let mut lines = String::new();
     if !header.is_some_and(|header| header.has("Return-Path")) {
-        lines.push_str(&format!("Return-Path: <{}>{end}", envelope.sender.as_str()));
+        lines.push_str(&format!("Return-Path: <{}>{eol}", envelope.sender.as_str()));
     }
-    lines.push_str(&format!("Delivered-To: {mailbox}{end}"));
+    lines.push_str(&format!("Delivered-To: {mailbox}{eol}"));
     lines.push_str(&format!(
-        "Received: by {} (mspool) id {}{end}\tfor <{mailbox}>; {}{end}",
+        "Received: by {} (mspool) id {}{eol}\tfor <{mailbox}>; {}{eol}",
         context.settings.hostname,
         envelope.id,
         envelope.arrival.rfc5322()
     ));
     if header.is_none_or(|header| header.fields.is_empty() && !header.closed) {
-        // The message has no header at all: its text must not become one.
-        lines.push_str(end);
+        // Without this empty line the text of a message that has no header would become part of these fields.
+        lines.push_str(eol);
     }
     lines
 }
 
-/// Tells the user, and whoever looks on.
-pub fn announce(context: &DeliveryContext<'_>, id: &QueueId, look: &Classification, folder: &Folder, path: PathBuf) {
+/// Runs the notification command for a filed message, and reports the message to the observer.
+pub fn announce(
+    context: &DeliveryContext<'_>,
+    id: &QueueId,
+    classification: &Classification,
+    folder: &Folder,
+    path: PathBuf,
+) {
     let path = path.to_string_lossy().into_owned();
-    if let Some(notice) = context.settings.notify.as_ref().filter(|notice| look.class.starts_with(&notice.class)) {
+    if let Some(notice) =
+        context.settings.notify.as_ref().filter(|notice| classification.class.starts_with(&notice.class))
+    {
         let news = NewMailValues {
             id: id.as_str(),
             path: &path,
             folder: folder.as_str(),
-            class: &look.class,
-            from: &look.from,
-            subject: &look.subject,
+            class: &classification.class,
+            from: &classification.from,
+            subject: &classification.subject,
         };
         let trusted = refuse_untrusted(&[notice.configured_command()], &context.settings.trust);
-        let told = trusted.map_err(|error| format!("cannot run: {error}"));
-        if let Err(text) = told.and_then(|()| notice.run(&news, context.spool.path(), context.program_control())) {
-            context.observer.error(&format!("{id}: the command of notify {text}"));
+        let trusted = trusted.map_err(|error| format!("cannot run: {error}"));
+        if let Err(text) = trusted.and_then(|()| notice.run(&news, context.spool.path(), context.program_control())) {
+            context.observer.error(&format!("{id}: the [notify] command {text}"));
         }
     }
     context.observer.new_mail(&NewMail {
         id: id.clone(),
         path,
         folder: folder.as_str().to_owned(),
-        class: look.class.clone(),
-        flags: look.flags.clone(),
-        from: look.from.clone(),
-        subject: look.subject.clone(),
+        class: classification.class.clone(),
+        flags: classification.flags.clone(),
+        from: classification.from.clone(),
+        subject: classification.subject.clone(),
     });
 }
 
@@ -173,16 +187,18 @@ struct MessageFiler<'f, 'e> {
 }
 
 impl MessageFiler<'_, '_> {
-    fn note(&mut self, event: LogEvent) -> Result<()> {
+    fn record(&mut self, event: LogEvent) -> Result<()> {
         Ok(self.log.append(&LogRecord::new(self.context.now(), event))?)
     }
 
-    fn trouble(&mut self, text: String) -> Result<()> {
+    /// Prints a problem, and records it in the log of the message.
+    fn record_problem(&mut self, text: String) -> Result<()> {
         self.context.observer.error(&format!("{}: {text}", self.envelope.id));
-        self.note(LogEvent::Trouble { text })
+        self.record(LogEvent::Trouble { text })
     }
 
-    /// Files the message. A folder that cannot be used is no reason to keep it from its reader: then the inbox takes it.
+    /// Writes the message to its folder, or to the inbox if the folder cannot be used: the user must get the message in any
+    /// case. Returns the path and the folder.
     fn deliver(&mut self, claim: &Claim<'_>, folder: Folder, trace: &[u8], body_at: u64) -> Result<(PathBuf, Folder)> {
         let (store, id) = (&self.context.settings.store, self.envelope.id.as_str());
         let file = claim.message().file();
@@ -191,7 +207,10 @@ impl MessageFiler<'_, '_> {
             Err(error) if folder != Folder::inbox() && !error.is_shortage() => {
                 let inbox = Folder::inbox();
                 let path = maildir::file_message(store, &inbox, id, trace, file.as_fd(), body_at)?;
-                self.trouble(format!("the folder {} cannot be used: {error}; the inbox takes it", folder.as_str()))?;
+                self.record_problem(format!(
+                    "folder {} cannot be used: {error}; filed in the inbox instead",
+                    quoted(folder.as_str())
+                ))?;
                 Ok((path, inbox))
             }
             Err(error) => Err(error.into()),

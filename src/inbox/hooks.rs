@@ -1,4 +1,4 @@
-//! Asking the inbound hooks about a message.
+//! Run of the inbound hooks for one message.
 
 use std::os::fd::AsFd;
 
@@ -14,75 +14,84 @@ use crate::transports::placeholder::Placeholder;
 use crate::inbox::classify::Classification;
 use crate::mail::envelope::recipient::RecipientIndex;
 
-/// What the hooks came to.
+/// Decision of the hooks about a message.
 pub enum HookDecision {
-    /// File it here.
+    /// File the message in this folder.
     In(Folder),
-    /// This hook dropped it.
+    /// Drop the message, as this hook requested.
     Dropped(String),
-    /// We were told to stop; they must be asked again.
+    /// No decision: a signal stopped the run, and the next run starts all hooks again.
     NotNow,
 }
 
-/// A message that hooks are asked about.
+/// Run of the hooks for one message.
 pub struct HookRun<'a, 'e> {
-    /// The run.
+    /// Context of the run.
     pub context: &'a DeliveryContext<'e>,
-    /// The message's envelope.
+    /// Envelope of the message.
     pub envelope: &'a Envelope,
-    /// What it is.
-    pub look: &'a Classification,
+    /// Classification of the message.
+    pub classification: &'a Classification,
 }
 
-/// Refuses inbound hooks that another user could have written: without them nothing is filed.
+/// Checks that no user other than this one or root can write the inbound hooks. Without its hooks no mail is filed.
+///
+/// # Errors
+///
+/// A [`PathError`](crate::sys::error::PathError) for the first program that is not trusted.
 pub fn check_hooks(context: &DeliveryContext<'_>) -> Result<()> {
     let hooks: Vec<_> = context.settings.inbound_hooks.iter().map(Hook::configured_command).collect();
     Ok(refuse_untrusted(&hooks, &context.settings.trust)?)
 }
 
 impl HookRun<'_, '_> {
-    /// Asks them one after another; `input` gives each the message from its first byte. The texts say what went wrong
-    /// with hooks that count for nothing.
+    /// Runs the hooks in order. `input` returns the message, positioned at its first byte, for each hook. Also returns the
+    /// problems of broken hooks, which are ignored.
+    ///
+    /// # Errors
+    ///
+    /// An error of `input`.
     pub fn run<I: AsFd>(&self, input: &mut dyn FnMut() -> Result<I>) -> Result<(HookDecision, Vec<String>)> {
         let settings = self.context.settings;
-        let (mut folder, _) = settings.folders.of(&self.look.class);
-        let mut troubles = Vec::new();
+        let (mut folder, _) = settings.folders.of(&self.classification.class);
+        let mut problems = Vec::new();
         for hook in &settings.inbound_hooks {
-            let words = [
+            let placeholders = [
                 (Placeholder::Id, self.envelope.id.as_str()),
-                (Placeholder::Class, self.look.class.as_str()),
+                (Placeholder::Class, self.classification.class.as_str()),
                 (Placeholder::Folder, folder.as_str()),
             ];
-            let answer = hook.ask(input()?.as_fd(), &words, &self.variables(&folder), self.context.program_control());
-            if let Some(wanted) = answer.folder {
-                folder = wanted;
+            let programs = self.context.program_control();
+            let reply = hook.ask(input()?.as_fd(), &placeholders, &self.variables(&folder), programs);
+            if let Some(chosen) = reply.folder {
+                folder = chosen;
             }
-            match answer.verdict {
+            match reply.verdict {
                 HookVerdict::Continue => {}
                 HookVerdict::Stop => break,
-                HookVerdict::Drop => return Ok((HookDecision::Dropped(hook.program()), troubles)),
-                HookVerdict::Interrupted => return Ok((HookDecision::NotNow, troubles)),
+                HookVerdict::Drop => return Ok((HookDecision::Dropped(hook.program()), problems)),
+                HookVerdict::Interrupted => return Ok((HookDecision::NotNow, problems)),
                 HookVerdict::Broken(text) => {
-                    troubles.push(format!("inbound hook {text}; it counts for nothing"));
+                    problems.push(format!("inbound hook {text}; ignored"));
                 }
             }
         }
-        Ok((HookDecision::In(folder), troubles))
+        Ok((HookDecision::In(folder), problems))
     }
 
     fn variables(&self, folder: &Folder) -> Vec<(&'static str, String)> {
         let mailbox =
             self.envelope.address(RecipientIndex::default()).map_or(String::new(), |address| address.text().to_owned());
-        let mut own = vec![
+        let mut variables = vec![
             ("MSPOOL_ID", self.envelope.id.to_string()),
             ("MSPOOL_SENDER", self.envelope.sender.as_str().to_owned()),
             ("MSPOOL_RECIPIENTS", mailbox),
-            ("MSPOOL_CLASS", self.look.class.clone()),
+            ("MSPOOL_CLASS", self.classification.class.clone()),
             ("MSPOOL_FOLDER", folder.as_str().to_owned()),
-            ("MSPOOL_FLAGS", self.look.flags.join(" ")),
+            ("MSPOOL_FLAGS", self.classification.flags.join(" ")),
             ("MSPOOL_SPOOL", self.context.spool.path().to_string_lossy().into_owned()),
         ];
-        own.extend(self.look.variables());
-        own
+        variables.extend(self.classification.variables());
+        variables
     }
 }

@@ -1,5 +1,5 @@
-//! `receive --in-place`: what is done for received mail, done for mail that another program put into a Maildir: hooks,
-//! folder, reports, notice. The message itself stays as it is, and is looked at once.
+//! `receive --in-place`: runs hooks, folders, correlation and notification for mail that another program put into a
+//! Maildir. The messages are unchanged, and each is processed once.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -24,14 +24,19 @@ use crate::inbox::correlate::{self, SentMailIndex};
 use crate::inbox::file;
 use crate::inbox::hooks::{HookDecision, HookRun, check_hooks};
 
-/// Messages after which is written down which were looked at: after a crash, so many at most are looked at twice.
-const OFTEN: usize = 64;
+/// Number of messages after which the processed ones are recorded. After a crash at most this many are processed twice.
+const RECORD_INTERVAL: usize = 64;
 
-/// Looks at everything in the Maildir's `new` that it has not looked at before.
+/// Processes every message in the `new` directory of the Maildir that was not processed before. Exit status 75 if a message
+/// could not be processed.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::Busy`] if another run does the same; an error if a hook is not trusted or the directory cannot be read.
 pub fn look_at_all(session: &Session, context: &DeliveryContext<'_>, store: &Path) -> Result<ExitStatus> {
     let spool = context.spool;
     let new = Dir::open(&store.join("new"))?;
-    let Some(_turn) = spool.lock_in_place()? else {
+    let Some(_lock) = spool.lock_in_place()? else {
         return refuse(RefusalKind::Busy, "another \"receive --in-place\" is running; try again later");
     };
     check_hooks(context)?;
@@ -42,7 +47,7 @@ pub fn look_at_all(session: &Session, context: &DeliveryContext<'_>, store: &Pat
         names.extend(entry?.file_name().into_string().ok().filter(|name| !name.starts_with('.')));
     }
     let mut done: BTreeSet<String> = names.intersection(&seen).cloned().collect();
-    let mut end = ExitStatus::Ok;
+    let mut status = ExitStatus::Ok;
     for name in names.difference(&seen) {
         if context.signals.stop_requested().is_some() {
             break;
@@ -50,25 +55,27 @@ pub fn look_at_all(session: &Session, context: &DeliveryContext<'_>, store: &Pat
         match one(session, context, store, &new, name) {
             Ok(true) => {
                 done.insert(name.clone());
-                if done.len().is_multiple_of(OFTEN) {
+                if done.len().is_multiple_of(RECORD_INTERVAL) {
                     spool.remember_in_place(&key, done.clone())?;
                 }
             }
             Ok(false) => {}
             Err(error) => {
-                context.observer.error(&format!("{}: {error:#}; it stays as it is", new.path_of(name).display()));
-                end = ExitStatus::TryAgain;
+                context
+                    .observer
+                    .error(&format!("{}: {error:#}; the message is unchanged", new.path_of(name).display()));
+                status = ExitStatus::TryAgain;
             }
         }
     }
     spool.remember_in_place(&key, done)?;
-    Ok(context.signals.stop_requested().map_or(end, ExitStatus::Signal))
+    Ok(context.signals.stop_requested().map_or(status, ExitStatus::Signal))
 }
 
-/// Looks at one message; `false` when that must be done again.
+/// Processes one message. Returns `false` if a signal interrupted a hook, so that the message must be processed again.
 fn one(session: &Session, context: &DeliveryContext<'_>, store: &Path, new: &Dir, name: &str) -> Result<bool> {
-    if !new.stat_name(name)?.is_some_and(|facts| facts.regular) {
-        // Gone, or something that no mail program puts there.
+    if !new.stat_name(name)?.is_some_and(|stat| stat.regular) {
+        // Removed in the meantime, or not a message file.
         return Ok(true);
     }
     let mut file = new.open_file(name)?;
@@ -76,10 +83,10 @@ fn one(session: &Session, context: &DeliveryContext<'_>, store: &Path, new: &Dir
     let header = Header::scan(&head.bytes, InputSupply::End);
     let report = bounce::read_report(&head.bytes);
     let envelope = new_envelope(session, own_mailbox(session)?, sender_of(&head, header.as_ref()), 0, None);
-    let look = Classification::of(context.settings, &envelope, header.as_ref(), &report);
-    let asked = HookRun { context, envelope: &envelope, look: &look };
-    let (decision, troubles) = asked.run(&mut || rewound(&file))?;
-    for text in troubles {
+    let classification = Classification::of(context.settings, &envelope, header.as_ref(), &report);
+    let hooks = HookRun { context, envelope: &envelope, classification: &classification };
+    let (decision, problems) = hooks.run(&mut || rewound(&file))?;
+    for text in problems {
         context.observer.error(&format!("{name}: {text}"));
     }
     let folder = match decision {
@@ -99,7 +106,7 @@ fn one(session: &Session, context: &DeliveryContext<'_>, store: &Path, new: &Dir
         path
     };
     correlate::apply_report(context, &mut SentMailIndex::default(), &envelope, &report)?;
-    file::announce(context, &envelope.id, &look, &folder, path);
+    file::announce(context, &envelope.id, &classification, &folder, path);
     Ok(true)
 }
 

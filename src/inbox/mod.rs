@@ -1,4 +1,4 @@
-//! The inbox: what becomes of mail that comes in.
+//! Inbox: accepting, classifying and filing received mail, and polling of sources.
 
 pub mod accept;
 pub mod attempt;

@@ -1,4 +1,4 @@
-//! Filing what was received and is not filed yet, whoever received it.
+//! Filing of received messages that are not filed yet, also those of interrupted runs.
 
 use anyhow::Result;
 
@@ -15,20 +15,25 @@ use crate::inbox::correlate::SentMailIndex;
 use crate::inbox::file::{self, FilingResult, SourceKnowledge};
 use crate::inbox::hooks;
 
-/// What came of it.
+/// Number of messages that were filed, and that were not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FilingCounts {
-    /// Messages in the store.
+    /// Messages that are in the store, or that a hook dropped.
     pub filed: usize,
-    /// Messages that stay where they are.
+    /// Messages that stay in the spool.
     pub left: usize,
-    /// True when they stay because another user could have written a hook.
+    /// True if messages stay because a user other than this one or root can write a hook.
     pub untrusted: bool,
 }
 
-/// Files everything that waits, oldest first, until we are told to stop at once.
+/// Files all received messages, oldest first, until a second signal asks for an immediate stop. Errors of single messages
+/// are reported to the observer.
+///
+/// # Errors
+///
+/// An error if the spool cannot be listed.
 pub fn file_all(context: &DeliveryContext<'_>) -> Result<FilingCounts> {
-    let mut outcome = FilingCounts::default();
+    let mut counts = FilingCounts::default();
     let mut index = SentMailIndex::default();
     let waiting = context.spool.messages_in_order(QueueState::Received)?;
     if let Err(error) = if waiting.is_empty() { Ok(()) } else { hooks::check_hooks(context) } {
@@ -36,26 +41,30 @@ pub fn file_all(context: &DeliveryContext<'_>) -> Result<FilingCounts> {
         if distrust.is_none_or(|distrust| context.settings.trust.is_news(distrust)) {
             context.observer.error(&format!("inbound hook: {error:#}; received mail stays in the spool"));
         }
-        return Ok(FilingCounts { left: waiting.len(), untrusted: true, ..outcome });
+        return Ok(FilingCounts { left: waiting.len(), untrusted: true, ..counts });
     }
     for name in waiting {
         if context.signals.abort_requested() {
-            outcome.left += 1;
+            counts.left += 1;
             continue;
         }
         match one(context, &mut index, &name) {
-            Ok(true) => outcome.filed += 1,
-            Ok(false) => outcome.left += 1,
+            Ok(true) => counts.filed += 1,
+            Ok(false) => counts.left += 1,
             Err(error) => {
-                outcome.left += 1;
-                context.observer.error(&format!("{}: {error:#}; it stays in the spool", name.id));
+                counts.left += 1;
+                context.observer.error(&format!("{}: {error:#}; the message stays in the spool", name.id));
             }
         }
     }
-    Ok(outcome)
+    Ok(counts)
 }
 
-/// Files one message, if nobody else is about it.
+/// Files one message. Returns `false` if it stays in the spool, for example because another run has claimed it.
+///
+/// # Errors
+///
+/// An error of the spool or of the store; the message then stays in the spool.
 pub fn file_one(context: &DeliveryContext<'_>, id: &QueueId) -> Result<bool> {
     match context.spool.find_received(id)? {
         Some(name) => one(context, &mut SentMailIndex::default(), &name),
@@ -82,12 +91,20 @@ fn one(context: &DeliveryContext<'_>, index: &mut SentMailIndex, name: &FileName
     }
 }
 
-/// True when a watch is at work, which files what is received and tells of it.
+/// True if a watch is running. It files received mail and reports it, so that other runs leave that to it.
+///
+/// # Errors
+///
+/// An error if the state directory of the spool cannot be read.
 pub fn is_watch_running(spool: &Spool) -> Result<bool> {
     Ok(spool.runner(&LocksHeld::now())? == Some(RunnerKind::Watch))
 }
 
-/// Files everything that waits, unless a watch is at work that does.
+/// Files all received messages, unless a watch is running that does so.
+///
+/// # Errors
+///
+/// The errors of [`file_all`] and [`is_watch_running`].
 pub fn file_unless_watched(context: &DeliveryContext<'_>) -> Result<()> {
     if !is_watch_running(context.spool)? {
         file_all(context)?;

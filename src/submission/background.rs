@@ -1,4 +1,4 @@
-//! A flush in the background, for submissions that want an attempt at once and no waiting.
+//! Flush in the background, for submissions that need an attempt at once but must not wait for it.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -9,7 +9,8 @@ use crate::session::Session;
 use crate::settings::SettingsSource;
 use crate::sys::process::ProgramStart;
 
-/// Starts a flush that outlives us. Should it not start, another will come.
+/// Starts a flush that continues after this process exits. A failure is only printed: the message is queued, and the next
+/// run delivers it.
 pub fn flush_in_background(session: &Session) {
     let spool = session.settings.spool.to_string_lossy().into_owned();
     let mut words = vec!["/proc/self/exe".to_owned(), "--spool".to_owned(), spool, "-q".to_owned()];
@@ -19,8 +20,8 @@ pub fn flush_in_background(session: &Session) {
     words.push("flush".to_owned());
     let start = || -> std::io::Result<()> {
         let argv: Vec<CString> = words.iter().map(|word| CString::new(word.as_str())).collect::<Result<_, _>>()?;
-        let kept = ["PATH", "HOME", "USER", "LANG", "TZ", "MSPOOL_CLOCK"];
-        let env = kept.iter().filter_map(|name| Some(format!("{name}={}", std::env::var(name).ok()?)));
+        let passed_on = ["PATH", "HOME", "USER", "LANG", "TZ", "MSPOOL_CLOCK"];
+        let env = passed_on.iter().filter_map(|name| Some(format!("{name}={}", std::env::var(name).ok()?)));
         let env: Vec<CString> = env.map(CString::new).collect::<Result<_, _>>()?;
         let null = File::options().read(true).write(true).open("/dev/null")?;
         ProgramStart {
@@ -33,6 +34,6 @@ pub fn flush_in_background(session: &Session) {
         Ok(())
     };
     if let Err(error) = start() {
-        print::error(&format!("no flush could be started ({error}); the message stays queued"));
+        print::error(&format!("cannot start a flush in the background ({error}); the message stays queued"));
     }
 }

@@ -1,5 +1,7 @@
-//! Many messages in one call: written one by one, made durable in groups, and an id printed only when its group is
-//! safe. Whatever stops the call, the ids it has printed are queued and nothing else is.
+//! Submission of many messages in one call.
+//!
+//! Messages are written one by one and made durable in groups. An id is printed only after its group is durable. If the
+//! call stops early, exactly the messages whose ids were printed are queued.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,86 +13,96 @@ use crate::mail::envelope::Envelope;
 use crate::mail::message::mbox::{LinePosition, MboxPiece, MboxReader};
 use crate::spool::draft::{CommitError, UnsyncedMessage};
 use crate::sys::signals::Signals;
+use crate::values::plural::counted;
 
 use crate::submission::compose::MessageComposer;
 use crate::submission::input::{MessageInput, StandardInput};
 
-/// Messages made durable together.
-const GROUP: usize = 128;
+/// Number of messages that are made durable together.
+const GROUP_SIZE: usize = 128;
 
-/// Tells the caller of a message that is queued durably: its envelope, and its size in bytes.
+/// Callback for each durably queued message: its envelope, and its size in bytes.
 pub type AcceptedCallback<'t> = dyn FnMut(&Envelope, u64) -> Result<()> + 't;
 
-/// Messages that are in their places and not safe yet.
+/// Messages that are renamed into place and not yet synced.
 struct CommitGroup<'c, 'a> {
     composer: &'c MessageComposer<'a>,
-    told: &'c mut AcceptedCallback<'c>,
-    placed: Vec<UnsyncedMessage<'a>>,
+    report: &'c mut AcceptedCallback<'c>,
+    unsynced: Vec<UnsyncedMessage<'a>>,
     envelopes: Vec<(Envelope, u64)>,
+    /// Number of messages reported so far.
     accepted: usize,
 }
 
 impl<'c, 'a> CommitGroup<'c, 'a> {
-    fn new(composer: &'c MessageComposer<'a>, told: &'c mut AcceptedCallback<'c>) -> CommitGroup<'c, 'a> {
-        CommitGroup { composer, told, placed: Vec::new(), envelopes: Vec::new(), accepted: 0 }
+    fn new(composer: &'c MessageComposer<'a>, report: &'c mut AcceptedCallback<'c>) -> CommitGroup<'c, 'a> {
+        CommitGroup { composer, report, unsynced: Vec::new(), envelopes: Vec::new(), accepted: 0 }
     }
 
+    /// Reads one message into the group, and commits a full group.
     fn add(&mut self, input: &mut dyn MessageInput) -> Result<()> {
         let (draft, envelope) = self.composer.read_message(input)?;
         let size = draft.size();
-        self.placed.push(self.composer.place(draft, &envelope)?);
+        self.unsynced.push(self.composer.place(draft, &envelope)?);
         self.envelopes.push((envelope, size));
-        if self.placed.len() >= GROUP { self.commit() } else { Ok(()) }
+        if self.unsynced.len() >= GROUP_SIZE { self.commit() } else { Ok(()) }
     }
 
+    /// Makes the group durable, and reports its messages.
     fn commit(&mut self) -> Result<()> {
-        // Both leave first: what a failed commit has thrown away must never be told.
-        let told = std::mem::take(&mut self.envelopes);
-        UnsyncedMessage::commit(std::mem::take(&mut self.placed))?;
-        for (envelope, size) in told {
-            (self.told)(&envelope, size)?;
+        // Both lists are emptied first: a later commit must not report messages that a failed one discarded.
+        let envelopes = std::mem::take(&mut self.envelopes);
+        UnsyncedMessage::commit(std::mem::take(&mut self.unsynced))?;
+        for (envelope, size) in envelopes {
+            (self.report)(&envelope, size)?;
             self.accepted += 1;
         }
         Ok(())
     }
 
-    /// Ends the call: what was read whole before any trouble is queued all the same.
+    /// Ends the call. Messages that were read in full before an error are queued.
     fn finish(mut self, read: Result<()>) -> Result<ExitStatus> {
         let committed = self.commit();
         let accepted = self.accepted;
-        let about = || format!("after {accepted} messages that were queued");
+        let about = || format!("{} queued before this error", counted(accepted, "message"));
         let names_messages = |error: &anyhow::Error| {
             error.downcast_ref::<CommitError>().is_some_and(|error| !error.may_be_queued.is_empty())
         };
+        // An error of the commit that names messages that may be queued takes precedence: the caller needs their ids.
         if !committed.as_ref().is_err_and(names_messages) {
             read.with_context(about)?;
         }
         committed.with_context(about)?;
         if accepted == 0 {
-            return refuse(RefusalKind::BadData, "there is no message in it; nothing was queued");
+            return refuse(RefusalKind::BadData, "the input contains no message; nothing was queued");
         }
         Ok(ExitStatus::Ok)
     }
 }
 
-/// Takes in every message of an mbox on standard input.
+/// Queues every message of an mbox on standard input.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::BadData`] if the input is not an mbox or contains no message; the error of the first message
+/// that is refused. Messages before it stay queued.
 pub fn mbox<'c>(
     composer: &'c MessageComposer<'_>,
     signals: &Signals,
-    told: &'c mut AcceptedCallback<'c>,
+    report: &'c mut AcceptedCallback<'c>,
 ) -> Result<ExitStatus> {
     let mut reader = MboxInput {
         input: StandardInput::new(signals),
-        unpacker: MboxReader::default(),
+        parser: MboxReader::default(),
         buffer: Vec::new(),
-        taken: 0,
+        parsed: 0,
         position: LinePosition::LineStart,
         pending: Vec::new(),
-        given: 0,
-        ended: false,
-        begun: false,
+        returned: 0,
+        at_end: false,
+        at_message: false,
     };
-    let mut group = CommitGroup::new(composer, told);
+    let mut group = CommitGroup::new(composer, report);
     let read = (|| {
         while reader.find_next()? {
             group.add(&mut reader)?;
@@ -100,12 +112,17 @@ pub fn mbox<'c>(
     group.finish(read)
 }
 
-/// Takes in every message of a Maildir, in the order of their names. The files stay as they are.
+/// Queues every message of a Maildir, in the order of their file names. The files are not changed.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::BadData`] if `path` is not a Maildir or contains no message; the error of the first message
+/// that is refused. Messages before it stay queued.
 pub fn maildir<'c>(
     composer: &'c MessageComposer<'_>,
     signals: &Signals,
     path: &Path,
-    told: &'c mut AcceptedCallback<'c>,
+    report: &'c mut AcceptedCallback<'c>,
 ) -> Result<ExitStatus> {
     let mut files: Vec<PathBuf> = Vec::new();
     for part in ["new", "cur"] {
@@ -113,7 +130,9 @@ pub fn maildir<'c>(
         let entries = std::fs::read_dir(&dir).with_context(|| format!("cannot list {}", dir.display()));
         let entries = match entries {
             Ok(entries) => entries,
-            Err(error) => return refuse(RefusalKind::BadData, format!("{} is no Maildir: {error:#}", path.display())),
+            Err(error) => {
+                return refuse(RefusalKind::BadData, format!("{} is not a Maildir: {error:#}", path.display()));
+            }
         };
         for entry in entries {
             let entry = entry.with_context(|| format!("cannot list {}", dir.display()))?;
@@ -123,81 +142,85 @@ pub fn maildir<'c>(
         }
     }
     files.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
-    let mut group = CommitGroup::new(composer, told);
+    let mut group = CommitGroup::new(composer, report);
     let read = (|| {
         for path in &files {
             if let Some(signal) = signals.stop_requested() {
-                return refuse(RefusalKind::Interrupted(signal), "interrupted");
+                return refuse(RefusalKind::Interrupted(signal), format!("interrupted by signal {signal}"));
             }
             let mut file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-            group.add(&mut file).with_context(|| format!("message {}", path.display()))?;
+            group.add(&mut file).with_context(|| format!("cannot queue {}", path.display()))?;
         }
         Ok(())
     })();
     group.finish(read)
 }
 
-/// One message of an mbox after the other, each as an input that ends where the message does.
+/// Messages of an mbox: an input that ends at the end of the current message.
 struct MboxInput<'s> {
     input: StandardInput<'s>,
-    unpacker: MboxReader,
-    /// What was read, of which so much was taken apart.
+    parser: MboxReader,
+    /// Input bytes.
     buffer: Vec<u8>,
-    taken: usize,
+    /// Number of bytes of `buffer` that are parsed.
+    parsed: usize,
     position: LinePosition,
-    /// Bytes of the message, of which so many were given out.
+    /// Bytes of the current message.
     pending: Vec<u8>,
-    given: usize,
-    ended: bool,
-    begun: bool,
+    /// Number of bytes of `pending` that the reader already got.
+    returned: usize,
+    /// True at the end of standard input.
+    at_end: bool,
+    /// True after the first line of a message that is not read yet.
+    at_message: bool,
 }
 
-/// Longest line taken as a whole.
-const LINE: usize = 64 << 10;
+/// Maximum length of a line that is parsed as a whole, in bytes. Longer lines are parsed in parts.
+const MAX_LINE_BYTES: usize = 64 << 10;
 
 impl MboxInput<'_> {
-    /// Goes to the beginning of the next message; `false` when there is none.
+    /// Advances to the start of the next message. Returns `false` if there is none.
     fn find_next(&mut self) -> Result<bool> {
-        while !self.begun {
+        while !self.at_message {
             if !self.step()? {
                 return Ok(false);
             }
         }
-        self.begun = false;
+        self.at_message = false;
         Ok(true)
     }
 
-    /// Takes one line, or a part of a very long one, apart. `false` at the end of the mbox.
+    /// Parses one line, or a part of a very long one. Returns `false` at the end of the mbox.
     fn step(&mut self) -> Result<bool> {
         let end = loop {
-            let rest = &self.buffer[self.taken..];
+            let rest = &self.buffer[self.parsed..];
             match rest.iter().position(|byte| *byte == b'\n') {
-                Some(end) => break self.taken + end + 1,
-                None if rest.len() >= LINE || (self.ended && !rest.is_empty()) => break self.buffer.len(),
-                None if self.ended => return Ok(false),
+                Some(end) => break self.parsed + end + 1,
+                None if rest.len() >= MAX_LINE_BYTES || (self.at_end && !rest.is_empty()) => break self.buffer.len(),
+                None if self.at_end => return Ok(false),
                 None => {
-                    self.buffer.drain(..std::mem::take(&mut self.taken));
+                    self.buffer.drain(..std::mem::take(&mut self.parsed));
                     let from = self.buffer.len();
-                    self.buffer.resize(from + LINE, 0);
+                    self.buffer.resize(from + MAX_LINE_BYTES, 0);
                     let count = self.input.read(&mut self.buffer[from..])?;
                     self.buffer.truncate(from + count);
-                    self.ended = count == 0;
+                    self.at_end = count == 0;
                 }
             }
         };
-        let piece = &self.buffer[self.taken..end];
-        self.taken = end;
+        let piece = &self.buffer[self.parsed..end];
+        self.parsed = end;
         let position = self.position;
         self.position = if piece.ends_with(b"\n") { LinePosition::LineStart } else { LinePosition::Within };
-        match self.unpacker.take(piece, position) {
-            MboxPiece::Begin => self.begun = true,
+        match self.parser.take(piece, position) {
+            MboxPiece::Begin => self.at_message = true,
             MboxPiece::Bytes(before, bytes) => {
                 self.pending.extend_from_slice(before);
                 self.pending.extend_from_slice(bytes);
             }
             MboxPiece::Nothing => {}
             MboxPiece::NoMbox => {
-                return refuse(RefusalKind::BadData, "standard input is no mbox: it does not begin with `From `");
+                return refuse(RefusalKind::BadData, "standard input is not an mbox: it does not begin with \"From \"");
             }
         }
         Ok(true)
@@ -206,18 +229,18 @@ impl MboxInput<'_> {
 
 impl MessageInput for MboxInput<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        while self.given == self.pending.len() && !self.begun {
+        while self.returned == self.pending.len() && !self.at_message {
             self.pending.clear();
-            self.given = 0;
-            // Several lines at a time, or each would be a write of its own.
-            while self.pending.len() < LINE && !self.begun && self.step()? {}
-            if self.pending.is_empty() && !self.begun && self.ended && self.taken == self.buffer.len() {
+            self.returned = 0;
+            // Collect several lines: otherwise each line would be written to the draft separately.
+            while self.pending.len() < MAX_LINE_BYTES && !self.at_message && self.step()? {}
+            if self.pending.is_empty() && !self.at_message && self.at_end && self.parsed == self.buffer.len() {
                 return Ok(0);
             }
         }
-        let count = (self.pending.len() - self.given).min(buffer.len());
-        buffer[..count].copy_from_slice(&self.pending[self.given..self.given + count]);
-        self.given += count;
+        let count = (self.pending.len() - self.returned).min(buffer.len());
+        buffer[..count].copy_from_slice(&self.pending[self.returned..self.returned + count]);
+        self.returned += count;
         Ok(count)
     }
 }

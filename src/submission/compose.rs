@@ -1,4 +1,4 @@
-//! From an input and options to an envelope and the bytes that are queued.
+//! Composition of a queued message: the envelope, and the message bytes with the completed header.
 
 use anyhow::Result;
 
@@ -16,7 +16,6 @@ use crate::spool::draft::Draft;
 use crate::submission::loops;
 use crate::submission::resolve::AddressResolver;
 use crate::sys;
-use crate::values::printable;
 
 use crate::spool::draft::UnsyncedMessage;
 use crate::submission::input::{self, MessageHead, MessageInput};
@@ -24,29 +23,34 @@ use crate::submission::limits::{check_size, copy_rest};
 use crate::submission::options::{HeaderCompletion, HeaderUse, InitialState, SubmissionOptions};
 use crate::values::quoting::quoted;
 
-/// Why a message without recipients is refused.
-pub const NO_RECIPIENT: &str = "no recipient; nothing was queued";
+/// Reason for refusing a message without recipients.
+pub const NO_RECIPIENT: &str = "the message has no recipient; nothing was queued";
 
-/// Makes messages of inputs.
+/// Composer of queued messages from inputs.
 #[derive(Debug)]
 pub struct MessageComposer<'a> {
-    /// What was configured.
+    /// Settings and services of the command.
     pub session: &'a Session,
-    /// What was asked.
+    /// Options of the submission.
     pub options: &'a SubmissionOptions,
-    /// Where messages go.
+    /// Spool that gets the messages.
     pub spool: &'a Spool,
-    /// Where their ids come from.
+    /// Generator of their queue ids.
     pub ids: &'a IdGenerator,
 }
 
 impl<'a> MessageComposer<'a> {
-    /// Reads one message to its end into a draft, which is not placed yet.
+    /// Reads one message to its end into a draft, and makes its envelope.
+    ///
+    /// # Errors
+    ///
+    /// A refusal if the message is empty, too large, looping, without a recipient, or its header has a bad address; an error of
+    /// the input or of the spool.
     pub fn read_message(&self, input: &mut dyn MessageInput) -> Result<(Draft<'a>, Envelope)> {
-        let looks =
+        let header_use =
             if self.options.completion == HeaderCompletion::None { self.options.header } else { HeaderUse::Recipients };
-        let head = input::head(input, looks)?;
-        // Others send a header without a text, if that is what they are given.
+        let head = input::head(input, header_use)?;
+        // sendmail(1) and SMTP accept an empty message, as other mail systems do, and add a header to it.
         if head.bytes.is_empty()
             && !matches!(self.options.completion, HeaderCompletion::Sendmail(_) | HeaderCompletion::Smtp { .. })
         {
@@ -73,14 +77,14 @@ impl<'a> MessageComposer<'a> {
         Ok((draft, envelope))
     }
 
-    /// Renames a complete draft to where the message begins; it is not synced yet.
+    /// Renames a complete draft into the queue. The message is not synced yet.
     pub fn place(&self, draft: Draft<'a>, envelope: &Envelope) -> Result<UnsyncedMessage<'a>> {
         let due =
             envelope.delayed_until(self.session.now()).filter(|_| self.options.initial_state == InitialState::Queued);
         Ok(draft.rename_into(self.options.initial_state.state(), due)?)
     }
 
-    /// The envelope of a message that begins so, and its header if that is changed.
+    /// Returns the envelope of a message with this beginning, and the header if it is completed.
     fn envelope(&self, head: &MessageHead) -> Result<(Envelope, Option<Vec<u8>>)> {
         let options = self.options;
         let now = self.session.clock.now();
@@ -101,7 +105,7 @@ impl<'a> MessageComposer<'a> {
             let Some(recipient) = recipients.iter_mut().find(|recipient| recipient.address.key() == key) else {
                 return refuse(
                     RefusalKind::BadData,
-                    format!("{} is not among the recipients; nothing was queued", request.address),
+                    format!("{} is not a recipient of the message; nothing was queued", request.address),
                 );
             };
             *recipient = Recipient { address: recipient.address.clone(), ..request.clone() };
@@ -134,7 +138,7 @@ impl<'a> MessageComposer<'a> {
         Ok((envelope, completed))
     }
 
-    /// The header with what is missing; `None` when it stays as it is.
+    /// Returns the completed header (RFC 6409, section 8); `None` if it stays unchanged.
     fn complete(&self, header: &Header<'_>, envelope: &Envelope) -> Option<Vec<u8>> {
         let settings = &self.session.settings;
         let date = envelope.arrival.rfc5322();
@@ -172,12 +176,12 @@ impl<'a> MessageComposer<'a> {
         Some(completion::completed(header, &additions))
     }
 
-    /// Who stands in `From` when nobody does: the sender, or this user where a report is sent.
+    /// Returns the value of a missing `From`: the sender, or this user for a message with the null sender.
     fn author(&self, envelope: &Envelope) -> Sender {
         if envelope.sender.is_null() { self.local_sender().unwrap_or_default() } else { envelope.sender.clone() }
     }
 
-    /// The field that asks readers to tell that they have read the message (RFC 8098 section 2.1), unless it is there.
+    /// Returns the field that requests a receipt (RFC 8098, section 2.1), or an empty text if the header has one.
     fn receipt_request(&self, header: Option<&Header<'_>>) -> String {
         const NAME: &str = "Disposition-Notification-To";
         match &self.options.mdn_to {
@@ -188,7 +192,7 @@ impl<'a> MessageComposer<'a> {
         }
     }
 
-    /// A Message-ID of our own: the queue id, which is unique, at this host.
+    /// Returns a new Message-ID: the unique part of the queue id, at this host.
     fn message_id(&self, id: &QueueId) -> String {
         let local = id.as_str().splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
         let host: String =
@@ -208,32 +212,34 @@ impl<'a> MessageComposer<'a> {
     }
 }
 
-/// The recipients that a header names.
+/// Returns the recipients in the header: `To`, `Cc` and `Bcc`, or their `Resent-` fields.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::BadData`] for a field that cannot be parsed.
 pub fn header_recipients(head: &MessageHead) -> Result<Vec<Address>> {
     let Some(header) = Header::scan(&head.bytes, InputSupply::End) else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for field in header.recipient_fields() {
-        let bad = |what: String| {
-            let text = format!(
-                "the field {} {what}: {}; nothing was queued",
-                quoted(&name(field)),
-                printable::line(&field.value()).chars().take(80).collect::<String>()
-            );
+        let bad_field = |what: String| {
+            let text =
+                format!("header field {} {what}: {}; nothing was queued", quoted(&name(field)), quoted(&field.value()));
             Refusal::new(RefusalKind::BadData, text)
         };
-        for text in list::parse(&field.value()).map_err(|error| bad(error.to_string()))? {
+        for text in list::parse(&field.value()).map_err(|error| bad_field(error.to_string()))? {
             let address = Address::new(crate::mail::address::AddressType::smtp(), &text);
-            found.push(address.map_err(|error| bad(format!("names an address that {error}")))?);
+            found.push(address.map_err(|error| bad_field(format!("names an address that {error}")))?);
         }
     }
     Ok(found)
 }
 
+/// Returns the name of a header field.
 fn name(field: &HeaderField<'_>) -> String {
     String::from_utf8_lossy(field.raw().split(|byte| *byte == b':').next().unwrap_or_default()).trim().to_owned()
 }
 
-/// The sender that a header names: `Sender`, or else the first of `From` (RFC 5322 section 3.6.2).
+/// Returns the sender in the header: `Sender`, or the first address of `From` (RFC 5322, section 3.6.2).
 pub fn sender_of(header: &Header<'_>) -> Option<Sender> {
     let field = header.all("Sender").next().or_else(|| header.all("From").next())?;
     let first = list::parse(&field.value()).ok()?.into_iter().next()?;

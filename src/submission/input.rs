@@ -1,4 +1,4 @@
-//! Reading messages: in pieces, so that memory does not grow with them, and until somebody says stop.
+//! Message input, read in pieces so that memory use does not depend on the size of a message.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,20 +14,24 @@ use crate::sys::signals::Signals;
 
 use crate::submission::options::HeaderUse;
 
-/// Somewhere messages come from.
+/// Input that contains one message.
 pub trait MessageInput {
-    /// Reads some bytes; zero is the end.
+    /// Reads bytes into `buffer`. Returns their number; 0 means the end of the message.
+    ///
+    /// # Errors
+    ///
+    /// An error of the input, or a refusal with [`RefusalKind::Interrupted`] after a signal.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize>;
 }
 
-/// Standard input. A request to stop ends the reading, however long the next byte would take.
+/// Standard input. A stop signal ends a read that waits.
 #[derive(Debug)]
 pub struct StandardInput<'a> {
     signals: &'a Signals,
 }
 
 impl<'a> StandardInput<'a> {
-    /// Nothing is read ahead.
+    /// Creates the input. Does not read.
     pub fn new(signals: &'a Signals) -> StandardInput<'a> {
         StandardInput { signals }
     }
@@ -39,12 +43,15 @@ impl MessageInput for StandardInput<'_> {
         loop {
             let ready = ready::readable(&[stdin.as_fd(), self.signals.stop_fd()], None);
             if let Some(signal) = self.signals.stop_requested() {
-                return refuse(RefusalKind::Interrupted(signal), "interrupted while reading; nothing was queued");
+                return refuse(
+                    RefusalKind::Interrupted(signal),
+                    format!("interrupted by signal {signal} while reading; nothing was queued"),
+                );
             }
             ready.context("cannot wait for standard input")?;
             match dir::read_next(stdin.as_fd(), buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                answer => return answer.context("cannot read standard input"),
+                result => return result.context("cannot read standard input"),
             }
         }
     }
@@ -56,27 +63,30 @@ impl MessageInput for File {
     }
 }
 
-/// Bytes read before a message is looked at.
-const FIRST: usize = 64 << 10;
+/// Number of bytes that are read before a message is examined.
+const HEAD_BYTES: usize = 64 << 10;
 
-/// Reads the beginning of a message: its header, where that is used, and most small messages as a whole. Shorter than
-/// a piece means that there is no more.
+/// Beginning of a message: at least its header, if that is used; usually all of a small message.
 #[derive(Debug)]
 pub struct MessageHead {
-    /// The bytes.
+    /// First bytes of the message.
     pub bytes: Vec<u8>,
-    /// Whether more may follow.
+    /// End of the input, or more bytes to read.
     pub supply: InputSupply,
 }
 
-/// Reads as much of the beginning as is needed.
+/// Reads the beginning of a message: 64 KiB, or more if the header is used and longer.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::BadData`] if a header that is used does not end within 1 MiB; an error of the input.
 pub fn head(input: &mut dyn MessageInput, header: HeaderUse) -> Result<MessageHead> {
-    let mut bytes = vec![0; FIRST];
+    let mut bytes = vec![0; HEAD_BYTES];
     let mut filled = 0;
     loop {
         if filled == bytes.len() {
-            let enough = header == HeaderUse::None || Header::scan(&bytes, InputSupply::More).is_some();
-            if enough {
+            let is_enough = header == HeaderUse::None || Header::scan(&bytes, InputSupply::More).is_some();
+            if is_enough {
                 return Ok(MessageHead { bytes, supply: InputSupply::More });
             }
             if bytes.len() >= MAX_HEADER_BYTES {

@@ -1,4 +1,4 @@
-//! Limits on what is taken: the size of a message, the room on the spool's filesystem.
+//! Limits for accepted mail: the size of a message, and the free space on the filesystem of the spool.
 
 use anyhow::Result;
 
@@ -7,11 +7,16 @@ use crate::session::Session;
 use crate::spool::Spool;
 use crate::spool::draft::Draft;
 use crate::submission::input::MessageInput;
+use crate::values::plural::counted;
 
-/// Free inodes below which no mail is taken.
+/// Number of free inodes below which no mail is accepted.
 const INODE_RESERVE: u64 = 1000;
 
-/// Refuses mail while too little room is left.
+/// Refuses mail if the filesystem of the spool has too little space or too few inodes.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::NoRoom`]; an error if the free space is unknown.
 pub fn check_room(session: &Session, spool: &Spool) -> Result<()> {
     let room = spool.room()?;
     let reserve = session.settings.queue.reserve;
@@ -19,21 +24,27 @@ pub fn check_room(session: &Session, spool: &Spool) -> Result<()> {
         return refuse(
             RefusalKind::NoRoom,
             format!(
-                "too little space: {} bytes are free on the spool's filesystem, and {reserve} must stay free; nothing was queued",
-                room.bytes
+                "too little space on the filesystem of the spool: {} free, {reserve} reserved; nothing was queued",
+                counted(room.bytes, "byte")
             ),
         );
     }
     match room.inodes {
         Some(inodes) if inodes < INODE_RESERVE => refuse(
             RefusalKind::NoRoom,
-            format!("too few inodes: {inodes} are free on the spool's filesystem; nothing was queued"),
+            format!(
+                "too few inodes on the filesystem of the spool: {inodes} free, {INODE_RESERVE} reserved; nothing was queued"
+            ),
         ),
         _ => Ok(()),
     }
 }
 
-/// Copies what is left of an input into a draft, within the limit.
+/// Copies the rest of an input into a draft of at most `limit` bytes.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::TooLarge`]; an error of the input or of the spool.
 pub fn copy_rest(input: &mut dyn MessageInput, draft: &mut Draft<'_>, limit: u64) -> Result<()> {
     let mut buffer = vec![0; 256 << 10];
     loop {
@@ -46,7 +57,11 @@ pub fn copy_rest(input: &mut dyn MessageInput, draft: &mut Draft<'_>, limit: u64
     }
 }
 
-/// Refuses a message that is too large.
+/// Refuses a message of more than `limit` bytes.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::TooLarge`].
 pub fn check_size(size: u64, limit: u64) -> Result<()> {
     if size > limit {
         return refuse(

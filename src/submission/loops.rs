@@ -1,4 +1,4 @@
-//! Mail that comes round again, and when it is stopped.
+//! Detection of mail loops.
 
 use anyhow::Result;
 
@@ -8,28 +8,37 @@ use crate::spool::{QueueState, Spool};
 
 use crate::exit::{RefusalKind, refuse};
 
-/// `Received` fields at which a message is taken to be going round in circles (RFC 5321 section 6.3).
-const MOST_RECEIVED: usize = 100;
+/// Number of `Received` fields that indicates a mail loop (RFC 5321, section 6.3).
+const MAX_RECEIVED_FIELDS: usize = 100;
 
-/// Times that our own commands may hand the same message to us again.
-const MOST_HOPS: u32 = 30;
+/// Maximum number of times that commands of this spool may submit the same message to it again.
+const MAX_HOPS: u32 = 30;
 
 /// Refuses a message that too many systems have handled.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::MailLoop`].
 pub fn check_received(header: Option<&Header<'_>>) -> Result<()> {
     let received = header.map_or(0, |header| header.all("Received").count());
-    if received >= MOST_RECEIVED {
+    if received >= MAX_RECEIVED_FIELDS {
         return refuse(
             RefusalKind::MailLoop,
-            format!("mail loop: the message has {received} Received fields; it was not taken"),
+            format!("mail loop: the message has {received} Received fields; nothing was queued"),
         );
     }
     Ok(())
 }
 
-/// How often a message has been here that a command of ours, a transport or a hook, hands to us.
+/// Returns the number of times that the message was already in this spool, if a transport or a hook of this spool submits
+/// it; otherwise 0.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::MailLoop`] after 30 times; an error of the spool.
 pub fn inherited(spool: &Spool) -> Result<u32> {
-    let same = std::env::var_os("MSPOOL_SPOOL").is_some_and(|path| path == spool.path());
-    let id = std::env::var("MSPOOL_ID").ok().filter(|_| same).and_then(|text| QueueId::parse(&text).ok());
+    let is_same_spool = std::env::var_os("MSPOOL_SPOOL").is_some_and(|path| path == spool.path());
+    let id = std::env::var("MSPOOL_ID").ok().filter(|_| is_same_spool).and_then(|text| QueueId::parse(&text).ok());
     let Some(id) = id else { return Ok(0) };
     let received = || Ok::<_, anyhow::Error>(spool.find_received(&id)?.map(|name| (QueueState::Received, name)));
     let found = match spool.find(&id)? {
@@ -38,10 +47,10 @@ pub fn inherited(spool: &Spool) -> Result<u32> {
     };
     let Some((state, name)) = found else { return Ok(1) };
     let hops = spool.read(state, &name).map_or(0, |message| message.envelope.hops) + 1;
-    if hops > MOST_HOPS {
+    if hops > MAX_HOPS {
         return refuse(
             RefusalKind::MailLoop,
-            format!("mail loop: the message was handed back {hops} times; it was not taken"),
+            format!("mail loop: the message was submitted to this spool {hops} times; nothing was queued"),
         );
     }
     Ok(hops)

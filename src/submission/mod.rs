@@ -1,4 +1,4 @@
-//! Submission: from a message and what its sender asks for to a queued message.
+//! Submission: from a message and the options of its sender to a queued message.
 
 pub mod background;
 pub mod batch;

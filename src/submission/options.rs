@@ -1,4 +1,4 @@
-//! What a submission asks for, whatever door it comes through.
+//! Options of a submission, the same for `enqueue`, sendmail(1) and SMTP.
 
 use crate::mail::address::{Address, Sender};
 use crate::mail::envelope::recipient::Recipient;
@@ -7,47 +7,47 @@ use crate::mail::envelope::{AfterSent, Priority};
 use crate::spool::QueueState;
 use crate::values::time::Timestamp;
 
-/// What the sender of a message asks for.
+/// Options that the sender of a message chooses.
 #[derive(Clone, Debug)]
 pub struct SubmissionOptions {
-    /// The envelope sender, if the caller gave one.
+    /// Envelope sender; `None` means the configured one.
     pub sender: Option<Sender>,
-    /// Where reports go instead of to the sender.
+    /// Address that gets bounces in place of the sender.
     pub report_to: Option<Sender>,
-    /// The recipients that were given.
+    /// Recipients given by the caller.
     pub recipients: Vec<Address>,
-    /// Whether the header names recipients too.
+    /// Use of the header: whether it adds recipients.
     pub header: HeaderUse,
-    /// What is put into the header.
+    /// Completion of the header.
     pub completion: HeaderCompletion,
-    /// How many bits the caller says its bytes have.
+    /// Body type (RFC 6152) declared by the caller.
     pub body: Option<BodyType>,
-    /// Not to be attempted before.
+    /// Time before which delivery is not attempted.
     pub not_before: Option<Timestamp>,
-    /// Of no use after.
+    /// Time after which the message expires.
     pub deliver_by: Option<Timestamp>,
-    /// On what reports are wanted.
+    /// Events for which the sender wants a report (RFC 3461, section 4.1).
     pub notify: Option<NotifyOn>,
-    /// What is asked for single recipients.
+    /// Options of single recipients, which must be among the recipients.
     pub requests: Vec<Recipient>,
-    /// Whom readers are asked to tell that they have read it.
+    /// Address for a receipt (RFC 8098).
     pub mdn_to: Option<Sender>,
-    /// How much of the message a report carries.
+    /// Part of the message that a bounce returns (RFC 3461, section 4.3).
     pub ret: Option<ReturnContent>,
-    /// The sender's name for the message.
+    /// Envelope id (RFC 3461, section 4.4).
     pub envid: Option<EnvelopeId>,
-    /// Whose turn it is among messages that are due.
+    /// Priority among due messages.
     pub priority: Priority,
-    /// What becomes of the message afterwards.
+    /// Treatment of the message after delivery.
     pub after_sent: AfterSent,
-    /// Where the message begins.
+    /// Initial state of the message.
     pub initial_state: InitialState,
-    /// The only transport to be used.
+    /// Name of the only transport that may be used.
     pub transport: Option<String>,
 }
 
 impl SubmissionOptions {
-    /// For these recipients, and nothing asked beyond that.
+    /// Returns options for these recipients, with the default for everything else.
     pub fn new(sender: Option<Sender>, recipients: Vec<Address>, completion: HeaderCompletion) -> SubmissionOptions {
         SubmissionOptions {
             sender,
@@ -71,44 +71,44 @@ impl SubmissionOptions {
     }
 }
 
-/// What the header of a message is used for.
+/// Use of the header of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderUse {
-    /// Nothing: every byte stays as it is.
+    /// No use: every byte is kept.
     None,
-    /// It names recipients; what it lacks is put in.
+    /// The header adds recipients (`-t`), and missing fields are completed.
     Recipients,
 }
 
-/// What is put into the header of a message.
+/// Completion of the header of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeaderCompletion {
-    /// Nothing.
+    /// No completion.
     None,
-    /// What a submission agent completes: `Date` and `Message-ID`; and `Bcc` goes.
+    /// Completion of a submission agent: adds `Date` and `Message-ID`, and removes `Bcc`.
     Submission,
-    /// What sendmail(1) completes: `From` with this name too, and a trace.
+    /// Completion of sendmail(1): adds also `From` with this full name, and a `Received` field.
     Sendmail(Option<String>),
-    /// The trace of a message that came by SMTP, and what a submission agent completes.
+    /// Completion for SMTP: adds a `Received` field to those of a submission agent.
     Smtp {
-        /// Where it came from.
+        /// `from` clause of the `Received` field.
         from: String,
-        /// The protocol (RFC 3848).
+        /// Protocol in the `with` clause (RFC 3848).
         with: &'static str,
     },
 }
 
-/// Where a message begins.
+/// Initial state of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InitialState {
-    /// In the queue.
+    /// Queued.
     Queued,
-    /// Set aside, until it is released.
+    /// On hold until it is released.
     Held,
 }
 
 impl InitialState {
-    /// The state that the message begins in.
+    /// Returns the durable state.
     pub fn state(self) -> QueueState {
         match self {
             InitialState::Queued => QueueState::New,

@@ -1,5 +1,6 @@
-//! What becomes of addresses at the door: rules rewrite them, aliases stand for others, and those without a domain may
-//! get one. What comes out is what the envelope has; where it came from is kept with it.
+//! Resolution of submitted addresses: rewrite rules, aliases and qualification with a domain.
+//!
+//! The envelope contains the resolved addresses, and with each the address that it came from.
 
 use std::io::Read;
 use std::path::Path;
@@ -11,35 +12,39 @@ use crate::mail::address::{Address, AddressType, Sender};
 use crate::mail::envelope::recipient::Recipient;
 use crate::mail::envelope::request::OriginalRecipient;
 use crate::sys::trust::Trust;
-use crate::values::printable;
+use crate::values::quoting::quoted;
 
 use crate::exit::{RefusalKind, refuse};
 use crate::settings::Settings;
 
-/// Longest file of aliases or of a list, in bytes.
-const LONGEST_FILE: u64 = 16 << 20;
+/// Maximum size of an alias file or an included list, in bytes.
+const MAX_FILE_BYTES: u64 = 16 << 20;
 
-/// Aliases of aliases, and lists of lists, followed at most; a chain that long is a mistake.
-const DEEPEST: usize = 50;
+/// Maximum depth of aliases of aliases and of lists in lists. A longer chain is a mistake.
+const MAX_DEPTH: usize = 50;
 
-/// Names looked up for one address at most: aliases that double themselves must not go on for ever.
-const MOST_STEPS: usize = 100_000;
+/// Maximum number of lookups for one address: aliases that each expand to several others must not run without end.
+const MAX_LOOKUPS: usize = 100_000;
 
-/// Resolves addresses; alias files are read when the first address needs them.
+/// Resolver of addresses. Reads the alias files when the first address needs them.
 #[derive(Debug)]
 pub struct AddressResolver<'a> {
     settings: &'a Settings,
     aliases: Option<AliasTable>,
-    steps: usize,
+    lookups: usize,
 }
 
 impl<'a> AddressResolver<'a> {
-    /// Nothing is read yet.
+    /// Creates a resolver. Reads no file.
     pub fn new(settings: &'a Settings) -> AddressResolver<'a> {
-        AddressResolver { settings, aliases: None, steps: 0 }
+        AddressResolver { settings, aliases: None, lookups: 0 }
     }
 
-    /// Everybody whom these recipients stand for.
+    /// Returns the recipients that these expand to, with duplicates.
+    ///
+    /// # Errors
+    ///
+    /// A refusal with [`RefusalKind::Config`] if an alias is wrong or expands without end; an error if a file cannot be read.
     pub fn recipients(&mut self, recipients: Vec<Recipient>) -> Result<Vec<Recipient>> {
         let rules = &self.settings.addresses;
         if rules.recipient_rules.is_empty() && rules.aliases.is_empty() && rules.qualify.is_none() {
@@ -47,10 +52,10 @@ impl<'a> AddressResolver<'a> {
         }
         let mut resolved = Vec::with_capacity(recipients.len());
         for recipient in recipients {
-            self.steps = 0;
+            self.lookups = 0;
             let mut found = self.expand(&recipient.address, &mut Vec::new())?;
             if found.is_empty() {
-                // Names that only stand for each other: better one that nobody takes than nobody at all.
+                // Aliases that refer only to each other: keep the address, so that it fails visibly instead of vanishing.
                 found.push(self.qualified(recipient.address.clone()));
             }
             resolved.extend(found.into_iter().map(|address| derived_recipient(&recipient, address)));
@@ -58,7 +63,7 @@ impl<'a> AddressResolver<'a> {
         Ok(resolved)
     }
 
-    /// The sender in this one's place.
+    /// Returns the rewritten and qualified sender. The null sender stays unchanged.
     pub fn sender(&self, sender: Sender) -> Sender {
         if sender.is_null() {
             return sender;
@@ -75,10 +80,14 @@ impl<'a> AddressResolver<'a> {
         }
     }
 
+    /// Returns the addresses that an address expands to. `path` contains the aliases that led to it.
     fn expand(&mut self, address: &Address, path: &mut Vec<(String, String)>) -> Result<Vec<Address>> {
-        self.steps += 1;
-        if self.steps > MOST_STEPS {
-            return refuse(RefusalKind::Config, format!("the aliases behind {address} have no end"));
+        self.lookups += 1;
+        if self.lookups > MAX_LOOKUPS {
+            return refuse(
+                RefusalKind::Config,
+                format!("the aliases of {address} expand without end; correct the alias files"),
+            );
         }
         let rewritten = self.settings.addresses.recipient_rules.apply(address);
         let address = match rewritten.and_then(|text| Address::parse(&text).ok()) {
@@ -86,11 +95,11 @@ impl<'a> AddressResolver<'a> {
             None => address.clone(),
         };
         let key = address.key();
-        // A name that stands for itself too is meant as it is: so `joe: joe, archive` works.
+        // A name among its own targets means the mailbox: `joe: joe, archive` delivers to joe and to archive.
         if !self.is_local(&address) || path.last() == Some(&key) {
             return Ok(vec![self.qualified(address)]);
         }
-        if path.contains(&key) || path.len() >= DEEPEST {
+        if path.contains(&key) || path.len() >= MAX_DEPTH {
             return Ok(Vec::new());
         }
         let local = address.text().split('@').next().unwrap_or_default().to_owned();
@@ -106,6 +115,7 @@ impl<'a> AddressResolver<'a> {
         Ok(found)
     }
 
+    /// Adds the addresses of one alias target to `found`.
     fn follow(
         &mut self,
         name: &str,
@@ -114,21 +124,24 @@ impl<'a> AddressResolver<'a> {
         depth: usize,
         found: &mut Vec<Address>,
     ) -> Result<()> {
-        if depth > DEEPEST {
-            return refuse(RefusalKind::Config, format!("the alias {name} stands for a list that holds itself"));
+        if depth > MAX_DEPTH {
+            return refuse(
+                RefusalKind::Config,
+                format!("alias {} refers to a list that includes itself", quoted(name)),
+            );
         }
         if !matches!(target, AliasTarget::Address(_)) && !self.settings.addresses.allowed.contains(&target.to_string())
         {
-            let shown = printable::line(&target.to_string());
+            let (name, target) = (quoted(name), quoted(&target.to_string()));
             return refuse(
                 RefusalKind::Config,
-                format!("the alias {name} stands for {shown}, which `allow` of [aliases] does not name"),
+                format!("alias {name} has target {target}, which is not permitted; add it to \"allow\" of [aliases]"),
             );
         }
         let typed = |kind: &str, text: &str| {
             let address = AddressType::parse(kind).and_then(|kind| Address::new(kind, text));
             address.or_else(|error| {
-                refuse(RefusalKind::Config, format!("the alias {name}: {} {error}", printable::line(text)))
+                refuse(RefusalKind::Config, format!("alias {}: target {} {error}", quoted(name), quoted(text)))
             })
         };
         match target {
@@ -154,7 +167,7 @@ impl<'a> AddressResolver<'a> {
         Ok(())
     }
 
-    /// True for users of this host.
+    /// True if the address is on this host.
     fn is_local(&self, address: &Address) -> bool {
         let host = |domain: &str| {
             domain.eq_ignore_ascii_case("localhost") || domain.eq_ignore_ascii_case(&self.settings.hostname)
@@ -183,7 +196,8 @@ impl<'a> AddressResolver<'a> {
     }
 }
 
-/// The recipient that an address became, with what was asked for the one it came from.
+/// Returns the recipient for a resolved address, with the options of the submitted one and with its address as the original
+/// recipient (RFC 3461, section 4.2).
 fn derived_recipient(first: &Recipient, address: Address) -> Recipient {
     if address == first.address {
         return first.clone();
@@ -198,16 +212,25 @@ fn derived_recipient(first: &Recipient, address: Address) -> Recipient {
     }
 }
 
-/// Reads an alias file, and says what is wrong with it.
+/// Reads an alias file, to check it.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::Config`] for a wrong line; an error if the file cannot be read or is not trusted.
 pub fn check_alias_file(trust: &Trust, path: &Path) -> Result<()> {
     read_aliases(trust, path, &mut AliasTable::default())
 }
 
-/// Reads a list of addresses, and says why it cannot be opened.
+/// Reads a list of addresses that aliases may include, to check that it can be opened.
+///
+/// # Errors
+///
+/// An error if the file cannot be read or is not trusted.
 pub fn check_include_file(trust: &Trust, path: &Path) -> Result<()> {
     read(trust, path).map(|_| ())
 }
 
+/// Adds the aliases of a file to `aliases`.
 fn read_aliases(trust: &Trust, path: &Path, aliases: &mut AliasTable) -> Result<()> {
     match aliases.read(&read(trust, path)?) {
         Ok(()) => Ok(()),
@@ -215,11 +238,11 @@ fn read_aliases(trust: &Trust, path: &Path, aliases: &mut AliasTable) -> Result<
     }
 }
 
-/// Reads a file that only we or root can have written: it decides who gets mail.
+/// Reads a file that decides who gets mail. Only this user or root may be able to write it.
 fn read(trust: &Trust, path: &Path) -> Result<String> {
     let file = trust.open_file(path)?;
     let mut text = String::new();
-    let read = file.take(LONGEST_FILE).read_to_string(&mut text);
+    let read = file.take(MAX_FILE_BYTES).read_to_string(&mut text);
     read.with_context(|| format!("cannot read {}", path.display()))?;
     Ok(text)
 }

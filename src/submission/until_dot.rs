@@ -1,19 +1,20 @@
-//! An input that ends at a line of a single dot, as sendmail(1) reads it without `-i`.
+//! Input that ends at a line with a single dot, as sendmail(1) reads it without `-i`.
 
 use anyhow::Result;
 
 use crate::submission::input::MessageInput;
 
-/// An input that ends at a line of a single dot.
+/// Input that ends at a line with a single dot.
 pub struct UntilDot<'i> {
     inner: &'i mut dyn MessageInput,
-    place: DotPosition,
-    /// What was read and not yet given: it may be the end.
+    position: DotPosition,
+    /// Bytes that can still turn out to be the last line.
     held: Vec<u8>,
-    /// What is to be given, and did not fit.
+    /// Bytes of the message that did not fit into the caller's buffer.
     ready: Vec<u8>,
 }
 
+/// Position in the input, relative to a line with a single dot.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum DotPosition {
     LineStart,
@@ -24,9 +25,9 @@ enum DotPosition {
 }
 
 impl<'i> UntilDot<'i> {
-    /// Nothing is read ahead.
+    /// Creates the input. Does not read.
     pub fn new(inner: &'i mut dyn MessageInput) -> UntilDot<'i> {
-        UntilDot { inner, place: DotPosition::LineStart, held: Vec::new(), ready: Vec::new() }
+        UntilDot { inner, position: DotPosition::LineStart, held: Vec::new(), ready: Vec::new() }
     }
 }
 
@@ -39,17 +40,17 @@ impl MessageInput for UntilDot<'_> {
                 self.ready.drain(..count);
                 return Ok(count);
             }
-            if self.place == DotPosition::Ended {
+            if self.position == DotPosition::Ended {
                 return Ok(0);
             }
             let mut piece = vec![0; buffer.len()];
             let count = self.inner.read(&mut piece)?;
             if count == 0 {
-                // A dot at the very end is the end too, with or without a line end behind it.
-                self.place = DotPosition::Ended;
+                // A dot as the last bytes of the input ends the message too, with or without a line end.
+                self.position = DotPosition::Ended;
             }
             for byte in &piece[..count] {
-                self.place = match (self.place, byte) {
+                self.position = match (self.position, byte) {
                     (DotPosition::LineStart, b'.') => DotPosition::Dot,
                     (DotPosition::Dot | DotPosition::DotCr, b'\n') => DotPosition::Ended,
                     (DotPosition::Dot, b'\r') => DotPosition::DotCr,
@@ -57,7 +58,7 @@ impl MessageInput for UntilDot<'_> {
                     _ => DotPosition::InLine,
                 };
                 self.held.push(*byte);
-                match self.place {
+                match self.position {
                     DotPosition::Ended => break,
                     DotPosition::Dot | DotPosition::DotCr => {}
                     _ => self.ready.append(&mut self.held),

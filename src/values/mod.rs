@@ -1,6 +1,7 @@
 //! General-purpose values, independent of mail: times, retry schedules, digests, shell words, printable text.
 
 pub mod digest;
+pub mod plural;
 pub mod printable;
 pub mod quoting;
 pub mod schedule;

@@ -56,8 +56,8 @@ fn circles_end() {
     fs::write(world.path("aliases"), format!("self: :include:{}\n{doubling}", list.display())).unwrap();
     let text = fs::read_to_string(world.path("config.toml")).unwrap();
     world.config(&text.replace("[aliases]\n", &format!("[aliases]\nallow = [\":include:{}\"]\n", list.display())));
-    world.mspool(&["enqueue", "self"]).input("hi\n").run().fails(78, "holds itself");
-    world.mspool(&["enqueue", "n0"]).input("hi\n").run().fails(78, "have no end");
+    world.mspool(&["enqueue", "self"]).input("hi\n").run().fails(78, "includes itself");
+    world.mspool(&["enqueue", "n0"]).input("hi\n").run().fails(78, "expand without end");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn files_commands_and_lists_are_refused_unless_they_are_named() {
     fs::set_permissions(&list, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(world.path("aliases"), format!("{aliases}l: :include:{}\n", list.display())).unwrap();
     for name in ["f", "p", "l"] {
-        world.mspool(&["enqueue", name]).input("hi\n").run().fails(78, "`allow` of [aliases]");
+        world.mspool(&["enqueue", name]).input("hi\n").run().fails(78, "\"allow\" of [aliases]");
     }
     let text = fs::read_to_string(world.path("config.toml")).unwrap();
     let allow = format!("allow = [\"/var/mail/archive\", \"|/usr/bin/vacation joe\", \":include:{}\"]", list.display());

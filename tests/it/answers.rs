@@ -146,8 +146,11 @@ fn a_later_result_can_be_a_failure_or_none() {
         let world = World::with_relay("cat >/dev/null; exit 81");
         let id = world.enqueue(&["bob@x"]);
         world.flush();
-        let ran = world.mspool(&["report", "complete", &id, "--rcpt", "bob@x", "--status", status]).run();
-        assert_eq!(ran.ok(), format!("{id}: bob@x is {recipient}\n"));
+        let ran = world.mspool(&["report", "complete", &id, "--rcpt", "bob@x", "--status", status, "--json"]).run();
+        let expected = serde_json::json!({
+            "id": id, "address": "bob@x", "type": "SMTP", "state": recipient, "status": status
+        });
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&ran.ok()).unwrap(), expected);
         assert_eq!((world.state(&id).as_str(), world.recipient(&id, 0).0.as_str()), (state, recipient));
     }
     let world = World::with_relay("cat >/dev/null; exit 75");

@@ -45,7 +45,7 @@ fn what_was_whole_before_the_trouble_is_queued() {
     let mbox = "From x\nTo: a@x\n\n1\n\nFrom x\nTo: b@x\n\n2\n\nFrom x\nSubject: nobody\n\n3\n";
     let ran = world.mspool(&["enqueue", "--mbox", "-t"]).input(mbox).run();
     assert_eq!((ran.code, ran.out.lines().count()), (65, 2));
-    ran.says("after 2 messages that were queued: no recipient");
+    ran.says("2 messages queued before this error: the message has no recipient");
     assert_eq!((world.files("new").len(), world.files("tmp").len()), (2, 0));
 }
 
@@ -76,9 +76,9 @@ fn a_group_that_cannot_be_made_safe_is_never_told() {
 #[test]
 fn something_else_than_an_mbox_is_refused() {
     let world = World::new();
-    world.mspool(&["enqueue", "--mbox", "bob@x"]).input(MAIL).run().fails(65, "no mbox");
-    world.mspool(&["enqueue", "--mbox", "bob@x"]).run().fails(65, "no message in it");
-    world.mspool(&["enqueue", "--maildir", "/nonexistent", "bob@x"]).run().fails(65, "no Maildir");
+    world.mspool(&["enqueue", "--mbox", "bob@x"]).input(MAIL).run().fails(65, "not an mbox");
+    world.mspool(&["enqueue", "--mbox", "bob@x"]).run().fails(65, "contains no message");
+    world.mspool(&["enqueue", "--maildir", "/nonexistent", "bob@x"]).run().fails(65, "not a Maildir");
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn init_writes_a_file_that_loads_and_never_touches_one() {
     let written = std::path::PathBuf::from(out.trim());
     assert_eq!(fs::metadata(&written).unwrap().permissions().mode() & 0o777, 0o600);
     world.mspool(&["--config", out.trim(), "report", "check"]).run().ok();
-    world.mspool(&["--config", out.trim(), "init"]).run().fails(73, "stays as it is");
+    world.mspool(&["--config", out.trim(), "init"]).run().fails(73, "already exists");
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn accepted(world: &World, fault: &str) -> Vec<String> {
     assert!(!ran.err.contains("panicked"), "{fault}: {ran:?}");
     let id = ran.out.trim().to_owned();
     if ran.code == 0 {
-        let unprinted = ran.err.contains("could not be printed") || fault.starts_with("write:");
+        let unprinted = ran.err.contains("cannot be printed") || fault.starts_with("write:");
         assert!(unprinted || !id.is_empty(), "{fault}: {ran:?}");
         let name = |path: &std::path::PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
         return if id.is_empty() { world.files("new").iter().map(name).collect() } else { vec![id] };

@@ -72,8 +72,8 @@ fn refuses_what_it_cannot_take_and_queues_nothing() {
     enqueue(&["--notify", "sometimes", "bob@x"]).input(MAIL).run().fails(64, "never");
     enqueue(&["--envid", " a", "bob@x"]).input(MAIL).run().fails(64, "envelope id");
     enqueue(&["--keep", "--delete", "bob@x"]).input(MAIL).run().fails(64, "cannot be used with");
-    enqueue(&["--sent", "/nonexistent", "bob@x"]).input(MAIL).run().fails(64, "no Maildir");
-    enqueue(&["--transport", "pigeon", "bob@x"]).input(MAIL).run().fails(64, "no transport");
+    enqueue(&["--sent", "/nonexistent", "bob@x"]).input(MAIL).run().fails(64, "not a Maildir");
+    enqueue(&["--transport", "pigeon", "bob@x"]).input(MAIL).run().fails(64, "unknown transport \"pigeon\"");
     enqueue(&["--no-such-flag", "bob@x"]).input(MAIL).run().fails(64, "--no-such-flag");
     for state in ["tmp", "new", "hold"] {
         assert!(world.files(state).is_empty());

@@ -125,7 +125,7 @@ fn ids_that_cannot_be_flushed_say_why() {
     world.flush();
     let held = world.enqueue(&["--hold", "bob@x"]);
     let waiting = world.enqueue(&["bob@x"]);
-    world.mspool(&["flush", &sent]).run().fails(66, "not queued any more: sent");
+    world.mspool(&["flush", &sent]).run().fails(66, "not queued: its state is sent");
     world.mspool(&["flush", &held]).run().fails(75, "on hold");
     world.mspool(&["flush", "1.M000000P1Q0R00000000.x"]).run().fails(66, "not in the spool");
     for hostile in ["../../x", "", "x", &"9".repeat(10_000), "1.M1P1Q1R00000000.a/b"] {

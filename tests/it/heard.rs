@@ -41,9 +41,9 @@ fn a_failure_elsewhere_fails_the_recipient_here() {
     assert_eq!(world.recipient(&id, 1).0, "relayed");
     assert_eq!(world.state(&id), "failed", "somebody does not have it after all");
     let text = world.mspool(&["report", &id]).run().ok();
-    assert!(text.contains("says: bob@x: 5.1.1 550 what they said"), "{text}");
+    assert!(text.contains(": bob@x: 5.1.1 550 what they said"), "{text}");
     let log = world.mspool(&["report", "log", &id]).run().ok();
-    assert!(log.contains("failed, as "), "{log}");
+    assert!(log.contains("failed, reported by "), "{log}");
     world.flush();
     assert_eq!(world.inbox().len(), 2, "who has that report needs none of ours");
 }
@@ -125,7 +125,7 @@ fn our_own_report_says_nothing_new() {
     world.flush();
     assert_eq!(world.inbox().len(), 1);
     let log = world.mspool(&["report", "log", &id]).run().ok();
-    assert!(!log.contains("says:"), "{log}");
+    assert!(!log.contains("reported by"), "{log}");
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_receipt_fails_nobody_and_repeats_change_nothing() {
     }
     assert_eq!(world.recipient(&id, 0), before, "what changes nothing overwrites nothing");
     let log = world.mspool(&["report", "log", &id]).run().ok();
-    assert_eq!(log.matches("delayed, as ").count(), 1, "{log}");
+    assert_eq!(log.matches("delayed, reported by ").count(), 1, "{log}");
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn a_source_that_keeps_its_mail_is_told_what_it_gave() {
     world.mspool(&["receive", "--poll"]).run().silent();
     assert_eq!(world.inbox().len(), 3);
     world.script("fetch", "echo 'Subject: nameless'");
-    world.mspool(&["receive", "--poll"]).run().fails(75, "without a name");
+    world.mspool(&["receive", "--poll"]).run().fails(75, "without a reference");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_flush_goes_in_out_or_both_ways() {
     let relay = world.script("relay", "cat >/dev/null; trace \"$1\"");
     world.configure(&format!("[transport.relay]\ncommand = [{relay:?}, \"{{recipient}}\"]\n"));
     world.enqueue(&["bob@x"]);
-    world.mspool(&["flush", "--in", "--transport", "relay"]).run().fails(69, "only sends");
+    world.mspool(&["flush", "--in", "--transport", "relay"]).run().fails(69, "only delivers mail");
     world.mspool(&["flush", "--in"]).run().silent();
     assert_eq!((world.inbox().len(), world.trace().len()), (1, 0));
     fs::write(world.path("home/source/9"), "Subject: more\n\n\n").unwrap();

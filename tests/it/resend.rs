@@ -53,7 +53,7 @@ fn who_gets_it_can_be_changed() {
     assert_eq!(dry(&["--only", "no2@x", &id]), "no2@x\n");
     assert_eq!(dry(&["--replace", "no1@x=bob@y", "--add", "eve@z", &id]), "bob@y\nno2@x\neve@z\n");
     assert_eq!(dry(&["--replace", "no1@x=no2@x", &id]), "no2@x\n");
-    world.mspool(&["resend", "--only", "yes@x", &id]).run().fails(65, "not among those");
+    world.mspool(&["resend", "--only", "yes@x", &id]).run().fails(65, "is not a recipient who did not get the message");
     world.mspool(&["resend", "--replace", "no1@x", &id]).run().fails(64, "OLD=NEW");
     let new = again(&world, &["--only", "no1@x", "--replace", "no1@x=yes1@x", "-f", "other@example.org", &id]);
     assert_eq!(world.report(&new)["sender"], "other@example.org");
@@ -89,7 +89,7 @@ fn a_report_alone_is_enough_when_it_has_the_message() {
     let headers = text
         .replace("Content-Type: message/rfc822", "Content-Type: text/rfc822-headers")
         .replace("1@example.org", "2@example.org");
-    elsewhere.mspool(&["resend", "-"]).input(headers).run().fails(65, "does not return the whole message");
+    elsewhere.mspool(&["resend", "-"]).input(headers).run().fails(65, "contains no full copy of the message");
     drop(world);
 }
 
@@ -99,11 +99,11 @@ fn what_cannot_be_sent_again_is_refused_with_the_reason() {
     let sent = world.enqueue(&["yes@x"]);
     let queued = world.enqueue(&["--not-before", "2027-01-01T00:00:00Z", "yes@x"]);
     world.flush();
-    world.mspool(&["resend", &sent]).run().fails(65, "reached everybody");
+    world.mspool(&["resend", &sent]).run().fails(65, "reached every recipient");
     world.mspool(&["resend", &queued]).run().fails(65, "is queued");
     world.mspool(&["resend", "1777636800.M000000P1Q0R00000000.h"]).run().fails(66, "is not in the spool");
-    world.mspool(&["resend", "/nonexistent"]).run().fails(66, "neither a queue id here nor a file");
-    world.mspool(&["resend", "-"]).input("Subject: hello\n\nhi\n").run().fails(65, "no report");
+    world.mspool(&["resend", "/nonexistent"]).run().fails(66, "neither a queue id nor a file");
+    world.mspool(&["resend", "-"]).input("Subject: hello\n\nhi\n").run().fails(65, "is not a bounce");
     let ran = world.mspool(&["resend", &sent, "/nonexistent"]).run();
     assert_eq!((ran.code, ran.out.as_str(), ran.err.lines().count()), (1, "", 2));
 }
@@ -113,7 +113,10 @@ fn a_rehearsal_and_a_refusal_count_for_nothing() {
     let (_world, _, report) = failed();
     let elsewhere = World::at_noon();
     elsewhere.mspool(&["resend", "--dry-run", &report]).run().ok();
-    elsewhere.mspool(&["resend", "--only", "stranger@x", &report]).run().fails(65, "not among those");
+    elsewhere
+        .mspool(&["resend", "--only", "stranger@x", &report])
+        .run()
+        .fails(65, "is not a recipient who did not get the message");
     again(&elsewhere, &[&report]);
 }
 
@@ -154,7 +157,7 @@ fn nobody_gets_it_again_who_is_still_tried() {
     world.enqueue_bytes(MAIL.as_bytes(), &["-f", "joe@example.org", "no@x", "later@x"]);
     world.flush_quietly();
     let report = fs::read_to_string(&world.folder_files("")[0]).unwrap().replace("no@x", "later@x");
-    world.mspool(&["resend", "-"]).input(&report).run().fails(65, "still tried there");
+    world.mspool(&["resend", "-"]).input(&report).run().fails(65, "still owed");
 }
 
 #[test]
@@ -171,12 +174,12 @@ fn once_is_once_for_each_recipient() {
     world.run_machine_until(NOON + 6 * 86_400);
     world.flush_quietly();
     assert_eq!(world.recipient(&id, 1).0, "failed");
-    world.mspool(&["resend", "--only", "no@x", &id]).run().fails(65, &format!("already, as {first}"));
+    world.mspool(&["resend", "--only", "no@x", &id]).run().fails(65, &format!("already sent again as {first}"));
     let dry = |args: &[&str]| world.mspool(&[&["resend", "--dry-run"], args].concat()).run().ok();
     assert_eq!(dry(&["--again", &id]), "no@x\nlate@x\n");
     let second = again(&world, &[&id]);
     assert_eq!(recipients(&world, &second), ["late@x"], "who was helped before is left alone");
-    world.mspool(&["resend", &id]).run().fails(65, &format!("already, as {second}"));
+    world.mspool(&["resend", &id]).run().fails(65, &format!("already sent again as {second}"));
     world.mspool(&["resend", "--add", "eve@x", &id]).run().fails(65, "already");
 }
 
@@ -189,12 +192,12 @@ fn each_of_several_bounces_of_one_message_counts() {
     again(&elsewhere, &[&report]);
     let ran = elsewhere.mspool(&["resend", "-"]).input(&second).run().ok();
     assert_eq!(recipients(&elsewhere, ran.trim()), ["no3@x", "no4@x"]);
-    elsewhere.mspool(&["resend", "-"]).input(&second).run().fails(65, "was sent again already");
+    elsewhere.mspool(&["resend", "-"]).input(&second).run().fails(65, "was already sent again");
 }
 
 #[test]
 fn a_report_that_does_not_fit_the_message_here_sends_nothing() {
     let (world, _, report) = failed();
     let forged = fs::read_to_string(report).unwrap().replace("no1@x", "eve@y").replace("no2@x", "mallory@y");
-    world.mspool(&["resend", "-"]).input(forged).run().fails(65, "does not fit it");
+    world.mspool(&["resend", "-"]).input(forged).run().fails(65, "does not match it");
 }

@@ -109,7 +109,7 @@ fn a_changed_configuration_is_read_and_a_broken_one_is_not() {
             world.trace().last().is_some_and(|line| line == "new")
         });
         let (out, err) = stop(child);
-        assert!(err.contains("the configuration stays as it was"), "{err}");
+        assert!(err.contains("the previous configuration stays in use"), "{err}");
         assert!(events(&out).iter().any(|event| event["event"] == "error"));
         assert!(events(&out).iter().any(|event| event["event"] == "status"));
     }

@@ -1,4 +1,4 @@
-//! `enqueue`: take a message, make it safe, say its id.
+//! `enqueue`: accepts a message, makes it durable and prints its id.
 
 pub mod wait;
 
@@ -27,46 +27,51 @@ use crate::submission::limits::check_room;
 use crate::submission::options::{HeaderUse, SubmissionOptions};
 use crate::submission::resolve::AddressResolver;
 use crate::sys::signals::{HangupMeaning, Signals};
+use crate::values::quoting::quoted;
 use crate::values::time::Timestamp;
 
-/// What `enqueue` is asked to do.
+/// Options of `enqueue`.
 #[derive(Clone, Debug)]
 pub struct EnqueueOptions {
-    /// What the sender asks for.
+    /// Envelope options of every message.
     pub submission: SubmissionOptions,
-    /// Whether and how long this process sees to the delivery.
+    /// Delivery in the same process.
     pub effort: EnqueueEffort,
-    /// Where messages come from.
+    /// Source of the messages.
     pub source: MessageSource,
-    /// Whether anything is really queued.
+    /// Dry run: print the transports and queue nothing.
     pub dry_run: DryRun,
-    /// In what form results are printed.
+    /// Output format of the results.
     pub format: OutputFormat,
 }
 
-/// What the caller wants beyond a place in the queue.
+/// Delivery in the same process, after a message is queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EnqueueEffort {
-    /// Nothing.
+    /// No attempt.
     Queue,
-    /// One attempt.
+    /// One attempt (`--now`).
     Attempt,
-    /// The outcome, waited for as long as this, or as long as it takes.
+    /// Attempts until the outcome is known (`--wait`), for at most this long; `None` means without a limit.
     Outcome(Option<Duration>),
 }
 
-/// Where messages come from.
+/// Source of the messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MessageSource {
-    /// One from standard input.
+    /// One message on standard input.
     Stdin,
-    /// Many from an mbox on standard input.
+    /// An mbox on standard input.
     Mbox,
-    /// Many from a Maildir.
+    /// A Maildir.
     Maildir(std::path::PathBuf),
 }
 
-/// Takes in one message or many.
+/// Queues one message or many, and prints an id for each.
+///
+/// # Errors
+///
+/// A refusal if an option is wrong or a message cannot be accepted. Messages whose id was printed stay queued.
 pub fn run(session: &Session, options: &EnqueueOptions) -> Result<ExitStatus> {
     let submission = &options.submission;
     if let Some(name) = &submission.transport {
@@ -75,7 +80,10 @@ pub fn run(session: &Session, options: &EnqueueOptions) -> Result<ExitStatus> {
     if let AfterSent::Sent(folder) = &submission.after_sent
         && !std::path::Path::new(folder).join("new").is_dir()
     {
-        return refuse(RefusalKind::Usage, format!("{folder} is no Maildir, so no sent copy could be filed there"));
+        return refuse(
+            RefusalKind::Usage,
+            format!("{} is not a Maildir; --sent needs one for the copy", quoted(folder)),
+        );
     }
     if submission.recipients.is_empty() && submission.header == HeaderUse::None {
         return refuse(RefusalKind::BadData, compose::NO_RECIPIENT);
@@ -108,7 +116,7 @@ fn one(composer: &MessageComposer<'_>, options: &EnqueueOptions, signals: &Signa
     match options.effort {
         EnqueueEffort::Queue => Ok(ExitStatus::Ok),
         EnqueueEffort::Attempt => {
-            // Whatever comes of the attempt, the message is queued, and that is what was asked.
+            // The message is queued. An error status would make the caller submit it a second time.
             if let Err(error) = attempt_and_file(&context, &envelope.id, session.network) {
                 print::error(&format!("{error:#}; the message stays queued"));
             }
@@ -129,10 +137,10 @@ struct AcceptedLine<'a> {
     deliver_by: Option<Timestamp>,
 }
 
-/// Says that a message was accepted. That the caller does not listen changes nothing about it.
-fn print_accepted(form: OutputFormat, envelope: &Envelope, size: u64, state: QueueState) -> Result<()> {
+/// Prints the id of an accepted message. A closed standard output is no error: the message is queued.
+fn print_accepted(format: OutputFormat, envelope: &Envelope, size: u64, state: QueueState) -> Result<()> {
     let mut out = print::stdout();
-    let told = match form {
+    let printed = match format {
         OutputFormat::Text => writeln!(out, "{}", envelope.id).map_err(Into::into),
         OutputFormat::Json => print::json(
             &mut out,
@@ -147,8 +155,8 @@ fn print_accepted(form: OutputFormat, envelope: &Envelope, size: u64, state: Que
             },
         ),
     };
-    if told.and_then(|()| Ok(out.flush()?)).is_err() {
-        print::error(&format!("{} is queued, but its id could not be printed", envelope.id));
+    if printed.and_then(|()| Ok(out.flush()?)).is_err() {
+        print::error(&format!("{} is queued, but its id cannot be printed on standard output", envelope.id));
     }
     Ok(())
 }
@@ -160,7 +168,7 @@ struct RouteLine<'a> {
     transports: Vec<&'a str>,
 }
 
-/// Says who would be asked to take each recipient.
+/// Prints the transports of each recipient, in the order in which they are tried.
 fn dry_run(session: &Session, options: &EnqueueOptions) -> Result<ExitStatus> {
     let mut recipients = options.submission.recipients.clone();
     if options.submission.header == HeaderUse::Recipients {
@@ -178,7 +186,7 @@ fn dry_run(session: &Session, options: &EnqueueOptions) -> Result<ExitStatus> {
     for Recipient { address, .. } in &recipients {
         let candidates = session.settings.candidates(address, options.submission.transport.as_deref());
         let transports: Vec<&str> =
-            candidates.iter().map(|place| session.settings.transports[*place].name.as_str()).collect();
+            candidates.iter().map(|index| session.settings.transports[*index].name.as_str()).collect();
         match options.format {
             OutputFormat::Json => {
                 let line = RouteLine { address: address.text(), r#type: address.kind().as_str(), transports };

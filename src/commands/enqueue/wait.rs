@@ -1,4 +1,4 @@
-//! `enqueue --wait`: see to a message until its outcome is known, and make that the exit status.
+//! `enqueue --wait`: attempts a message until its outcome is known; the outcome is the exit status.
 
 use std::time::{Duration, Instant};
 
@@ -13,68 +13,78 @@ use crate::session::Network;
 use crate::spool::QueueState;
 use crate::sys::ready;
 
-/// How often the queue is looked at while others may be at work on the message.
-const LOOK: Duration = Duration::from_millis(250);
+/// Interval at which the queue is checked, because another run may be working on the message.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Attempts the message when it is due, and waits in between. Success is 0; a recipient that failed for good makes it
-/// 69; a time that ran out, or a message on hold, 75. In all cases but the first what is owed stays queued.
+/// Attempts the message whenever it is due, for at most `limit`. Exit status: 0 delivered, 69 a recipient failed, 74 the
+/// message is damaged, 75 the time ran out or the message is on hold, 78 no transport is configured for it. Owed
+/// recipients stay queued.
+///
+/// # Errors
+///
+/// An error of the spool or of an attempt.
 pub fn outcome(
     context: &DeliveryContext<'_>,
     id: &QueueId,
     limit: Option<Duration>,
-    reach: Network,
+    network: Network,
 ) -> Result<ExitStatus> {
-    let end = limit.map(|limit| Instant::now() + limit);
-    let mut rest = None;
+    let deadline = limit.map(|limit| Instant::now() + limit);
+    let mut attempted: Option<Instant> = None;
     loop {
         let now = context.now();
         match context.spool.find(id)? {
             None | Some((QueueState::Sent | QueueState::Received, _)) => return Ok(ExitStatus::Ok),
             Some((QueueState::Failed, _)) => return Ok(ExitStatus::Unavailable),
             Some((QueueState::Corrupt, name)) => {
-                print::error(&format!("{} cannot be read any more; it lies in corrupt", name.id));
+                print::error(&format!(
+                    "{} is damaged and was moved to corrupt; \"mspool report {0}\" shows the reason",
+                    name.id
+                ));
                 return Ok(ExitStatus::Io);
             }
             Some((QueueState::Hold, name)) => {
-                print::error(&format!("{} is on hold", name.id));
+                print::error(&format!("{} is on hold; \"mspool release {0}\" releases it", name.id));
                 return Ok(ExitStatus::TryAgain);
             }
             Some((QueueState::New | QueueState::Cur, name)) => {
                 let is_due = name.due.is_none_or(|due| due <= now);
-                // What came back without a charge is left alone for a second, not for none.
-                let rested = rest.is_none_or(|since: Instant| since.elapsed() >= Duration::from_secs(1));
-                if is_due && rested {
-                    let tally = attempt_and_file(context, id, reach)?;
+                // An attempt without cost leaves the message due: without a pause this loop would never sleep.
+                let may_attempt = attempted.is_none_or(|time| time.elapsed() >= Duration::from_secs(1));
+                if is_due && may_attempt {
+                    let tally = attempt_and_file(context, id, network)?;
                     if tally.unconfigured > 0 {
-                        print::error(
-                            "no transport is configured for it; `mspool init` makes a configuration to start from",
-                        );
+                        print::error(&context.settings.why_unconfigured());
                         return Ok(ExitStatus::Config);
                     }
                     if tally.untrusted > 0 {
                         return Ok(ExitStatus::Config);
                     }
-                    rest = Some(Instant::now());
-                    // Look at once where it is now: the attempt may have settled it.
+                    attempted = Some(Instant::now());
+                    // The attempt may have settled the message: check without a wait.
                     continue;
                 }
             }
         }
         if let Some(signal) = context.signals.stop_requested() {
-            print::error("interrupted; the message stays queued");
+            print::error(&format!("interrupted by signal {signal}; the message stays queued"));
             return Ok(ExitStatus::Signal(signal));
         }
-        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero()) {
-            print::error(&format!("{id} is still owed to {}", owed(context, id)?));
+            print::error(&format!("{id} is still owed to {}", owed_addresses(context, id)?));
             return Ok(ExitStatus::TryAgain);
         }
-        ready::readable(&[context.signals.stop_fd()], Some(left.map_or(LOOK, |left| left.min(LOOK))))?;
+        ready::readable(
+            &[context.signals.stop_fd()],
+            Some(left.map_or(POLL_INTERVAL, |left| left.min(POLL_INTERVAL))),
+        )?;
     }
 }
 
-fn owed(context: &DeliveryContext<'_>, id: &QueueId) -> Result<String> {
-    let Some((state, name)) = context.spool.find(id)? else { return Ok("nobody".to_owned()) };
+/// Returns the addresses still owed, separated by commas.
+fn owed_addresses(context: &DeliveryContext<'_>, id: &QueueId) -> Result<String> {
+    let Some((state, name)) = context.spool.find(id)? else { return Ok("no recipient".to_owned()) };
     let Ok(message) = context.spool.read(state, &name) else { return Ok("its recipients".to_owned()) };
     let history = context.spool.history(&message.envelope)?;
     let address = |recipient| message.envelope.recipients[recipient].address.to_string();

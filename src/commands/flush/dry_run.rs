@@ -1,4 +1,4 @@
-//! `flush --dry-run`: what would be done for every recipient, and why. Claims nothing and runs nothing.
+//! `flush --dry-run`: prints the action for every recipient and its reason. Claims no message and runs no command.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use crate::spool::queue_file::{QueueFile, UnusableFile};
 use crate::spool::{QueueState, Spool};
 use crate::sys::locks_held::LocksHeld;
 
-use crate::commands::flush::FlushOptions;
+use crate::commands::flush::{FlushOptions, not_queued};
 use crate::delivery::plan::{BackoffRule, RecipientPlan, plan};
 use crate::delivery::plan::{FailedTrials, PlanInputs};
 use crate::delivery::selection::ForceLevel;
@@ -32,19 +32,17 @@ struct DryRunLine<'a> {
     reason: String,
 }
 
-/// Explains what [`crate::commands::flush::run`] would do with these options.
+/// Prints the action that [`crate::commands::flush::run`] would take for each recipient with these options.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::Usage`](crate::exit::RefusalKind::Usage) for an unknown transport; an error of the spool
+/// or of standard output. Ids that are not queued are printed, and make the exit status 66 or 1.
 pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
     let spool = session.spool()?;
     let held = LocksHeld::now();
     let only = options.transport.as_ref().map(|name| session.settings.known_transport(name)).transpose()?;
-    let mut ends = vec![ExitStatus::Ok];
-    for text in &options.ids {
-        let id = session.id(text)?;
-        if !matches!(spool.find(&id)?, Some((QueueState::New | QueueState::Cur | QueueState::Hold, _))) {
-            print::error(&format!("{id} is not queued"));
-            ends.push(ExitStatus::NoInput);
-        }
-    }
+    let status = check_ids(session, &spool, &options.ids)?;
     let time = session.time(&spool)?;
     let trials = transport_queue::failed_trials(&spool, &session.settings.transports, session.network, time)?;
     let mut out = print::stdout();
@@ -57,8 +55,8 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
             let message = match spool.read(state, &name) {
                 Ok(message) => message,
                 Err(UnusableFile::Gone) => continue,
-                Err(trouble) => {
-                    print::error(&format!("{} {trouble}", spool.path_of_message(state, &name).display()));
+                Err(error) => {
+                    print::error(&format!("{} {error}", spool.path_of_message(state, &name).display()));
                     continue;
                 }
             };
@@ -82,7 +80,7 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
                     continue;
                 };
                 acts |= action == "attempt" || action == "fail";
-                let transport = transport.map(|lane| session.settings.transports[lane].name.as_str());
+                let transport = transport.map(|index| session.settings.transports[index].name.as_str());
                 let line = DryRunLine {
                     id: name.id.as_str(),
                     address: address.text(),
@@ -102,7 +100,22 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
             left = left.saturating_sub(usize::from(acts));
         }
     }
-    Ok(if options.ids.len() == 1 { *ends.last().unwrap_or(&ExitStatus::Ok) } else { combine(&ends) })
+    Ok(status)
+}
+
+/// Returns the exit status for the ids of the command line: 66 for an id that is not queued, 1 if some of several are not.
+/// These ids are printed.
+fn check_ids(session: &Session, spool: &Spool, ids: &[String]) -> Result<ExitStatus> {
+    let mut statuses = vec![ExitStatus::Ok];
+    for text in ids {
+        let id = session.id(text)?;
+        let state = spool.find(&id)?.map(|(state, _)| state);
+        if !matches!(state, Some(QueueState::New | QueueState::Cur | QueueState::Hold)) {
+            print::error(&not_queued(&id, state));
+            statuses.push(ExitStatus::NoInput);
+        }
+    }
+    Ok(if ids.len() == 1 { *statuses.last().unwrap_or(&ExitStatus::Ok) } else { combine(&statuses) })
 }
 
 struct DryRunExplainer<'a> {
@@ -115,9 +128,12 @@ struct DryRunExplainer<'a> {
     active: bool,
 }
 
+/// Action, transport and reason for one recipient.
 type Explanation = (&'static str, Option<TransportIndex>, String);
 
 impl DryRunExplainer<'_> {
+    /// Returns the explanation for one recipient; `None` if it is settled. `left` is the number of messages that the run
+    /// may still attempt.
     fn recipient(
         &self,
         message: &QueueFile,
@@ -136,20 +152,19 @@ impl DryRunExplainer<'_> {
             return keep("on hold".to_owned());
         }
         if self.active {
-            return keep("somebody is at work on it".to_owned());
+            return keep("another run is working on it".to_owned());
         }
         if envelope.delayed_until(now).is_some() {
             let time = envelope.not_before.unwrap_or(now);
             return keep(format!("not before {time}"));
         }
         let named = !self.options.ids.is_empty() || self.options.force != ForceLevel::No;
-        let patience = if named { BackoffRule::Ignore } else { BackoffRule::Respect };
-        let inputs =
-            PlanInputs { settings: &self.session.settings, time: self.time, backoff: patience, trials: self.trials };
+        let backoff = if named { BackoffRule::Ignore } else { BackoffRule::Respect };
+        let inputs = PlanInputs { settings: &self.session.settings, time: self.time, backoff, trials: self.trials };
         Ok(Some(match plan(&inputs, envelope, history, recipient) {
             RecipientPlan::Wait if progress.state == RecipientState::Async => {
                 let until = progress.next.map_or(String::new(), |next| format!(" until {next}"));
-                ("keep", None, format!("handed over; its result is waited for{until}"))
+                ("keep", None, format!("handed over; waiting for the result{until}"))
             }
             RecipientPlan::Wait => {
                 let next = progress.next.unwrap_or(now);
@@ -157,17 +172,18 @@ impl DryRunExplainer<'_> {
             }
             RecipientPlan::Expire(_, text) | RecipientPlan::NoRoute(text) => ("fail", None, text),
             RecipientPlan::Unconfigured => ("keep", None, "no transport is configured for it".to_owned()),
-            RecipientPlan::AsyncTimeout => ("attempt", None, "the result that was promised has not come".to_owned()),
-            RecipientPlan::HandOver(lane) if self.only.is_some_and(|only| only != lane) => {
-                ("keep", Some(lane), "for another transport than the one named".to_owned())
+            RecipientPlan::AsyncTimeout => ("attempt", None, "no result came within async_timeout".to_owned()),
+            RecipientPlan::HandOver(index) if self.only.is_some_and(|only| only != index) => {
+                ("keep", Some(index), "routed to a transport that --transport does not select".to_owned())
             }
-            RecipientPlan::HandOver(_) if left == 0 => ("keep", None, "beyond the limit".to_owned()),
-            RecipientPlan::HandOver(lane) => self.give(lane, progress.attempts)?,
+            RecipientPlan::HandOver(_) if left == 0 => ("keep", None, "beyond --limit".to_owned()),
+            RecipientPlan::HandOver(index) => self.hand_off(index, progress.attempts)?,
         }))
     }
 
-    fn give(&self, lane: TransportIndex, attempts: u32) -> Result<Explanation> {
-        let transport = &self.session.settings.transports[lane];
+    /// Returns the explanation for a hand-off to this transport, after `attempts` earlier ones.
+    fn hand_off(&self, index: TransportIndex, attempts: u32) -> Result<Explanation> {
+        let transport = &self.session.settings.transports[index];
         let transport_state = self.spool.transport_state(&transport.name)?;
         let attempt = attempts + 1;
         Ok(
@@ -179,14 +195,14 @@ impl DryRunExplainer<'_> {
                 self.time,
                 self.session.settings.queue.retry.longest_delay(),
             ) {
-                Readiness::No(reason) => ("keep", Some(lane), format!("the transport is {reason}")),
+                Readiness::No(reason) => ("keep", Some(index), format!("the transport is {reason}")),
                 Readiness::OneTrial => {
-                    ("attempt", Some(lane), format!("attempt {attempt}, as a trial of a transport that was broken"))
+                    ("attempt", Some(index), format!("attempt {attempt}, as a trial of a broken transport"))
                 }
                 Readiness::Unprepared => {
-                    ("attempt", Some(lane), format!("attempt {attempt}, once the transport is prepared"))
+                    ("attempt", Some(index), format!("attempt {attempt}, after the transport is ready"))
                 }
-                Readiness::Yes | Readiness::Preparing => ("attempt", Some(lane), format!("attempt {attempt}")),
+                Readiness::Yes | Readiness::Preparing => ("attempt", Some(index), format!("attempt {attempt}")),
             },
         )
     }

@@ -1,4 +1,4 @@
-//! `flush`: attempt what is due, and end.
+//! `flush`: attempts the due messages once, and exits.
 
 pub mod dry_run;
 
@@ -16,8 +16,10 @@ use crate::spool::transport_state::TransportPause;
 use crate::spool::{QueueState, Spool};
 use crate::sys::signals::{HangupMeaning, Signals};
 use crate::transports::source::MailSource;
+use crate::values::plural::counted;
 use crate::values::time::Timestamp;
 
+use crate::delivery::claiming::ClaimRefusal;
 use crate::delivery::context::DeliveryContext;
 use crate::delivery::remaining::RemainingMail;
 use crate::delivery::run;
@@ -32,66 +34,71 @@ use crate::output::print;
 use crate::session::Session;
 use crate::spool::running_time::SpoolTime;
 
-/// What `flush` is asked to do.
+/// Options of `flush`.
 #[derive(Clone, Debug)]
 pub struct FlushOptions {
-    /// Only these messages, whatever their back-off.
+    /// Ids of the messages to attempt, even before their back-off ends; empty means all due messages.
     pub ids: Vec<String>,
-    /// Only mail for this transport.
+    /// Name of the only transport or source to use.
     pub transport: Option<String>,
-    /// Only these recipients.
+    /// Pattern of the recipients to attempt.
     pub to: Option<AddressPattern>,
-    /// What does not count.
+    /// Waits that are ignored: back-off, or back-off and breakers.
     pub force: ForceLevel,
-    /// Hand-offs at once, all transports together.
+    /// Maximum number of simultaneous hand-offs, over all transports.
     pub jobs: Option<usize>,
-    /// Messages at most.
+    /// Maximum number of messages.
     pub limit: Option<usize>,
-    /// What mail that is still owed means for the exit code.
+    /// Exit status if mail is still owed.
     pub owed: OwedMeaning,
-    /// Whether a bar shows how far it is.
+    /// Use of a progress bar.
     pub progress: ProgressBarUse,
-    /// In what form results are printed.
+    /// Output format of the results.
     pub format: OutputFormat,
-    /// Which way mail goes.
+    /// Direction of the mail.
     pub direction: FlushDirection,
 }
 
-/// Which way mail goes.
+/// Direction of the mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlushDirection {
-    /// Out: what is queued is sent.
+    /// Deliver queued mail.
     Out,
-    /// In: the inbound transports are asked.
+    /// Poll the sources.
     In,
-    /// Out, and then in.
+    /// Deliver queued mail, then poll the sources.
     Both,
 }
 
-/// What mail that is still owed means for the exit code.
+/// Exit status of a flush after which mail is still owed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwedMeaning {
-    /// Nothing: that is what a spooler is for.
+    /// 0: owed mail is a normal state of a queue.
     IsFine,
-    /// Try again (75).
+    /// 75 (`--strict`).
     IsFailure,
 }
 
-/// Attempts what is due.
+/// Runs one flush: attempts the due or named messages, polls the sources, and files received mail.
+///
+/// # Errors
+///
+/// A refusal for an unknown transport or source, for a single id that is wrong, or if mail has no configured transport; an
+/// error if the spool cannot be used.
 pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
     let spool = session.spool()?;
     spool.verify()?;
-    let sources = sources(session, options)?;
+    let sources = selected_sources(session, options)?;
     let selection = selection(session, options)?;
     let signals = Signals::listen(HangupMeaning::Stops)?;
-    let presence = spool.announce_runner(RunnerKind::Flush)?;
+    let runner_lock = spool.announce_runner(RunnerKind::Flush)?;
     if let Err(error) = spool.sweep_if_due(session.count_time(&spool)?) {
-        // Mail goes out all the same.
-        print::error(&format!("what is no longer needed could not be removed: {error}"));
+        // Expired files are no reason to keep mail from delivery.
+        print::error(&format!("cannot remove expired files: {error}; the next run tries again"));
     }
-    let (due, ends) = match options.direction {
+    let (due, id_results) = match options.direction {
         FlushDirection::In => (DueMessages::default(), Vec::new()),
-        FlushDirection::Out | FlushDirection::Both => select(session, &spool, options)?,
+        FlushDirection::Out | FlushDirection::Both => select_messages(session, &spool, options)?,
     };
     let console = Console::new(session.verbosity, options.format, options.progress, due.len());
     let context = DeliveryContext::new(session, &spool, &signals, &console)?;
@@ -101,22 +108,43 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
     };
     let polled = fetch::fetch_all(session, &context, &sources, options.limit)?;
     let files = signals.stop_requested().is_none() && !pending::is_watch_running(&spool)?;
-    let left_untrusted = files && pending::file_all(&context)?.untrusted;
+    let filing_untrusted = files && pending::file_all(&context)?.untrusted;
     drop(console);
-    drop(presence);
+    drop(runner_lock);
     if options.format == OutputFormat::Json {
         let rest = RemainingMail::count(&spool, session.now())?;
         print::json(&mut print::stdout(), &serde_json::json!({ "summary": FlushSummary::of(&tally, &rest) }))?;
     }
+    exit_status(session, &spool, options, &signals, RunResults { tally, polled, filing_untrusted, id_results })
+}
+
+/// Results of the parts of a flush, from which its exit status follows.
+struct RunResults {
+    tally: RunTally,
+    polled: ExitStatus,
+    /// True if received mail stays in the spool because of an untrusted hook.
+    filing_untrusted: bool,
+    id_results: Vec<IdResult>,
+}
+
+/// Returns the exit status of a finished flush, and prints its reason.
+fn exit_status(
+    session: &Session,
+    spool: &Spool,
+    options: &FlushOptions,
+    signals: &Signals,
+    results: RunResults,
+) -> Result<ExitStatus> {
+    let RunResults { tally, polled, filing_untrusted, id_results } = results;
     if let Some(signal) = signals.stop_requested() {
-        print::error(&format!("stopped by signal {signal}; what was not attempted stays queued"));
+        print::error(&format!("interrupted by signal {signal}; the remaining mail stays queued"));
         return Ok(ExitStatus::Signal(signal));
     }
     if tally.errors > 0 {
         return Ok(ExitStatus::Io);
     }
-    if tally.untrusted > 0 || polled == ExitStatus::Config || left_untrusted {
-        // Said where it was found.
+    if tally.untrusted > 0 || polled == ExitStatus::Config || filing_untrusted {
+        // The untrusted file is already reported.
         return Ok(ExitStatus::Config);
     }
     if tally.unconfigured > 0 {
@@ -124,45 +152,45 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
     }
     if tally.skipped > 0 && session.verbosity == Verbosity::Verbose && options.format == OutputFormat::Text {
         print::note(&format!(
-            "{} recipients were kept, for their transports cannot be used now; `mspool report status` says why",
-            tally.skipped
+            "{} still owed: the transport cannot be used now; \"mspool report status\" shows the reason",
+            counted(tally.skipped, "recipient")
         ));
     }
-    if polled != ExitStatus::Ok || (options.owed == OwedMeaning::IsFailure && still_queued(&spool)?) {
+    if polled != ExitStatus::Ok || (options.owed == OwedMeaning::IsFailure && is_mail_queued(spool)?) {
         return Ok(ExitStatus::TryAgain);
     }
     if options.ids.is_empty() {
         return Ok(ExitStatus::Ok);
     }
     for id in &tally.busy {
-        print::error(&format!("{id}: in progress: somebody is at work on it"));
+        print::error(&format!("{id}: {}", ClaimRefusal::InProgress));
     }
-    let end = |(id, end): End| {
-        if id.is_some_and(|id| tally.busy.contains(&id)) { ExitStatus::TryAgain } else { end }
+    let status = |(id, status): IdResult| {
+        if id.is_some_and(|id| tally.busy.contains(&id)) { ExitStatus::TryAgain } else { status }
     };
-    Ok(combine(&ends.into_iter().map(end).collect::<Vec<_>>()))
+    Ok(combine(&id_results.into_iter().map(status).collect::<Vec<_>>()))
 }
 
-/// The inbound transports that are asked.
-fn sources<'s>(session: &'s Session, options: &FlushOptions) -> Result<Vec<&'s MailSource>> {
+/// Returns the sources that this flush polls.
+fn selected_sources<'s>(session: &'s Session, options: &FlushOptions) -> Result<Vec<&'s MailSource>> {
     match (options.direction, &options.transport) {
         (FlushDirection::Out, _) => Ok(Vec::new()),
         (FlushDirection::In, None) => fetch::chosen_sources(session, &[]),
         (FlushDirection::In, Some(name)) => fetch::chosen_sources(session, std::slice::from_ref(name)),
-        // Whatever goes one way only is passed over in the other.
+        // A name that is only a transport, or only a source, selects nothing in the other direction.
         (FlushDirection::Both, name) => {
-            let wanted = |inbound: &&MailSource| name.as_ref().is_none_or(|name| inbound.name == *name);
+            let wanted = |source: &&MailSource| name.as_ref().is_none_or(|name| source.name == *name);
             Ok(session.settings.sources.iter().filter(wanted).collect())
         }
     }
 }
 
-/// What is to be sent; `None` when nothing is.
+/// Returns the selection of queued mail; `None` if the options select only sources.
 fn selection(session: &Session, options: &FlushOptions) -> Result<Option<Selection>> {
-    let only_inbound = |name: &String| session.settings.sources.iter().any(|inbound| inbound.name == *name);
+    let is_source = |name: &String| session.settings.sources.iter().any(|source| source.name == *name);
     match (options.direction, &options.transport) {
         (FlushDirection::In, _) => return Ok(None),
-        (FlushDirection::Both, Some(name)) if session.settings.transport(name).is_none() && only_inbound(name) => {
+        (FlushDirection::Both, Some(name)) if session.settings.transport(name).is_none() && is_source(name) => {
             return Ok(None);
         }
         _ => {}
@@ -184,46 +212,13 @@ fn selection(session: &Session, options: &FlushOptions) -> Result<Option<Selecti
     Ok(Some(selection))
 }
 
-/// What came of an id that was named; none for a text that is no id.
-type End = (Option<QueueId>, ExitStatus);
+/// Result for one id of the command line; the id is `None` for a text that is not an id.
+type IdResult = (Option<QueueId>, ExitStatus);
 
-/// What the run is about: what is due, or the messages that were named. One end for each id that was.
-fn select(session: &Session, spool: &Spool, options: &FlushOptions) -> Result<(DueMessages, Vec<End>)> {
+/// Returns the messages to attempt: the named ones with a result for each id, or all due ones.
+fn select_messages(session: &Session, spool: &Spool, options: &FlushOptions) -> Result<(DueMessages, Vec<IdResult>)> {
     if !options.ids.is_empty() {
-        let mut chosen = Vec::new();
-        let mut ends = Vec::new();
-        let mut seen = HashSet::new();
-        for text in options.ids.iter().filter(|text| seen.insert(text.as_str())) {
-            let id = match session.id(text) {
-                Ok(id) => id,
-                Err(error) if options.ids.len() == 1 => return Err(error),
-                Err(error) => {
-                    print::error(&format!("{error:#}"));
-                    ends.push((None, ExitStatus::Data));
-                    continue;
-                }
-            };
-            let end = match spool.find(&id)? {
-                Some((state @ (QueueState::New | QueueState::Cur), name)) => {
-                    chosen.push((state, name));
-                    ExitStatus::Ok
-                }
-                Some((QueueState::Hold, _)) => {
-                    print::error(&format!("{id} is on hold; `mspool release {id}` lets it go on"));
-                    ExitStatus::TryAgain
-                }
-                Some((state, _)) => {
-                    print::error(&format!("{id} is not queued any more: {}", state.word()));
-                    ExitStatus::NoInput
-                }
-                None => {
-                    print::error(&format!("{id} is not in the spool"));
-                    ExitStatus::NoInput
-                }
-            };
-            ends.push((Some(id), end));
-        }
-        return Ok((DueMessages::of(chosen), ends));
+        return select_by_id(session, spool, &options.ids);
     }
     let now =
         if options.force == ForceLevel::BackoffAndBreaker { Timestamp::from_seconds(u64::MAX) } else { session.now() };
@@ -236,7 +231,50 @@ fn select(session: &Session, spool: &Spool, options: &FlushOptions) -> Result<(D
     Ok((due, Vec::new()))
 }
 
-fn still_queued(spool: &Spool) -> Result<bool> {
+/// Returns the queued messages among these ids, and a result for each id. Refused ids are printed.
+fn select_by_id(session: &Session, spool: &Spool, ids: &[String]) -> Result<(DueMessages, Vec<IdResult>)> {
+    let mut chosen = Vec::new();
+    let mut results = Vec::new();
+    let mut seen = HashSet::new();
+    for text in ids.iter().filter(|text| seen.insert(text.as_str())) {
+        let id = match session.id(text) {
+            Ok(id) => id,
+            Err(error) if ids.len() == 1 => return Err(error),
+            Err(error) => {
+                print::error(&format!("{error:#}"));
+                results.push((None, ExitStatus::Data));
+                continue;
+            }
+        };
+        let status = match spool.find(&id)? {
+            Some((state @ (QueueState::New | QueueState::Cur), name)) => {
+                chosen.push((state, name));
+                ExitStatus::Ok
+            }
+            Some((QueueState::Hold, _)) => {
+                print::error(&format!("{id} is on hold; \"mspool release {id}\" releases it"));
+                ExitStatus::TryAgain
+            }
+            found => {
+                print::error(&not_queued(&id, found.map(|(state, _)| state)));
+                ExitStatus::NoInput
+            }
+        };
+        results.push((Some(id), status));
+    }
+    Ok((DueMessages::of(chosen), results))
+}
+
+/// Returns the reason why a message in this state cannot be attempted; `None` means that it is not in the spool.
+fn not_queued(id: &QueueId, state: Option<QueueState>) -> String {
+    match state {
+        Some(state) => format!("{id} is not queued: its state is {}", state.word()),
+        None => format!("{id} is not in the spool"),
+    }
+}
+
+/// True if any message waits for delivery, due or not.
+fn is_mail_queued(spool: &Spool) -> Result<bool> {
     for state in [QueueState::New, QueueState::Cur] {
         for entry in spool.entries(state)? {
             if matches!(entry?, DirectoryEntry::Message(_)) {
@@ -272,7 +310,11 @@ impl FlushSummary {
     }
 }
 
-/// Lets no more mail go to a transport, for a while or until [`resume`].
+/// Pauses a transport for `span`, or without one until [`resume`].
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::Usage`] for an unknown transport; an error of the spool.
 pub fn pause(session: &Session, name: &str, span: Option<Duration>, reason: &str) -> Result<ExitStatus> {
     session.settings.known_transport(name)?;
     let spool = session.spool()?;
@@ -285,13 +327,17 @@ pub fn pause(session: &Session, name: &str, span: Option<Duration>, reason: &str
     };
     spool.update_transport_state(name, |state| {
         state.pause = Some(pause);
-        // After a pause everything gets at least one try: no trial of before may end it.
+        // Every message gets at least one attempt after the pause: an earlier failed trial must not expire it.
         state.failed_trial = None;
     })?;
     Ok(ExitStatus::Ok)
 }
 
-/// Lets mail go to a transport again: ends its pause and closes its breaker.
+/// Ends the pause of a transport and closes its circuit breaker.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::Usage`] for an unknown transport; an error of the spool.
 pub fn resume(session: &Session, name: &str) -> Result<ExitStatus> {
     session.settings.known_transport(name)?;
     session.spool()?.update_transport_state(name, |transport_state| {

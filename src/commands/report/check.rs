@@ -1,4 +1,4 @@
-//! `report check`: is everything as it should be? Touches no network without `--probe`.
+//! `report check`: checks the configuration and the spool. Uses no network without `--probe`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::delivery::transport_control::TransportControl;
 use crate::exit::ExitStatus;
+use crate::mail::envelope::file_name::FileName;
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
@@ -21,23 +22,25 @@ use crate::sys::signals::{HangupMeaning, Signals};
 use crate::transports::configured::{ConfiguredCommand, refuse_untrusted};
 use crate::transports::program::ProgramControl;
 use crate::transports::transport::{DeliveryMethod, Transport};
+use crate::values::plural::counted;
 
-/// Whether the transports are asked.
+/// Use of the transports' probe commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeUse {
-    /// Only what is on this machine is looked at.
+    /// Only this machine is checked.
     No,
     /// Every probe command is run.
     Yes,
 }
 
-/// One thing that was looked at.
+/// Result of one check.
 #[derive(Debug, Serialize)]
 struct CheckFinding {
     check: &'static str,
     ok: bool,
     text: String,
     path: Option<PathBuf>,
+    /// Exit status that this finding causes.
     #[serde(skip)]
     exit: ExitStatus,
 }
@@ -53,35 +56,56 @@ impl CheckFindings {
         let path = path.map(Path::to_owned);
         self.0.push(CheckFinding { check, ok: exit == ExitStatus::Ok, text: text.into(), path, exit });
     }
+
+    /// Returns the worst exit status of the findings.
+    fn exit_status(&self) -> ExitStatus {
+        let has = |exit| self.0.iter().any(|finding| finding.exit == exit);
+        if has(ExitStatus::Config) {
+            ExitStatus::Config
+        } else if has(ExitStatus::TryAgain) {
+            ExitStatus::TryAgain
+        } else {
+            ExitStatus::Ok
+        }
+    }
 }
 
-/// Prints what was found. 78 when something is configured wrongly, 75 when something does not work now.
-pub fn run(session: &Session, probing: ProbeUse, form: OutputFormat) -> Result<ExitStatus> {
+/// Prints all findings. Exit status 78 if the configuration or the spool is wrong, 75 if something fails at the moment.
+///
+/// # Errors
+///
+/// An error if the spool cannot be opened or listed.
+pub fn run(session: &Session, probing: ProbeUse, format: OutputFormat) -> Result<ExitStatus> {
     let mut findings = CheckFindings(Vec::new());
     match &session.settings.source {
         SettingsSource::File(path) => findings.good("configuration", "read", Some(path)),
         SettingsSource::BuiltIn(path) => {
-            findings.good("configuration", "built in; a file would be read from here", Some(path))
+            findings.good("configuration", "built in; this file would be read", Some(path))
         }
     }
     let spool = session.spool()?;
     match spool.verify() {
-        Ok(()) => findings.good("spool", "ours alone, on one filesystem, version 1", Some(spool.path())),
+        Ok(()) => findings.good("spool", "owned by this user, on one filesystem, version 1", Some(spool.path())),
         Err(error) => findings.add("spool", ExitStatus::Config, error.to_string(), Some(spool.path())),
     }
-    room(session, &spool, &mut findings)?;
-    messages(session, &spool, &mut findings)?;
+    check_space(session, &spool, &mut findings)?;
+    check_messages(session, &spool, &mut findings)?;
     for transport in &session.settings.transports {
-        of_transport(session, &spool, transport, &mut findings)?;
+        check_transport(session, &spool, transport, &mut findings)?;
     }
-    aliases(session, &mut findings);
-    inbound_side(session, &spool, &mut findings)?;
+    check_aliases(session, &mut findings);
+    check_inbound(session, &spool, &mut findings)?;
     if probing == ProbeUse::Yes {
-        probes(session, &spool, &mut findings)?;
+        run_probes(session, &spool, &mut findings)?;
     }
+    print_findings(&findings, format)?;
+    Ok(findings.exit_status())
+}
+
+fn print_findings(findings: &CheckFindings, format: OutputFormat) -> Result<()> {
     let mut out = print::stdout();
     for finding in &findings.0 {
-        match form {
+        match format {
             OutputFormat::Json => print::json(&mut out, finding)?,
             OutputFormat::Text => {
                 let word = if finding.ok { "ok" } else { "BAD" };
@@ -90,21 +114,13 @@ pub fn run(session: &Session, probing: ProbeUse, form: OutputFormat) -> Result<E
             }
         }
     }
-    out.flush()?;
-    let has = |exit| findings.0.iter().any(|finding| finding.exit == exit);
-    Ok(if has(ExitStatus::Config) {
-        ExitStatus::Config
-    } else if has(ExitStatus::TryAgain) {
-        ExitStatus::TryAgain
-    } else {
-        ExitStatus::Ok
-    })
+    Ok(out.flush()?)
 }
 
-fn room(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Result<()> {
+fn check_space(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Result<()> {
     let room = spool.room()?;
     let reserve = session.settings.queue.reserve;
-    let text = format!("{} bytes free, {reserve} reserved", room.bytes);
+    let text = format!("{} free, {reserve} reserved", counted(room.bytes, "byte"));
     let exit = if room.bytes < reserve { ExitStatus::TryAgain } else { ExitStatus::Ok };
     findings.add("space", exit, text, Some(spool.path()));
     if let Some(inodes) = room.inodes {
@@ -114,11 +130,10 @@ fn room(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Resul
     Ok(())
 }
 
-/// Every queue file must be readable, and every log.
-fn messages(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Result<()> {
+/// Reads every queue file and every log.
+fn check_messages(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Result<()> {
     let mut count = 0;
     let mut bad = 0;
-    let now = session.now();
     for state in QueueState::ALL {
         for entry in spool.entries(state)? {
             let name = match entry? {
@@ -126,29 +141,18 @@ fn messages(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> R
                 DirectoryEntry::Stray(name) => {
                     bad += 1;
                     let path = spool.path_of_state(state).join(name);
-                    findings.add("messages", ExitStatus::Config, "not a message; nobody touches it", Some(&path));
+                    findings.add(
+                        "messages",
+                        ExitStatus::Config,
+                        "is not a message of this spool; it is left alone",
+                        Some(&path),
+                    );
                     continue;
                 }
             };
             count += 1;
             let path = spool.path_of_message(state, &name);
-            let trouble = match spool.read(state, &name) {
-                Err(UnusableFile::Gone) => None,
-                Err(UnusableFile::Stray(reason)) => Some(reason.to_owned()),
-                Err(UnusableFile::Corrupt(reason)) => Some(reason),
-                Err(UnusableFile::Path(error)) => Some(error.to_string()),
-                Ok(message) => {
-                    let history = spool.history(&message.envelope)?;
-                    if history.unreadable > 0 {
-                        let text =
-                            format!("{} lines of its log were cut short, and count for nothing", history.unreadable);
-                        findings.good("messages", text, Some(&path));
-                    }
-                    let future = message.envelope.arrival.since(now).as_secs() > 86_400;
-                    future.then(|| "arrived in the future: was the clock wrong?".to_owned())
-                }
-            };
-            if let Some(text) = trouble {
+            if let Some(text) = message_problem(session, spool, state, &name, findings)? {
                 bad += 1;
                 findings.add("messages", ExitStatus::Config, text, Some(&path));
             }
@@ -160,24 +164,55 @@ fn messages(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> R
     Ok(())
 }
 
-/// Whether mail can be put there: into a Maildir, or where one can be made.
-fn of_maildir(path: &Path) -> (ExitStatus, &'static str) {
+/// Returns the problem of one message, if it has one. A cut log is no problem of the message; it is added to the findings.
+fn message_problem(
+    session: &Session,
+    spool: &Spool,
+    state: QueueState,
+    name: &FileName,
+    findings: &mut CheckFindings,
+) -> Result<Option<String>> {
+    let message = match spool.read(state, name) {
+        Ok(message) => message,
+        Err(UnusableFile::Gone) => return Ok(None),
+        Err(UnusableFile::Stray(reason)) => return Ok(Some(reason.to_owned())),
+        Err(UnusableFile::Corrupt(reason)) => return Ok(Some(reason)),
+        Err(UnusableFile::Path(error)) => return Ok(Some(error.to_string())),
+    };
+    let history = spool.history(&message.envelope)?;
+    if history.unreadable > 0 {
+        let lines = counted(history.unreadable, "unreadable line");
+        let path = spool.path_of_message(state, name);
+        findings.good("messages", format!("the log has {lines}, ignored"), Some(&path));
+    }
+    let is_in_future = message.envelope.arrival.since(session.now()).as_secs() > 86_400;
+    Ok(is_in_future.then(|| "arrival time is in the future; check the clock".to_owned()))
+}
+
+/// Checks that the path is a Maildir, or that mspool can create one there.
+fn check_maildir(path: &Path) -> (ExitStatus, &'static str) {
     let is_empty = || std::fs::read_dir(path).is_ok_and(|mut dir| dir.next().is_none());
     match path.symlink_metadata() {
-        Err(_) => (ExitStatus::Ok, "Maildir, made when it is first needed"),
+        Err(_) => (ExitStatus::Ok, "Maildir, created on first use"),
         Ok(_) if path.join("new").is_dir() || is_empty() => (ExitStatus::Ok, "Maildir"),
-        Ok(_) => (ExitStatus::Config, "there is something else than a Maildir"),
+        Ok(_) => (ExitStatus::Config, "is not a Maildir"),
     }
 }
 
-fn of_transport(session: &Session, spool: &Spool, transport: &Transport, findings: &mut CheckFindings) -> Result<()> {
+/// Checks the programs, the Maildir, the breaker and the pause of a transport.
+fn check_transport(
+    session: &Session,
+    spool: &Spool,
+    transport: &Transport,
+    findings: &mut CheckFindings,
+) -> Result<()> {
     let name = &transport.name;
     if let DeliveryMethod::Maildir(path) = &transport.method {
-        let (exit, text) = of_maildir(path);
+        let (exit, text) = check_maildir(path);
         findings.add("transport", exit, format!("{name}: {text}"), Some(path));
     }
     for command in transport.commands() {
-        of_command(session, "transport", &format!("{name}: "), &command, findings);
+        check_command(session, "transport", &format!("{name}: "), &command, findings);
     }
     let transport_state = spool.transport_state(name)?;
     if let Some(breaker) = transport_state.breaker.as_ref().filter(|breaker| breaker.config == transport.fingerprint) {
@@ -194,38 +229,39 @@ fn of_transport(session: &Session, spool: &Spool, transport: &Transport, finding
     Ok(())
 }
 
-/// The programs for received mail, and where it is filed.
-fn inbound_side(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Result<()> {
+/// Checks the sources, the hooks, the notification command, and the Maildirs that mail is filed in.
+fn check_inbound(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Result<()> {
     let settings = &session.settings;
-    for inbound in &settings.sources {
-        for command in inbound.commands() {
-            of_command(session, "inbound", &format!("{}: ", inbound.name), &command, findings);
+    for source in &settings.sources {
+        for command in source.commands() {
+            check_command(session, "inbound", &format!("{}: ", source.name), &command, findings);
         }
-        if let Some(text) = spool.source_state(&inbound.name)?.trouble {
-            findings.add("inbound", ExitStatus::TryAgain, format!("{}: {text}", inbound.name), None);
+        if let Some(text) = spool.source_state(&source.name)?.trouble {
+            findings.add("inbound", ExitStatus::TryAgain, format!("{}: {text}", source.name), None);
         }
     }
     for hook in settings.inbound_hooks.iter().chain(&settings.outbound_hooks) {
-        of_command(session, "hook", "", &hook.configured_command(), findings);
+        check_command(session, "hook", "", &hook.configured_command(), findings);
     }
     if let Some(notify) = &settings.notify {
-        of_command(session, "notify", "", &notify.configured_command(), findings);
+        check_command(session, "notify", "", &notify.configured_command(), findings);
     }
     for (check, path) in [("store", Some(&settings.store)), ("sent", settings.queue.sent.as_ref())] {
         if let Some(path) = path {
-            let (exit, text) = of_maildir(path);
+            let (exit, text) = check_maildir(path);
             findings.add(check, exit, text, Some(path));
         }
     }
     let waiting = spool.messages_in_order(QueueState::Received)?.len();
     if waiting > 0 {
         let path = spool.path_of_state(QueueState::Received);
-        findings.good("store", format!("{waiting} messages wait to be filed"), Some(&path));
+        findings.good("store", format!("{} not filed yet", counted(waiting, "received message")), Some(&path));
     }
     Ok(())
 }
 
-fn probes(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Result<()> {
+/// Runs the probe command of every transport.
+fn run_probes(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Result<()> {
     let signals = Signals::listen(HangupMeaning::Stops)?;
     let trust = &session.settings.trust;
     let control = TransportControl {
@@ -237,23 +273,24 @@ fn probes(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Res
     for transport in &session.settings.transports {
         let name = &transport.name;
         let Some(argv) = &transport.probe else {
-            findings.good("probe", format!("{name}: none configured"), None);
+            findings.good("probe", format!("{name}: no probe configured"), None);
             continue;
         };
         if refuse_untrusted(&transport.commands(), trust).is_err() {
-            // Reported with the transport. Its breaker stays closed.
+            // The check of the transport reports it; the breaker stays as it is.
             continue;
         }
         match control.probe(transport, argv)? {
-            Ok(()) => findings.good("probe", format!("{name}: answers"), None),
+            Ok(()) => findings.good("probe", format!("{name}: succeeded"), None),
             Err(reason) => findings.add("probe", ExitStatus::TryAgain, format!("{name}: {reason}"), None),
         }
     }
     Ok(())
 }
 
-/// Looks for the program of a command, and checks that only we or root can have written it and its scripts.
-fn of_command(
+/// Checks that the program of a command exists, and that no user other than this one or root can write the program or its
+/// scripts. `owner` is the prefix of the text of the finding, `check` its kind.
+fn check_command(
     session: &Session,
     check: &'static str,
     owner: &str,
@@ -275,8 +312,8 @@ fn of_command(
     }
 }
 
-/// Alias files, and the lists that aliases may include.
-fn aliases(session: &Session, findings: &mut CheckFindings) {
+/// Checks the alias files, and the lists that aliases may include.
+fn check_aliases(session: &Session, findings: &mut CheckFindings) {
     let (settings, trust) = (&session.settings.addresses, &session.settings.trust);
     let included = settings.allowed.iter().filter_map(|target| target.strip_prefix(":include:")).map(Path::new);
     let files = settings.aliases.iter().map(|path| (path.as_path(), check_alias_file(trust, path)));

@@ -1,4 +1,4 @@
-//! The queue as other mail systems list theirs, for the programs that read those lists.
+//! `report --format`: the queue in the list formats of other mail systems, for programs that read those.
 
 use std::io::Write;
 
@@ -14,7 +14,7 @@ use crate::values::time::Timestamp;
 
 use crate::commands::report::view::{MessageView, RecipientView, view};
 
-/// Whose list it looks like.
+/// Program whose list format is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueueDialect {
     /// `mailq` of Postfix.
@@ -29,7 +29,11 @@ pub enum QueueDialect {
     QmailQstat,
 }
 
-/// Prints what is queued and held, oldest first.
+/// Prints the queued and held messages, oldest first.
+///
+/// # Errors
+///
+/// An error of the spool or of standard output.
 pub fn run(session: &Session, dialect: QueueDialect) -> Result<ExitStatus> {
     let spool = session.spool()?;
     let held = LocksHeld::now();

@@ -1,4 +1,4 @@
-//! What happened, over all messages, oldest first.
+//! `report log`: the events of all messages, oldest first.
 
 use std::io::Write;
 
@@ -22,12 +22,17 @@ struct LogLine<'a> {
     id: &'a QueueId,
     #[serde(flatten)]
     record: &'a LogRecord,
-    /// The recipients in words; in the record they are places in the envelope.
+    /// Addresses of the recipients, which the record names by their index in the envelope.
     addresses: Vec<String>,
 }
 
-/// Prints the log of these messages, or of all, from a time on.
-pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], form: OutputFormat) -> Result<ExitStatus> {
+/// Prints the events of the messages with these ids, or of all, that are not older than `since`. Exit status 66, or 1 of
+/// several, for an id that is not in the spool.
+///
+/// # Errors
+///
+/// A refusal for a text that is not an id; an error of the spool or of standard output.
+pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], format: OutputFormat) -> Result<ExitStatus> {
     let spool = session.spool()?;
     let mut missing = ExitStatus::Ok;
     let several = ids.len() > 1;
@@ -61,7 +66,7 @@ pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], form: Ou
             None => None,
         };
         let recipients = message.map(|message| message.recipients).unwrap_or_default();
-        match form {
+        match format {
             OutputFormat::Json => {
                 let addresses = recipients.iter().map(|recipient| recipient.shown()).collect();
                 print::json(&mut out, &LogLine { id, record, addresses })?;

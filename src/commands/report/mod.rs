@@ -1,4 +1,4 @@
-//! `report`: what is in the spool. Takes no lock and waits for nobody.
+//! `report`: prints the contents and the state of the spool. Takes no lock, so that it never waits for a run.
 
 pub mod check;
 pub mod complete;
@@ -13,31 +13,31 @@ pub mod status;
 pub mod types;
 pub mod view;
 
-/// Which report is wanted.
+/// Report that is requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReportSubject {
-    /// What is not finished, and what failed.
+    /// Unfinished and failed messages.
     Queue,
-    /// These messages, with everything that is known of them.
+    /// Messages with these ids, with every recipient and every attempt.
     Messages(Vec<String>),
-    /// The transports and the runner.
+    /// Transports, sources and the runner.
     Status,
-    /// The address types and who takes them.
+    /// Address types with their transports.
     Types,
-    /// What happened, oldest first.
+    /// Log, oldest event first.
     Log {
-        /// From when on.
+        /// Time of the first event; `None` means from the beginning.
         since: Option<crate::values::time::Timestamp>,
-        /// Only to these messages.
+        /// Ids of the messages; empty means all.
         ids: Vec<String>,
     },
     /// Counts by state, domain and age.
     Stats,
-    /// Whether everything is as it should be.
+    /// Check of the configuration and the spool.
     Check(check::ProbeUse),
-    /// What becomes of these addresses.
+    /// Rewriting of these addresses.
     Rewrite(Vec<crate::mail::address::Address>),
-    /// What these messages say about others.
+    /// Content of the incoming reports in these files.
     Parse(Vec<String>),
 }
 
@@ -47,17 +47,21 @@ use crate::exit::ExitStatus;
 use crate::output::mode::OutputFormat;
 use crate::session::Session;
 
-/// Prints a report.
-pub fn run(session: &Session, subject: &ReportSubject, form: OutputFormat) -> Result<ExitStatus> {
+/// Prints a report. Exit status 66, or 1 of several, for an id that is not in the spool.
+///
+/// # Errors
+///
+/// An error of the spool or of standard output.
+pub fn run(session: &Session, subject: &ReportSubject, format: OutputFormat) -> Result<ExitStatus> {
     match subject {
-        ReportSubject::Queue => queue::run(session, form),
-        ReportSubject::Messages(ids) => one::run(session, ids, form),
-        ReportSubject::Status => status::run(session, form),
-        ReportSubject::Types => types::run(session, form),
-        ReportSubject::Log { since, ids } => log::run(session, *since, ids, form),
-        ReportSubject::Stats => stats::run(session, form),
-        ReportSubject::Check(probing) => check::run(session, *probing, form),
-        ReportSubject::Rewrite(addresses) => rewrite::run(session, addresses, form),
+        ReportSubject::Queue => queue::run(session, format),
+        ReportSubject::Messages(ids) => one::run(session, ids, format),
+        ReportSubject::Status => status::run(session, format),
+        ReportSubject::Types => types::run(session, format),
+        ReportSubject::Log { since, ids } => log::run(session, *since, ids, format),
+        ReportSubject::Stats => stats::run(session, format),
+        ReportSubject::Check(probing) => check::run(session, *probing, format),
+        ReportSubject::Rewrite(addresses) => rewrite::run(session, addresses, format),
         ReportSubject::Parse(files) => parse::run(session, files),
     }
 }

@@ -1,4 +1,4 @@
-//! One message in full: its envelope, every recipient, every attempt.
+//! `report ID`: one message in full, with its envelope, every recipient and every attempt.
 
 use std::io::Write;
 
@@ -16,22 +16,27 @@ use crate::commands::report::view::{MessageView, RecipientView, view};
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::values::table::TableIndex;
 
-/// Prints these messages; goes on after one that is not there.
-pub fn run(session: &Session, ids: &[String], form: OutputFormat) -> Result<ExitStatus> {
+/// Prints each message, and continues after a missing one. Exit status 66 for an id that is not in the spool, 65 for a text
+/// that is not an id, 1 if only some of several succeed.
+///
+/// # Errors
+///
+/// An error of the spool or of standard output.
+pub fn run(session: &Session, ids: &[String], format: OutputFormat) -> Result<ExitStatus> {
     let spool = session.spool()?;
     let held = LocksHeld::now();
     let mut out = print::stdout();
-    let mut ends = Vec::new();
+    let mut statuses = Vec::new();
     for text in ids {
         let id = match session.id(text) {
             Ok(id) => id,
             Err(error) => {
                 print::error(&format!("{error:#}"));
-                ends.push(ExitStatus::Data);
+                statuses.push(ExitStatus::Data);
                 continue;
             }
         };
-        // Between finding and reading it may move on: then it is found again.
+        // A run may rename the message between `find` and `view`: look again.
         let mut found = None;
         for _ in 0..3 {
             let Some((state, name)) = spool.find(&id)? else { break };
@@ -43,25 +48,25 @@ pub fn run(session: &Session, ids: &[String], form: OutputFormat) -> Result<Exit
         match found {
             Some(view) => {
                 let log = spool.read_log(&id)?;
-                print(&mut out, &view, &log, form)?;
-                ends.push(ExitStatus::Ok);
+                print(&mut out, &view, &log, format)?;
+                statuses.push(ExitStatus::Ok);
             }
             None => {
                 print::error(&format!("{id} is not in the spool"));
-                ends.push(ExitStatus::NoInput);
+                statuses.push(ExitStatus::NoInput);
             }
         }
     }
     out.flush()?;
-    Ok(combine(&ends))
+    Ok(combine(&statuses))
 }
 
-fn print(out: &mut impl Write, view: &MessageView, log: &[u8], form: OutputFormat) -> Result<()> {
-    if form == OutputFormat::Json {
+fn print(out: &mut impl Write, view: &MessageView, log: &[u8], format: OutputFormat) -> Result<()> {
+    if format == OutputFormat::Json {
         return print::json(out, view);
     }
     print::line(out, view.id.as_str())?;
-    let active = if view.active { ", somebody is at work on it" } else { "" };
+    let active = if view.active { ", another run is working on it" } else { "" };
     field(out, "state", &format!("{}{active}", view.state))?;
     if let Some(text) = &view.text {
         return field(out, "trouble", text);
@@ -100,10 +105,10 @@ fn field(out: &mut impl Write, name: &str, text: &str) -> Result<()> {
 }
 
 fn of_recipient(recipient: &RecipientView) -> String {
-    let of = recipient.expanded_from.as_ref().map_or(String::new(), |first| format!(" (of {first})"));
-    let mut text = format!("{}{of}: {}", recipient.shown(), recipient.state.word());
+    let origin = recipient.expanded_from.as_ref().map_or(String::new(), |first| format!(" (from {first})"));
+    let mut text = format!("{}{origin}: {}", recipient.shown(), recipient.state.word());
     if recipient.maybe_delivered {
-        text.push_str(", maybe delivered: its last attempt ended unseen");
+        text.push_str(", maybe delivered: the result of the last attempt is unknown");
     }
     if let Some(transport) = &recipient.transport {
         text.push_str(&format!(" via {transport}"));
@@ -115,7 +120,7 @@ fn of_recipient(recipient: &RecipientView) -> String {
         text.push_str(&format!(" {}", recipient.text));
     }
     if let Some(remote) = &recipient.remote_id {
-        text.push_str(&format!(" (their id: {remote})"));
+        text.push_str(&format!(" (remote id: {remote})"));
     }
     if recipient.attempts > 0 {
         text.push_str(&format!("; attempts: {}", recipient.attempts));
@@ -123,7 +128,7 @@ fn of_recipient(recipient: &RecipientView) -> String {
     text
 }
 
-/// What a record says, one line for each thing that happened.
+/// Returns the event of a log record as text, one line per result.
 pub fn of_record(id: &QueueId, record: &LogRecord, recipients: &[RecipientView]) -> Vec<String> {
     let names = |indices: &[RecipientIndex]| -> String {
         let name = |index: &RecipientIndex| {
@@ -161,13 +166,13 @@ pub fn of_record(id: &QueueId, record: &LogRecord, recipients: &[RecipientView])
             };
             vec![match report {
                 Some(report) => format!("reported {what} to the sender: {}: {report}", names(recipients)),
-                None => format!("no report of {what}: {}: {text}", names(recipients)),
+                None => format!("no {what} report to the sender: {}: {text}", names(recipients)),
             }]
         }
         LogEvent::Heard { recipients, action, status, text, report, .. } => {
             let status = status.map_or(String::new(), |status| format!(" {status}"));
             let text = if text.is_empty() { String::new() } else { format!(" {text}") };
-            vec![format!("{action}, as {report} says: {}:{status}{text}", names(recipients))]
+            vec![format!("{action}, reported by {report}: {}:{status}{text}", names(recipients))]
         }
         LogEvent::Asked { .. } => Vec::new(),
         LogEvent::Resent { id, queued: true, .. } => vec![format!("sent again as {id}")],

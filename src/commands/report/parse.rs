@@ -1,4 +1,4 @@
-//! `report parse`: what a message says about other messages, as it is understood.
+//! `report parse`: prints the content of incoming reports as JSON.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -12,7 +12,7 @@ use crate::mail::report::bounce::{self, ReportedRecipient};
 use crate::mail::status::Status;
 use crate::output::print;
 use crate::session::Session;
-use crate::values::printable;
+use crate::values::quoting::quoted;
 
 #[derive(Serialize)]
 struct ParsedReport<'a> {
@@ -37,35 +37,39 @@ struct ParsedRecipient<'a> {
 }
 
 impl<'a> ParsedRecipient<'a> {
-    fn of(heard: &'a ReportedRecipient) -> ParsedRecipient<'a> {
+    fn of(reported: &'a ReportedRecipient) -> ParsedRecipient<'a> {
         ParsedRecipient {
-            address: &heard.address,
-            original_recipient: heard.original.as_deref(),
-            action: heard.action.word(),
-            status: heard.status,
-            diagnostic: heard.diagnostic.as_deref(),
-            remote_mta: heard.remote_mta.as_deref(),
+            address: &reported.address,
+            original_recipient: reported.original.as_deref(),
+            action: reported.action.word(),
+            status: reported.status,
+            diagnostic: reported.diagnostic.as_deref(),
+            remote_mta: reported.remote_mta.as_deref(),
         }
     }
 }
 
-/// Prints one object for each file; `-` is standard input.
+/// Prints one JSON object for each file; `-` is standard input.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::NotFound`] for a missing file; an error if a file cannot be read.
 pub fn run(session: &Session, files: &[String]) -> Result<ExitStatus> {
     let mut out = print::stdout();
     for file in files {
         let bytes = read(file, session.settings.queue.message_limit.saturating_mul(2))?;
-        let understood = bounce::read_report(&bytes);
-        let class = class_of(&understood);
+        let report = bounce::read_report(&bytes);
+        let class = class_of(&report);
         let (folder, rule) = session.settings.folders.of(&class);
         let line = ParsedReport {
-            kind: understood.kind.word(),
+            kind: report.kind.word(),
             class,
             folder: folder.as_str().to_owned(),
             rule,
-            envelope_id: understood.envelope_id.as_deref(),
-            message_id: understood.message_id.as_deref(),
-            original: understood.original.word(),
-            recipients: understood.recipients.iter().map(ParsedRecipient::of).collect(),
+            envelope_id: report.envelope_id.as_deref(),
+            message_id: report.message_id.as_deref(),
+            original: report.original.word(),
+            recipients: report.recipients.iter().map(ParsedRecipient::of).collect(),
         };
         print::json(&mut out, &line)?;
     }
@@ -73,6 +77,7 @@ pub fn run(session: &Session, files: &[String]) -> Result<ExitStatus> {
     Ok(ExitStatus::Ok)
 }
 
+/// Reads at most `limit` bytes of a file, or of standard input for `-`.
 fn read(file: &str, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if file == "-" {
@@ -81,10 +86,10 @@ fn read(file: &str, limit: u64) -> Result<Vec<u8>> {
     }
     match File::open(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            refuse(RefusalKind::NotFound, format!("{} is not there", printable::line(file)))
+            refuse(RefusalKind::NotFound, format!("{} does not exist", quoted(file)))
         }
         opened => {
-            let about = || format!("cannot read {}", printable::line(file));
+            let about = || format!("cannot read {}", quoted(file));
             opened.with_context(about)?.take(limit).read_to_end(&mut bytes).with_context(about)?;
             Ok(bytes)
         }

@@ -1,4 +1,4 @@
-//! The queue as a table that fits the terminal, and as JSON Lines.
+//! `report`: the queue as a table that fits the terminal, or as JSON Lines.
 
 use std::io::Write;
 
@@ -14,40 +14,45 @@ use crate::session::Session;
 use crate::spool::QueueState;
 use crate::sys::locks_held::LocksHeld;
 use crate::sys::terminal_columns;
+use crate::values::plural::counted;
 use crate::values::printable;
 use crate::values::time::{self, Timestamp};
 
 use crate::commands::report::view::{MessageView, RecipientView, view};
 
-/// What the report lists: all that is not finished, and all that failed.
+/// States that the report lists: unfinished and failed messages.
 const LISTED: [QueueState; 5] =
     [QueueState::New, QueueState::Cur, QueueState::Hold, QueueState::Corrupt, QueueState::Failed];
 
-/// Messages after which what was printed is shown, however many follow.
+/// Number of messages after which the output is flushed once, so that a long report starts at once.
 const FIRST_PAGE: usize = 40;
 
 /// Prints the queue, oldest message first.
-pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
+///
+/// # Errors
+///
+/// An error of the spool or of standard output.
+pub fn run(session: &Session, format: OutputFormat) -> Result<ExitStatus> {
     let spool = session.spool()?;
     let mut listed: Vec<(QueueState, FileName)> = Vec::new();
     for state in LISTED {
         listed.extend(spool.messages_in_order(state)?.into_iter().map(|name| (state, name)));
     }
-    // Stable, for each state is in order already.
+    // A stable sort: each state is already in order, and this is then nearly linear.
     listed.sort_by(|(_, a), (_, b)| (a.id.micros(), &a.id).cmp(&(b.id.micros(), &b.id)));
     let held = LocksHeld::now();
     let mut out = print::stdout();
     let mut table = QueueTable::new(session.now());
     for (number, (state, name)) in listed.iter().enumerate() {
         let Some(view) = view(&spool, &session.settings, session.time(&spool)?, &held, *state, name)? else { continue };
-        // A message that was taken out by the operator has not failed.
+        // A cancelled message is in state `failed` too, but did not fail.
         if *state == QueueState::Failed
             && !view.recipients.iter().any(|one| one.state == RecipientState::Failed)
             && view.text.is_none()
         {
             continue;
         }
-        match form {
+        match format {
             OutputFormat::Json => print::json(&mut out, &view)?,
             OutputFormat::Text => table.row(&mut out, &view)?,
         }
@@ -55,11 +60,11 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
             out.flush()?;
         }
     }
-    if form == OutputFormat::Text {
+    if format == OutputFormat::Text {
         table.end(&mut out)?;
         let received = spool.messages_in_order(QueueState::Received)?.len();
         if received > 0 {
-            print::line(&mut out, &format!("Received and not filed yet: {received}"))?;
+            print::line(&mut out, &format!("{} not filed yet", counted(received, "received message")))?;
         }
     }
     out.flush()?;
@@ -74,7 +79,7 @@ struct QueueTable {
     by_state: Vec<(&'static str, usize)>,
 }
 
-/// Columns when the output is no terminal: whatever there is, it is not cut.
+/// Number of columns without a terminal: large enough that no line is cut.
 const NO_LIMIT: usize = 100_000;
 
 impl QueueTable {
@@ -112,17 +117,17 @@ impl QueueTable {
         if view.text.is_none() {
             self.print(out, &format!("    <{}> to {}{more}{subject}", view.sender, to.join(", ")))?;
         }
-        // Who is still owed matters more than who is done with.
-        let of = |state: RecipientState| {
+        // Show the problem of a recipient who is still owed before that of a failed one.
+        let first_with_text = |state: RecipientState| {
             view.recipients.iter().find(move |recipient| recipient.state == state && !recipient.text.is_empty())
         };
-        let trouble = of(RecipientState::Owed).or_else(|| of(RecipientState::Failed));
-        let told = |recipient: &RecipientView| {
+        let problem = first_with_text(RecipientState::Owed).or_else(|| first_with_text(RecipientState::Failed));
+        let described = |recipient: &RecipientView| {
             let status = recipient.status.map_or(String::new(), |status| format!("{status} "));
-            let whose = if view.recipients.len() > 1 { format!("{}: ", recipient.shown()) } else { String::new() };
-            format!("{whose}{status}{}", recipient.text)
+            let prefix = if view.recipients.len() > 1 { format!("{}: ", recipient.shown()) } else { String::new() };
+            format!("{prefix}{status}{}", recipient.text)
         };
-        match view.text.clone().or_else(|| trouble.map(told)) {
+        match view.text.clone().or_else(|| problem.map(described)) {
             Some(text) => self.print(out, &format!("    ({text})")),
             None => Ok(()),
         }
@@ -142,8 +147,7 @@ impl QueueTable {
         }
         let states: Vec<String> = self.by_state.iter().map(|(state, count)| format!("{count} {state}")).collect();
         let size = ByteSize(self.bytes).display().si_short();
-        let plural = if self.rows == 1 { "message" } else { "messages" };
-        self.print(out, &format!("{} {plural}, {size}: {}", self.rows, states.join(", ")))
+        self.print(out, &format!("{}, {size}: {}", counted(self.rows, "message"), states.join(", ")))
     }
 
     fn print(&self, out: &mut impl Write, text: &str) -> Result<()> {

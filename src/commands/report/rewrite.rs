@@ -1,4 +1,4 @@
-//! `report rewrite`: what becomes of an address at the door, before anybody relies on it.
+//! `report rewrite`: prints how addresses are rewritten on submission, to test aliases and rules.
 
 use std::io::Write;
 
@@ -25,8 +25,13 @@ struct ResolvedAddress<'a> {
     transports: Vec<&'a str>,
 }
 
-/// Prints what each address becomes as a recipient, who takes it, and what it becomes as a sender.
-pub fn run(session: &Session, addresses: &[Address], form: OutputFormat) -> Result<ExitStatus> {
+/// Prints each address as a recipient, with its transports, and as a sender.
+///
+/// # Errors
+///
+/// A refusal with [`RefusalKind::Config`](crate::exit::RefusalKind::Config) if an alias file is wrong; an error of standard
+/// output.
+pub fn run(session: &Session, addresses: &[Address], format: OutputFormat) -> Result<ExitStatus> {
     let mut resolver = AddressResolver::new(&session.settings);
     let mut out = print::stdout();
     for address in addresses {
@@ -37,7 +42,7 @@ pub fn run(session: &Session, addresses: &[Address], form: OutputFormat) -> Resu
                 .settings
                 .candidates(&recipient.address, None)
                 .iter()
-                .map(|place| session.settings.transports[*place].name.as_str())
+                .map(|index| session.settings.transports[*index].name.as_str())
                 .collect(),
         });
         let sender = address.is_smtp().then(|| Sender::parse(address.text()).ok()).flatten();
@@ -46,17 +51,17 @@ pub fn run(session: &Session, addresses: &[Address], form: OutputFormat) -> Resu
             recipients: recipients.collect(),
             sender: sender.map(|sender| resolver.sender(sender).as_str().to_owned()),
         };
-        match form {
+        match format {
             OutputFormat::Json => print::json(&mut out, &line)?,
             OutputFormat::Text => {
                 print::line(&mut out, &line.address)?;
                 for resolved in &line.recipients {
-                    let takers = if resolved.transports.is_empty() {
+                    let transports = if resolved.transports.is_empty() {
                         "no transport takes it".to_owned()
                     } else {
                         resolved.transports.join(", then ")
                     };
-                    print::line(&mut out, &format!("  as a recipient: {}: {takers}", resolved.address))?;
+                    print::line(&mut out, &format!("  as a recipient: {}: {transports}", resolved.address))?;
                 }
                 if let Some(sender) = &line.sender {
                     print::line(&mut out, &format!("  as a sender: {sender}"))?;

@@ -1,4 +1,4 @@
-//! How much there is: by state, and by domain and age, so that a sick destination stands out.
+//! `report stats`: counts by state, and owed recipients by domain and age, so that a broken destination is visible.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -17,7 +17,7 @@ use crate::spool::{QueueState, Spool};
 use crate::values::printable;
 use crate::values::time::Timestamp;
 
-/// Upper ends of the age classes, in minutes; one more class holds what is older.
+/// Upper limits of the age classes, in minutes; one more class holds older messages.
 const AGES: [u64; 9] = [5, 10, 20, 40, 80, 160, 320, 640, 1280];
 
 #[derive(Default, Serialize)]
@@ -26,7 +26,7 @@ struct StateCounts {
     bytes: u64,
 }
 
-/// Recipients owed, by age class.
+/// Number of owed recipients in each age class.
 #[derive(Clone, Default)]
 struct ByAge([usize; AGES.len() + 1]);
 
@@ -64,7 +64,11 @@ struct DomainLine<'a> {
 }
 
 /// Prints the counts.
-pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
+///
+/// # Errors
+///
+/// An error of the spool or of standard output.
+pub fn run(session: &Session, format: OutputFormat) -> Result<ExitStatus> {
     let spool = session.spool()?;
     let now = session.now();
     let mut states = Vec::new();
@@ -73,7 +77,7 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
         states.push((state, count(&spool, state, now, &mut domains)?));
     }
     let mut out = print::stdout();
-    if form == OutputFormat::Json {
+    if format == OutputFormat::Json {
         for (state, count) in &states {
             print::json(&mut out, &StateLine { state: state.word(), count })?;
         }
@@ -114,6 +118,7 @@ fn row(out: &mut impl Write, name: &str, ages: &ByAge) -> Result<()> {
     print::line(out, &format!("{name}{:>7}{}", ages.total(), cells.concat()))
 }
 
+/// Counts the messages in a state, and adds the owed recipients to `domains`.
 fn count(
     spool: &Spool,
     state: QueueState,
@@ -139,8 +144,8 @@ fn count(
         let recipients = &message.envelope.recipients;
         let history = spool.history(&message.envelope)?;
         let minutes = now.since(message.envelope.arrival).as_secs() / 60;
-        for place in history.in_state(RecipientState::Owed) {
-            let address = &recipients[place].address;
+        for index in history.in_state(RecipientState::Owed) {
+            let address = &recipients[index].address;
             let domain = match address.domain() {
                 Some(domain) if address.is_smtp() => domain.to_ascii_lowercase(),
                 None if address.is_smtp() => "(local)".to_owned(),

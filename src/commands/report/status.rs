@@ -1,4 +1,4 @@
-//! The transports, one line each, and the runner. Reads what is on disk; connects to nothing.
+//! `report status`: one line per transport and source, and the runner. Reads only the disk, never the network.
 
 use std::io::Write;
 
@@ -23,6 +23,7 @@ use crate::sys::locks_held::LocksHeld;
 use crate::transports::source::MailSource;
 use crate::transports::transport::Transport;
 use crate::transports::transport::TransportIndex;
+use crate::values::plural::counted;
 use crate::values::printable;
 use crate::values::table::Table;
 use crate::values::time::Timestamp;
@@ -47,11 +48,11 @@ struct RunnerRow {
     runner: &'static str,
     owed: usize,
     next_attempt: Option<Timestamp>,
-    /// Messages that were received and are not filed yet.
+    /// Number of received messages that are not filed yet.
     received: usize,
 }
 
-/// What waits for a transport.
+/// Mail that waits for a transport.
 #[derive(Clone, Default)]
 struct TransportLoad {
     owed: usize,
@@ -65,19 +66,23 @@ impl TransportLoad {
     }
 }
 
-/// Prints the state of every transport, and of the runner.
-pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
+/// Prints the state of every transport and source, and of the runner.
+///
+/// # Errors
+///
+/// An error of the spool or of standard output.
+pub fn run(session: &Session, format: OutputFormat) -> Result<ExitStatus> {
     let spool = session.spool()?;
     let held = LocksHeld::now();
     let transports = &session.settings.transports;
     let transport_states =
         transports.iter().map(|transport| spool.transport_state(&transport.name)).collect::<Result<Vec<_>, _>>()?;
     let breakers: Table<TransportIndex, Option<&CircuitBreaker>> =
-        transports.iter().zip(&transport_states).map(|(of, transport_state)| breaker(of, transport_state)).collect();
+        transports.iter().zip(&transport_states).map(|(transport, state)| breaker(transport, state)).collect();
     let time = session.time(&spool)?;
     let (loads, all) = loads(session, &spool, &held, &breakers)?;
     let mut out = print::stdout();
-    if form == OutputFormat::Text {
+    if format == OutputFormat::Text {
         let head =
             format!("{:<16}{:<9}{:<11}{:<12}{:>6}{:>8}  ", "TRANSPORT", "KIND", "STATE", "TYPES", "OWED", "ACTIVE");
         print::line(&mut out, &format!("{head}TEXT"))?;
@@ -92,41 +97,47 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
             types: types(transport),
             outbound: transport.accepts.types != AcceptedTypes::Only(Vec::new())
                 || !transport.accepts.patterns.is_empty(),
-            inbound: session.settings.sources.iter().any(|inbound| inbound.name == transport.name),
+            inbound: session.settings.sources.iter().any(|source| source.name == transport.name),
             owed: load.owed,
             active: load.active,
             next_attempt: load.next,
             breaker: breaker(transport, transport_state),
         };
-        row.print(&mut out, form)?;
+        row.print(&mut out, format)?;
     }
-    for inbound in &session.settings.sources {
-        inbound_row(session, &spool, inbound)?.print(&mut out, form)?;
+    for source in &session.settings.sources {
+        source_row(session, &spool, source)?.print(&mut out, format)?;
     }
     let runner = spool.runner(&held)?.map_or("none", |runner| runner.word());
     let received = spool.messages_in_order(QueueState::Received)?.len();
     let row = RunnerRow { runner, owed: all.owed, next_attempt: all.next, received };
-    match form {
-        OutputFormat::Json => print::json(&mut out, &row)?,
-        OutputFormat::Text => {
-            let next = row.next_attempt.map_or(String::new(), |next| format!(", next attempt {next}"));
-            let runner =
-                if runner == "none" { "no runner is at work".to_owned() } else { format!("{runner} is at work") };
-            let received = match row.received {
-                0 => String::new(),
-                1 => ", 1 received message waits to be filed".to_owned(),
-                count => format!(", {count} received messages wait to be filed"),
-            };
-            print::line(&mut out, &format!("{runner}; {} recipients owed{next}{received}", row.owed))?;
-        }
-    }
+    row.print(&mut out, format)?;
     out.flush()?;
     Ok(ExitStatus::Ok)
 }
 
+impl RunnerRow {
+    fn print(&self, out: &mut impl Write, format: OutputFormat) -> Result<()> {
+        if format == OutputFormat::Json {
+            return print::json(out, self);
+        }
+        let runner = match self.runner {
+            "none" => "no flush or watch is running".to_owned(),
+            runner => format!("{runner} is running"),
+        };
+        let owed = counted(self.owed, "recipient");
+        let next = self.next_attempt.map_or(String::new(), |next| format!(", next attempt {next}"));
+        let received = match self.received {
+            0 => String::new(),
+            count => format!(", {} not filed yet", counted(count, "received message")),
+        };
+        print::line(out, &format!("{runner}; {owed} owed{next}{received}"))
+    }
+}
+
 impl TransportRow<'_> {
-    fn print(&self, out: &mut impl Write, form: OutputFormat) -> Result<()> {
-        if form == OutputFormat::Json {
+    fn print(&self, out: &mut impl Write, format: OutputFormat) -> Result<()> {
+        if format == OutputFormat::Json {
             return print::json(out, self);
         }
         let name = printable::fit(self.transport, 15);
@@ -136,18 +147,18 @@ impl TransportRow<'_> {
     }
 }
 
-/// A source of mail: what came of asking it last.
-fn inbound_row<'s>(session: &Session, spool: &Spool, inbound: &'s MailSource) -> Result<TransportRow<'s>> {
-    let known = spool.source_state(&inbound.name)?;
-    let next = known.polled.map(|polled| polled.after(inbound.every));
-    let (state, text) = match (&known.polled, &known.trouble) {
-        _ if session.network == Network::Offline => ("offline", "offline, as asked".to_owned()),
-        (Some(at), Some(trouble)) => ("failure", format!("asked at {at}: {trouble}")),
-        (Some(at), None) => ("available", format!("asked at {at}")),
-        (None, _) => ("available", "not asked yet".to_owned()),
+/// Returns the row of a source, with the result of its last poll.
+fn source_row<'s>(session: &Session, spool: &Spool, source: &'s MailSource) -> Result<TransportRow<'s>> {
+    let last = spool.source_state(&source.name)?;
+    let next = last.polled.map(|polled| polled.after(source.every));
+    let (state, text) = match (&last.polled, &last.trouble) {
+        _ if session.network == Network::Offline => ("offline", "--offline is set".to_owned()),
+        (Some(at), Some(trouble)) => ("failure", format!("polled at {at}: {trouble}")),
+        (Some(at), None) => ("available", format!("polled at {at}")),
+        (None, _) => ("available", "not polled yet".to_owned()),
     };
     Ok(TransportRow {
-        transport: &inbound.name,
+        transport: &source.name,
         kind: "inbound",
         state,
         text,
@@ -168,7 +179,7 @@ fn types(transport: &Transport) -> Vec<&str> {
     }
 }
 
-/// A transport's state in one word and one sentence.
+/// Returns the state of a transport as a word and as a sentence.
 fn state(
     session: &Session,
     transport: &Transport,
@@ -179,10 +190,10 @@ fn state(
         return ("paused", text);
     }
     if session.network == Network::Offline && transport.reaches_beyond_host() {
-        return ("offline", "offline, as asked".to_owned());
+        return ("offline", "--offline is set".to_owned());
     }
     if let Some(breaker) = breaker(transport, transport_state) {
-        let text = format!("broken since {}, tried again {}: {}", breaker.since, breaker.until, breaker.text);
+        let text = format!("broken since {}, next trial {}: {}", breaker.since, breaker.until, breaker.text);
         return ("failure", text);
     }
     match &transport_state.probe {
@@ -192,12 +203,13 @@ fn state(
     }
 }
 
-/// The breaker that holds for this configuration of the transport.
-fn breaker<'g>(transport: &Transport, transport_state: &'g TransportState) -> Option<&'g CircuitBreaker> {
+/// Returns the open breaker of a transport. A changed configuration closes it.
+fn breaker<'s>(transport: &Transport, transport_state: &'s TransportState) -> Option<&'s CircuitBreaker> {
     transport_state.breaker.as_ref().filter(|breaker| breaker.config == transport.fingerprint)
 }
 
-/// What waits for each transport, and in all. Behind an open breaker nothing is tried before that may close.
+/// Returns the load of each transport, and of all together. The next attempt at a transport with an open breaker is not
+/// before the breaker's next trial.
 fn loads(
     session: &Session,
     spool: &Spool,
@@ -229,9 +241,9 @@ fn loads(
                 loads[transport].owed += 1;
                 loads[transport].add_next(next);
             }
-            let at_work = history.recipients.iter().filter(|progress| active && progress.outcome_unknown);
+            let handed_off = history.recipients.iter().filter(|progress| active && progress.outcome_unknown);
             let names: std::collections::BTreeSet<&String> =
-                at_work.filter_map(|progress| progress.transport.as_ref()).collect();
+                handed_off.filter_map(|progress| progress.transport.as_ref()).collect();
             for transport in names.into_iter().filter_map(|name| settings.transport(name)) {
                 loads[transport].active += 1;
             }

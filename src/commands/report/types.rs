@@ -1,4 +1,4 @@
-//! The address types, and who takes them.
+//! `report types`: address types with their transports.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -18,8 +18,12 @@ struct TypeLine<'a> {
     transports: &'a [&'a str],
 }
 
-/// Prints each type with its transports, in the order of asking. `*` is for every type.
-pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
+/// Prints each type with its transports, in the order in which they are tried. `*` stands for every type.
+///
+/// # Errors
+///
+/// An error of standard output.
+pub fn run(session: &Session, format: OutputFormat) -> Result<ExitStatus> {
     let mut by_type: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for transport in &session.settings.transports {
         if let AcceptedTypes::Only(types) = &transport.accepts.types {
@@ -32,19 +36,19 @@ pub fn run(session: &Session, form: OutputFormat) -> Result<ExitStatus> {
         by_type.insert("*", Vec::new());
     }
     for transport in &session.settings.transports {
-        for (kind, takers) in &mut by_type {
+        for (kind, transports) in &mut by_type {
             let takes = match &transport.accepts.types {
                 AcceptedTypes::Any => true,
                 AcceptedTypes::Only(types) => types.iter().any(|other| other.as_str() == *kind),
             };
             if takes {
-                takers.push(&transport.name);
+                transports.push(&transport.name);
             }
         }
     }
     let mut out = print::stdout();
     for (kind, transports) in &by_type {
-        match form {
+        match format {
             OutputFormat::Json => print::json(&mut out, &TypeLine { r#type: kind, transports })?,
             OutputFormat::Text => print::line(&mut out, &format!("{kind:<10}{}", transports.join(", ")))?,
         }

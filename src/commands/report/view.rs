@@ -1,4 +1,4 @@
-//! A message as reports show it.
+//! View of a message for reports.
 
 use serde::Serialize;
 
@@ -17,76 +17,80 @@ use crate::sys::error::PathError;
 use crate::sys::locks_held::LocksHeld;
 use crate::values::time::Timestamp;
 
-/// A message with all its recipients; member names are a promise.
+/// Message with all its recipients. The member names of the JSON object never change.
 #[derive(Clone, Debug, Serialize)]
 pub struct MessageView {
-    /// The queue id.
+    /// Queue id.
     pub id: QueueId,
-    /// The directory it lies in.
+    /// Durable state: the name of its directory.
     pub state: &'static str,
-    /// The envelope sender.
+    /// Envelope sender; empty for the null sender.
     pub sender: String,
-    /// Bytes of the message.
+    /// Size of the message, in bytes.
     pub size: u64,
-    /// When it was accepted.
+    /// Time at which the message was accepted.
     pub arrival: Timestamp,
-    /// When there is something to do for it next.
+    /// Time of the next attempt.
     pub next_attempt: Option<Timestamp>,
-    /// Attempts so far.
+    /// Number of delivery attempts, the maximum over the recipients.
     pub attempts: u32,
-    /// When it is given up.
+    /// Time at which the message expires.
     pub expires: Option<Timestamp>,
-    /// Its decoded subject.
+    /// Decoded `Subject`.
     pub subject: Option<String>,
-    /// The message it sends again.
+    /// Id of the message of which this one is a resent copy.
     pub resend_of: Option<QueueId>,
-    /// The sender's name for it.
+    /// Envelope id given by the sender (RFC 3461, section 4.4).
     pub envid: Option<String>,
-    /// True while somebody is at work on it.
+    /// True while a run is working on the message.
     pub active: bool,
-    /// What is wrong with it, if it cannot be read.
+    /// Reason why the message cannot be read.
     pub text: Option<String>,
-    /// Its recipients.
+    /// Recipients, in the order of the envelope.
     pub recipients: Vec<RecipientView>,
 }
 
-/// One recipient; member names are a promise.
+/// Recipient of a message. The member names of the JSON object never change.
 #[derive(Clone, Debug, Serialize)]
 pub struct RecipientView {
-    /// The address type.
+    /// Address type, such as `SMTP`.
     pub r#type: String,
-    /// The address.
+    /// Address, without its type.
     pub address: String,
-    /// The address that an alias or a rule made this one of.
+    /// Submitted address that an alias or a rule replaced by this one.
     pub expanded_from: Option<String>,
-    /// Where it stands.
+    /// State of the recipient.
     pub state: RecipientState,
-    /// The last status.
+    /// Status code of the last result (RFC 3463).
     pub status: Option<Status>,
-    /// The last text.
+    /// Text of the last result.
     pub text: String,
-    /// The transport of the last attempt.
+    /// Transport of the last attempt.
     pub transport: Option<String>,
-    /// The next system's name for the message.
+    /// Id of the message at the next mail system.
     pub remote_id: Option<String>,
-    /// Attempts so far.
+    /// Number of delivery attempts.
     pub attempts: u32,
-    /// When the last began.
+    /// Start time of the last attempt.
     pub last_attempt: Option<Timestamp>,
-    /// When it is tried again.
+    /// Time of the next attempt.
     pub next_attempt: Option<Timestamp>,
-    /// True after an attempt that ended unseen.
+    /// True if mspool did not see the end of the last attempt.
     pub maybe_delivered: bool,
 }
 
 impl RecipientView {
-    /// The address with its type, where that says something.
+    /// Returns the address, with its type unless that is `SMTP`.
     pub fn shown(&self) -> String {
         if self.r#type == "SMTP" { self.address.clone() } else { format!("{}:{}", self.r#type, self.address) }
     }
 }
 
-/// Reads a message for a report; `None` when it has moved on meanwhile.
+/// Reads a message for a report. Returns `None` if a run has renamed it in the meantime.
+///
+/// # Errors
+///
+/// An error if the message or its log cannot be read; a damaged message is no error, it gets a `text`.
 pub fn view(
     spool: &Spool,
     settings: &Settings,
@@ -116,7 +120,7 @@ pub fn view(
             r#type: address.kind().to_string(),
             address: address.text().to_owned(),
             expanded_from: expanded_from.clone(),
-            // The directory is the stronger fact: a message in `sent` has reached everybody, whatever its log lost.
+            // The directory is authoritative: a message in `sent` reached every recipient, even if its log lost records.
             state: if state == QueueState::Sent && !progress.state.is_settled() {
                 RecipientState::Delivered
             } else {

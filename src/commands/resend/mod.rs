@@ -1,5 +1,7 @@
-//! `resend`: send a message again that did not reach everybody, to just those it did not reach. The same bytes with the
-//! same Message-ID go out, so that nobody can tell it from the first time; only the envelope is new.
+//! `resend`: sends a message again to the recipients who did not get it.
+//!
+//! The bytes and the Message-ID stay the same, so that a recipient cannot tell the copy from the first delivery. Only the
+//! envelope is new.
 
 mod original;
 
@@ -25,61 +27,66 @@ use crate::output::mode::{OutputFormat, Verbosity};
 use crate::output::print;
 use crate::session::Session;
 use crate::submission::limits::check_room;
+use crate::values::quoting::quoted;
 
-/// What `resend` is asked to do.
+/// Options of `resend`.
 #[derive(Clone, Debug)]
 pub struct ResendOptions {
-    /// Ids, files, or `-`.
+    /// Messages to send again: queue ids, files with a bounce, or `-` for a bounce on standard input.
     pub subjects: Vec<String>,
-    /// Of those who did not get it, only these; empty for all of them.
+    /// Recipients to choose among those who did not get the message; empty means all of them.
     pub only: Vec<Address>,
-    /// These as well.
+    /// Additional recipients.
     pub add: Vec<Address>,
-    /// New addresses in place of old ones.
+    /// Replaced recipients: old and new address.
     pub replace: Vec<(Address, Address)>,
-    /// The envelope sender, if not the one of the first time.
+    /// Envelope sender; `None` means the sender of the original message.
     pub sender: Option<Sender>,
-    /// What having done it before means.
+    /// Treatment of recipients to whom the message was sent again before.
     pub resent_before: ResentBefore,
-    /// Whether anything is really sent.
+    /// Dry run: print the recipients and queue nothing.
     pub dry_run: crate::session::DryRun,
-    /// In what form results are printed.
+    /// Output format of the results.
     pub format: OutputFormat,
 }
 
-/// What having sent a message again before means.
+/// Treatment of recipients to whom a message was sent again before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResentBefore {
-    /// It is not done twice.
+    /// Leave them out, and refuse a message without other recipients.
     Refuse,
-    /// It is done again.
+    /// Send to them again (`--again`).
     Again,
 }
 
-/// Sends each of them again; goes on after one that cannot be.
+/// Queues a copy of each message, and prints its id. Continues after a message that is refused.
+///
+/// # Errors
+///
+/// The refusal of the only message; with several, refusals are printed and make the exit status 1.
 pub fn run(session: &Session, options: &ResendOptions) -> Result<ExitStatus> {
     let spool = session.spool()?;
     if options.dry_run == crate::session::DryRun::No {
         check_room(session, &spool)?;
     }
     let signals = Signals::listen(HangupMeaning::Stops)?;
-    // One at a time: what one has done, the next must see.
+    // Two resend commands at once could both send to a recipient: each would not see the other's log record.
     let Some(_turn) = spool.lock_resend()? else {
-        return refuse(RefusalKind::Busy, "another run is sending messages again; try again");
+        return refuse(RefusalKind::Busy, "another \"resend\" is running; try again later");
     };
-    let mut ends = Vec::new();
+    let mut statuses = Vec::new();
     for subject in &options.subjects {
         let resend = MessageResender { session, options, spool: &spool, signals: &signals };
         match resend.one(subject) {
-            Ok(()) => ends.push(ExitStatus::Ok),
+            Ok(()) => statuses.push(ExitStatus::Ok),
             Err(error) if options.subjects.len() == 1 => return Err(error),
             Err(error) => {
-                print::error(&format!("{subject}: {error:#}"));
-                ends.push(ExitStatus::Data);
+                print::error(&format!("cannot resend {}: {error:#}", quoted(subject)));
+                statuses.push(ExitStatus::Data);
             }
         }
     }
-    Ok(combine(&ends))
+    Ok(combine(&statuses))
 }
 
 struct MessageResender<'a> {
@@ -89,16 +96,16 @@ struct MessageResender<'a> {
     signals: &'a Signals,
 }
 
-/// When a message is noted as sent again.
+/// Time of a resend record: before or after the copy is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum NoteTime {
     BeforeCommit,
     AfterCommit,
 }
 
-/// Whom a message goes to now.
+/// Recipients of the new envelope.
 struct ChosenRecipients {
-    /// The addresses of the first time that the new ones stand for.
+    /// Addresses of the original envelope that the new recipients stand for.
     instead_of: HashSet<String>,
     recipients: Vec<Recipient>,
 }
@@ -112,21 +119,22 @@ struct ResendLine<'a> {
 }
 
 impl MessageResender<'_> {
+    /// Queues a copy of the message that `subject` names: a queue id, a file or `-`.
     fn one(&self, subject: &str) -> Result<()> {
         let finder =
             OriginalFinder { session: self.session, spool: self.spool, signals: self.signals, add: &self.options.add };
-        let again = match QueueId::parse(subject) {
+        let original = match QueueId::parse(subject) {
             Ok(id) if !Path::new(subject).exists() => finder.of_id(&id)?,
             _ => finder.of_report(subject)?,
         };
-        let ChosenRecipients { instead_of, recipients } = self.choose(&again)?;
+        let ChosenRecipients { instead_of, recipients } = self.choose(&original)?;
         let now = self.session.clock.now();
-        let sender = self.options.sender.clone().unwrap_or_else(|| again.sender.clone());
+        let sender = self.options.sender.clone().unwrap_or_else(|| original.sender.clone());
         let running = Some(self.session.time(self.spool)?.running);
         let fresh =
             Envelope { running, ..Envelope::new(self.session.ids.next_id(now), now.into(), sender, recipients) };
-        let envelope = match &again.bytes {
-            // What its sender asked for then holds now.
+        let envelope = match &original.bytes {
+            // The envelope options of the original sender apply to the copy too.
             OriginalBytes::Claimed(claim) => {
                 let first = &claim.message().envelope;
                 Envelope {
@@ -145,28 +153,29 @@ impl MessageResender<'_> {
             return self.print_resent(&envelope, None);
         }
         let mut draft = Draft::begin(self.spool, &envelope)?;
-        match &again.bytes {
+        match &original.bytes {
             OriginalBytes::Claimed(claim) => {
                 claim.message().for_each_chunk(&mut |piece| anyhow::Ok(draft.write(piece)?))?
             }
             OriginalBytes::Read { bytes, .. } => draft.write(bytes)?,
         }
-        // A note that the message is about to be queued comes first: a run that dies behind the commit must not leave a
-        // message that nobody knows of. It counts only if the message existed, or if the second note says so.
-        self.note(&again.bytes, &envelope.id, &instead_of, NoteTime::BeforeCommit)?;
+        // The first record comes before the commit: after a crash behind the commit, the copy is then on record. The record
+        // counts only if the copy existed, or if the second record confirms it.
+        self.record_resent(&original.bytes, &envelope.id, &instead_of, NoteTime::BeforeCommit)?;
         UnsyncedMessage::commit(vec![draft.rename_into(QueueState::New, None)?])?;
         // The message is queued: any status but 0 would make the caller send it a second time.
-        if let Err(error) = self.note(&again.bytes, &envelope.id, &instead_of, NoteTime::AfterCommit) {
-            print::error(&format!("{}: the note that it was sent again is incomplete: {error:#}", envelope.id));
+        if let Err(error) = self.record_resent(&original.bytes, &envelope.id, &instead_of, NoteTime::AfterCommit) {
+            print::error(&format!("{} is queued, but the record of the resend is incomplete: {error:#}", envelope.id));
         }
         if self.print_resent(&envelope, Some(&envelope.id)).is_err() {
-            print::error(&format!("{} is queued, but its id could not be printed", envelope.id));
+            print::error(&format!("{} is queued, but its id cannot be printed on standard output", envelope.id));
         }
         Ok(())
     }
 
-    /// Notes as what a message is resent, and for whom: in its log, or under its `Message-ID` if it is not in this spool.
-    fn note(
+    /// Records the id of the copy, and the recipients that it is for: in the log of the original, or under its `Message-ID`
+    /// if the original is not in this spool.
+    fn record_resent(
         &self,
         bytes: &OriginalBytes<'_>,
         new: &QueueId,
@@ -181,11 +190,11 @@ impl MessageResender<'_> {
             }
         };
         let of = &claim.message().envelope;
-        let both = of.recipients.entries();
-        let places = both.filter(|(_, recipient)| instead_of.contains(&recipient.address.to_string()));
-        let recipients = places.map(|(recipient, _)| recipient).collect();
+        let replaced =
+            of.recipients.entries().filter(|(_, recipient)| instead_of.contains(&recipient.address.to_string()));
+        let recipients = replaced.map(|(index, _)| index).collect();
         let record = LogRecord::new(at, LogEvent::Resent { id: new.clone(), recipients, queued });
-        // The second record matters only when the new message is gone, long after.
+        // The second record is read only after the copy has left the spool. It need not be durable now.
         match time {
             NoteTime::BeforeCommit => self.spool.append_durably(&of.id, &record)?,
             NoteTime::AfterCommit => self.spool.log(&of.id)?.append(&record)?,
@@ -193,15 +202,19 @@ impl MessageResender<'_> {
         Ok(())
     }
 
-    /// The new envelope's recipients. Nobody's mail is sent again twice unless that is asked for.
-    fn choose(&self, again: &OriginalMessage<'_>) -> Result<ChosenRecipients> {
+    /// Returns the recipients of the new envelope. Leaves out recipients to whom the message was sent again before, unless
+    /// `--again` is given.
+    fn choose(&self, original: &OriginalMessage<'_>) -> Result<ChosenRecipients> {
         let options = self.options;
-        let keys: HashSet<_> = again.failed.iter().map(|failed| failed.recipient.address.key()).collect();
-        let named = options.only.iter().chain(options.replace.iter().map(|(old, _)| old));
-        if let Some(stranger) = named.into_iter().find(|address| !keys.contains(&address.key())) {
+        let keys: HashSet<_> = original.failed.iter().map(|failed| failed.recipient.address.key()).collect();
+        let chosen_by_user = options.only.iter().chain(options.replace.iter().map(|(old, _)| old));
+        if let Some(unknown) = chosen_by_user.into_iter().find(|address| !keys.contains(&address.key())) {
             return refuse(
                 RefusalKind::BadData,
-                format!("{stranger} is not among those whom the message did not reach"),
+                format!(
+                    "{} is not a recipient who did not get the message; --add adds one",
+                    quoted(&unknown.to_string())
+                ),
             );
         }
         let only: HashSet<_> = options.only.iter().map(Address::key).collect();
@@ -209,10 +222,10 @@ impl MessageResender<'_> {
         let is_due =
             |failed: &&UnreachedRecipient| options.resent_before == ResentBefore::Again || failed.done.is_none();
         let (due, done): (Vec<&UnreachedRecipient>, Vec<&UnreachedRecipient>) =
-            again.failed.iter().filter(wanted).partition(is_due);
-        let done = done.last().and_then(|failed| failed.done.as_ref()).or(again.before.as_ref());
+            original.failed.iter().filter(wanted).partition(is_due);
+        let done = done.last().and_then(|failed| failed.done.as_ref()).or(original.before.as_ref());
         if let (true, ResentBefore::Refuse, Some(done)) = (due.is_empty(), options.resent_before, done) {
-            return refuse(RefusalKind::BadData, format!("{done}; --again does it once more"));
+            return refuse(RefusalKind::BadData, format!("{done}; --again sends it again"));
         }
         let mut chosen = ChosenRecipients { instead_of: HashSet::new(), recipients: Vec::new() };
         for UnreachedRecipient { recipient, .. } in due {
@@ -223,7 +236,7 @@ impl MessageResender<'_> {
         chosen.recipients.extend(options.add.iter().cloned().map(Recipient::from));
         chosen.recipients = without_duplicates(chosen.recipients);
         if chosen.recipients.is_empty() {
-            refuse(RefusalKind::BadData, "nobody is left to send it to")
+            refuse(RefusalKind::BadData, "no recipient is left; add one with --add")
         } else {
             Ok(chosen)
         }
@@ -251,7 +264,7 @@ impl MessageResender<'_> {
                 print::line(&mut out, id.as_str())?;
                 if self.session.verbosity == Verbosity::Verbose {
                     let names: Vec<String> = recipients.iter().map(|address| address.to_string()).collect();
-                    print::note(&format!("{id}: sent again to {}", names.join(", ")));
+                    print::note(&format!("{id}: queued for {}", names.join(", ")));
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! What `watch` tells: one line for each event, as text or as JSON.
+//! Output of `watch`: one line per event, as text or as JSON.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -19,31 +19,32 @@ use crate::output::print;
 use crate::spool::listing::DirectoryEntry;
 use crate::spool::{QueueState, Spool};
 use crate::sys::clock::Clock;
+use crate::values::plural::counted;
 use crate::values::time::Timestamp;
 
-/// The kinds of events.
+/// Kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WatchEvent {
-    /// A message is looked at for the first time.
+    /// A message was found in the queue for the first time.
     Queued,
-    /// A recipient has a message.
+    /// A recipient was delivered or relayed.
     Sent,
-    /// A recipient is tried again later.
+    /// A delivery attempt did not succeed; the recipient is still owed.
     Deferred,
-    /// A recipient will not get a message.
+    /// A recipient failed permanently.
     Failed,
     /// A received message was filed.
     NewMail,
-    /// Something has changed, here or, as somebody reports, elsewhere.
+    /// The run, a message or a recipient changed state, for example by an incoming report.
     Status,
-    /// Something is wrong.
+    /// An error or a refusal, also printed on standard error.
     Error,
-    /// The end.
+    /// The watch ends.
     Shutdown,
 }
 
 impl WatchEvent {
-    /// All kinds.
+    /// All kinds, in the order of the manual.
     pub const ALL: [WatchEvent; 8] = [
         WatchEvent::Queued,
         WatchEvent::Sent,
@@ -55,7 +56,7 @@ impl WatchEvent {
         WatchEvent::Shutdown,
     ];
 
-    /// The word for it.
+    /// Returns the value of the JSON member `event`.
     pub fn word(self) -> &'static str {
         match self {
             WatchEvent::Queued => "queued",
@@ -70,13 +71,13 @@ impl WatchEvent {
     }
 }
 
-/// Prints events, from any thread.
+/// Prints events. All threads of the watch share one printer.
 #[derive(Debug)]
 pub struct EventPrinter {
     verbosity: Verbosity,
     format: OutputFormat,
     clock: Clock,
-    /// The events that are printed; empty for all.
+    /// Kinds of events that are printed; empty means all.
     wanted: Vec<WatchEvent>,
     seen: Mutex<SeenByWatch>,
 }
@@ -122,7 +123,7 @@ struct ShutdownLine {
 }
 
 impl EventPrinter {
-    /// Nothing seen yet.
+    /// Creates a printer. An empty `wanted` means all kinds.
     pub fn new(verbosity: Verbosity, format: OutputFormat, clock: Clock, wanted: Vec<WatchEvent>) -> EventPrinter {
         EventPrinter { verbosity, format, clock, wanted, seen: Mutex::default() }
     }
@@ -135,7 +136,7 @@ impl EventPrinter {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whoever reads this may be gone; delivering goes on.
+    /// Prints one event, if its kind is wanted. A closed standard output is ignored, so that it cannot stop delivery.
     fn print(&self, event: WatchEvent, line: &impl Serialize, words: &str) {
         if !self.wanted.is_empty() && !self.wanted.contains(&event) {
             return;
@@ -165,7 +166,7 @@ impl EventPrinter {
         self.print(event, &line, &sentence(handled));
     }
 
-    /// Something about the run itself.
+    /// Prints a status event about the run itself.
     pub fn status(&self, text: &str) {
         self.print(
             WatchEvent::Status,
@@ -174,14 +175,14 @@ impl EventPrinter {
         );
     }
 
-    /// A file that is no message; told once.
+    /// Reports a file in the spool that is not a message; once per file.
     pub fn stray(&self, path: &Path) {
         if self.seen().strays.insert(path.to_owned()) {
             self.error(&format!("{} is not a message of this spool; it is left alone", path.display()));
         }
     }
 
-    /// Forgets messages that are not queued any more, when there are many more of them than of queued ones.
+    /// Removes finished messages from memory once they outnumber the `queued` ones, so that memory use stays bounded.
     pub fn forget_finished(&self, spool: &Spool, queued: usize) -> Result<()> {
         let mut seen = self.seen();
         if seen.queued.len() < 2 * queued + 1000 {
@@ -201,13 +202,14 @@ impl EventPrinter {
         Ok(())
     }
 
-    /// The last line: why it ends, and what is left.
+    /// Prints the last event: the signal, the remaining mail, and the number of received messages not yet filed.
     pub fn shutdown(&self, signal: i32, complete: bool, rest: &RemainingMail, inbound: usize) {
         let reason = format!("signal {signal}");
         let next = rest.next.map_or(String::new(), |next| format!(", next attempt {next}"));
-        let how = if complete { "" } else { "; hand-offs were cut short" };
-        let words =
-            format!("shutdown: {reason}; {} messages queued, {} recipients owed{next}{how}", rest.messages, rest.owed);
+        let cut_short = if complete { "" } else { "; some delivery attempts were interrupted" };
+        let messages = counted(rest.messages, "message");
+        let recipients = counted(rest.owed, "recipient");
+        let words = format!("shutdown: {reason}; {messages} queued, {recipients} owed{next}{cut_short}");
         let line = ShutdownLine {
             event: "shutdown",
             at: self.now(),

@@ -1,5 +1,6 @@
-//! The inbound side of `watch`, in threads of its own: no slow delivery and no slow source keeps received mail from the
-//! store, and neither keeps mail from going out.
+//! Inbound side of `watch`: one thread files received mail, another polls the sources.
+//!
+//! Separate threads, so that a slow delivery or a slow source delays neither filing nor delivery.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -20,11 +21,11 @@ use crate::values::time::Timestamp;
 use crate::commands::watch::events::EventPrinter;
 use crate::commands::watch::wakeup::ArrivalWatcher;
 
-/// How long it waits at most before it looks again, whatever it was told.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Maximum time between two passes, in case a notification was lost.
+const RESCAN_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Files what is received, until we are told to stop. `session` is looked at anew each time, for the configuration may
-/// have been read anew.
+/// Files received mail until a signal stops the run. Each pass reads `session` again, because the outbound thread
+/// replaces it when it reloads the configuration.
 pub fn file(
     session: &Mutex<Session>,
     spool: &Spool,
@@ -34,18 +35,19 @@ pub fn file(
 ) {
     until_stopped(session, signals, events, &mut |session| {
         pending::file_all(&DeliveryContext::new(session, spool, signals, events)?)?;
-        // Should waiting fail, the next look comes at once, and then the one after it.
-        let _ = ready::readable(&[signals.stop_fd(), arrivals.fd()], Some(LOOK_AGAIN));
+        // If the wait fails, the next pass starts at once, as after a notification.
+        let _ = ready::readable(&[signals.stop_fd(), arrivals.fd()], Some(RESCAN_INTERVAL));
         arrivals.silence();
         Ok(Duration::ZERO)
     });
 }
 
-/// Asks the sources on time, until we are told to stop: in another thread, for a source may take its time.
+/// Polls each source at its interval until a signal stops the run.
 pub fn poll(session: &Mutex<Session>, spool: &Spool, signals: &Signals, events: &EventPrinter) {
-    until_stopped(session, signals, events, &mut |session| ask(session, spool, signals, events));
+    until_stopped(session, signals, events, &mut |session| poll_due_sources(session, spool, signals, events));
 }
 
+/// Repeats `pass` until a signal stops the run, and waits the returned time after each. Errors are printed.
 fn until_stopped(
     session: &Mutex<Session>,
     signals: &Signals,
@@ -57,7 +59,7 @@ fn until_stopped(
         session.settings.trust.forget();
         let wait = pass(&session).unwrap_or_else(|error| {
             events.error(&format!("{error:#}"));
-            LOOK_AGAIN
+            RESCAN_INTERVAL
         });
         if !wait.is_zero() {
             let _ = ready::readable(&[signals.stop_fd()], Some(wait));
@@ -65,36 +67,36 @@ fn until_stopped(
     }
 }
 
-/// Asks every source whose time has come; says how long to wait for the next.
-fn ask(session: &Session, spool: &Spool, signals: &Signals, events: &EventPrinter) -> Result<Duration> {
+/// Polls every source whose interval has passed. Returns the time until the next one.
+fn poll_due_sources(session: &Session, spool: &Spool, signals: &Signals, events: &EventPrinter) -> Result<Duration> {
     let context = DeliveryContext::new(session, spool, signals, events)?;
-    let mut wait = LOOK_AGAIN;
+    let mut wait = RESCAN_INTERVAL;
     if session.network == Network::Offline {
         return Ok(wait);
     }
-    for inbound in &session.settings.sources {
-        let state = match spool.source_state(&inbound.name) {
+    for source in &session.settings.sources {
+        let state = match spool.source_state(&source.name) {
             Ok(state) => state,
-            // The others can be asked all the same.
+            // One unreadable state file must not stop the other sources.
             Err(error) => {
-                events.error(&format!("inbound {}: {error}", inbound.name));
+                events.error(&format!("source {}: {error}", source.name));
                 continue;
             }
         };
         let now = session.now();
-        // A time from the future comes from a clock that was wrong: it must not stop polling for years.
+        // After a wrong clock the recorded time can be in the future: without this check polling would stop until then.
         let last = state.polled.filter(|polled| *polled <= now);
-        let next = last.map_or(Timestamp::default(), |polled| polled.after(inbound.every));
+        let next = last.map_or(Timestamp::default(), |polled| polled.after(source.every));
         if next <= now && signals.stop_requested().is_none() {
-            let polled = fetch::fetch_source(session, &context, inbound, None);
+            let polled = fetch::fetch_source(session, &context, source, None);
             let polled = polled.unwrap_or_else(|error| fetch::PollResult::Failed(format!("{error:#}")));
             if let fetch::PollResult::Failed(text) | fetch::PollResult::Untrusted(text) = polled
                 && state.trouble.as_ref() != Some(&text)
             {
-                // Told once, not every few minutes for as long as a source is away.
-                events.error(&format!("inbound {}: {text}", inbound.name));
+                // A failing source is reported once, until its state changes.
+                events.error(&format!("source {}: {text}", source.name));
             }
-            wait = wait.min(inbound.every);
+            wait = wait.min(source.every);
         } else {
             wait = wait.min(next.since(now));
         }

@@ -1,7 +1,7 @@
-//! `watch`: deliver as mail arrives and as attempts fall due, until told to stop.
+//! `watch`: delivers mail as it arrives and as attempts become due, until a signal stops the run.
 //!
-//! It is `flush` in a loop. Notifications only end the waiting early; the full look at the names, after each of them
-//! and on a timer, is the truth. So a lost notification costs a minute, and no state is kept that could be wrong.
+//! A watch is `flush` in a loop. File notifications only end a wait early: each pass lists the queue again. A lost
+//! notification therefore costs at most a minute, and no state in memory can disagree with the spool.
 
 pub mod events;
 mod inbound;
@@ -35,27 +35,31 @@ use crate::output::observer::RunObserver;
 use crate::session::Session;
 use crate::settings::{Settings, SettingsSource};
 
-/// What `watch` is asked to do.
+/// Options of `watch`.
 #[derive(Clone, Debug)]
 pub struct WatchOptions {
-    /// Hand-offs at once, all transports together.
+    /// Maximum number of simultaneous hand-offs, over all transports.
     pub jobs: Option<usize>,
-    /// In what form events are printed.
+    /// Output format of the events.
     pub format: OutputFormat,
-    /// The events that are printed; empty for all.
+    /// Kinds of events that are printed; empty means all.
     pub events: Vec<WatchEvent>,
 }
 
-/// How long it waits at most before it looks again, whatever it was told.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Maximum time between two passes, in case a notification was lost.
+const RESCAN_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Time after which something that failed for lack of a resource is tried again.
-const RETRY: Duration = Duration::from_millis(500);
+/// Delay before the next try after a thread could not be started or a wait failed.
+const FAILURE_RETRY: Duration = Duration::from_millis(500);
 
-/// How soon it looks again at a message that was not safe on disk yet, or that somebody else had claimed.
-const SOON: Duration = Duration::from_millis(50);
+/// First delay before the next pass, if a message was not synced yet or another run had claimed it. Doubles each time.
+const FIRST_RETRY: Duration = Duration::from_millis(50);
 
-/// Delivers until told to stop. `reload` reads the configuration anew.
+/// Delivers until a signal stops the run. `reload` reads the configuration again.
+///
+/// # Errors
+///
+/// An error if the spool cannot be used at the start. Later failures are printed, and the next pass tries again.
 pub fn run(session: &Session, options: &WatchOptions, reload: &dyn Fn() -> Result<Settings>) -> Result<ExitStatus> {
     let spool = session.spool()?;
     spool.verify()?;
@@ -63,49 +67,50 @@ pub fn run(session: &Session, options: &WatchOptions, reload: &dyn Fn() -> Resul
     let events = EventPrinter::new(session.verbosity, options.format, session.clock.clone(), options.events.clone());
     let arrivals = ArrivalWatcher::new(&spool)?;
     let wakeup = WakeupWaiter::new(&spool, config_file(&session.settings.source).as_deref(), &events)?;
-    // Everything that may refuse has been done: from here on, only a request to stop ends the watch.
-    let presence = spool.announce_runner(RunnerKind::Watch)?;
-    // What both threads go by; the outbound one reads the configuration anew.
+    // Every step that can fail at the start is done. From here on, only a stop signal ends the watch.
+    let runner_lock = spool.announce_runner(RunnerKind::Watch)?;
+    // The outbound thread reloads the configuration; the inbound threads read it here.
     let shared = Mutex::new(session.clone());
     std::thread::scope(|scope| {
         let (spool, signals, events, shared, arrivals) = (&spool, &signals, &events, &shared, &arrivals);
         let filing = spawn(scope, signals, events, || {
             move || {
-                let _guard = Guard(signals);
+                let _guard = StopGuard(signals);
                 inbound::file(shared, spool, signals, events, arrivals);
             }
         });
         let polling = spawn(scope, signals, events, || {
             move || {
-                let _guard = Guard(signals);
+                let _guard = StopGuard(signals);
                 inbound::poll(shared, spool, signals, events);
             }
         });
         {
-            let _guard = Guard(signals);
+            let _guard = StopGuard(signals);
             outbound(session, WatchLoop::new(wakeup, options.jobs), reload, shared, spool, signals, events);
         }
-        let ends: Vec<_> = [filing, polling].into_iter().flatten().map(|thread| thread.join()).collect();
-        let whole = ends.iter().all(Result::is_ok);
-        // Whoever saw us at work has left what he received to us: it is filed once nobody can see us any more.
-        drop(presence);
+        let results: Vec<_> = [filing, polling].into_iter().flatten().map(|thread| thread.join()).collect();
+        let all_joined = results.iter().all(Result::is_ok);
+        // Runs that saw this watch left their received mail to it. File that mail after the runner lock is released: a message
+        // received before that would otherwise stay unfiled until the next run.
+        drop(runner_lock);
         if let Err(error) = pending::file_all(&DeliveryContext::new(session, spool, signals, events)?) {
             events.error(&format!("{error:#}"));
         }
-        // The last line is a count; that it cannot be made is no reason to end otherwise.
+        // The counts are for the last event only: an error in them does not change the exit status.
         let rest = RemainingMail::count(spool, session.now()).unwrap_or_else(|error| {
-            events.error(&format!("the queue cannot be counted: {error:#}"));
+            events.error(&format!("cannot count the queue: {error:#}"));
             RemainingMail::default()
         });
-        let complete = whole && !signals.abort_requested();
+        let complete = all_joined && !signals.abort_requested();
         let received = spool.messages_in_order(QueueState::Received).map_or(0, |names| names.len());
         events.shutdown(signals.stop_requested().unwrap_or(0), complete, &rest, received);
         Ok(if complete { ExitStatus::Ok } else { ExitStatus::Signal(signals.stop_requested().unwrap_or(0)) })
     })
 }
 
-/// Starts a thread, and tries again until that works: a system that is short of threads must not end the watch.
-/// Returns none if the watch is asked to stop before.
+/// Starts a thread. A failure, such as a reached limit of threads, does not end the watch: it is printed, and the start is
+/// tried again until it succeeds. Returns `None` if a stop signal comes first. `work` makes the function that the thread runs.
 fn spawn<'scope, F: FnOnce() + Send + 'scope>(
     scope: &'scope std::thread::Scope<'scope, '_>,
     signals: &Signals,
@@ -115,25 +120,25 @@ fn spawn<'scope, F: FnOnce() + Send + 'scope>(
     loop {
         match std::thread::Builder::new().spawn_scoped(scope, work()) {
             Ok(thread) => return Some(thread),
-            Err(error) => events.error(&format!("no thread can be started: {}; trying again", reason_text(&error))),
+            Err(error) => events.error(&format!("cannot start a thread: {}; trying again", reason_text(&error))),
         }
-        let _ = ready::readable(&[signals.stop_fd()], Some(RETRY));
+        let _ = ready::readable(&[signals.stop_fd()], Some(FAILURE_RETRY));
         if signals.stop_requested().is_some() {
             return None;
         }
     }
 }
 
-/// However one of the threads ends, the others must not go on without it.
-struct Guard<'s>(&'s Signals);
+/// Stops the run when a thread ends, also by a panic: the other threads must not continue without it.
+struct StopGuard<'s>(&'s Signals);
 
-impl Drop for Guard<'_> {
+impl Drop for StopGuard<'_> {
     fn drop(&mut self) {
         self.0.request_stop();
     }
 }
 
-/// The outbound side, until we are told to stop.
+/// Runs the outbound side until a signal stops the run: reload, deliver what is due, wait.
 fn outbound(
     session: &Session,
     mut watch: WatchLoop,
@@ -152,17 +157,17 @@ fn outbound(
             *shared.lock().unwrap_or_else(PoisonError::into_inner) = session.clone();
             watch.wakeup.follow_config(config_file(&session.settings.source).as_deref());
         }
-        // A pass that fails, on a full disk or for a state file that was damaged, is told, and tried again.
+        // A full disk or a damaged state file makes a pass fail: print the error and try again after the interval.
         let wait = watch.pass(&session, spool, signals, events, reason).unwrap_or_else(|error| {
             events.error(&format!("{error:#}"));
-            LOOK_AGAIN
+            RESCAN_INTERVAL
         });
         if signals.stop_requested().is_some() {
             return;
         }
         reason = watch.wakeup.wait(signals, wait, spool, events).unwrap_or_else(|error| {
-            events.error(&format!("waiting for mail failed: {error:#}"));
-            std::thread::sleep(RETRY);
+            events.error(&format!("cannot wait for new mail: {error:#}; trying again"));
+            std::thread::sleep(FAILURE_RETRY);
             WakeReason::Timer
         });
         if signals.stop_requested().is_some() {
@@ -179,16 +184,19 @@ fn config_file(source: &SettingsSource) -> Option<std::path::PathBuf> {
 
 struct WatchLoop {
     wakeup: WakeupWaiter,
-    /// Hand-offs at once, all transports together.
+    /// Maximum number of simultaneous hand-offs, over all transports.
     jobs: Option<usize>,
-    /// Messages that are due and wait for something else than time: looked at again on the timer, or when a
-    /// transport's state has changed.
+    /// Due messages that wait for something other than time. They are tried again on the timer, or when a transport's
+    /// state changes.
     parked: HashSet<QueueId>,
-    /// Which transports were paused or broken at the last pass, and when that was.
-    transport_states: Vec<(Option<TransportPause>, bool)>,
+    /// Pause of each transport, and whether its breaker was open, at the last pass.
+    closed_transports: Vec<(Option<TransportPause>, bool)>,
+    /// Time of the last pass.
     last: Timestamp,
-    soon: Duration,
-    told_unconfigured: bool,
+    /// Delay before the next pass while another run is working on a message.
+    retry_delay: Duration,
+    /// True after the error about missing transports was printed.
+    reported_unconfigured: bool,
 }
 
 impl WatchLoop {
@@ -197,14 +205,14 @@ impl WatchLoop {
             wakeup,
             jobs,
             parked: HashSet::new(),
-            transport_states: Vec::new(),
+            closed_transports: Vec::new(),
             last: Timestamp::default(),
-            soon: SOON,
-            told_unconfigured: false,
+            retry_delay: FIRST_RETRY,
+            reported_unconfigured: false,
         }
     }
 
-    /// One pass over what is due; says how long to wait for the next.
+    /// Attempts what is due. Returns the maximum time to wait before the next pass.
     fn pass(
         &mut self,
         session: &Session,
@@ -220,20 +228,23 @@ impl WatchLoop {
         for transport in &session.settings.transports {
             transport_states.push(spool.transport_state(&transport.name)?);
         }
-        // What probes note is no news: each pass may note something, and none may cause the next.
-        let news: Vec<_> = transport_states
+        // Only pauses and breakers count as a change. A pass records probe results itself, and would cause the next pass.
+        let closed_transports: Vec<_> = transport_states
             .iter()
             .map(|transport_state| (transport_state.pause.clone(), transport_state.breaker.is_some()))
             .collect();
         let opens = |transport_state: &TransportState| {
-            opens_at(transport_state).is_some_and(|end| end > self.last && end <= now)
+            opens_at(transport_state).is_some_and(|time| time > self.last && time <= now)
         };
-        if reason == WakeReason::Timer || news != self.transport_states || transport_states.iter().any(opens) {
+        if reason == WakeReason::Timer
+            || closed_transports != self.closed_transports
+            || transport_states.iter().any(opens)
+        {
             self.parked.clear();
         }
-        (self.transport_states, self.last) = (news, now);
+        (self.closed_transports, self.last) = (closed_transports, now);
         if let Err(error) = spool.sweep_if_due(session.count_time(spool)?) {
-            events.error(&format!("what is no longer needed could not be removed: {error}"));
+            events.error(&format!("cannot remove expired files: {error}; the next run tries again"));
         }
         let due = spool
             .due_messages(now, longest_wait, |state, name| events.stray(&spool.path_of_state(state).join(name)))?;
@@ -241,27 +252,28 @@ impl WatchLoop {
         let context = DeliveryContext::new(session, spool, signals, events)?;
         let selection = Selection { network: session.network, jobs: self.jobs, ..Selection::all() };
         let tally = run::run(&context, &due, &selection, &self.parked)?;
-        if tally.unconfigured > 0 && !std::mem::replace(&mut self.told_unconfigured, true) {
+        if tally.unconfigured > 0 && !std::mem::replace(&mut self.reported_unconfigured, true) {
             events.error(&session.settings.why_unconfigured());
         }
         self.parked.extend(tally.left);
-        let mut gate_ends = Vec::new();
+        let mut reopenings = Vec::new();
         for transport in &session.settings.transports {
-            gate_ends.extend(opens_at(&spool.transport_state(&transport.name)?).filter(|end| *end > now));
+            reopenings.extend(opens_at(&spool.transport_state(&transport.name)?).filter(|time| *time > now));
         }
         let next = if due.is_empty() { due.next() } else { spool.due_messages(now, longest_wait, |_, _| {})?.next() };
-        let next = next.into_iter().chain(gate_ends).min();
+        let next = next.into_iter().chain(reopenings).min();
         let until_next = next.map(|next| next.since(session.now()).max(Duration::from_millis(10)));
-        let wait = until_next.map_or(LOOK_AGAIN, |wait| wait.min(LOOK_AGAIN));
+        let wait = until_next.map_or(RESCAN_INTERVAL, |wait| wait.min(RESCAN_INTERVAL));
         if tally.busy.is_empty() {
-            self.soon = SOON;
+            self.retry_delay = FIRST_RETRY;
             return Ok(wait);
         }
-        let soon = self.soon;
-        self.soon = (self.soon * 2).min(LOOK_AGAIN);
-        Ok(wait.min(soon))
+        let delay = self.retry_delay;
+        self.retry_delay = (delay * 2).min(RESCAN_INTERVAL);
+        Ok(wait.min(delay))
     }
 
+    /// Replaces the settings of `session`, except the spool, which the runner lock belongs to.
     fn reload(
         &mut self,
         session: &mut Session,
@@ -272,24 +284,24 @@ impl WatchLoop {
         match reload() {
             Ok(settings) if settings.spool != session.settings.spool => {
                 events.error(&format!(
-                    "the configuration names another spool, {}; watch stays with {} until it is started anew",
+                    "the configuration now names spool {}; this watch keeps {} until it is restarted",
                     settings.spool.display(),
                     spool.path().display()
                 ));
                 session.settings = Settings { spool: session.settings.spool.clone(), ..settings };
             }
             Ok(settings) => {
-                self.told_unconfigured = false;
+                self.reported_unconfigured = false;
                 session.settings = settings;
-                events.status("the configuration was read anew");
+                events.status("configuration reloaded");
             }
-            Err(error) => events.error(&format!("{error:#}; the configuration stays as it was")),
+            Err(error) => events.error(&format!("{error:#}; the previous configuration stays in use")),
         }
         self.parked.clear();
     }
 }
 
-/// When a closed gate opens by itself.
+/// Returns the time at which a paused or broken transport becomes usable by itself.
 fn opens_at(transport_state: &TransportState) -> Option<Timestamp> {
     let pause = transport_state.pause.as_ref().and_then(|pause| pause.until);
     let breaker = transport_state.breaker.as_ref().map(|breaker| breaker.until);

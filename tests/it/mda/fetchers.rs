@@ -125,7 +125,7 @@ fn fetched_once(program: &str, set_up: impl Fn(&World, &str) -> Vec<String>) {
     let fetch = || world.program(Path::new(program), &args).env("FETCHMAILHOME", world.path("home")).run();
     world.config(NO_ROOM);
     let refused = fetch();
-    assert!(format!("{refused:?}").contains("must stay free"), "{refused:?}");
+    assert!(format!("{refused:?}").contains("reserved"), "{refused:?}");
     assert!(world.path("source/letter").exists(), "{refused:?}");
     nothing_is_here(&world);
     world.config(ROOM);

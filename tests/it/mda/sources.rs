@@ -59,7 +59,7 @@ fn a_message_that_comes_again_for_a_lost_acknowledgement_is_filed_once() {
     fs::write(world.path("home/deaf"), "").unwrap();
     let ran = poll(&world);
     assert_eq!(ran.code, 75, "{ran:?}");
-    assert!(ran.err.contains("inbound source: the message is safe, but ack ended with exit status 4"), "{ran:?}");
+    assert!(ran.err.contains("source source: a message was received, but ack ended with exit status 4"), "{ran:?}");
     assert_eq!((world.inbox().len(), left(&world)), (1, 2));
     fs::remove_file(world.path("home/deaf")).unwrap();
     poll(&world).silent();
@@ -72,7 +72,7 @@ fn a_fetch_that_dies_leaves_nothing_and_is_told() {
         "if test -e \"$HOME/ill\"; then echo 'Subject: half'; echo 'ref 1' >&3; echo 'line is down' >&2; exit 2; fi";
     let world = with_source(1, &format!("{dies}\n{FETCH}"), ACK);
     fs::write(world.path("home/ill"), "").unwrap();
-    poll(&world).fails(75, "inbound source: ended with exit status 2: line is down");
+    poll(&world).fails(75, "source source: ended with exit status 2: line is down");
     nothing_is_here(&world);
     assert_eq!(left(&world), 1);
     fs::remove_file(world.path("home/ill")).unwrap();
@@ -128,7 +128,7 @@ fn two_runs_take_each_message_once() {
     let world = with_source(1, &format!("{SLOW}\n{FETCH}"), ACK);
     let child = world.mspool(&["receive", "--poll"]).start();
     wait_for("the fetch", || world.trace() == ["begin"]);
-    poll(&world).fails(75, "inbound source: another run is asking it");
+    poll(&world).fails(75, "source source: another run is polling it");
     fs::write(world.path("home/open"), "").unwrap();
     assert!(child.wait_with_output().unwrap().status.success());
     assert_eq!((world.inbox().len(), left(&world)), (1, 0));
