@@ -77,15 +77,11 @@ impl Session {
         Ok(spool.time(self.now(), self.settings.queue.retry.max)?)
     }
 
-    /// Counts the running time of the spool, for runners, once a pass. A count that cannot be written is told, and costs
-    /// this pass at most.
-    pub fn count_time(&self, spool: &Spool) -> Result<SpoolTime> {
-        match spool.count_time(self.now(), self.settings.queue.retry.max) {
-            Ok(time) => Ok(time),
-            Err(error) => {
-                print::error(&format!("the running time could not be recorded: {error}"));
-                self.time(spool)
-            }
+    /// Counts the running time of the spool, for runners, once a pass. An error is printed only: a missing count makes
+    /// mail look younger than it is, and the next pass counts again.
+    pub fn count_time(&self, spool: &Spool) {
+        if let Err(error) = spool.count_time(self.now(), self.settings.queue.retry.max) {
+            print::error(&format!("cannot record the running time: {error}"));
         }
     }
 

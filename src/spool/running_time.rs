@@ -67,9 +67,8 @@ impl Spool {
 
     /// Counts the time since the last count: for runners, once a pass. Durable when this returns, unless the last count
     /// is less than half a minute old.
-    pub fn count_time(&self, now: Timestamp, longest_step: Duration) -> Result<SpoolTime, SpoolError> {
+    pub fn count_time(&self, now: Timestamp, longest_step: Duration) -> Result<(), SpoolError> {
         let last: Count = self.state_file(FILE)?;
-        let time = last.at(now, longest_step);
         let is_recent = last.counted_at.is_some_and(|last| now >= last && now.since(last) < COUNT_INTERVAL);
         if !is_recent {
             // Runs beside this one count, too: the step is taken from the count that is there under the lock.
@@ -78,7 +77,7 @@ impl Spool {
                 *count = Count { running, counted_at: Some(now) };
             })?;
         }
-        Ok(time)
+        Ok(())
     }
 }
 

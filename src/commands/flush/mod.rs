@@ -92,10 +92,12 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
     let selection = selection(session, options)?;
     let signals = Signals::listen(HangupMeaning::Stops)?;
     let runner_lock = spool.announce_runner(RunnerKind::Flush)?;
-    if let Err(error) = spool.sweep_if_due(session.count_time(&spool)?) {
+    // On a full disk, the sweep first makes room for the count.
+    if let Err(error) = spool.sweep_if_due(session.time(&spool)?) {
         // Expired files are no reason to keep mail from delivery.
         print::error(&format!("cannot remove expired files: {error}; the next run tries again"));
     }
+    session.count_time(&spool);
     let (due, id_results) = match options.direction {
         FlushDirection::In => (DueMessages::default(), Vec::new()),
         FlushDirection::Out | FlushDirection::Both => select_messages(session, &spool, options)?,

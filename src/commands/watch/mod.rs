@@ -94,7 +94,8 @@ pub fn run(session: &Session, options: &WatchOptions, reload: &dyn Fn() -> Resul
         // Runs that saw this watch left their received mail to it. File that mail after the runner lock is released: a message
         // received before that would otherwise stay unfiled until the next run.
         drop(runner_lock);
-        if let Err(error) = pending::file_all(&DeliveryContext::new(session, spool, signals, events)?) {
+        let context = DeliveryContext::new(session, spool, signals, events);
+        if let Err(error) = context.and_then(|context| pending::file_all(&context)) {
             events.error(&format!("{error:#}"));
         }
         // The counts are for the last event only: an error in them does not change the exit status.
@@ -243,9 +244,11 @@ impl WatchLoop {
             self.parked.clear();
         }
         (self.closed_transports, self.last) = (closed_transports, now);
-        if let Err(error) = spool.sweep_if_due(session.count_time(spool)?) {
+        // On a full disk, the sweep first makes room for the count.
+        if let Err(error) = spool.sweep_if_due(session.time(spool)?) {
             events.error(&format!("cannot remove expired files: {error}; the next run tries again"));
         }
+        session.count_time(spool);
         let due = spool
             .due_messages(now, longest_wait, |state, name| events.stray(&spool.path_of_state(state).join(name)))?;
         events.forget_finished(spool, due.len() + due.later())?;
