@@ -17,6 +17,8 @@ pub mod run;
 mod scheduler;
 pub mod selection;
 pub mod settle;
+#[cfg(test)]
+mod simulation;
 pub mod transport_control;
 pub mod transport_queue;
 mod worker;
