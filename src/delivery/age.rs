@@ -37,6 +37,8 @@ impl MessageAge {
 
     /// Returns the wall-clock time at which the message will be this old, if a runner is at work from now on.
     pub fn reaches(&self, span: Duration) -> Timestamp {
-        self.time.now.after(self.start.after(span).since(self.time.running))
+        let reached = self.time.now.after(self.start.after(span).since(self.time.running));
+        debug_assert!(reached >= self.time.now, "an age is reached now or later");
+        reached
     }
 }

@@ -97,6 +97,7 @@ fn collect<'e>(first: CommitRequest<'e>, requests: &Receiver<CommitRequest<'e>>)
         let left = if hurry { Duration::ZERO } else { end.saturating_duration_since(Instant::now()) };
         next = if group.len() < MAX_GROUP { requests.recv_timeout(left).ok() } else { None };
     }
+    debug_assert!(group.len() <= MAX_GROUP, "a group is bounded");
     group
 }
 
@@ -165,6 +166,7 @@ impl<'e> Commit<'_, 'e> {
             Err(error) => reported.iter().for_each(|(message, _)| self.leave_unreported(message, &error)),
         }
         settling.into_iter().for_each(|message| self.settle(message));
+        debug_assert!(self.report.left.len() <= self.report.settled.len() + self.report.untrusted + self.report.errors);
         self.report
     }
 
@@ -225,6 +227,7 @@ impl<'e> Commit<'_, 'e> {
     }
 
     fn settle(&mut self, message: SharedMessage<'e>) {
+        debug_assert!(message.is_synced(), "nothing follows from a record that is not durable");
         let index = message.index;
         self.context.observer.message_done();
         // The scheduler gave its last reference away with the message.
@@ -261,6 +264,7 @@ fn make_durable<'e>(context: DeliveryContext<'e>, reported: &mut [Reported<'e>])
     UnsyncedMessage::commit(unsynced.collect())?;
     let mut new_names = false;
     for (message, written) in reported {
+        debug_assert!(written.iter().all(|one| one.unsynced.is_none()), "a report is noted when it is durable");
         dsn_writer::record_reports(&context, message, std::mem::take(written))?;
         new_names |= message.sync(context.spool)?.name_is_new;
     }

@@ -56,6 +56,8 @@ pub fn write<'e>(context: &DeliveryContext<'e>, message: &ClaimedMessage<'_>) ->
     let history = message.history();
     let mut written = Vec::new();
     for (kind, recipients) in reports_due::due(context.settings, message.envelope(), &history, time) {
+        debug_assert!(!recipients.is_empty(), "a report is about somebody");
+        debug_assert!(!message.envelope().sender.is_null(), "the null sender gets no report");
         let writer = DsnWriter { context, message, history: &history, kind, recipients, time };
         written.push(writer.write()?);
     }
@@ -68,7 +70,9 @@ pub fn record_reports(
     message: &ClaimedMessage<'_>,
     written: Vec<WrittenReport<'_>>,
 ) -> Result<()> {
-    for WrittenReport { kind, recipients, id, why_none, .. } in written {
+    for WrittenReport { unsynced, kind, recipients, id, why_none } in written {
+        debug_assert!(unsynced.is_none(), "a report is noted when it is durable");
+        debug_assert!(id.is_some() == why_none.is_empty(), "a report has an id, or a reason why there is none");
         let event = LogEvent::Reported { kind, recipients, report: id, text: why_none };
         message.append_event(context.spool, event, context.time())?;
     }

@@ -70,6 +70,8 @@ pub fn plan(
     let (Some(address), Some(progress)) = (envelope.address(recipient), history.recipients.get(recipient)) else {
         return RecipientPlan::Wait;
     };
+    debug_assert_eq!(history.recipients.len(), envelope.recipients.len(), "a history is that of its envelope");
+    debug_assert_eq!(inputs.trials.len(), inputs.settings.transports.len(), "a trial for each transport");
     let (settings, now) = (inputs.settings, inputs.time.now);
     if progress.state.is_settled() {
         return RecipientPlan::Wait;

@@ -66,7 +66,12 @@ pub fn settle(context: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Res
     let queue = &context.settings.queue;
     let (claim, history) = message.into_parts(context.spool)?;
     let keep = |span: Duration| Some(time.running.after(span));
+    debug_assert_eq!(history.recipients.len(), claim.message().envelope.recipients.len(), "a history of this message");
     if history.is_settled() {
+        debug_assert!(
+            reports_due::due(context.settings, &claim.message().envelope, &history, time).is_empty(),
+            "reports are durable before the message is finished"
+        );
         if !run_final_steps(context, &claim, &history)? {
             return Ok(());
         }
@@ -84,6 +89,7 @@ pub fn settle(context: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Res
     // A name never sends a message away for longer than the longest back-off: the time in it is believed no further.
     let latest = time.now.after(queue.retry.longest_delay());
     let due = wakes.filter(|_| history.next().is_some()).map(|due| due.min(latest)).filter(|due| *due > time.now);
+    debug_assert!(due.is_none_or(|due| due > time.now && due <= latest), "a name never sends a message away for long");
     let moved = if history.was_attempted() { claim.requeue(due) } else { claim.reschedule(due) };
     Ok(moved?)
 }

@@ -3,6 +3,8 @@
 //! The simulated threads do what those of a run do with each job; only hand-offs and commits take time. `MSPOOL_SEEDS`
 //! sets the number of random runs.
 
+#![cfg(test)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::delivery::scheduler::{Job, Scheduler};

@@ -74,6 +74,7 @@ impl TransportControl<'_> {
                 return Ok(no(reason, None));
             }
         }
+        debug_assert_eq!(resource.is_some(), transport.resource.is_some(), "a transport has the resource it needs");
         Ok(PreparedTransport { readiness: Readiness::Yes, resource, connected, trouble: None })
     }
 
@@ -110,6 +111,7 @@ impl TransportControl<'_> {
     }
 
     fn note_probe(&self, transport: &Transport, trouble: Option<&String>) -> Result<()> {
+        debug_assert!(trouble.is_none_or(|text| !text.is_empty()), "a failed probe says why");
         let probe =
             ProbeResult { at: self.time.now, ok: trouble.is_none(), text: trouble.cloned().unwrap_or_default() };
         Ok(self.spool.update_transport_state(&transport.name, |transport_state| {
@@ -138,6 +140,7 @@ impl TransportControl<'_> {
                 transport_state.breaker = Some(before.clone());
                 return;
             }
+            debug_assert!(before.as_ref().is_none_or(|before| before.failures > 0), "an open breaker has a failure");
             let failures = before.as_ref().map_or(0, |before| before.failures) + 1;
             transport_state.breaker = Some(CircuitBreaker {
                 since: before.map_or(self.time.now, |before| before.since),

@@ -100,14 +100,11 @@ pub fn file(
     Ok(FilingResult::Yes)
 }
 
-/// Part of the log record of an acknowledged message.
-const ACKNOWLEDGED: &[u8] = b"\"event\":\"acknowledged\"";
-
 /// Records a message that its source may send again, so that the copy is recognized.
 fn remember_unacknowledged(context: &DeliveryContext<'_>, claim: &Claim<'_>, source: SourceKnowledge) -> Result<()> {
     let message = claim.message();
     let (Some(origin), SourceKnowledge::MayNotKnow) = (&message.envelope.source, source) else { return Ok(()) };
-    if context.spool.read_log(&message.envelope.id)?.windows(ACKNOWLEDGED.len()).any(|part| part == ACKNOWLEDGED) {
+    if context.spool.history(&message.envelope)?.was_acknowledged {
         return Ok(());
     }
     let known = UnacknowledgedMessage {

@@ -101,7 +101,10 @@ impl Spool {
         // size from before would make a message that is still being written look torn.
         let facts = stat_of(&file, &path)?;
         match QueueFile::parse(state, name, file, facts, &path) {
-            Ok(queue_file) => Ok(ClaimOutcome::Claimed(Box::new(Claim { spool: self, queue_file }))),
+            Ok(queue_file) => {
+                debug_assert_eq!(queue_file.envelope.id, name.id, "a file is named after its envelope");
+                Ok(ClaimOutcome::Claimed(Box::new(Claim { spool: self, queue_file })))
+            }
             Err(UnusableFile::Corrupt(reason)) => {
                 dir.rename(&text, self.messages(QueueState::Corrupt)?, name.id.as_str())?;
                 Ok(ClaimOutcome::SetAside(reason))
@@ -118,6 +121,11 @@ fn still_there(dir: &Dir, name: &str, facts: &FileStat) -> Result<bool, PathErro
 }
 
 impl Claim<'_> {
+    /// Returns true when the message is in one of these states.
+    fn is_in(&self, states: &[QueueState]) -> bool {
+        states.contains(&self.queue_file.state)
+    }
+
     /// Returns the claimed message.
     pub fn message(&self) -> &QueueFile {
         &self.queue_file
@@ -166,33 +174,41 @@ impl Claim<'_> {
     /// Moves the message to `cur`, due at that time; `None` is now. Not synced: after a crash, the synced log tells the
     /// next run the same.
     pub fn requeue(self, due: Option<Timestamp>) -> Result<(), PathError> {
+        debug_assert!(self.is_in(&[QueueState::New, QueueState::Cur]), "only queued messages are requeued");
         self.move_to(QueueState::Cur, self.queue_file.name.due(due))
     }
 
     /// Changes the due time in the name; the state stays.
     pub fn reschedule(self, due: Option<Timestamp>) -> Result<(), PathError> {
+        debug_assert!(self.is_in(&[QueueState::New, QueueState::Cur]), "only queued messages have a next attempt");
         self.move_to(self.queue_file.state, self.queue_file.name.due(due))
     }
 
     /// Moves the message to `sent`: every recipient has it. The sweep removes it after that time; `None` is never.
     pub fn finish_sent(self, keep_until: Option<RunningTime>) -> Result<(), PathError> {
+        debug_assert!(self.is_in(&[QueueState::New, QueueState::Cur]), "only queued messages become sent");
         self.move_to(QueueState::Sent, self.queue_file.name.kept_until(keep_until))
     }
 
     /// Moves the message to `failed`: some recipient does not have it. The sweep removes it after that time; `None` is
     /// never.
     pub fn finish_failed(self, keep_until: Option<RunningTime>) -> Result<(), PathError> {
+        let may_fail = [QueueState::New, QueueState::Cur, QueueState::Hold, QueueState::Sent];
+        debug_assert!(self.is_in(&may_fail), "only queued and sent messages become failed");
         self.move_to(QueueState::Failed, self.queue_file.name.kept_until(keep_until))
     }
 
     /// Moves a cancelled message to `failed`. Durable on return, because the operator is told so.
     pub fn finish_cancelled(self, keep_until: Option<RunningTime>) -> Result<(), PathError> {
+        let waiting = [QueueState::New, QueueState::Cur, QueueState::Hold];
+        debug_assert!(self.is_in(&waiting), "only messages that wait are cancelled");
         self.move_to(QueueState::Failed, self.queue_file.name.kept_until(keep_until))?;
         self.sync(&[self.queue_file.state, QueueState::Failed])
     }
 
     /// Moves the message to `hold`. Durable on return.
     pub fn hold(self) -> Result<(), PathError> {
+        debug_assert!(self.is_in(&[QueueState::New, QueueState::Cur]), "only queued messages are held");
         let name = self.queue_file.name.due(None);
         self.move_to(QueueState::Hold, name)?;
         self.sync(&[self.queue_file.state, QueueState::Hold])
@@ -200,6 +216,7 @@ impl Claim<'_> {
 
     /// Moves a held message back to the queue, due at that time; `None` is now. Durable on return.
     pub fn release(self, to: ReleaseTarget, due: Option<Timestamp>) -> Result<(), PathError> {
+        debug_assert!(self.is_in(&[QueueState::Hold]), "only held messages are released");
         let state = if to == ReleaseTarget::Attempted { QueueState::Cur } else { QueueState::New };
         self.move_to(state, self.queue_file.name.due(due))?;
         self.sync(&[QueueState::Hold, state])
@@ -207,6 +224,7 @@ impl Claim<'_> {
 
     /// Removes a received message that was filed in the store. Durable on return.
     pub fn finish_filed(self) -> Result<(), PathError> {
+        debug_assert!(self.is_in(&[QueueState::Received]), "only received messages are filed");
         let dir = self.spool.messages(self.queue_file.state)?;
         dir.remove(&self.queue_file.name.to_string())?;
         dir.sync()
@@ -215,10 +233,17 @@ impl Claim<'_> {
     /// Removes a message that every recipient has. Its log stays until the sweep finds the removal durable: if a power
     /// failure restores the message, the log still prevents a second delivery.
     pub fn delete(self) -> Result<(), PathError> {
+        debug_assert!(self.is_in(&[QueueState::New, QueueState::Cur]), "only queued messages are deleted");
         self.spool.messages(self.queue_file.state)?.remove(&self.queue_file.name.to_string())
     }
 
     fn move_to(&self, state: QueueState, name: FileName) -> Result<(), PathError> {
+        debug_assert_eq!(name.id, self.queue_file.name.id, "a move keeps the id");
+        debug_assert_eq!(name.priority, self.queue_file.name.priority, "a move keeps the priority");
+        debug_assert!(
+            !matches!(state, QueueState::Corrupt | QueueState::Received),
+            "a whole message stays in the queue"
+        );
         let (from, to) = (self.queue_file.name.to_string(), name.to_string());
         if state == self.queue_file.state && from == to {
             return Ok(());

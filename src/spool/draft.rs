@@ -103,6 +103,7 @@ impl<'s> Draft<'s> {
     }
 
     fn begin_in(spool: &'s Spool, place: SpoolDirectory, envelope: &Envelope) -> Result<Draft<'s>, DraftError> {
+        debug_assert!(!envelope.recipients.is_empty(), "a message has a recipient");
         let line = envelope.to_line().map_err(DraftError::Envelope)?;
         let name = FileName::new(envelope.id.clone(), envelope.priority);
         let tmp = spool.dir(place)?;
@@ -116,6 +117,7 @@ impl<'s> Draft<'s> {
 
     /// Appends bytes of the message.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), PathError> {
+        debug_assert!(self.at.is_none(), "a message in the queue is not written to");
         let large = bytes.len() >= BUFFER / 2;
         if large || self.buffer.len() + bytes.len() > BUFFER {
             self.flush()?;
@@ -137,6 +139,7 @@ impl<'s> Draft<'s> {
 
     /// Returns the number of bytes of the message so far, without the envelope.
     pub fn size(&self) -> u64 {
+        debug_assert!(self.written + self.buffer.len() as u64 >= self.body_at, "the envelope is written first");
         self.written + self.buffer.len() as u64 - self.body_at
     }
 
@@ -166,6 +169,7 @@ impl<'s> Draft<'s> {
 
     /// Writes what is still missing: the end of the message, and its size.
     fn complete(&mut self) -> Result<(), PathError> {
+        debug_assert!(self.at.is_none() && !self.keep, "a draft is completed once");
         let size = size_field(self.size());
         if self.written == 0 {
             let at = SIZE_OFFSET as usize;
@@ -233,6 +237,8 @@ impl<'s> UnsyncedMessage<'s> {
     /// error names those that could not be. A failed sync is not retried, because the kernel may have dropped the data
     /// that it could not write.
     pub fn commit(mut group: Vec<UnsyncedMessage<'s>>) -> Result<(), CommitError> {
+        debug_assert!(group.iter().all(|message| message.0.at.is_some()), "only renamed messages are synced");
+        debug_assert!(group.iter().all(|message| !message.0.keep), "a message is accepted once");
         match UnsyncedMessage::sync(&group) {
             Ok(()) => {
                 group.into_iter().for_each(UnsyncedMessage::accepted);

@@ -46,6 +46,7 @@ impl Spool {
             }
         }
         found.sort_unstable_by(|a, b| (a.0, &a.1.id).cmp(&(b.0, &b.1.id)));
+        debug_assert!(found.windows(2).all(|pair| pair[0].1.id != pair[1].1.id), "an id names one message of a state");
         Ok(found.into_iter().map(|(_, name)| name).collect())
     }
 
@@ -105,6 +106,8 @@ pub struct DueMessages {
 impl DueMessages {
     fn push(&mut self, state: QueueState, name: &FileName) {
         let text = name.to_string();
+        debug_assert!(text.len() <= 255, "{text} is a file name");
+        debug_assert!(matches!(state, QueueState::New | QueueState::Cur), "only queued messages are due");
         // The buffer holds at most 4 GiB of names; later passes list the rest.
         let Ok(start) = u32::try_from(self.text.len()) else { return };
         self.order.push((start, text.len() as u16, state));
@@ -129,6 +132,7 @@ impl DueMessages {
             (turn, id)
         };
         self.order.sort_unstable_by(|a, b| key(a).cmp(&key(b)));
+        debug_assert!(self.order.is_sorted_by_key(key), "due messages are in the order of their turns");
     }
 
     /// Returns the number of due messages.

@@ -68,6 +68,7 @@ impl Spool {
                 size += 1;
             }
         }
+        debug_assert!(created == (size == 0), "an existing log has a line");
         Ok(MessageLog { file, path, created, torn: false, size })
     }
 
@@ -94,6 +95,7 @@ impl MessageLog {
     pub fn append(&mut self, record: &LogRecord) -> Result<(), PathError> {
         let encoded = serde_json::to_vec(record).map_err(std::io::Error::from);
         let mut line = encoded.at("write", &self.path)?;
+        debug_assert!(!line.contains(&b'\n'), "a record is one line");
         line.push(b'\n');
         if std::mem::replace(&mut self.torn, true) {
             // A full disk may have truncated the last line. It is ignored, and must not merge with this one.

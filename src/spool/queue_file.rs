@@ -125,7 +125,9 @@ impl QueueFile {
             let (has, wants) = (facts.size - body_at, envelope.size);
             return corrupt(&format!("the message has {has} bytes where its envelope says {wants}"));
         }
+        debug_assert!(body_at <= facts.size, "the message begins within the file");
         head.drain(..line + 1);
+        debug_assert!(head.len() as u64 <= envelope.size, "no more was read than there is");
         Ok(QueueFile { name: name.clone(), state, envelope, body_at, file, stat: facts, head })
     }
 
@@ -144,6 +146,7 @@ impl QueueFile {
                 count => filled += count,
             }
         }
+        debug_assert!(filled <= longest, "no more is read than was asked");
         bytes.truncate(filled);
         Ok(bytes)
     }

@@ -50,6 +50,7 @@ impl Count {
         let step = self.counted_at.map_or(Duration::ZERO, |last| now.since(last).min(longest_step));
         let stepped_back = self.counted_at.is_some_and(|last| last.since(now) > TOLERATED_STEP_BACK);
         let implausible = stepped_back || now.seconds() < EARLIEST_CLOCK;
+        debug_assert!(step <= longest_step, "no pass counts more than the longest back-off");
         SpoolTime {
             now,
             running: self.running.after(step),
@@ -74,6 +75,7 @@ impl Spool {
             // Runs beside this one count, too: the step is taken from the count that is there under the lock.
             self.change_state_file(FILE, |count: &mut Count| {
                 let running = count.at(now, longest_step).running;
+                debug_assert!(running >= count.running, "running time never goes back");
                 *count = Count { running, counted_at: Some(now) };
             })?;
         }

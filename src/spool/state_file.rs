@@ -44,6 +44,7 @@ impl Spool {
         if state == before {
             return Ok(());
         }
+        debug_assert!(!name.starts_with('.') && !name.contains('/'), "{name} is the name of a state file");
         let text = serde_json::to_vec(&state).map_err(std::io::Error::from).at("write", dir.path_of(name))?;
         Ok(dir.replace(name, &text)?)
     }

@@ -68,6 +68,7 @@ impl Dir {
 
     /// Opens a directory inside this one, made first if it is missing.
     pub fn make_in(&self, name: &str) -> Result<Dir, PathError> {
+        debug_assert!(!matches!(name, "" | "." | ".."), "{name} names a directory inside this one");
         match fs::mkdirat(&self.fd, name, PRIVATE_DIR) {
             Err(Errno::EXIST) => {}
             answer => answer.at("make", self.path.join(name))?,
@@ -133,6 +134,7 @@ impl Dir {
 
     /// Never waits, not even for the other end of a pipe that someone put there.
     fn open_with(&self, name: &str, how: OFlags, doing: &'static str) -> Result<File, PathError> {
+        debug_assert!(!name.contains('/'), "{name} has several components");
         let how = how | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
         let fd = fs::openat(&self.fd, name, how, PRIVATE_FILE).at(doing, self.path.join(name))?;
         Ok(File::from(fd))

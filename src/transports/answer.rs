@@ -73,6 +73,7 @@ pub fn interpret(finished: &FinishedProgram, recipients: &[&Address]) -> HandOff
         ),
     };
     let broken = matches!(base.kind, ResultKind::Broken).then(|| base.text.clone());
+    debug_assert_eq!(lines.results.len(), recipients.len(), "one result for each recipient");
     let each = lines.results.into_iter().map(|outcome| outcome.unwrap_or_else(|| base.clone()));
     HandOffResult { results: each.collect(), broken, remote_id: lines.remote_id }
 }
@@ -94,6 +95,7 @@ fn base(finished: &FinishedProgram, retry_after: Option<u64>) -> TransportResult
         return TransportResult::new(by_status(status, retry_after), status, rest);
     }
     let text = if text.is_empty() { explanation } else { text };
+    debug_assert!(!text.chars().any(printable::is_unsafe), "what a program said is printable");
     TransportResult::new(kind, status, text)
 }
 

@@ -35,6 +35,7 @@ pub fn output(bytes: &[u8], longest: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
     let lines = text.lines().map(|part| line(part.trim())).filter(|part| !part.is_empty());
     let joined = lines.collect::<Vec<_>>().join(" / ");
+    debug_assert!(!joined.chars().any(is_unsafe), "output is safe for a terminal");
     if joined.chars().count() <= longest {
         return joined;
     }
@@ -61,6 +62,7 @@ pub fn fit(text: &str, columns: usize) -> String {
         cut.push('…');
         used += 1;
     }
+    debug_assert!(used <= columns, "a cut text fits");
     format!("{cut}{}", " ".repeat(columns.saturating_sub(used)))
 }
 

@@ -21,6 +21,7 @@ pub fn quoted(text: &str) -> String {
         }
     }
     shown.push('"');
+    debug_assert!(!shown.chars().any(printable::is_unsafe), "a quoted text is safe for a terminal");
     shown
 }
 

@@ -31,11 +31,15 @@ impl RetrySchedule {
     /// Returns the delay after `attempts` counted attempts (0 counts as 1), rounded to seconds. `random` selects the
     /// jitter: the same number gives the same delay.
     pub fn delay(&self, attempts: u32, random: u64) -> Duration {
+        debug_assert!(self.factor >= 1.0, "a wait is not shorter than the one before");
+        debug_assert!((0.0..=1.0).contains(&self.jitter), "jitter is a part of the wait");
         let growth = self.factor.powi(attempts.clamp(1, 1000) as i32 - 1);
         let plain = (self.first.as_secs_f64() * growth).min(self.max.as_secs_f64());
         let share = (random >> 11) as f64 / (1u64 << 53) as f64;
         let wait = plain * (1.0 + self.jitter * (2.0 * share - 1.0));
-        Duration::from_secs(wait.clamp(0.0, 1e9).round() as u64)
+        let delay = Duration::from_secs(wait.clamp(0.0, 1e9).round() as u64);
+        debug_assert!(delay <= self.longest_delay(), "no wait is longer than the longest");
+        delay
     }
 }
 

@@ -72,7 +72,9 @@ impl Timestamp {
     /// Returns the time in the format of ctime(3) without the year, in UTC: `Fri May  1 12:00:00`.
     pub fn ctime(self) -> String {
         let time = self.jiff().to_zoned(jiff::tz::TimeZone::UTC);
-        jiff::fmt::strtime::format("%a %b %e %H:%M:%S", &time).unwrap_or_default()
+        let text = jiff::fmt::strtime::format("%a %b %e %H:%M:%S", &time).unwrap_or_default();
+        debug_assert_eq!(text.len(), "Fri May  1 12:00:00".len(), "the columns of mailq(1) line up");
+        text
     }
 
     fn jiff(self) -> jiff::Timestamp {

@@ -51,6 +51,7 @@ impl FileName {
     /// if the clock is plausible.
     pub fn is_retention_over(&self, now: Timestamp, running: RunningTime, clock: ClockTrust) -> bool {
         let Some(until) = self.due else { return false };
+        debug_assert!(now.seconds() > LONGEST_RUNNING_SECS || clock == ClockTrust::Implausible);
         if until.seconds() <= LONGEST_RUNNING_SECS {
             return running.seconds() >= until.seconds();
         }
@@ -79,6 +80,7 @@ impl FileName {
             name.due = Some(Timestamp::from_seconds(number)).filter(|due| due.seconds() == number);
             name.due?;
         }
+        debug_assert_eq!(name.to_string(), text, "a name is written as it was read");
         Some(name)
     }
 }

@@ -62,7 +62,10 @@ impl IdGenerator {
         *made = LastGenerated { count: number + 1, last_micros: stamp };
         let (seconds, micros) = (stamp / 1_000_000, stamp % 1_000_000);
         let pid = std::process::id();
-        QueueId(format!("{seconds}.M{micros:06}P{pid}Q{number}R{:08x}.{}", self.random, self.host))
+        debug_assert!(made.last_micros >= earliest, "each id sorts after the one before");
+        let id = format!("{seconds}.M{micros:06}P{pid}Q{number}R{:08x}.{}", self.random, self.host);
+        debug_assert!(is_id(&id), "{id} is read back as an id");
+        QueueId(id)
     }
 }
 

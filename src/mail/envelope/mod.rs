@@ -135,7 +135,9 @@ const SIZE_WIDTH: usize = 20;
 
 /// Formats a size at the fixed width of the envelope line.
 pub fn size_field(size: u64) -> String {
-    format!("{size:<SIZE_WIDTH$}")
+    let field = format!("{size:<SIZE_WIDTH$}");
+    debug_assert_eq!(field.len(), SIZE_WIDTH, "the size fits the field, which is filled in last");
+    field
 }
 
 impl Envelope {
@@ -169,6 +171,8 @@ impl Envelope {
         let rest = serde_json::to_vec(self)?;
         line.extend_from_slice(&rest[1..]);
         line.push(b'\n');
+        debug_assert_eq!(line.iter().position(|byte| *byte == b'\n'), Some(line.len() - 1), "an envelope is one line");
+        debug_assert!(Envelope::from_line(&line).is_ok(), "an envelope is read back");
         Ok(line)
     }
 

@@ -69,6 +69,8 @@ pub struct History {
     pub reports: Vec<QueueId>,
     /// Transports that attempted the message.
     pub tried_transports: BTreeSet<String>,
+    /// True when the source of a received message knows that it need not send it again.
+    pub was_acknowledged: bool,
     /// Number of log lines that could not be parsed.
     pub unreadable: usize,
 }
@@ -89,6 +91,7 @@ impl History {
                 Err(_) => history.unreadable += 1,
             }
         }
+        debug_assert_eq!(history.recipients.len(), recipients, "no record adds a recipient");
         history
     }
 
@@ -158,11 +161,8 @@ impl History {
                     each(&mut self.recipients, recipients, |progress| progress.resent.push(id.clone()));
                 }
             }
-            LogEvent::Held
-            | LogEvent::Acknowledged
-            | LogEvent::Filed { .. }
-            | LogEvent::Dropped { .. }
-            | LogEvent::Trouble { .. } => {}
+            LogEvent::Acknowledged => self.was_acknowledged = true,
+            LogEvent::Held | LogEvent::Filed { .. } | LogEvent::Dropped { .. } | LogEvent::Trouble { .. } => {}
             LogEvent::Released => {
                 for progress in self.recipients.iter_mut().filter(|progress| progress.state == RecipientState::Owed) {
                     progress.next = None;
@@ -198,7 +198,9 @@ impl History {
 
     /// Returns true if every recipient has the message.
     pub fn is_sent(&self) -> bool {
-        self.recipients.iter().all(|progress| progress.state.has_message())
+        let is_sent = self.recipients.iter().all(|progress| progress.state.has_message());
+        debug_assert!(!is_sent || self.is_settled(), "a recipient with the message is settled");
+        is_sent
     }
 
     /// Returns true if at least one recipient has the message.
@@ -242,6 +244,7 @@ impl RecipientProgress {
         {
             self.declined_by.push(transport.to_owned());
         }
+        debug_assert!(decision.next.is_none() || !decision.state.is_settled(), "a settled recipient waits for nothing");
         self.outcome_unknown = false;
         self.state = decision.state;
         self.status = Some(decision.status);
