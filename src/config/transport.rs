@@ -36,16 +36,24 @@ pub(super) fn transport(
     if let Some(resource) = &raw.resource {
         checker.check_name(resource.get_ref(), "resource", resource)?;
     }
-    let method = match (&raw.command, &raw.maildir) {
-        (Some(written), None) => command(checker, name, written, raw.results.as_ref())?,
-        (None, Some(written)) => maildir(checker, name, written, raw)?,
-        (Some(command), Some(_)) => {
-            return Err(checker
-                .invalid(command, format!("transport {name} has both a command and a maildir; remove one of them")));
+    let command = raw.command.as_ref().map(|written| command(checker, name, written, raw.results.as_ref()));
+    let maildir = raw.maildir.as_ref().map(|written| maildir(checker, name, written, raw));
+    // One key a kind of transport, in the order of the manual.
+    let kinds = [("command", command), ("maildir", maildir)];
+    let names = kinds.each_ref().map(|(key, _)| format!("a {key}"));
+    let mut given = kinds.into_iter().filter_map(|(_, method)| method);
+    let method = match (given.next(), given.next()) {
+        (Some(method), None) => method?,
+        (Some(_), Some(_)) => {
+            let text = format!("transport {name} has both {}; remove one of them", names.join(" and "));
+            return Err(match &raw.command {
+                Some(command) => checker.invalid(command, text),
+                None => checker.invalid(written, text),
+            });
         }
-        (None, None) => {
-            return Err(checker
-                .invalid(written, format!("transport {name} has neither a command nor a maildir; set one of them")));
+        (None, _) => {
+            let text = format!("transport {name} has neither {}; set one of them", names.join(" nor "));
+            return Err(checker.invalid(written, text));
         }
     };
     let filter = |filter: &Spanned<Vec<String>>| {

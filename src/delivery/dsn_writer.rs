@@ -12,7 +12,7 @@ use crate::mail::envelope::recipient::Recipient;
 use crate::mail::envelope::request::ReturnContent;
 use crate::mail::envelope::{Envelope, without_duplicates};
 use crate::mail::history::History;
-use crate::mail::history::record::{LogEvent, RecipientState, ReportKind};
+use crate::mail::history::record::{LogEvent, RecipientEventKind, ReportKind};
 use crate::mail::message::header::{Header, HeaderField, InputSupply, MAX_HEADER_BYTES};
 use crate::mail::report::dsn::content::{Dsn, DsnAction, DsnRecipient, ReturnedPart};
 use crate::mail::report::dsn::returned::{ReturnedEncoding, ReturnedScanner};
@@ -222,8 +222,10 @@ impl<'e> DsnWriter<'_, 'e> {
     fn about(&self, recipient: RecipientIndex) -> DsnRecipient<'_> {
         let envelope = self.message.envelope();
         let progress = &self.history.recipients[recipient];
-        let (action, wanted, default) = match (self.kind, progress.state) {
-            (ReportKind::Success, RecipientState::Relayed) => (DsnAction::Relayed, StatusClass::Success, Status::DONE),
+        let (action, wanted, default) = match (self.kind, progress.state.properties().event) {
+            (ReportKind::Success, RecipientEventKind::Relayed) => {
+                (DsnAction::Relayed, StatusClass::Success, Status::DONE)
+            }
             (ReportKind::Success, _) => (DsnAction::Delivered, StatusClass::Success, Status::DONE),
             (ReportKind::Delay, _) => (DsnAction::Delayed, StatusClass::Temporary, Status::TEMPORARY),
             (ReportKind::Failure, _) => (DsnAction::Failed, StatusClass::Permanent, Status::FAILED),

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::mail::envelope::id::QueueId;
-use crate::mail::history::record::RecipientState;
+use crate::mail::history::record::{RecipientEventKind, RecipientState};
 use crate::mail::status::Status;
 use crate::output::mode::{OutputFormat, Verbosity};
 use crate::output::print;
@@ -82,7 +82,7 @@ pub fn sentence(handled: &RecipientEvent) -> String {
     let via = transport.as_ref().map_or(String::new(), |name| format!(" via {name}"));
     let text = if text.is_empty() { String::new() } else { format!(" {text}") };
     let next = next.map_or(String::new(), |next| format!("; next attempt {next}"));
-    let word = if *state == RecipientState::Owed { "deferred" } else { state.word() };
+    let word = state.properties().attempted_word;
     format!("{id}: {address}: {word}{via}: {status}{text}{next}")
 }
 
@@ -110,7 +110,7 @@ impl RunObserver for Console {
         self.bar.suspend(|| {
             // A closed standard output must not stop delivery.
             let _ = print();
-            if handled.state == RecipientState::Failed
+            if handled.state.properties().event == RecipientEventKind::Failed
                 && self.format == OutputFormat::Text
                 && self.verbosity == Verbosity::Normal
             {

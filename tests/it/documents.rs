@@ -10,6 +10,7 @@ use mspool::cli::command as parser;
 use mspool::cli::sendmail::flags::FLAGS;
 use mspool::commands::watch::events::WatchEvent;
 use mspool::config::keys::{NAME, keys};
+use mspool::mail::history::record::RecipientState;
 
 use crate::manual::{Page, pages, pages_of, root};
 use crate::modules::{self, read_sources};
@@ -151,6 +152,19 @@ fn every_key_is_in_the_manual() {
         !is_entry && !is_table && word != NAME
     });
     assert_documented("keys", missing);
+}
+
+/// A state of a recipient is a term `.It Cm owed` in mspool(1), and a word of mspool-spool(5).
+#[test]
+fn every_recipient_state_is_in_the_manual() {
+    let pages = pages();
+    let page = |file: &str| pages.iter().find(|page| page.file == file).unwrap();
+    let missing = RecipientState::ALL.iter().map(|state| state.word()).filter(|word| {
+        let is_word = |line: &str| line.starts_with(".Cm ") && line.split([' ', ',']).any(|part| part == *word);
+        !page("mspool.1").entries.iter().any(|entry| entry.has(&["Cm"], word))
+            || !page("mspool-spool.5").text.lines().any(is_word)
+    });
+    assert_documented("recipient states", missing.map(str::to_owned));
 }
 
 /// An event of `watch` is a term `.It Li queued`.

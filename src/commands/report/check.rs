@@ -207,9 +207,13 @@ fn check_transport(
     findings: &mut CheckFindings,
 ) -> Result<()> {
     let name = &transport.name;
-    if let DeliveryMethod::Maildir(path) = &transport.method {
-        let (exit, text) = check_maildir(path);
-        findings.add("transport", exit, format!("{name}: {text}"), Some(path));
+    match &transport.method {
+        // Its program is among the commands below.
+        DeliveryMethod::Command { .. } => {}
+        DeliveryMethod::Maildir(path) => {
+            let (exit, text) = check_maildir(path);
+            findings.add("transport", exit, format!("{name}: {text}"), Some(path));
+        }
     }
     for command in transport.commands() {
         check_command(session, "transport", &format!("{name}: "), &command, findings);

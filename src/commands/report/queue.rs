@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 
 use crate::exit::ExitStatus;
 use crate::mail::envelope::file_name::FileName;
-use crate::mail::history::record::RecipientState;
+use crate::mail::history::record::{RecipientEventKind, RecipientState};
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
@@ -47,7 +47,8 @@ pub fn run(session: &Session, format: OutputFormat) -> Result<ExitStatus> {
         let Some(view) = view(&spool, &session.settings, session.time(&spool)?, &held, *state, name)? else { continue };
         // A cancelled message is in state `failed` too, but did not fail.
         if *state == QueueState::Failed
-            && !view.recipients.iter().any(|one| one.state == RecipientState::Failed)
+            && view.recipients.iter().all(|one| one.state.properties().event != RecipientEventKind::Failed)
+            && view.recipients.iter().any(|one| one.state == RecipientState::Cancelled)
             && view.text.is_none()
         {
             continue;
@@ -118,10 +119,11 @@ impl QueueTable {
             self.print(out, &format!("    <{}> to {}{more}{subject}", view.sender, to.join(", ")))?;
         }
         // Show the problem of a recipient who is still owed before that of a failed one.
-        let first_with_text = |state: RecipientState| {
-            view.recipients.iter().find(move |recipient| recipient.state == state && !recipient.text.is_empty())
+        let first_after = |event: RecipientEventKind| {
+            let is_it = move |recipient: &&RecipientView| recipient.state.properties().event == event;
+            view.recipients.iter().filter(is_it).find(|recipient| !recipient.text.is_empty())
         };
-        let problem = first_with_text(RecipientState::Owed).or_else(|| first_with_text(RecipientState::Failed));
+        let problem = first_after(RecipientEventKind::Deferred).or_else(|| first_after(RecipientEventKind::Failed));
         let described = |recipient: &RecipientView| {
             let status = recipient.status.map_or(String::new(), |status| format!("{status} "));
             let prefix = if view.recipients.len() > 1 { format!("{}: ", recipient.shown()) } else { String::new() };

@@ -233,6 +233,8 @@ pub enum RecipientState {
 pub struct StateProperties {
     /// Word on disk, in JSON, in reports and in the manual.
     pub word: &'static str,
+    /// Word for an attempt that ended in the state.
+    pub attempted_word: &'static str,
     /// True when nothing more is done for the recipient.
     pub is_settled: bool,
     /// True when the recipient has the message, or a system that takes it further has it.
@@ -274,53 +276,90 @@ pub enum RecipientEventKind {
 }
 
 impl RecipientState {
-    /// Returns the properties of the state. A new state gets its meaning here, and the compiler asks for all of it.
+    /// Every state, in the order of the manual.
+    pub const ALL: [RecipientState; 7] = [
+        RecipientState::Owed,
+        RecipientState::Delivered,
+        RecipientState::Relayed,
+        RecipientState::Failed,
+        RecipientState::Cancelled,
+        RecipientState::Async,
+        RecipientState::Read,
+    ];
+
+    /// Returns the properties of the state. Each row is written in full: a new state takes over nothing unseen.
     pub const fn properties(self) -> StateProperties {
-        let owed = StateProperties {
-            word: "owed",
-            is_settled: false,
-            has_message: false,
-            follows_reports: false,
-            loss: Loss::None,
-            report: Some(ReportKind::Delay),
-            event: RecipientEventKind::Deferred,
-        };
-        let delivered = StateProperties {
-            word: "delivered",
-            is_settled: true,
-            has_message: true,
-            follows_reports: true,
-            loss: Loss::Possible,
-            report: Some(ReportKind::Success),
-            event: RecipientEventKind::Delivered,
-        };
-        let failed = StateProperties {
-            word: "failed",
-            is_settled: true,
-            has_message: false,
-            follows_reports: false,
-            loss: Loss::Certain,
-            report: Some(ReportKind::Failure),
-            event: RecipientEventKind::Failed,
-        };
         match self {
-            RecipientState::Owed => owed,
-            RecipientState::Async => StateProperties { word: "async", report: None, ..owed },
-            RecipientState::Delivered => delivered,
-            RecipientState::Relayed => {
-                StateProperties { word: "relayed", event: RecipientEventKind::Relayed, ..delivered }
-            }
+            RecipientState::Owed => StateProperties {
+                word: "owed",
+                attempted_word: "deferred",
+                is_settled: false,
+                has_message: false,
+                follows_reports: false,
+                loss: Loss::None,
+                report: Some(ReportKind::Delay),
+                event: RecipientEventKind::Deferred,
+            },
+            RecipientState::Async => StateProperties {
+                word: "async",
+                attempted_word: "async",
+                is_settled: false,
+                has_message: false,
+                follows_reports: false,
+                loss: Loss::None,
+                report: None,
+                event: RecipientEventKind::Deferred,
+            },
+            RecipientState::Delivered => StateProperties {
+                word: "delivered",
+                attempted_word: "delivered",
+                is_settled: true,
+                has_message: true,
+                follows_reports: true,
+                loss: Loss::Possible,
+                report: Some(ReportKind::Success),
+                event: RecipientEventKind::Delivered,
+            },
+            RecipientState::Relayed => StateProperties {
+                word: "relayed",
+                attempted_word: "relayed",
+                is_settled: true,
+                has_message: true,
+                follows_reports: true,
+                loss: Loss::Possible,
+                report: Some(ReportKind::Success),
+                event: RecipientEventKind::Relayed,
+            },
             RecipientState::Read => StateProperties {
                 word: "read",
+                attempted_word: "read",
+                is_settled: true,
+                has_message: true,
+                follows_reports: true,
                 loss: Loss::None,
                 report: None,
                 event: RecipientEventKind::Changed,
-                ..delivered
             },
-            RecipientState::Failed => failed,
-            RecipientState::Cancelled => {
-                StateProperties { word: "cancelled", report: None, event: RecipientEventKind::Changed, ..failed }
-            }
+            RecipientState::Failed => StateProperties {
+                word: "failed",
+                attempted_word: "failed",
+                is_settled: true,
+                has_message: false,
+                follows_reports: false,
+                loss: Loss::Certain,
+                report: Some(ReportKind::Failure),
+                event: RecipientEventKind::Failed,
+            },
+            RecipientState::Cancelled => StateProperties {
+                word: "cancelled",
+                attempted_word: "cancelled",
+                is_settled: true,
+                has_message: false,
+                follows_reports: false,
+                loss: Loss::Certain,
+                report: None,
+                event: RecipientEventKind::Changed,
+            },
         }
     }
 
@@ -337,5 +376,34 @@ impl RecipientState {
     /// Returns true if no action is left for the recipient.
     pub fn is_settled(self) -> bool {
         self.properties().is_settled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Position of a state in [`RecipientState::ALL`]. A new state does not compile without one.
+    fn position(state: RecipientState) -> usize {
+        match state {
+            RecipientState::Owed => 0,
+            RecipientState::Delivered => 1,
+            RecipientState::Relayed => 2,
+            RecipientState::Failed => 3,
+            RecipientState::Cancelled => 4,
+            RecipientState::Async => 5,
+            RecipientState::Read => 6,
+        }
+    }
+
+    #[test]
+    fn every_state_is_listed_and_has_one_word() {
+        for (index, state) in RecipientState::ALL.into_iter().enumerate() {
+            assert_eq!(position(state), index);
+            assert_eq!(serde_json::to_value(state).unwrap(), state.word());
+            let row = state.properties();
+            assert!(row.is_settled || !row.has_message, "{}: who has the message is settled", row.word);
+            assert!(!row.has_message || row.loss != Loss::Certain, "{}: nobody gets it twice", row.word);
+        }
     }
 }

@@ -72,6 +72,7 @@ pub fn parse(line: &[u8]) -> Result<SmtpCommand, SmtpReply> {
     if std::str::from_utf8(line).is_err() {
         return Err(SmtpReply::new(501, "5.5.2", "the line is not UTF-8"));
     }
+    let size = check_parameters(line)?;
     let (line, path) = without_path(line);
     let path = path.as_deref();
     let request = Request::parse(&mut line.iter()).map_err(|error| error_reply(&error))?;
@@ -79,7 +80,7 @@ pub fn parse(line: &[u8]) -> Result<SmtpCommand, SmtpReply> {
         Request::Helo { host } => SmtpCommand::Hello(SmtpGreeting::Plain, host.into_owned()),
         Request::Ehlo { host } => SmtpCommand::Hello(SmtpGreeting::Extended, host.into_owned()),
         Request::Lhlo { host } => SmtpCommand::Hello(SmtpGreeting::Lmtp, host.into_owned()),
-        Request::Mail { from } => SmtpCommand::Mail(mail(&from.into_owned(), path)?),
+        Request::Mail { from } => SmtpCommand::Mail(MailCommand { size, ..mail(&from.into_owned(), path)? }),
         Request::Rcpt { to } => SmtpCommand::Rcpt(recipient(&to.into_owned(), path)?),
         Request::Data => SmtpCommand::Data,
         Request::Rset => SmtpCommand::Rset,
@@ -95,24 +96,92 @@ pub fn parse(line: &[u8]) -> Result<SmtpCommand, SmtpReply> {
 /// (RFC 5321 section 4.5.1).
 const PLACEHOLDER: &str = "placeholder@invalid";
 
+/// Returns true for a line of another protocol: a request of HTTP, or a header field.
+///
+/// A page of the web can make a browser send such lines to any port, with a body that reads as SMTP.
+pub fn is_foreign(line: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(line);
+    let mut words = text.split_ascii_whitespace();
+    let Some(first) = words.next() else { return false };
+    let is_field = first
+        .split_once(':')
+        .is_some_and(|(name, _)| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'));
+    let is_request = HTTP_METHODS.iter().any(|method| method.eq_ignore_ascii_case(first));
+    is_field || is_request || words.last().is_some_and(|last| last.to_ascii_uppercase().starts_with("HTTP/"))
+}
+
+/// Methods of HTTP (RFC 9110 section 9, RFC 5789; `PRI` begins HTTP/2, RFC 9113 section 3.4).
+const HTTP_METHODS: [&str; 10] =
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PRI"];
+
+/// Checks the values that the parser accepts in any form, and returns that of `SIZE`, 0 without one.
+///
+/// # Errors
+/// The reply 501 to a size that is not a number of at most 20 digits (RFC 1870 section 4), and to an envelope id or an
+/// original recipient that is not xtext (RFC 3461 section 4); 552 to a size beyond 64 bits.
+fn check_parameters(line: &[u8]) -> Result<u64, SmtpReply> {
+    let after_path = path_bounds(line).map_or(&[][..], |(_, close)| &line[close + 1..]);
+    let text = String::from_utf8_lossy(after_path);
+    let mut size = 0;
+    for (name, value) in text.split_ascii_whitespace().filter_map(|word| word.split_once('=')) {
+        let is_valid = match name.to_ascii_uppercase().as_str() {
+            "SIZE" => {
+                let is_number = (1..=20).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit());
+                size = match value.parse() {
+                    Ok(size) => size,
+                    Err(_) if is_number => return Err(SmtpReply::new(552, "5.3.4", "no message is that large")),
+                    Err(_) => 0,
+                };
+                is_number
+            }
+            "ENVID" => is_xtext(value),
+            "ORCPT" => value.split_once(';').is_some_and(|(kind, address)| !kind.is_empty() && is_xtext(address)),
+            _ => true,
+        };
+        if !is_valid {
+            return Err(SmtpReply::new(501, "5.5.4", format!("parameter {} has an invalid value", quoted(name))));
+        }
+    }
+    Ok(size)
+}
+
+/// Returns true for xtext (RFC 3461 section 4): printable ASCII without `+` and `=`, which are written `+2B` and `+3D`.
+fn is_xtext(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    let is_hex = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte));
+    while let Some(byte) = bytes.next() {
+        let is_valid = match byte {
+            b'+' => is_hex(bytes.next()) && is_hex(bytes.next()),
+            b'=' => false,
+            byte => byte.is_ascii_graphic(),
+        };
+        if !is_valid {
+            return false;
+        }
+    }
+    !text.is_empty()
+}
+
+/// Returns the positions of the `<` and the `>` of the address in a line.
+fn path_bounds(line: &[u8]) -> Option<(usize, usize)> {
+    let open = line.iter().position(|byte| *byte == b'<')?;
+    let (mut quoted, mut escaped) = (false, false);
+    for (at, byte) in line.iter().enumerate().skip(open + 1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            b'>' if !quoted => return Some((open, at)),
+            _ => {}
+        }
+    }
+    None
+}
+
 /// Returns the line with a placeholder between `<` and `>`, and the text that was there, without a source route
 /// (RFC 5321 appendix C).
 fn without_path(line: &[u8]) -> (Cow<'_, [u8]>, Option<String>) {
-    let bounds = || {
-        let open = line.iter().position(|byte| *byte == b'<')?;
-        let (mut quoted, mut escaped) = (false, false);
-        for (at, byte) in line.iter().enumerate().skip(open + 1) {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => quoted = !quoted,
-                b'>' if !quoted => return Some((open, at)),
-                _ => {}
-            }
-        }
-        None
-    };
-    let Some((open, close)) = bounds().filter(|(open, close)| close - open > 1) else {
+    let Some((open, close)) = path_bounds(line).filter(|(open, close)| close - open > 1) else {
         return (Cow::Borrowed(line), None);
     };
     let text = String::from_utf8_lossy(&line[open + 1..close]).into_owned();
@@ -157,7 +226,7 @@ fn mail(from: &MailFrom<String>, path: Option<&str>) -> Result<MailCommand, Smtp
     let envid = from.env_id.as_deref().map(EnvelopeId::parse).transpose();
     Ok(MailCommand {
         sender,
-        size: from.size as u64,
+        size: 0,
         body: match (has(MAIL_BODY_8BITMIME), has(MAIL_BODY_7BIT)) {
             (true, _) => Some(BodyType::EightBitMime),
             (_, true) => Some(BodyType::SevenBit),
@@ -245,6 +314,30 @@ mod tests {
         assert_eq!(code("RCPT TO:<a@b> NOTIFY=NEVER,SUCCESS"), 501);
         assert_eq!(parse(b"RCPT TO:<\xff@x>\r\n").unwrap_err().code, 501);
         assert_eq!(code("MAIL FROM:<a b@c>"), 501);
+        for size in ["", "x", "-1", "1 2", "123456789012345678901"] {
+            let line = format!("MAIL FROM:<a@b> SIZE={size}");
+            assert!(parse(format!("{line}\r\n").as_bytes()).is_err() || size == "1 2", "{line}");
+        }
+        for value in ["Bob@x", "rfc822;", "rfc822;Bob+4", "rfc822;Bob+2b1@x", "rfc822;a=b@x", ";bob@x"] {
+            assert_eq!(code(&format!("RCPT TO:<bob@x> ORCPT={value}")), 501, "{value}");
+        }
+        assert_eq!(code("MAIL FROM:<> ENVID=a+b"), 501);
+    }
+
+    #[test]
+    fn a_size_beyond_64_bits_is_larger_than_any_limit() {
+        assert_eq!(code("MAIL FROM:<> SIZE=18446744073709551716"), 552);
+    }
+
+    #[test]
+    fn lines_of_other_protocols_are_known() {
+        for line in ["POST / HTTP/1.1", "get /x", "CONNECT a:25 HTTP/1.0", "Host: x", "Content-Length:5", "X HTTP/1.1"]
+        {
+            assert!(is_foreign(line.as_bytes()), "{line}");
+        }
+        for line in ["EHLO x", "MAIL FROM:<a@b>", "rcpt to:<a@b> SIZE=1", "QUIT", "", "NOOP a:b", ":"] {
+            assert!(!is_foreign(line.as_bytes()), "{line}");
+        }
     }
 
     proptest! {

@@ -45,6 +45,9 @@ const MAX_RECIPIENTS: usize = 1000;
 /// Number of replies 5xx after which the session ends.
 const MAX_CLIENT_ERRORS: usize = 20;
 
+/// Number of replies 5xx after which a session ends that no `MAIL` has been accepted in: its client does not speak SMTP.
+const MAX_ERRORS_BEFORE_MAIL: usize = 3;
+
 /// Runs a session until the client quits or the connection ends. Returns the exit status, and the ids of the messages
 /// that were queued, also after an error.
 pub fn run(
@@ -62,6 +65,7 @@ pub fn run(
         mail: None,
         recipients: Vec::new(),
         client_errors: 0,
+        had_mail: false,
         accepted: Vec::new(),
         out: Vec::new(),
     };
@@ -77,6 +81,8 @@ struct SmtpSession<'s> {
     mail: Option<MailCommand>,
     recipients: Vec<Recipient>,
     client_errors: usize,
+    /// True after the first `MAIL` that was accepted.
+    had_mail: bool,
     accepted: Vec<QueueId>,
     out: Vec<u8>,
 }
@@ -104,12 +110,15 @@ impl SmtpSession<'_> {
                 Ok(line) => line,
                 Err(lost) => return self.connection_lost(&lost),
             };
-            if self.client_errors >= MAX_CLIENT_ERRORS || begun.elapsed() > SESSION_TIMEOUT {
-                let reason =
-                    if self.client_errors >= MAX_CLIENT_ERRORS { "too many errors" } else { "session too long" };
+            let limit = if self.had_mail { MAX_CLIENT_ERRORS } else { MAX_ERRORS_BEFORE_MAIL };
+            if self.client_errors >= limit || begun.elapsed() > SESSION_TIMEOUT {
+                let reason = if self.client_errors >= limit { "too many errors" } else { "session too long" };
                 return self.close(&SmtpReply::new(421, "4.7.0", format!("{reason}; closing the session")));
             }
             let next = match line {
+                WireLine::Whole(line) if command::is_foreign(&line) => {
+                    return self.close(&SmtpReply::new(521, "5.5.1", "this is not SMTP; closing the session"));
+                }
                 WireLine::Whole(line) => match command::parse(&line) {
                     Ok(command) => self.execute(command),
                     Err(reply) => {
@@ -254,6 +263,7 @@ impl SmtpSession<'_> {
         }
         let reply = SmtpReply::new(250, "2.1.0", "sender accepted");
         self.mail = Some(mail);
+        self.had_mail = true;
         reply
     }
 

@@ -75,8 +75,11 @@ fn a_thousand_recipients_and_no_more() {
 #[test]
 fn clients_that_only_err_are_sent_away() {
     let world = world();
-    let codes = codes(&world, &["-bs"], "EHLO c\r\n".to_owned() + &"NONSENSE\r\n".repeat(30) + "QUIT\r\n");
-    assert_eq!((codes.iter().filter(|code| **code == 500).count(), codes.last()), (20, Some(&421)));
+    let greeted = "EHLO c\r\n".to_owned();
+    for (begun, errors) in [(greeted.clone(), 3), (greeted + "MAIL FROM:<joe@example.org>\r\n", 20)] {
+        let codes = codes(&world, &["-bs"], begun + &"NONSENSE\r\n".repeat(30) + "QUIT\r\n");
+        assert_eq!((codes.iter().filter(|code| **code == 500).count(), codes.last()), (errors, Some(&421)));
+    }
 }
 
 #[test]
