@@ -160,6 +160,7 @@ pub struct RawTransport {
     pub command: Option<Spanned<Vec<String>>>,
     pub maildir: Option<Spanned<String>>,
     pub results: Option<Spanned<String>>,
+    pub exits: Option<Spanned<BTreeMap<String, String>>>,
     pub timeout: Option<Spanned<String>>,
     pub parallel: Option<Spanned<i64>>,
     pub relays: Option<bool>,

@@ -1,5 +1,6 @@
 //! Tables `[transport.NAME]` of the configuration, and the key `order`.
 
+use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::mail::address::AddressType;
 use crate::mail::address::pattern::AddressPattern;
 use crate::mail::address::route::{AcceptedAddresses, AcceptedTypes};
 use crate::transports::argv::{CommandTemplate, RecipientBatch};
+use crate::transports::exits::{ExitMeaning, ExitMeanings};
 use crate::transports::placeholder::TemplatePurpose;
 use crate::transports::program::ResultChannel;
 use crate::transports::transport::{DeliveryMethod, SuccessMeaning, Transport};
@@ -36,7 +38,7 @@ pub(super) fn transport(
     if let Some(resource) = &raw.resource {
         checker.check_name(resource.get_ref(), "resource", resource)?;
     }
-    let command = raw.command.as_ref().map(|written| command(checker, name, written, raw.results.as_ref()));
+    let command = raw.command.as_ref().map(|written| command(checker, name, written, raw));
     let maildir = raw.maildir.as_ref().map(|written| maildir(checker, name, written, raw));
     // One key a kind of transport, in the order of the manual.
     let kinds = [("command", command), ("maildir", maildir)];
@@ -102,17 +104,38 @@ fn command(
     checker: &ValueChecker<'_>,
     name: &str,
     command: &Spanned<Vec<String>>,
-    results: Option<&Spanned<String>>,
+    raw: &raw::RawTransport,
 ) -> Result<DeliveryMethod, ConfigError> {
     let template = CommandTemplate::parse(command.get_ref(), TemplatePurpose::Delivery);
     let template =
         template.map_err(|error| checker.invalid(command, format!("command of transport {name} {error}")))?;
-    let results = match results.map(|results| (results, results.get_ref().as_str())) {
+    let results = match raw.results.as_ref().map(|results| (results, results.get_ref().as_str())) {
         None | Some((_, "exit")) => ResultChannel::Exit,
         Some((_, "lines")) => ResultChannel::Lines,
         Some((at, _)) => return Err(checker.invalid(at, "results must be \"exit\" or \"lines\"")),
     };
-    Ok(DeliveryMethod::Command { template, results })
+    let exits = raw.exits.as_ref().map(|written| exits(checker, written)).transpose()?.unwrap_or_default();
+    Ok(DeliveryMethod::Command { template, results, exits })
+}
+
+/// Checks the key `exits`: exit statuses from 1 to 255, each with a known meaning. 0 always means success.
+fn exits(checker: &ValueChecker<'_>, written: &Spanned<BTreeMap<String, String>>) -> Result<ExitMeanings, ConfigError> {
+    let words = ExitMeaning::ALL.map(ExitMeaning::word);
+    let parse = |(code, word): (&String, &String)| {
+        let code =
+            code.parse::<u8>().ok().filter(|number| *number > 0 && number.to_string() == *code).ok_or_else(|| {
+                checker.invalid(
+                    written,
+                    format!("exits has the exit status {}; give a number from 1 to 255", quoted(code)),
+                )
+            })?;
+        let meaning = ExitMeaning::ALL.into_iter().find(|meaning| meaning.word() == word).ok_or_else(|| {
+            let text = format!("exits has the meaning {}; give one of {}", quoted(word), words.join(", "));
+            checker.invalid(written, text)
+        })?;
+        Ok((code, meaning))
+    };
+    written.get_ref().iter().map(parse).collect()
 }
 
 /// Checks a Maildir transport. Keys that only apply to a command are refused: ignored silently, they would seem to
@@ -126,6 +149,11 @@ fn maildir(
     if let Some(results) = &raw.results {
         return Err(
             checker.invalid(results, format!("results has no effect on the maildir of transport {name}; remove it"))
+        );
+    }
+    if let Some(exits) = &raw.exits {
+        return Err(
+            checker.invalid(exits, format!("exits has no effect on the maildir of transport {name}; remove it"))
         );
     }
     let runs_commands = raw.probe.is_some()

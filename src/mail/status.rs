@@ -51,6 +51,8 @@ impl Status {
     pub const NOT_NOW: Status = Status::of(4, 3, 2);
     /// 4.3.5: the transport is not usable.
     pub const BROKEN: Status = Status::of(4, 3, 5);
+    /// 4.7.8: login refused.
+    pub const NO_LOGIN: Status = Status::of(4, 7, 8);
     /// 4.4.7: the message expired.
     pub const EXPIRED: Status = Status::of(4, 4, 7);
     /// 5.4.7: the delivery deadline set by the sender has passed.

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use crate::mail::address::{Address, split_type};
 use crate::mail::status::{Status, StatusClass};
+use crate::transports::exits::{ExitMeaning, ExitMeanings};
 use crate::transports::finished::{FinishedProgram, LinesCompleteness, ProgramEnding};
 use crate::values::printable;
 use crate::values::time;
@@ -60,11 +61,11 @@ pub struct HandOffResult {
     pub remote_id: Option<String>,
 }
 
-/// Interprets the answer for these recipients.
-pub fn interpret(finished: &FinishedProgram, recipients: &[&Address]) -> HandOffResult {
+/// Interprets the answer for these recipients. `exits` are the meanings that the transport defines.
+pub fn interpret(finished: &FinishedProgram, recipients: &[&Address], exits: &ExitMeanings) -> HandOffResult {
     let lines = ResultLines::read(&finished.lines, recipients);
     let base = match finished.completeness {
-        LinesCompleteness::Whole => base(finished, lines.retry_after),
+        LinesCompleteness::Whole => base(finished, lines.retry_after, exits),
         // The line of a recipient without one may be among the dropped lines.
         LinesCompleteness::Cut => TransportResult::new(
             ResultKind::Deferred(lines.retry_after),
@@ -79,7 +80,7 @@ pub fn interpret(finished: &FinishedProgram, recipients: &[&Address]) -> HandOff
 }
 
 /// Returns the result of every recipient without a result line.
-fn base(finished: &FinishedProgram, retry_after: Option<u64>) -> TransportResult {
+fn base(finished: &FinishedProgram, retry_after: Option<u64>, exits: &ExitMeanings) -> TransportResult {
     let said = [&finished.stdout, &finished.stderr].map(|bytes| printable::output(bytes, printable::MAX_TEXT_CHARS));
     let code = match &finished.ending {
         ProgramEnding::Exited(code) => *code,
@@ -87,6 +88,12 @@ fn base(finished: &FinishedProgram, retry_after: Option<u64>) -> TransportResult
     };
     let lead = said.iter().find_map(|text| Status::leading(text));
     let text = said.iter().find(|text| !text.is_empty()).cloned().unwrap_or_default();
+    // What the configuration says of an exit status overrides everything that the program printed.
+    if let Some(meaning) = u8::try_from(code).ok().and_then(|code| exits.get(&code)) {
+        let (kind, status, explanation) = by_meaning(*meaning, retry_after);
+        let text = if text.is_empty() { format!("{explanation} (exit status {code})") } else { text };
+        return TransportResult::new(kind, status, text);
+    }
     let (kind, status, explanation) = by_exit(code, retry_after);
     // A status in the output overrides the exit status, except that exit status 81 makes a success asynchronous.
     if let Some((status, rest)) = lead
@@ -114,6 +121,18 @@ fn without_exit(ending: &ProgramEnding, retry_after: Option<u64>) -> TransportRe
         ProgramEnding::NoResources(reason) => (ResultKind::Busy, Status::LOCAL_TROUBLE, printable::line(reason)),
     };
     TransportResult::new(kind, status, text)
+}
+
+/// Interprets an exit status by its configured meaning.
+fn by_meaning(meaning: ExitMeaning, retry_after: Option<u64>) -> (ResultKind, Status, &'static str) {
+    match meaning {
+        ExitMeaning::Failed => (ResultKind::Failed, Status::FAILED, "refused"),
+        ExitMeaning::Deferred => (ResultKind::Deferred(retry_after), Status::TEMPORARY, "temporary failure"),
+        ExitMeaning::Broken => (ResultKind::Broken, Status::BROKEN, "the transport is broken"),
+        ExitMeaning::Auth => (ResultKind::Broken, Status::NO_LOGIN, "the login was refused"),
+        ExitMeaning::Busy => (ResultKind::Busy, Status::NOT_NOW, "busy"),
+        ExitMeaning::NotMe => (ResultKind::NotMine, Status::NO_ROUTE, "not for this transport"),
+    }
 }
 
 /// Interprets an exit status: sysexits(3) as mail programs use them, and mspool's own codes from 80.
@@ -227,7 +246,7 @@ mod tests {
         let addresses: Vec<Address> = recipients.iter().map(|text| Address::parse(text).unwrap()).collect();
         let [stdout, stderr, lines] = [stdout, stderr, lines].map(|text| text.as_bytes().to_vec());
         let finished = FinishedProgram { ending, stdout, stderr, lines, completeness: LinesCompleteness::Whole };
-        interpret(&finished, &addresses.iter().collect::<Vec<_>>())
+        interpret(&finished, &addresses.iter().collect::<Vec<_>>(), &ExitMeanings::new())
     }
 
     fn exit(code: i32) -> (ResultKind, String) {
@@ -312,7 +331,7 @@ mod tests {
             lines: Vec::new(),
             completeness: LinesCompleteness::Cut,
         };
-        assert_eq!(interpret(&finished, &[&address]).results[0].kind, ResultKind::Deferred(None));
+        assert_eq!(interpret(&finished, &[&address], &ExitMeanings::new()).results[0].kind, ResultKind::Deferred(None));
     }
 
     #[test]
@@ -338,7 +357,7 @@ mod tests {
             let addresses: Vec<Address> = (0..count).map(|n| Address::parse(&format!("r{n}@x")).unwrap()).collect();
             let (ending, completeness) = (ProgramEnding::Exited(code), LinesCompleteness::Whole);
             let finished = FinishedProgram { ending, stdout: out, stderr: err, lines, completeness };
-            let answer = interpret(&finished, &addresses.iter().collect::<Vec<_>>());
+            let answer = interpret(&finished, &addresses.iter().collect::<Vec<_>>(), &ExitMeanings::new());
             prop_assert_eq!(answer.results.len(), count);
             for outcome in answer.results {
                 prop_assert!(!outcome.text.chars().any(printable::is_unsafe));

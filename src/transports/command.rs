@@ -7,6 +7,7 @@ use crate::transports::answer::{HandOffResult, TransportResult, interpret};
 use crate::transports::argv::{CommandTemplate, DeliveryValues, unsafe_value_text};
 
 use crate::transports::environment;
+use crate::transports::exits::ExitMeanings;
 use crate::transports::finished::FinishedProgram;
 use crate::transports::hand_off::{HandOff, refused_result};
 use crate::transports::program::{ProgramControl, ProgramRun, ResultChannel};
@@ -22,6 +23,7 @@ pub(super) fn deliver(
     transport: &Transport,
     template: &CommandTemplate,
     results: ResultChannel,
+    exits: &ExitMeanings,
     hand_off: &HandOff<'_>,
     control: ProgramControl<'_>,
     heard: &mut dyn FnMut(&str),
@@ -34,7 +36,7 @@ pub(super) fn deliver(
         HandOffResult { results: Vec::new(), broken: None, remote_id: None }
     } else {
         let finished = run(transport, template, results, hand_off, &taken, control, heard);
-        interpret(&finished, &taken)
+        interpret(&finished, &taken, exits)
     };
     let mut given = std::mem::take(&mut answer.results).into_iter();
     let outcome = |(_, address): &(RecipientIndex, &Address)| -> TransportResult {

@@ -17,8 +17,8 @@ pub fn deliver(
     on_line: &mut dyn FnMut(&str),
 ) -> HandOffResult {
     let mut unfiltered = |hand_off: &HandOff<'_>| match &transport.method {
-        DeliveryMethod::Command { template, results } => {
-            command::deliver(transport, template, *results, hand_off, control, on_line)
+        DeliveryMethod::Command { template, results, exits } => {
+            command::deliver(transport, template, *results, exits, hand_off, control, on_line)
         }
         DeliveryMethod::Maildir(path) => maildir::deliver(path, hand_off),
     };

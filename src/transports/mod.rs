@@ -7,6 +7,7 @@ pub mod command;
 pub mod configured;
 pub mod deliver;
 mod environment;
+pub mod exits;
 pub mod filters;
 pub mod finished;
 pub mod hand_off;

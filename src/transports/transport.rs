@@ -1,11 +1,13 @@
 //! Transports: the sending side of the configuration.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::mail::address::AddressType;
 use crate::mail::address::route::AcceptedAddresses;
 use crate::mail::history::record::RecipientState;
 use crate::transports::argv::{CommandTemplate, RecipientBatch};
+use crate::transports::exits::ExitMeanings;
 use crate::transports::program::ResultChannel;
 use crate::values::table::Table;
 
@@ -61,6 +63,8 @@ pub enum DeliveryMethod {
         template: CommandTemplate,
         /// Channel by which the command reports results.
         results: ResultChannel,
+        /// Meanings of exit statuses that differ from the usual ones.
+        exits: ExitMeanings,
     },
     /// Delivery to this Maildir.
     Maildir(PathBuf),
@@ -101,6 +105,9 @@ impl DeliveryMethod {
     }
 }
 
+/// Exit status of msmtp(1) when the relay refuses the login.
+const MSMTP_LOGIN_REFUSED: u8 = 77;
+
 impl Transport {
     /// Returns the number of recipients per hand-off.
     pub fn recipient_batch(&self) -> RecipientBatch {
@@ -113,6 +120,24 @@ impl Transport {
     /// True if the transport may send mail to other hosts, which holds for every command.
     pub fn reaches_beyond_host(&self) -> bool {
         self.method.properties().reaches_beyond_host
+    }
+
+    /// Returns what is probably a mistake in the configuration of the transport, as sentences for the operator.
+    pub fn warnings(&self) -> Vec<String> {
+        let takes_all = self.accepts.patterns.is_empty() && self.accepts.types.contains(&AddressType::smtp());
+        let text = match &self.method {
+            DeliveryMethod::Maildir(_) if takes_all => {
+                "takes all internet mail into a Maildir and calls it delivered; set match to the addresses of this host"
+            }
+            DeliveryMethod::Command { template, exits, .. }
+                if Path::new(&template.program()).file_name().is_some_and(|name| name == "msmtp")
+                    && !exits.contains_key(&MSMTP_LOGIN_REFUSED) =>
+            {
+                "a login that the relay refuses fails all mail for good; set exits = { 77 = \"auth\" }"
+            }
+            DeliveryMethod::Command { .. } | DeliveryMethod::Maildir(_) => return Vec::new(),
+        };
+        vec![format!("{}: {text}", self.name)]
     }
 
     /// Returns the word for the kind of transport, as `report status` shows it.

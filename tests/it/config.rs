@@ -154,3 +154,64 @@ fn the_environment_may_be_as_poor_as_under_cron() {
     run(&["flush"]).env("PATH", "/usr/bin:/bin").run().silent();
     assert_eq!(world.state(id.trim()), "sent");
 }
+
+#[test]
+fn an_exit_status_means_what_the_transport_says() {
+    for (meaning, state, status, text) in [
+        ("failed", "failed", "5.0.0", "refused"),
+        ("deferred", "owed", "4.0.0", "temporary failure"),
+        ("auth", "owed", "4.7.8", "the login was refused"),
+        ("broken", "owed", "4.3.5", "the transport is broken"),
+        ("busy", "owed", "4.3.2", "busy"),
+    ] {
+        let world = World::at_noon();
+        // Without the key, 77 is a permanent failure, whatever a leading status says.
+        world.relay("cat >/dev/null; exit 77", &format!("exits = {{ 77 = \"{meaning}\" }}"));
+        let id = world.enqueue(&["bob@x"]);
+        world.flush_quietly();
+        let found = world.recipient(&id, 0);
+        assert_eq!(found, (state.into(), status.into(), format!("{text} (exit status 77)")), "{meaning}");
+    }
+    let world = World::at_noon();
+    let script = world.script("relay", "cat >/dev/null; echo '5.7.8 login refused'; exit 77");
+    world.config(&format!("[transport.a]\ncommand = [{script:?}]\nexits = {{ 77 = \"auth\" }}\n"));
+    let id = world.enqueue(&["bob@x"]);
+    world.flush_quietly();
+    assert_eq!(world.recipient(&id, 0).0, "owed", "the configuration overrides a printed status");
+    assert!(world.mspool(&["report", "status"]).run().ok().contains("failure"), "the circuit breaker is open");
+}
+
+#[test]
+fn wrong_exits_are_refused() {
+    for (keys, text) in [
+        ("command = [\"true\"]\nexits = { 0 = \"failed\" }", "exit status \"0\"; give a number from 1 to 255"),
+        ("command = [\"true\"]\nexits = { 256 = \"failed\" }", "give a number from 1 to 255"),
+        ("command = [\"true\"]\nexits = { 77 = \"login\" }", "one of failed, deferred, broken, auth, busy, notme"),
+        ("maildir = \"/tmp/m\"\nexits = { 77 = \"auth\" }", "exits has no effect"),
+    ] {
+        let world = World::new();
+        world.config(&format!("[transport.a]\n{keys}\n"));
+        world.mspool(&["report"]).run().fails(78, text);
+    }
+}
+
+#[test]
+fn probable_mistakes_are_told() {
+    let world = World::new();
+    let msmtp = world.script("msmtp", "cat >/dev/null");
+    let check = |config: &str| {
+        world.config(config);
+        let ran = world.mspool(&["report", "check"]).run();
+        let warned: Vec<String> = ran.out.lines().filter(|line| line.starts_with("warn")).map(str::to_owned).collect();
+        (ran.code, warned.join("\n"))
+    };
+    let (code, text) = check(&format!("[transport.a]\ncommand = [{msmtp:?}]\n"));
+    assert!(code == 1 && text.contains("exits = { 77 = \"auth\" }"), "{code} {text}");
+    let (code, text) = check(&format!("[transport.a]\nmaildir = {:?}\n", world.path("m")));
+    assert!(code == 1 && text.contains("takes all internet mail"), "{code} {text}");
+    let good = format!(
+        "[transport.a]\ncommand = [{msmtp:?}]\nexits = {{ 77 = \"auth\" }}\n[transport.b]\nmatch = [\"joe\"]\nmaildir = {:?}\n",
+        world.path("m")
+    );
+    assert_eq!(check(&good), (0, String::new()));
+}

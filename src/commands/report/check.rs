@@ -64,13 +64,16 @@ impl CheckFindings {
             ExitStatus::Config
         } else if has(ExitStatus::TryAgain) {
             ExitStatus::TryAgain
+        } else if has(ExitStatus::Partial) {
+            ExitStatus::Partial
         } else {
             ExitStatus::Ok
         }
     }
 }
 
-/// Prints all findings. Exit status 78 if the configuration or the spool is wrong, 75 if something fails at the moment.
+/// Prints all findings. Exit status 78 if the configuration or the spool is wrong, 75 if something fails at the moment, 1
+/// if something is probably a mistake.
 ///
 /// # Errors
 ///
@@ -108,9 +111,13 @@ fn print_findings(findings: &CheckFindings, format: OutputFormat) -> Result<()> 
         match format {
             OutputFormat::Json => print::json(&mut out, finding)?,
             OutputFormat::Text => {
-                let word = if finding.ok { "ok" } else { "BAD" };
+                let word = match finding.exit {
+                    ExitStatus::Ok => "ok",
+                    ExitStatus::Partial => "warn",
+                    _ => "BAD",
+                };
                 let path = finding.path.as_ref().map_or(String::new(), |path| format!(" ({})", path.display()));
-                print::line(&mut out, &format!("{word:<4}{:<14}{}{path}", finding.check, finding.text))?;
+                print::line(&mut out, &format!("{word:<5}{:<14}{}{path}", finding.check, finding.text))?;
             }
         }
     }
@@ -214,6 +221,9 @@ fn check_transport(
             let (exit, text) = check_maildir(path);
             findings.add("transport", exit, format!("{name}: {text}"), Some(path));
         }
+    }
+    for warning in transport.warnings() {
+        findings.add("transport", ExitStatus::Partial, warning, None);
     }
     for command in transport.commands() {
         check_command(session, "transport", &format!("{name}: "), &command, findings);

@@ -20,6 +20,7 @@ use crate::spool::{QueueState, Spool};
 use crate::sys::error::reason_text;
 use crate::sys::ready;
 use crate::sys::signals::{HangupMeaning, Signals};
+use crate::transports::transport::Transport;
 use crate::values::time::Timestamp;
 
 use crate::commands::watch::events::{EventPrinter, WatchEvent};
@@ -65,6 +66,9 @@ pub fn run(session: &Session, options: &WatchOptions, reload: &dyn Fn() -> Resul
     spool.verify()?;
     let signals = Signals::listen(HangupMeaning::Reloads)?;
     let events = EventPrinter::new(session.verbosity, options.format, session.clock.clone(), options.events.clone());
+    for warning in session.settings.transports.iter().flat_map(Transport::warnings) {
+        events.error(&format!("transport {warning}"));
+    }
     let arrivals = ArrivalWatcher::new(&spool)?;
     let wakeup = WakeupWaiter::new(&spool, config_file(&session.settings.source).as_deref(), &events)?;
     // Every step that can fail at the start is done. From here on, only a stop signal ends the watch.
