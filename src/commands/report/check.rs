@@ -117,7 +117,7 @@ fn print_findings(findings: &CheckFindings, format: OutputFormat) -> Result<()> 
                     _ => "BAD",
                 };
                 let path = finding.path.as_ref().map_or(String::new(), |path| format!(" ({})", path.display()));
-                print::line(&mut out, &format!("{word:<5}{:<14}{}{path}", finding.check, finding.text))?;
+                print::line(&mut out, &format!("{word:<3} {:<14}{}{path}", finding.check, finding.text))?;
             }
         }
     }
