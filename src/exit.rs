@@ -18,7 +18,7 @@ pub enum ExitStatus {
     Data,
     /// 66: no such id.
     NoInput,
-    /// 67: nobody takes that address.
+    /// 67: no transport takes that address.
     NoUser,
     /// 69: that transport cannot, or a recipient failed for good.
     Unavailable,
@@ -61,8 +61,8 @@ impl ExitStatus {
 }
 
 impl ExitStatus {
-    /// The same for a mail system: whatever is wrong with this machine is to be tried again, for it would return the
-    /// mail to its sender otherwise.
+    /// The same for a mail system: a local error is to be tried again, since the mail system would otherwise return the
+    /// mail to its sender.
     pub fn for_mail_systems(self) -> ExitStatus {
         match self {
             ExitStatus::Software

@@ -77,7 +77,7 @@ fn of_io(error: &io::Error) -> ExitStatus {
         return ExitStatus::Config;
     }
     match error.kind() {
-        // Whoever read our output has seen enough.
+        // The reader of the output has closed it on purpose.
         io::ErrorKind::BrokenPipe => ExitStatus::Ok,
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ExitStatus::TryAgain,
         io::ErrorKind::PermissionDenied => ExitStatus::NoPermission,

@@ -100,7 +100,7 @@ impl<'e> RunState<'e> {
         }
     }
 
-    /// Claims a message under the name that this run gave it, or whatever name it has now.
+    /// Claims a message under the name that this run gave it, or under its present name.
     fn claim_again(&self, index: MessageIndex) -> Option<Box<Claim<'e>>> {
         let (state, name) = self.due.get(index)?;
         let attempted = (QueueState::Cur, name.due(None));

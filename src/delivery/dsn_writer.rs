@@ -90,7 +90,7 @@ fn record_finished_reports(context: &DeliveryContext<'_>, message: &ClaimedMessa
     Ok(())
 }
 
-/// A report counts when it is whole, and is made durable now, for whoever wrote it may have died before that. One that
+/// A report counts when it is whole. It is made durable now, since its writer may have died before that. One that
 /// was filed has left the spool; its log has not.
 fn exists(spool: &Spool, id: &QueueId) -> Result<bool> {
     let received = spool.find_received(id)?.map(|name| (QueueState::Received, name));
@@ -136,7 +136,7 @@ impl<'e> DsnWriter<'_, 'e> {
         };
         let to: Vec<Recipient> = match self.context.settings.reports.via {
             ReportRoute::Inbox => vec![to.into()],
-            // A report to somebody of this host goes where any other mail to them does.
+            // A report to a user of this host goes the way of all mail to that user.
             ReportRoute::Queue => {
                 without_duplicates(AddressResolver::new(self.context.settings).recipients(vec![to.into()])?)
             }

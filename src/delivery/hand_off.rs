@@ -79,7 +79,7 @@ impl<'e> RunState<'e> {
             recipients.iter().filter_map(|recipient| Some((*recipient, envelope.address(*recipient)?))).collect();
         debug_assert_eq!(addresses.len(), recipients.len(), "every planned recipient is in the envelope");
         let parts = message.filtered_parts(&transport.name, recipients);
-        // Whatever fails before the attempt is recorded has handed nothing over: the recipients are given back.
+        // An error before the attempt is recorded means that nothing was handed over: the recipients are given back.
         let begun = (|| {
             let first = recipients.first().copied().unwrap_or_default();
             let needs_work = !transport.preprocess.is_empty();

@@ -28,7 +28,7 @@ use crate::values::table::Table;
 const MAX_THREADS: usize = 256;
 
 /// Attempts what is in the list, except what is to be passed over. Returns when nothing is left to do now, or
-/// when we were asked to stop and what was under way has ended.
+/// after a request to stop, when the jobs under way have ended.
 pub fn run(
     context: &DeliveryContext<'_>,
     due: &DueMessages,
@@ -40,7 +40,7 @@ pub fn run(
     if tally.busy.is_empty() || context.signals.stop_requested().is_some() {
         return Ok(tally);
     }
-    // Whoever had them may have let them go without an attempt, when we were not looking.
+    // The runs that had them may have released them without an attempt in the meantime.
     let mut again = Vec::new();
     for id in std::mem::take(&mut tally.busy) {
         if let Some((state @ (QueueState::New | QueueState::Cur), name)) = context.spool.find(&id)? {
@@ -176,7 +176,7 @@ impl<'e> RunState<'e> {
             };
             let mut scheduler = self.scheduler();
             scheduler.job_done();
-            // The reference goes before the message may be taken idle: whoever commits it must have the last one.
+            // The reference goes before the message may be taken idle: the committer must have the last one.
             let checked_in = worked_on.map(|message| message.index);
             if let Some(message) = checked_in.and_then(|index| scheduler.check_in(index)) {
                 // Other threads work on it still, and may for long: what is known is made durable now.
@@ -210,7 +210,7 @@ impl<'e> RunState<'e> {
         }
     }
 
-    /// Sends what nobody works on any more to the disk.
+    /// Sends the messages that no thread works on to the committer.
     fn send_idle_to_commit(&self, scheduler: &mut Scheduler<SharedMessage<'e>>, commits: &Sender<CommitRequest<'e>>) {
         for (message, again) in scheduler.take_idle() {
             let _ = commits.send(match again {

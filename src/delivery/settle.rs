@@ -43,7 +43,7 @@ pub fn needs_programs(settings: &Settings, message: &ClaimedMessage<'_>) -> bool
             || transports_to_undo(settings, &history).next().is_some())
 }
 
-/// Tells the sender what is due, and then moves the message on: for whoever has just one.
+/// Makes the reports that are due on one message, then moves it on.
 pub fn conclude(context: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Result<()> {
     make_reports(context, &message)?;
     settle(context, message)
@@ -94,7 +94,8 @@ pub fn settle(context: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Res
     Ok(moved?)
 }
 
-/// What comes before a finished message moves; `false` when it must stay where it is, for we were told to stop.
+/// Does what comes before a finished message moves. Returns false if a request to stop came first: the message stays
+/// where it is.
 pub fn run_final_steps(context: &DeliveryContext<'_>, claim: &Claim<'_>, history: &History) -> Result<bool> {
     let envelope = &claim.message().envelope;
     refuse_untrusted(&final_commands(context.settings, history), &context.settings.trust)?;
@@ -104,7 +105,7 @@ pub fn run_final_steps(context: &DeliveryContext<'_>, claim: &Claim<'_>, history
     }
     let copy = match &envelope.after_sent {
         AfterSent::Sent(folder) => Some(PathBuf::from(folder)),
-        // Reports leave no copy: nobody has written them.
+        // Reports leave no copy: no user has written them.
         AfterSent::Default if !envelope.sender.is_null() => context.settings.queue.sent.clone(),
         _ => None,
     };

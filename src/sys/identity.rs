@@ -14,7 +14,7 @@ pub fn is_privileged_by_file() -> bool {
     secure || process::getuid() != process::geteuid() || process::getgid() != process::getegid()
 }
 
-/// True when a user id stands for users whom this user namespace does not know: root of the host, or anybody.
+/// True when a user id stands for users whom this user namespace does not know: root of the host, or any other.
 pub fn is_unmapped(id: u32) -> bool {
     let text = |path| std::fs::read_to_string(path).unwrap_or_default();
     let overflow = text("/proc/sys/kernel/overflowuid").trim().parse().unwrap_or(65_534);

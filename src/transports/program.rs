@@ -127,7 +127,7 @@ impl ProgramRun<'_> {
         sink: Option<&mut Sink<'_>>,
     ) -> FinishedProgram {
         let program = self.argv.first().map_or("", String::as_str);
-        // Right before it starts, whatever was judged earlier.
+        // Judged again right before it starts.
         let found = control.trust.find_program(program).map_err(|error| error.source);
         let (child, mut streams) = match found.and_then(|path| self.start(&path)) {
             Ok(started) => started,

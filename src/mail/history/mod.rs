@@ -55,7 +55,7 @@ pub struct History {
     pub recipients: Table<RecipientIndex, RecipientProgress>,
     /// Running time of the last release from hold, or of the first record with a running time since then.
     pub lifetime_start: Option<RunningTime>,
-    /// True after a release from hold: the lifetime has started anew.
+    /// True after a release from hold: the lifetime has started again.
     pub was_released: bool,
     /// Reports that were begun without a record that they were completed.
     pub unfinished_reports: Vec<(ReportKind, Vec<RecipientIndex>, QueueId)>,
@@ -98,7 +98,7 @@ impl History {
     /// Applies one more record.
     pub fn apply(&mut self, record: &LogRecord) {
         match &record.event {
-            // A release starts the lifetime anew; one that was recorded without a running time does so at the next record.
+            // A release starts the lifetime again; one that was recorded without a running time does so at the next record.
             LogEvent::Released => (self.was_released, self.lifetime_start) = (true, record.running),
             _ => self.lifetime_start = self.lifetime_start.or(record.running),
         }

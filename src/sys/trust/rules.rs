@@ -69,7 +69,7 @@ impl Trust {
     }
 
     fn is_private_group(&self, path: &Path, stat: &FileStat) -> bool {
-        // Behind an access control list the bits of the group are those of everybody whom the list names.
+        // Behind an access control list the bits of the group are those of every user in the list.
         !has_access_list(path) && self.accounts.get_or_init(Accounts::read).is_private(stat.group, stat.owner)
     }
 
