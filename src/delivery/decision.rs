@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::mail::history::record::{AttemptCost, Decision, RecipientState};
+use crate::mail::history::record::{AttemptCost, Decision};
+use crate::mail::history::state::RecipientState;
 use crate::settings::QueueSettings;
 use crate::sys::random;
 use crate::transports::answer::{ResultKind, TransportResult};

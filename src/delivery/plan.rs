@@ -7,7 +7,7 @@ use crate::mail::address::Address;
 use crate::mail::envelope::Envelope;
 use crate::mail::envelope::file_name::ClockTrust;
 use crate::mail::envelope::recipient::RecipientIndex;
-use crate::mail::history::record::RecipientState;
+use crate::mail::history::state::RecipientState;
 use crate::mail::history::{History, RecipientProgress};
 use crate::mail::status::Status;
 use crate::settings::Settings;

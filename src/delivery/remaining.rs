@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::mail::envelope::file_name::FileName;
-use crate::mail::history::record::RecipientState;
+use crate::mail::history::state::RecipientState;
 use crate::spool::listing::DirectoryEntry;
 use crate::spool::{QueueState, Spool};
 use crate::values::time::Timestamp;

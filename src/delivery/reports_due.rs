@@ -4,7 +4,7 @@ use crate::delivery::age::MessageAge;
 use crate::mail::envelope::Envelope;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::history::History;
-use crate::mail::history::record::ReportKind;
+use crate::mail::history::state::ReportKind;
 use crate::settings::{DelayWarningAudience, Settings};
 use crate::spool::running_time::SpoolTime;
 use crate::values::time::Timestamp;

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::mail::envelope::id::QueueId;
-use crate::mail::history::record::{RecipientEventKind, RecipientState};
+use crate::mail::history::state::{RecipientEventKind, RecipientState};
 use crate::mail::status::Status;
 use crate::output::mode::{OutputFormat, Verbosity};
 use crate::output::print;

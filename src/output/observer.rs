@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::mail::address::Address;
 use crate::mail::envelope::id::QueueId;
-use crate::mail::history::record::{RecipientEventKind, RecipientState};
+use crate::mail::history::state::{RecipientEventKind, RecipientState};
 use crate::mail::status::Status;
 use crate::values::time::Timestamp;
 

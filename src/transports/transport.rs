@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::mail::address::AddressType;
 use crate::mail::address::route::AcceptedAddresses;
-use crate::mail::history::record::RecipientState;
+use crate::mail::history::state::RecipientState;
 use crate::transports::argv::{CommandTemplate, RecipientBatch};
 use crate::transports::exits::ExitMeanings;
 use crate::transports::program::ResultChannel;

@@ -10,7 +10,7 @@ use mspool::cli::command as parser;
 use mspool::cli::sendmail::flags::FLAGS;
 use mspool::commands::watch::events::WatchEvent;
 use mspool::config::keys::{NAME, keys};
-use mspool::mail::history::record::RecipientState;
+use mspool::mail::history::state::RecipientState;
 
 use crate::manual::{Page, pages, pages_of, root};
 use crate::modules::{self, read_sources};

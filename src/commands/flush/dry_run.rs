@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::exit::{ExitStatus, combine};
 use crate::mail::history::History;
-use crate::mail::history::record::RecipientState;
+use crate::mail::history::state::RecipientState;
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;

@@ -6,7 +6,8 @@ use anyhow::Result;
 
 use crate::exit::{ExitStatus, combine};
 use crate::mail::envelope::id::QueueId;
-use crate::mail::history::record::{LogEvent, LogRecord, ReportKind};
+use crate::mail::history::record::{LogEvent, LogRecord};
+use crate::mail::history::state::ReportKind;
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;

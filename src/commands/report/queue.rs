@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 
 use crate::exit::ExitStatus;
 use crate::mail::envelope::file_name::FileName;
-use crate::mail::history::record::{RecipientEventKind, RecipientState};
+use crate::mail::history::state::{RecipientEventKind, RecipientState};
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::exit::ExitStatus;
-use crate::mail::history::record::RecipientState;
+use crate::mail::history::state::RecipientState;
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;

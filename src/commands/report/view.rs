@@ -6,7 +6,7 @@ use crate::delivery::age::MessageAge;
 use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::Recipient;
-use crate::mail::history::record::RecipientState;
+use crate::mail::history::state::RecipientState;
 use crate::mail::message::mime;
 use crate::mail::status::Status;
 use crate::settings::Settings;

@@ -15,7 +15,7 @@ use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::Recipient;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::history::History;
-use crate::mail::history::record::{Loss, RecipientState};
+use crate::mail::history::state::{Loss, RecipientState};
 use crate::mail::message::header::{Header, HeaderField, InputSupply, MAX_HEADER_BYTES};
 use crate::mail::report::bounce::{self, IncomingReport, ReportedAction, ReportedRecipient, ReturnedOriginal};
 use crate::session::Session;

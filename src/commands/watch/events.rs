@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::delivery::remaining::RemainingMail;
 use crate::mail::envelope::id::QueueId;
-use crate::mail::history::record::{RecipientEventKind, RecipientState};
+use crate::mail::history::state::{RecipientEventKind, RecipientState};
 use crate::mail::status::Status;
 use crate::output::console::sentence;
 use crate::output::mode::{OutputFormat, Verbosity};

@@ -1,12 +1,14 @@
 //! State of every recipient, computed from the records of a message's log.
 
 pub mod record;
+pub mod state;
 
 use std::collections::BTreeSet;
 
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::RecipientIndex;
-use crate::mail::history::record::{AttemptCost, Decision, LogEvent, LogRecord, RecipientState, ReportKind};
+use crate::mail::history::record::{AttemptCost, Decision, LogEvent, LogRecord};
+use crate::mail::history::state::{RecipientState, ReportKind};
 use crate::mail::status::Status;
 use crate::values::table::Table;
 use crate::values::time::{RunningTime, Timestamp};

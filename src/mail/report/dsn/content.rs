@@ -3,7 +3,7 @@
 use crate::mail::address::Sender;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::Recipient;
-use crate::mail::history::record::ReportKind;
+use crate::mail::history::state::ReportKind;
 use crate::mail::report::dsn::returned::ReturnedEncoding;
 use crate::mail::status::Status;
 use crate::values::time::Timestamp;

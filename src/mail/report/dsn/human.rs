@@ -1,6 +1,6 @@
 //! Human-readable part of a DSN: the event, the recipients, and the next steps.
 
-use crate::mail::history::record::ReportKind;
+use crate::mail::history::state::ReportKind;
 
 use crate::mail::report::dsn::content::{Dsn, DsnAction, DsnRecipient, MAX_LINE_BYTES};
 

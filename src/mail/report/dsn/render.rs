@@ -3,7 +3,7 @@
 
 use crate::mail::address::Address;
 use crate::mail::envelope::id::QueueId;
-use crate::mail::history::record::ReportKind;
+use crate::mail::history::state::ReportKind;
 use crate::mail::message::mime;
 use crate::mail::report::dsn::content::{Dsn, DsnAction, MAX_LINE_BYTES, ReturnedPart};
 use crate::mail::report::dsn::human;
