@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::world::{MAIL, World, is_root};
+use crate::world::{MAIL, World, is_root, signal_until_it_ends, wait_for};
 
 #[test]
 fn mistakes_name_the_file_the_line_and_the_cure() {
@@ -207,6 +207,11 @@ fn probable_mistakes_are_told() {
     };
     let (code, text) = check(&format!("[transport.a]\ncommand = [{msmtp:?}]\n"));
     assert!(code == 1 && text.contains("exits = { 77 = \"auth\" }"), "{code} {text}");
+    let mut watch = world.mspool(&["watch"]).start();
+    wait_for("the watch", || world.spool().join("state/runner.watch").exists());
+    signal_until_it_ends(&mut watch, "TERM");
+    let told = String::from_utf8(watch.wait_with_output().unwrap().stderr).unwrap();
+    assert!(told.contains("mspool: transport a: a login that the relay refuses"), "{told}");
     let (code, text) = check(&format!("[transport.a]\nmaildir = {:?}\n", world.path("m")));
     assert!(code == 1 && text.contains("takes all internet mail"), "{code} {text}");
     let good = format!(
