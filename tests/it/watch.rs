@@ -118,12 +118,15 @@ fn a_changed_configuration_is_read_and_a_broken_one_is_not() {
 #[test]
 fn one_signal_is_one_reload() {
     let world = World::with_relay("cat >/dev/null");
-    let child = watch(&world, &["--json"]);
+    let printed = world.path("printed");
+    let child = world.mspool(&["watch", "--json"]).start_into(&printed);
     wait_for("the watch", || world.spool().join("state/runner.watch").exists());
     signal(&child, "HUP");
+    wait_for("the reload", || fs::read_to_string(&printed).unwrap().contains("reloaded"));
     world.enqueue(&["bob@x"]);
     wait_for("the delivery", || world.files("sent").len() == 1);
-    let (out, _) = stop(child);
+    stop(child);
+    let out = fs::read_to_string(&printed).unwrap();
     let reloads = events(&out).iter().filter(|event| event["event"] == "status").count();
     assert_eq!(reloads, 1, "{out}");
 }

@@ -110,8 +110,17 @@ impl Run {
         self.command
     }
 
-    pub fn start(mut self) -> Child {
-        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub fn start(self) -> Child {
+        self.start_with(Stdio::piped())
+    }
+
+    /// Starts it with its standard output in a file, which can be read while it runs.
+    pub fn start_into(self, file: &Path) -> Child {
+        self.start_with(fs::File::create(file).unwrap().into())
+    }
+
+    fn start_with(mut self, stdout: Stdio) -> Child {
+        self.command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
         let mut child = self.command.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let input = self.input;
