@@ -27,7 +27,7 @@ pub(super) struct ValueChecker<'a> {
 impl ValueChecker<'_> {
     /// Builds an error for the line on which the value `at` begins.
     pub(super) fn invalid<T>(&self, at: &Spanned<T>, what: impl Into<String>) -> ConfigError {
-        let line = raw::line_of(self.text, at.span().start);
+        let line = raw::line_of(self.text, &at.span());
         ConfigError::Invalid(self.path.to_owned(), Some(line), what.into())
     }
 

@@ -181,13 +181,13 @@ pub fn parse(path: &Path, text: &str) -> Result<RawConfig, ConfigError> {
     match toml::from_str::<RawConfig>(text) {
         Ok(config) => Ok(RawConfig { text: text.to_owned(), ..config }),
         Err(error) => {
-            let line = error.span().map(|span| line_of(text, span.start));
+            let line = error.span().map(|span| line_of(text, &span));
             Err(ConfigError::Invalid(path.to_owned(), line, explain(text, &error)))
         }
     }
 }
 
 /// Returns the line number, from 1, of the byte offset `at`.
-pub fn line_of(text: &str, at: usize) -> usize {
-    text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+pub fn line_of(text: &str, span: &std::ops::Range<usize>) -> usize {
+    text.as_bytes()[..span.start.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::delivery::message::ClaimedMessage;
 use crate::delivery::planning::AdmissionPlan;
+use crate::delivery::scheduler::Admission;
 use crate::delivery::worker::{RunState, SharedMessage};
 use crate::mail::envelope::Envelope;
 use crate::mail::envelope::file_name::FileName;
@@ -21,7 +22,7 @@ impl<'e> RunState<'e> {
         let listed = self.due.get(index).filter(|(_, name)| !self.passed_over.contains(&name.id));
         let opened = listed.and_then(|listed| self.claim(&[listed])).and_then(|claim| self.open(index, claim));
         let Some((message, plan)) = opened.and_then(|message| self.first_plan(message)) else {
-            self.scheduler().admitted(0);
+            self.scheduler().admitted(Admission::PassedOver);
             self.context.observer.message_done();
             return None;
         };
@@ -44,7 +45,8 @@ impl<'e> RunState<'e> {
         if left {
             scheduler.tally.left.push(message.envelope().id.clone());
         }
-        scheduler.admitted(usize::from(plan.decided || !plan.needed.is_empty()));
+        let is_taken_up = plan.decided || !plan.needed.is_empty();
+        scheduler.admitted(if is_taken_up { Admission::TakenUp } else { Admission::PassedOver });
         let waits = plan.needed.keys().any(|transport| scheduler.queues[*transport].has_waiting(index));
         let owes_report = || !waits && message.owes_report(self.context.settings, self.context.time());
         if hand_off.is_none() && !plan.decided && !message.is_misplaced(self.context.now()) && !owes_report() {

@@ -2,17 +2,17 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
 use crate::delivery::age::MessageAge;
 use crate::delivery::decision::decide;
 use crate::delivery::plan::{PlanInputs, RecipientPlan, lifetime_text, plan};
+use crate::delivery::recorded_history::{RecordedHistory, SyncedRecords};
 use crate::delivery::reports_due;
 use crate::mail::envelope::Envelope;
-use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::history::History;
-use crate::mail::history::record::{AttemptCost, Decision, LogEvent, LogRecord};
+use crate::mail::history::record::{AttemptCost, Decision, LogEvent};
 use crate::mail::history::state::RecipientState;
 use crate::mail::status::Status;
 use crate::output::observer::RecipientEvent;
@@ -20,7 +20,6 @@ use crate::settings::{QueueSettings, Settings};
 use crate::spool::Spool;
 use crate::spool::claim::Claim;
 use crate::spool::listing::MessageIndex;
-use crate::spool::log::MessageLog;
 use crate::spool::running_time::SpoolTime;
 use crate::transports::answer::HandOffResult;
 use crate::transports::command::MAX_ADDRESS_BYTES;
@@ -41,37 +40,10 @@ pub struct ClaimedMessage<'e> {
 /// State that the hand-offs of one message share.
 #[derive(Debug)]
 struct ClaimedState {
-    history: History,
-    log: Option<MessageLog>,
+    recorded: RecordedHistory,
     /// True for a recipient that a thread is handing over.
     in_flight: Table<RecipientIndex, bool>,
     parallel: bool,
-    /// Durability of what the log says.
-    records: RecordState,
-    /// Events of the records that are not synced yet, to be told when they are.
-    events: Vec<RecipientEvent>,
-}
-
-/// Durability of the records of a log that the history was made from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum RecordState {
-    /// Synced by this run, or there is none.
-    Synced,
-    /// Written by this run or by another one, and not synced by this run. Another run may have died before its sync, so
-    /// nothing may follow from a record that this run has not synced itself.
-    Unsynced,
-    /// A record could not be written or synced. A failed sync is never tried again on the same file: the kernel may have
-    /// dropped the data and report success the next time. The message stays as it is, for the next run.
-    Lost,
-}
-
-/// Records that were made durable.
-#[derive(Debug)]
-pub(super) struct SyncedRecords {
-    /// Events that may be told now.
-    pub(super) events: Vec<RecipientEvent>,
-    /// True when the name of the log may not be durable yet, and needs [`Spool::sync_log_names`].
-    pub(super) name_is_new: bool,
 }
 
 /// Recipients that a thread has reserved for one hand-off.
@@ -108,8 +80,7 @@ impl<'e> ClaimedMessage<'e> {
     pub fn new(index: MessageIndex, claim: Box<Claim<'e>>, history: History) -> ClaimedMessage<'e> {
         debug_assert_eq!(history.recipients.len(), claim.message().envelope.recipients.len());
         let in_flight = history.recipients.map(|_| false);
-        let records = if history.is_blank() { RecordState::Synced } else { RecordState::Unsynced };
-        let state = ClaimedState { history, log: None, in_flight, parallel: false, records, events: Vec::new() };
+        let state = ClaimedState { recorded: RecordedHistory::new(history), in_flight, parallel: false };
         ClaimedMessage { index, claim, state: Mutex::new(state) }
     }
 
@@ -126,7 +97,8 @@ impl<'e> ClaimedMessage<'e> {
     pub fn plans(&self, inputs: &PlanInputs<'_>) -> Vec<(RecipientIndex, RecipientPlan)> {
         let state = self.state();
         let free = state.in_flight.entries().filter(|(_, in_flight)| !**in_flight);
-        free.map(|(recipient, _)| (recipient, plan(inputs, self.envelope(), &state.history, recipient))).collect()
+        free.map(|(recipient, _)| (recipient, plan(inputs, self.envelope(), state.recorded.history(), recipient)))
+            .collect()
     }
 
     /// Reserves at most `most` recipients that are for this transport now and that `is_wanted` accepts, so that no other
@@ -140,7 +112,7 @@ impl<'e> ClaimedMessage<'e> {
     ) -> ReservedRecipients {
         let mut state = self.state();
         let is_for_transport = |recipient: &RecipientIndex| {
-            plan(inputs, self.envelope(), &state.history, *recipient) == RecipientPlan::HandOver(transport)
+            plan(inputs, self.envelope(), state.recorded.history(), *recipient) == RecipientPlan::HandOver(transport)
                 && is_wanted(*recipient)
         };
         let free = state.in_flight.entries().filter(|(_, in_flight)| !**in_flight).map(|(recipient, _)| recipient);
@@ -180,14 +152,14 @@ impl<'e> ClaimedMessage<'e> {
 
     /// Returns what has happened so far.
     pub fn history(&self) -> History {
-        self.state().history.clone()
+        self.state().recorded.history().clone()
     }
 
     /// Returns true when the sender is owed a DSN about a recipient for which nothing more is done now.
     pub fn owes_report(&self, settings: &Settings, time: SpoolTime) -> bool {
         let state = self.state();
-        !state.history.unfinished_reports.is_empty()
-            || !reports_due::due(settings, self.envelope(), &state.history, time).is_empty()
+        !state.recorded.history().unfinished_reports.is_empty()
+            || !reports_due::due(settings, self.envelope(), state.recorded.history(), time).is_empty()
     }
 
     /// Returns the messages made by the filters of this transport that these recipients have already, each with the
@@ -195,7 +167,12 @@ impl<'e> ClaimedMessage<'e> {
     pub(super) fn filtered_parts(&self, transport: &str, recipients: &[RecipientIndex]) -> Vec<(usize, String)> {
         let state = self.state();
         let of = |(position, recipient): (usize, &RecipientIndex)| {
-            let parts = state.history.recipients.get(*recipient).map_or(Vec::new(), |progress| progress.parts.clone());
+            let parts = state
+                .recorded
+                .history()
+                .recipients
+                .get(*recipient)
+                .map_or(Vec::new(), |progress| progress.parts.clone());
             let own = |part: String| Some((position, part.strip_prefix(transport)?.strip_prefix(':')?.to_owned()));
             parts.into_iter().filter_map(own).collect::<Vec<_>>()
         };
@@ -204,19 +181,17 @@ impl<'e> ClaimedMessage<'e> {
 
     /// Appends an event to the log; the next sync makes it durable.
     pub fn append_event(&self, spool: &Spool, event: LogEvent, time: SpoolTime) -> Result<()> {
-        self.state().append(spool, &self.envelope().id, record(time, event))
+        self.state().recorded.append(spool, &self.envelope().id, time, event)
     }
 
     /// Returns the claim and the history, for moving the message on. Every record must be durable before.
     pub fn into_parts(self, spool: &Spool) -> Result<(Box<Claim<'e>>, History)> {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        debug_assert!(state.records == RecordState::Synced, "a message moves only when its records are durable");
-        debug_assert!(state.events.is_empty(), "what is durable was told");
         debug_assert!(state.in_flight.iter().all(|in_flight| !in_flight), "no hand-off outlives its message");
-        let mut history = state.history;
-        if state.log.is_some_and(|log| log.has_foreign_lines()) {
-            history = spool.history(&self.claim.message().envelope)?;
-        }
+        let history = match state.recorded.into_history() {
+            Some(history) => history,
+            None => spool.history(&self.claim.message().envelope)?,
+        };
         Ok((self.claim, history))
     }
 
@@ -225,7 +200,8 @@ impl<'e> ClaimedMessage<'e> {
     pub fn is_misplaced(&self, now: Timestamp) -> bool {
         let state = self.state();
         let due = self.claim.message().name.due;
-        state.history.is_settled() || (due.is_none() && state.history.next().is_some_and(|next| next > now))
+        state.recorded.history().is_settled()
+            || (due.is_none() && state.recorded.history().next().is_some_and(|next| next > now))
     }
 
     /// Makes several hand-offs at once safe. Returns false when another run got the message in between; nothing may be
@@ -254,12 +230,12 @@ impl<'e> ClaimedMessage<'e> {
     ) -> Result<RecordedAttempt> {
         let mut state = self.state();
         debug_assert!(recipients.iter().all(|recipient| state.in_flight[*recipient]), "an attempt is reserved first");
-        let progress = || recipients.iter().filter_map(|recipient| state.history.recipients.get(*recipient));
+        let progress = || recipients.iter().filter_map(|recipient| state.recorded.history().recipients.get(*recipient));
         let number = progress().map(|progress| progress.attempts).max().unwrap_or(0) + 1;
         let earlier_result_unknown = progress().any(|progress| progress.outcome_unknown);
         let event =
             LogEvent::Attempt { transport: transport.name.clone(), attempt: number, recipients: recipients.to_vec() };
-        state.append(spool, &self.envelope().id, record(time, event))?;
+        state.recorded.append(spool, &self.envelope().id, time, event)?;
         Ok(RecordedAttempt { number, earlier_result_unknown })
     }
 
@@ -273,11 +249,12 @@ impl<'e> ClaimedMessage<'e> {
         time: SpoolTime,
     ) -> Result<Vec<RecipientIndex>> {
         let mut state = self.state();
-        let lifetime_is_over = MessageAge::of(self.envelope(), &state.history, time).is_at_least(queue.lifetime);
+        let lifetime_is_over =
+            MessageAge::of(self.envelope(), state.recorded.history(), time).is_at_least(queue.lifetime);
         let mut decisions: Vec<Decision> = Vec::new();
         let mut returned = Vec::new();
         for (recipient, result) in outcome.recipients.iter().zip(&outcome.result.results) {
-            let attempts = state.history.recipients.get(*recipient).map_or(1, |progress| progress.attempts);
+            let attempts = state.recorded.history().recipients.get(*recipient).map_or(1, |progress| progress.attempts);
             debug_assert!(attempts > 0, "a result follows a recorded attempt");
             let mut decision = decide(outcome.transport, queue, result, attempts, time.now);
             if lifetime_is_over && decision.state == RecipientState::Owed && decision.charge == AttemptCost::Full {
@@ -325,7 +302,7 @@ impl<'e> ClaimedMessage<'e> {
         for decision in decisions.iter().filter(|decision| decision.charge != AttemptCost::Declined) {
             for recipient in &decision.recipients {
                 let Some(address) = envelope.address(*recipient) else { continue };
-                state.events.push(RecipientEvent {
+                state.recorded.tell_later(RecipientEvent {
                     id: envelope.id.clone(),
                     address: address.clone(),
                     transport: transport.map(str::to_owned),
@@ -337,43 +314,23 @@ impl<'e> ClaimedMessage<'e> {
             }
         }
         let event = LogEvent::Result { transport: transport.map(str::to_owned), results: decisions };
-        state.append(spool, &envelope.id, record(time, event))
+        state.recorded.append(spool, &envelope.id, time, event)
     }
 
     /// Tells the kernel to begin writing the log out.
     pub fn begin_sync(&self) {
-        if let Some(log) = &self.state().log {
-            log.begin_sync();
-        }
+        self.state().recorded.begin_sync();
     }
 
     /// Returns true when every record is durable.
     pub(super) fn is_synced(&self) -> bool {
-        self.state().records == RecordState::Synced
+        self.state().recorded.is_synced()
     }
 
     /// Makes the records durable, without the name of a new log, and returns the events that may be told now. An error
     /// says that nothing may be told and that the message must stay as it is.
     pub(super) fn sync(&self, spool: &Spool) -> Result<SyncedRecords> {
-        let mut state = self.state();
-        let events = std::mem::take(&mut state.events);
-        match state.records {
-            RecordState::Synced => {
-                debug_assert!(events.is_empty(), "an event belongs to a record");
-                return Ok(SyncedRecords { events, name_is_new: false });
-            }
-            RecordState::Unsynced => {}
-            RecordState::Lost => return Err(anyhow!("a result could not be recorded; the message stays as it is")),
-        }
-        state.records = RecordState::Lost;
-        if state.log.is_none() {
-            state.log = Some(spool.log(&self.envelope().id)?);
-        }
-        if let Some(log) = &state.log {
-            log.sync()?;
-        }
-        state.records = RecordState::Synced;
-        Ok(SyncedRecords { events, name_is_new: true })
+        self.state().recorded.sync(spool, &self.envelope().id)
     }
 
     /// Makes the records and the name of the log durable, and returns the events that may be told now.
@@ -384,39 +341,4 @@ impl<'e> ClaimedMessage<'e> {
         }
         Ok(synced.events)
     }
-}
-
-impl ClaimedState {
-    /// Appends a record. An attempt that cannot be written is not made. A result that cannot be written is lost: this run
-    /// knows it, so that it does not repeat the delivery, but nothing follows from it.
-    fn append(&mut self, spool: &Spool, id: &QueueId, record: LogRecord) -> Result<()> {
-        let is_attempt = matches!(record.event, LogEvent::Attempt { .. });
-        let written = self.write(spool, id, &record);
-        match (&written, is_attempt) {
-            (Ok(()), _) => {
-                self.history.apply(&record);
-                if self.records == RecordState::Synced {
-                    self.records = RecordState::Unsynced;
-                }
-            }
-            (Err(_), true) => {}
-            (Err(_), false) => {
-                self.history.apply(&record);
-                self.records = RecordState::Lost;
-            }
-        }
-        written
-    }
-
-    fn write(&mut self, spool: &Spool, id: &QueueId, record: &LogRecord) -> Result<()> {
-        let log = match &mut self.log {
-            Some(log) => log,
-            None => self.log.insert(spool.log(id)?),
-        };
-        Ok(log.append(record)?)
-    }
-}
-
-fn record(time: SpoolTime, event: LogEvent) -> LogRecord {
-    LogRecord { at: time.now, running: Some(time.running), event }
 }

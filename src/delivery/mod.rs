@@ -11,6 +11,7 @@ mod hand_off;
 pub mod message;
 pub mod plan;
 mod planning;
+mod recorded_history;
 pub mod remaining;
 pub mod reports_due;
 pub mod run;

@@ -133,12 +133,11 @@ impl<M: Clone> Scheduler<M> {
         }
     }
 
-    /// Ends the admission of a message, and counts the messages taken up (0 or 1) against the limit.
-    pub fn admitted(&mut self, taken_up: usize) {
+    /// Ends the admission of a message. A message that was taken up counts against the limit.
+    pub fn admitted(&mut self, admission: Admission) {
         debug_assert!(self.admitting, "an admission ends once");
-        debug_assert!(taken_up <= 1, "one message is admitted at a time");
         self.admitting = false;
-        self.allowance = self.allowance.saturating_sub(taken_up);
+        self.allowance = self.allowance.saturating_sub(usize::from(admission == Admission::TakenUp));
     }
 
     /// Records that a thread works on a message that it claimed.
@@ -261,6 +260,15 @@ impl<M: Clone> Scheduler<M> {
         debug_assert!(self.queues.iter().all(|queue| queue.running <= queue.limits.parallel));
         debug_assert!(!self.queues.iter().any(|queue| queue.releasing && queue.running > 0));
     }
+}
+
+/// Answer to whether a message that was looked at is handled in this run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Something was decided about it, or a transport is to get it.
+    TakenUp,
+    /// It cannot be claimed, or nothing can be done with it now.
+    PassedOver,
 }
 
 /// Answer to whether a message that goes to the disk is claimed again in this run.

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::delivery::scheduler::{Job, Scheduler};
+use crate::delivery::scheduler::{Admission, Job, Scheduler};
 use crate::delivery::transport_queue::{QueueLimits, Readiness, TransportQueue};
 use crate::spool::listing::MessageIndex;
 use crate::transports::transport::TransportIndex;
@@ -156,7 +156,7 @@ impl<'r> Simulation<'r> {
                 queue.add(message);
             }
         }
-        self.scheduler.admitted(1);
+        self.scheduler.admitted(Admission::TakenUp);
         let Some(transport) = chosen else { return self.end_job(None) };
         self.scheduler.check_out(message, message);
         self.hand_off(message, transport);

@@ -41,7 +41,7 @@ impl Spool {
 
     /// Reads the history of a message, per recipient, from its log.
     pub fn history(&self, envelope: &Envelope) -> Result<History, PathError> {
-        Ok(History::read(envelope.recipients.len(), &self.read_log(&envelope.id)?))
+        Ok(History::read(&envelope.recipients, &self.read_log(&envelope.id)?))
     }
 
     /// Appends one record to a message's log, and syncs the log and its name.

@@ -39,26 +39,34 @@ pub fn terminal_columns(fd: impl std::os::fd::AsFd) -> Option<usize> {
 /// Returns the name of the user we act as: from the password file, else from the environment, else the number.
 pub fn user_name() -> String {
     let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
-    let known = password_field(0).or_else(|| variable("LOGNAME")).or_else(|| variable("USER"));
+    let known = password_field(PasswordField::Name).or_else(|| variable("LOGNAME")).or_else(|| variable("USER"));
     known.unwrap_or_else(|| identity::user().to_string())
 }
 
 /// Returns the full name of the user we act as: the comment in the password file up to the first comma.
 pub fn full_name() -> Option<String> {
-    let name = password_field(4)?.split(',').next()?.trim().to_owned();
+    let name = password_field(PasswordField::Comment)?.split(',').next()?.trim().to_owned();
     (!name.is_empty()).then_some(name)
 }
 
 /// Returns the home directory of the user we act as, from the password file.
 pub fn home_of_user() -> Option<std::path::PathBuf> {
-    password_field(5).map(std::path::PathBuf::from)
+    password_field(PasswordField::Home).map(std::path::PathBuf::from)
+}
+
+/// Field of a line in the password file, by its position; see passwd(5).
+#[derive(Clone, Copy)]
+enum PasswordField {
+    Name = 0,
+    Comment = 4,
+    Home = 5,
 }
 
 /// Returns a field of our line in the password file. Not through the C library, which loads modules for other sources
 /// of users and then cannot be linked statically.
-fn password_field(index: usize) -> Option<String> {
+fn password_field(field: PasswordField) -> Option<String> {
     let user = identity::user().to_string();
     let text = std::fs::read_to_string("/etc/passwd").ok()?;
     let own = text.lines().find(|line| line.split(':').nth(2) == Some(user.as_str()))?;
-    own.split(':').nth(index).filter(|field| !field.is_empty()).map(str::to_owned)
+    own.split(':').nth(field as usize).filter(|text| !text.is_empty()).map(str::to_owned)
 }

@@ -8,7 +8,7 @@ use crate::mail::address::{Address, split_type};
 use crate::mail::status::{Status, StatusClass};
 use crate::transports::exits::{ExitMeaning, ExitMeanings};
 use crate::transports::finished::{FinishedProgram, LinesCompleteness, ProgramEnding};
-use crate::values::printable;
+use crate::values::printable::{self, TextLimit};
 use crate::values::time;
 
 /// Kind of a recipient's result.
@@ -81,7 +81,7 @@ pub fn interpret(finished: &FinishedProgram, recipients: &[&Address], exits: &Ex
 
 /// Returns the result of every recipient without a result line.
 fn base(finished: &FinishedProgram, retry_after: Option<u64>, exits: &ExitMeanings) -> TransportResult {
-    let said = [&finished.stdout, &finished.stderr].map(|bytes| printable::output(bytes, printable::MAX_TEXT_CHARS));
+    let said = [&finished.stdout, &finished.stderr].map(|bytes| printable::output(bytes, TextLimit::Result));
     let code = match &finished.ending {
         ProgramEnding::Exited(code) => *code,
         ending => return without_exit(ending, retry_after),
@@ -181,7 +181,7 @@ impl ResultLines {
         for (word, rest) in &lines {
             match *word {
                 "retry-after" => read.retry_after = rest.trim().parse().ok().or(read.retry_after),
-                "ref" => read.remote_id = Some(printable::output(rest.as_bytes(), 200)),
+                "ref" => read.remote_id = Some(printable::output(rest.as_bytes(), TextLimit::Excerpt)),
                 _ => {}
             }
         }
@@ -191,7 +191,7 @@ impl ResultLines {
                     let Some((index, rest)) = recipient(rest, &known) else { continue };
                     let Some((status, text)) = Status::leading(rest) else { continue };
                     let kind = by_status(status, read.retry_after);
-                    let text = printable::output(text.as_bytes(), printable::MAX_TEXT_CHARS);
+                    let text = printable::output(text.as_bytes(), TextLimit::Result);
                     read.results[index] = Some(TransportResult::new(kind, status, text));
                 }
                 "notme" => {
@@ -231,7 +231,7 @@ pub fn progress(line: &str) -> Option<(u64, u64, String)> {
     let rest = line.strip_prefix("progress ")?;
     let (numbers, text) = rest.split_once(' ').unwrap_or((rest, ""));
     let (done, all) = numbers.split_once('/')?;
-    Some((done.parse().ok()?, all.parse().ok()?, printable::output(text.as_bytes(), 60)))
+    Some((done.parse().ok()?, all.parse().ok()?, printable::output(text.as_bytes(), TextLimit::Progress)))
 }
 
 #[cfg(test)]
@@ -361,7 +361,7 @@ mod tests {
             prop_assert_eq!(answer.results.len(), count);
             for outcome in answer.results {
                 prop_assert!(!outcome.text.chars().any(printable::is_unsafe));
-                prop_assert!(outcome.text.chars().count() <= printable::MAX_TEXT_CHARS);
+                prop_assert!(outcome.text.chars().count() <= TextLimit::Result.chars());
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::sys::file_stat::stat_of;
 use crate::transports::answer::{HandOffResult, ResultKind, TransportResult};
 use crate::transports::argv::{CommandTemplate, DeliveryValues, unsafe_value_text};
 use crate::transports::finished::ProgramEnding;
-use crate::values::printable;
+use crate::values::printable::{self, TextLimit};
 
 use crate::transports::environment;
 use crate::transports::hand_off::{HandOff, refused_result};
@@ -306,7 +306,7 @@ impl FilterStage<'_> {
             let index = self.find(part, address)?;
             let (status, text) = Status::leading(rest).unwrap_or((Status::BAD_MESSAGE, rest));
             let status = if status.class() == StatusClass::Permanent { status } else { Status::BAD_MESSAGE };
-            let text = printable::output(text.as_bytes(), 500);
+            let text = printable::output(text.as_bytes(), TextLimit::Result);
             results[index] = Some(TransportResult::new(ResultKind::Failed, status, text));
             gone.push(index);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::values::printable;
+use crate::values::printable::{self, TextLimit};
 use crate::values::time::span;
 
 /// End of a program's run.
@@ -49,7 +49,7 @@ pub enum LinesCompleteness {
 impl FinishedProgram {
     /// Returns the reason of the failure, with the program's own output.
     pub fn failure_text(&self) -> String {
-        let texts = [&self.stderr, &self.stdout].map(|bytes| printable::output(bytes, 200));
+        let texts = [&self.stderr, &self.stdout].map(|bytes| printable::output(bytes, TextLimit::Excerpt));
         let text = texts.into_iter().find(|text| !text.is_empty()).map_or(String::new(), |text| format!(": {text}"));
         match &self.ending {
             ProgramEnding::Exited(code) => format!("ended with exit status {code}{text}"),

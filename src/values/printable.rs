@@ -2,8 +2,27 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Maximum length of a stored result text, in characters.
-pub const MAX_TEXT_CHARS: usize = 1000;
+/// Use of a program's output, which limits its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextLimit {
+    /// Text of a result, which is stored.
+    Result,
+    /// Excerpt in a message of ours, and an id that a transport gave.
+    Excerpt,
+    /// Text beside a progress bar.
+    Progress,
+}
+
+impl TextLimit {
+    /// Returns the maximum length, in characters.
+    pub fn chars(self) -> usize {
+        match self {
+            TextLimit::Result => 1000,
+            TextLimit::Excerpt => 200,
+            TextLimit::Progress => 60,
+        }
+    }
+}
 
 /// Returns true for control characters, bidirectional overrides and invisible characters. Printed unchanged, they could
 /// move the cursor or make text look different from what it is.
@@ -29,9 +48,10 @@ pub fn line(text: &str) -> String {
         .collect()
 }
 
-/// Joins the non-empty lines of a program's output with ` / `, sanitizes them, and cuts the result to `longest`
-/// characters, the last one `…`.
-pub fn output(bytes: &[u8], longest: usize) -> String {
+/// Joins the non-empty lines of a program's output with ` / `, sanitizes them, and cuts the result to the limit;
+/// the last character of a cut text is `…`.
+pub fn output(bytes: &[u8], limit: TextLimit) -> String {
+    let longest = limit.chars();
     let text = String::from_utf8_lossy(bytes);
     let lines = text.lines().map(|part| line(part.trim())).filter(|part| !part.is_empty());
     let joined = lines.collect::<Vec<_>>().join(" / ");
@@ -85,9 +105,10 @@ mod tests {
 
     #[test]
     fn output_becomes_one_line() {
-        assert_eq!(output(b"one\n\n  two\t2\r\n\xff\n", 50), "one / two 2 / \u{fffd}");
-        assert_eq!(output(b"abcdefgh", 5), "abcd…");
-        assert_eq!(output(b"", 5), "");
+        assert_eq!(output(b"one\n\n  two\t2\r\n\xff\n", TextLimit::Excerpt), "one / two 2 / \u{fffd}");
+        assert_eq!(output(&[b'a'; 61], TextLimit::Progress), format!("{}…", "a".repeat(59)));
+        assert_eq!(output(&[b'a'; 60], TextLimit::Progress), "a".repeat(60));
+        assert_eq!(output(b"", TextLimit::Progress), "");
     }
 
     #[test]

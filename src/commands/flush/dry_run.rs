@@ -69,6 +69,7 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
                 options,
                 only,
                 active: message.is_active(&held),
+                limit_is_reached: left == 0,
             };
             let mut acts = false;
             for (index, recipient) in message.envelope.recipients.entries() {
@@ -76,7 +77,7 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
                 if options.to.as_ref().is_some_and(|pattern| !pattern.matches(address)) {
                     continue;
                 }
-                let Some((action, transport, reason)) = explainer.recipient(&message, &history, index, left)? else {
+                let Some((action, transport, reason)) = explainer.recipient(&message, &history, index)? else {
                     continue;
                 };
                 acts |= action == "attempt" || action == "fail";
@@ -126,20 +127,20 @@ struct DryRunExplainer<'a> {
     options: &'a FlushOptions,
     only: Option<TransportIndex>,
     active: bool,
+    /// True once as many messages as `--limit` allows are to be attempted.
+    limit_is_reached: bool,
 }
 
 /// Action, transport and reason for one recipient.
 type Explanation = (&'static str, Option<TransportIndex>, String);
 
 impl DryRunExplainer<'_> {
-    /// Returns the explanation for one recipient; `None` if it is settled. `left` is the number of messages that the run
-    /// may still attempt.
+    /// Returns the explanation for one recipient; `None` if it is settled.
     fn recipient(
         &self,
         message: &QueueFile,
         history: &History,
         recipient: RecipientIndex,
-        left: usize,
     ) -> Result<Option<Explanation>> {
         let now = self.session.now();
         let envelope = &message.envelope;
@@ -176,7 +177,7 @@ impl DryRunExplainer<'_> {
             RecipientPlan::HandOver(index) if self.only.is_some_and(|only| only != index) => {
                 ("keep", Some(index), "routed to a transport that --transport does not select".to_owned())
             }
-            RecipientPlan::HandOver(_) if left == 0 => ("keep", None, "beyond --limit".to_owned()),
+            RecipientPlan::HandOver(_) if self.limit_is_reached => ("keep", None, "beyond --limit".to_owned()),
             RecipientPlan::HandOver(index) => self.hand_off(index, progress.attempts)?,
         }))
     }

@@ -41,12 +41,13 @@ impl ByAge {
     }
 
     fn named(&self) -> BTreeMap<String, usize> {
-        (0..self.0.len()).map(|class| (label(class), self.0[class])).collect()
+        labels().zip(self.0).collect()
     }
 }
 
-fn label(class: usize) -> String {
-    AGES.get(class).map_or_else(|| "older".to_owned(), |end| format!("{end}m"))
+/// Returns the names of the age classes, in their order.
+fn labels() -> impl Iterator<Item = String> {
+    AGES.iter().map(|end| format!("{end}m")).chain(["older".to_owned()])
 }
 
 #[derive(Serialize)]
@@ -99,7 +100,7 @@ pub fn run(session: &Session, format: OutputFormat) -> Result<ExitStatus> {
             all.0.iter_mut().zip(ages.0).for_each(|(sum, count)| *sum += count);
         }
         print::line(&mut out, "")?;
-        let heads: Vec<String> = (0..=AGES.len()).map(|class| format!("{:>6}", label(class))).collect();
+        let heads: Vec<String> = labels().map(|label| format!("{label:>6}")).collect();
         print::line(&mut out, &format!("{:<30}{:>7}{}", "OWED BY DOMAIN AND AGE", "TOTAL", heads.concat()))?;
         row(&mut out, "all", &all)?;
         let mut sorted: Vec<(&String, &ByAge)> = domains.iter().collect();

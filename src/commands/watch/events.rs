@@ -16,7 +16,7 @@ use crate::output::console::sentence;
 use crate::output::mode::{OutputFormat, Verbosity};
 use crate::output::observer::{NewMail, RecipientEvent, RunObserver};
 use crate::output::print;
-use crate::spool::listing::DirectoryEntry;
+use crate::spool::listing::{DirectoryEntry, DueMessages};
 use crate::spool::{QueueState, Spool};
 use crate::sys::clock::Clock;
 use crate::values::plural::counted;
@@ -69,6 +69,19 @@ impl WatchEvent {
             WatchEvent::Shutdown => "shutdown",
         }
     }
+}
+
+/// What a watch leaves behind when it ends.
+#[derive(Debug)]
+pub struct EndedWatch {
+    /// Signal that ended it; 0 if a thread failed.
+    pub signal: i32,
+    /// True when no delivery attempt was interrupted.
+    pub complete: bool,
+    /// Mail that is still owed.
+    pub rest: RemainingMail,
+    /// Number of received messages that are not filed yet.
+    pub inbound: usize,
 }
 
 /// Prints events. All threads of the watch share one printer.
@@ -182,9 +195,10 @@ impl EventPrinter {
         }
     }
 
-    /// Removes finished messages from memory once they outnumber the `queued` ones, so that memory use stays bounded.
-    pub fn forget_finished(&self, spool: &Spool, queued: usize) -> Result<()> {
+    /// Removes finished messages from memory once they outnumber the queued ones, so that memory use stays bounded.
+    pub fn forget_finished(&self, spool: &Spool, due: &DueMessages) -> Result<()> {
         let mut seen = self.seen();
+        let queued = due.len() + due.later();
         if seen.queued.len() < 2 * queued + 1000 {
             return Ok(());
         }
@@ -202,8 +216,9 @@ impl EventPrinter {
         Ok(())
     }
 
-    /// Prints the last event: the signal, the remaining mail, and the number of received messages not yet filed.
-    pub fn shutdown(&self, signal: i32, complete: bool, rest: &RemainingMail, inbound: usize) {
+    /// Prints the last event.
+    pub fn shutdown(&self, ended: &EndedWatch) {
+        let EndedWatch { signal, complete, ref rest, inbound } = *ended;
         let reason = format!("signal {signal}");
         let next = rest.next.map_or(String::new(), |next| format!(", next attempt {next}"));
         let cut_short = if complete { "" } else { "; some delivery attempts were interrupted" };

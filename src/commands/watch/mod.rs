@@ -23,7 +23,7 @@ use crate::sys::signals::{HangupMeaning, Signals};
 use crate::transports::transport::Transport;
 use crate::values::time::Timestamp;
 
-use crate::commands::watch::events::{EventPrinter, WatchEvent};
+use crate::commands::watch::events::{EndedWatch, EventPrinter, WatchEvent};
 use crate::commands::watch::wakeup::{ArrivalWatcher, WakeReason, WakeupWaiter};
 use crate::delivery::context::DeliveryContext;
 use crate::delivery::remaining::RemainingMail;
@@ -108,9 +108,10 @@ pub fn run(session: &Session, options: &WatchOptions, reload: &dyn Fn() -> Resul
             RemainingMail::default()
         });
         let complete = all_joined && !signals.abort_requested();
-        let received = spool.messages_in_order(QueueState::Received).map_or(0, |names| names.len());
-        events.shutdown(signals.stop_requested().unwrap_or(0), complete, &rest, received);
-        Ok(if complete { ExitStatus::Ok } else { ExitStatus::Signal(signals.stop_requested().unwrap_or(0)) })
+        let inbound = spool.messages_in_order(QueueState::Received).map_or(0, |names| names.len());
+        let signal = signals.stop_requested().unwrap_or(0);
+        events.shutdown(&EndedWatch { signal, complete, rest, inbound });
+        Ok(if complete { ExitStatus::Ok } else { ExitStatus::Signal(signal) })
     })
 }
 
@@ -255,7 +256,7 @@ impl WatchLoop {
         session.count_time(spool);
         let due = spool
             .due_messages(now, longest_wait, |state, name| events.stray(&spool.path_of_state(state).join(name)))?;
-        events.forget_finished(spool, due.len() + due.later())?;
+        events.forget_finished(spool, &due)?;
         let context = DeliveryContext::new(session, spool, signals, events)?;
         let selection = Selection { network: session.network, jobs: self.jobs, ..Selection::all() };
         let tally = run::run(&context, &due, &selection, &self.parked)?;

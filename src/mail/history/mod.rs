@@ -78,14 +78,14 @@ pub struct History {
 }
 
 impl History {
-    /// Builds the history of a message with `recipients` recipients and an empty log.
-    pub fn new(recipients: usize) -> History {
-        History { recipients: vec![RecipientProgress::default(); recipients].into(), ..History::default() }
+    /// Builds the history of a message with an empty log. Any table of its recipients says how many there are.
+    pub fn new<T>(recipients: &Table<RecipientIndex, T>) -> History {
+        History { recipients: recipients.map(|_| RecipientProgress::default()), ..History::default() }
     }
 
     /// Computes the history from a log. Lines that cannot be parsed are skipped and counted: mspool never acts on a
     /// line that a crash truncated, so at worst one delivery is repeated.
-    pub fn read(recipients: usize, log: &[u8]) -> History {
+    pub fn read<T>(recipients: &Table<RecipientIndex, T>, log: &[u8]) -> History {
         let mut history = History::new(recipients);
         for line in log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             match serde_json::from_slice::<LogRecord>(line) {
@@ -93,7 +93,7 @@ impl History {
                 Err(_) => history.unreadable += 1,
             }
         }
-        debug_assert_eq!(history.recipients.len(), recipients, "no record adds a recipient");
+        debug_assert_eq!(history.recipients.len(), recipients.len(), "no record adds a recipient");
         history
     }
 
@@ -190,7 +190,7 @@ impl History {
 
     /// Returns true if no record says anything: nothing has happened to the message.
     pub fn is_blank(&self) -> bool {
-        *self == History::new(self.recipients.len())
+        *self == History::new(&self.recipients)
     }
 
     /// Returns true if no action is left for any recipient.
@@ -327,6 +327,10 @@ mod tests {
         records.iter().flat_map(|record| [serde_json::to_vec(record).unwrap(), b"\n".to_vec()].concat()).collect()
     }
 
+    fn people(count: usize) -> Table<RecipientIndex, ()> {
+        vec![(); count].into()
+    }
+
     #[test]
     fn folds_a_story() {
         let story = [
@@ -335,7 +339,7 @@ mod tests {
             result(11, &[1], RecipientState::Owed, AttemptCost::Full),
             attempt(71, 2, &[1]),
         ];
-        let history = History::read(2, &log(&story));
+        let history = History::read(&people(2), &log(&story));
         assert_eq!(history.owed().collect::<Vec<_>>(), indices(&[1]));
         assert_eq!(history.recipients[RecipientIndex::new(1)].attempts, 2);
         assert!(history.recipients[RecipientIndex::new(1)].outcome_unknown && !first(&history).outcome_unknown);
@@ -346,15 +350,15 @@ mod tests {
     #[test]
     fn what_is_not_charged_does_not_count() {
         let story = [attempt(10, 1, &[0]), result(11, &[0], RecipientState::Owed, AttemptCost::None)];
-        assert_eq!(first(&History::read(1, &log(&story))).attempts, 0);
+        assert_eq!(first(&History::read(&people(1), &log(&story))).attempts, 0);
         let story = [attempt(10, 1, &[0]), result(11, &[0], RecipientState::Owed, AttemptCost::Declined)];
-        assert_eq!(first(&History::read(1, &log(&story))).declined_by, ["relay"]);
+        assert_eq!(first(&History::read(&people(1), &log(&story))).declined_by, ["relay"]);
     }
 
     #[test]
     fn one_recipient_that_is_due_makes_the_message_due() {
         let story = [attempt(10, 1, &[0]), result(11, &[0], RecipientState::Owed, AttemptCost::Full)];
-        assert_eq!(History::read(2, &log(&story)).next(), None);
+        assert_eq!(History::read(&people(2), &log(&story)).next(), None);
     }
 
     #[test]
@@ -371,9 +375,9 @@ mod tests {
         let mut bytes = log(&[attempt(10, 1, &[0]), result(11, &[0], RecipientState::Delivered, AttemptCost::Full)]);
         let whole = bytes.len();
         bytes.extend_from_slice(b"{\"at\":\"1970-01-01T00:00:10Z\",\"event\":\"sung\"}\nnoise\n");
-        let history = History::read(1, &bytes);
+        let history = History::read(&people(1), &bytes);
         assert_eq!((history.unreadable, first(&history).state), (2, RecipientState::Delivered));
-        assert_eq!(first(&History::read(1, &bytes[..whole - 5])).state, RecipientState::Owed);
+        assert_eq!(first(&History::read(&people(1), &bytes[..whole - 5])).state, RecipientState::Owed);
     }
 
     proptest! {
@@ -382,7 +386,7 @@ mod tests {
             let mut bytes = noise;
             bytes.push(b'\n');
             bytes.extend(log(&[attempt(1, 1, &[place]), result(2, &[place], RecipientState::Failed, AttemptCost::Full)]));
-            let history = History::read(count, &bytes);
+            let history = History::read(&people(count), &bytes);
             prop_assert_eq!(history.recipients.len(), count);
         }
 
@@ -393,8 +397,8 @@ mod tests {
                 result(2, &[0], RecipientState::Delivered, AttemptCost::Full),
                 result(2, &[1], RecipientState::Failed, AttemptCost::Full),
             ]);
-            let history = History::read(2, &bytes[..cut.min(bytes.len())]);
-            let whole = History::read(2, &bytes);
+            let history = History::read(&people(2), &bytes[..cut.min(bytes.len())]);
+            let whole = History::read(&people(2), &bytes);
             for (part, all) in history.recipients.iter().zip(&whole.recipients) {
                 prop_assert!(part.state == all.state || part.state == RecipientState::Owed);
             }

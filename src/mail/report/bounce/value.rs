@@ -1,7 +1,7 @@
 //! Values of report fields: typed values, and the two encodings of original addresses.
 
 use crate::mail::address::{self, Address, AddressType};
-use crate::values::printable;
+use crate::values::printable::{self, TextLimit};
 
 /// Returns the value after `rfc822;`, `dns;`, `smtp;` and similar types (RFC 3464 section 2.1.2). A type is one word;
 /// without a type, returns the whole value.
@@ -43,7 +43,7 @@ pub fn envelope_id(value: &str) -> Option<String> {
 
 /// Returns the text on one line, safe to print and limited in length; `None` if it is empty.
 pub fn said(text: &str) -> Option<String> {
-    Some(printable::output(text.as_bytes(), printable::MAX_TEXT_CHARS)).filter(|text| !text.is_empty())
+    Some(printable::output(text.as_bytes(), TextLimit::Result)).filter(|text| !text.is_empty())
 }
 
 /// Returns a `Message-ID` without its brackets (RFC 5322 section 3.6.4).

@@ -74,18 +74,17 @@ impl<'t> TextPage<'t> {
 
     /// Finds a wording, given in lower case, across line breaks.
     pub fn find(&self, wording: &str) -> Option<PagePosition<'_, 't>> {
-        self.place(self.small.find(wording)?, wording.len())
+        self.position_after(self.small.find(wording)? + wording.len())
     }
 
     /// Finds a wording, given in lower case, at the beginning of a line.
     pub fn find_line(&self, wording: &str) -> Option<PagePosition<'_, 't>> {
         let start =
             self.starts.iter().find(|start| self.small.get(**start..).is_some_and(|s| s.starts_with(wording)))?;
-        self.place(*start, wording.len())
+        self.position_after(*start + wording.len())
     }
 
-    fn place(&self, start: usize, len: usize) -> Option<PagePosition<'_, 't>> {
-        let end = start + len;
+    fn position_after(&self, end: usize) -> Option<PagePosition<'_, 't>> {
         let next = self.starts.partition_point(|start| *start < end);
         let line_end = self.starts.get(next).copied().unwrap_or(self.flat.len());
         Some(PagePosition { rest: self.flat.get(end..line_end)?.trim(), below: self.lines.get(next..)? })
