@@ -8,9 +8,12 @@ pub struct LocksHeld(HashSet<u64>);
 
 impl LocksHeld {
     /// Reads `/proc/locks`. Empty if that cannot be read: only reports depend on it.
+    ///
+    /// The kernel gives the list out a page at a time, by position: a lock that is released between two pages hides one
+    /// that is held. On a machine with many locks two readings together are therefore nearer to the truth than one.
     pub fn now() -> LocksHeld {
-        let text = std::fs::read_to_string("/proc/locks").unwrap_or_default();
-        LocksHeld(text.lines().filter_map(inode_of).collect())
+        let texts = [(); 2].map(|()| std::fs::read_to_string("/proc/locks").unwrap_or_default());
+        LocksHeld(texts.iter().flat_map(|text| text.lines()).filter_map(inode_of).collect())
     }
 
     /// True for the inode of a locked file. Devices are not compared: filesystems with subvolumes report other numbers
