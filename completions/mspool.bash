@@ -787,7 +787,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__receive)
-            opts="-f -q -v -h --to --from --poll --limit --in-place --json --spool --config --offline --quiet --verbose --help"
+            opts="-f -q -v -h --to --from --trusted --poll --limit --in-place --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

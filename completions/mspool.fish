@@ -27,8 +27,8 @@ end
 complete -c mspool -n "__fish_mspool_needs_command" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_needs_command" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_needs_command" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_needs_command" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_needs_command" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_needs_command" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_needs_command" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_needs_command" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_needs_command" -s V -l version -d 'Print the version'
 complete -c mspool -n "__fish_mspool_needs_command" -f -a "enqueue" -d 'Queue a message from standard input'
@@ -76,8 +76,8 @@ complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l mbox -d 'Queue
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l dry-run -d 'Queue nothing; print the transports of each recipient'
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l transport -d 'Only mail for this transport' -r
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l to -d 'Only recipients that match, such as \'*@example.org\'' -r
@@ -93,13 +93,13 @@ complete -c mspool -n "__fish_mspool_using_subcommand flush" -l force -d 'Ignore
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l out -d 'Deliver mail (the default)'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l in -d 'Fetch mail from the configured sources instead'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l both -d 'Deliver mail, then fetch mail'
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -l strict -d 'ExitStatus with 75 when mail is still queued'
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -l strict -d 'Exit with 75 when mail is still queued'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l dry-run -d 'Change nothing; print what would be done, and why'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l progress -d 'Always show a progress bar'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand receive" -l to -d 'Mailbox of the message [default: your user name at this host]' -r
 complete -c mspool -n "__fish_mspool_using_subcommand receive" -s f -l from -d 'Envelope sender; \'\' is the null sender [default: read from the header]' -r
@@ -107,11 +107,12 @@ complete -c mspool -n "__fish_mspool_using_subcommand receive" -l limit -d 'Maxi
 complete -c mspool -n "__fish_mspool_using_subcommand receive" -l in-place -d 'Process new mail in this Maildir in place' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand receive" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand receive" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -l trusted -d 'Believe a bounce or receipt in the message without a proof'
 complete -c mspool -n "__fish_mspool_using_subcommand receive" -l poll -d 'Fetch mail from the configured sources'
 complete -c mspool -n "__fish_mspool_using_subcommand receive" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand receive" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_using_subcommand receive" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand receive" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand receive" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -l format -d 'Print the queue in the format of another mail system' -r -f -a "postfix\t'mailq of Postfix'
 postfix-json\t'postqueue -j'
@@ -122,8 +123,8 @@ complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_see
 complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -a "rewrite" -d 'Show how addresses are rewritten, and their transports'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -a "status" -d 'Show the state of transports, sources and runs'
@@ -138,52 +139,52 @@ complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_su
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -l since -d 'Only events since this time; a span counts back from now' -r
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l probe -d 'Also run the probe of every transport'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l rcpt -d 'Recipient; its state must be "async"' -r
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l status -d 'Result as a status code: 2.x.x delivered, 4.x.x retry, 5.x.x failed' -r
@@ -191,8 +192,8 @@ complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_su
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "rewrite" -d 'Show how addresses are rewritten, and their transports'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show the state of transports, sources and runs'
@@ -216,26 +217,26 @@ complete -c mspool -n "__fish_mspool_using_subcommand watch" -l spool -d 'Spool 
 complete -c mspool -n "__fish_mspool_using_subcommand watch" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand watch" -l json -d 'Print events as JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand watch" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_using_subcommand watch" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand watch" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand watch" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_using_subcommand watch" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand watch" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_using_subcommand cancel" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand cancel" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand cancel" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_using_subcommand cancel" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand cancel" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand hold" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand hold" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand hold" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_using_subcommand hold" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand hold" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand hold" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_using_subcommand hold" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand hold" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand release" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand release" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand release" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_using_subcommand release" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand release" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand release" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_using_subcommand release" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand release" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand resend" -l only -d 'Only to this one of the recipients; repeat for more' -r
 complete -c mspool -n "__fish_mspool_using_subcommand resend" -l add -d 'Also to this address; repeat for more' -r
@@ -247,32 +248,32 @@ complete -c mspool -n "__fish_mspool_using_subcommand resend" -l again -d 'Inclu
 complete -c mspool -n "__fish_mspool_using_subcommand resend" -l dry-run -d 'Queue nothing; print the recipients'
 complete -c mspool -n "__fish_mspool_using_subcommand resend" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand resend" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_using_subcommand resend" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand resend" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand resend" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand init" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand init" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand init" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_using_subcommand init" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand init" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand init" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_using_subcommand init" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand init" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand completions" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand completions" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand completions" -l offline -d 'Use no network: only deliver to Maildirs'
-complete -c mspool -n "__fish_mspool_using_subcommand completions" -s q -l quiet -d 'Print results and errors only'
-complete -c mspool -n "__fish_mspool_using_subcommand completions" -s v -l verbose -d 'Print every result and step'
+complete -c mspool -n "__fish_mspool_using_subcommand completions" -s q -l quiet -d 'Print errors and requested output only'
+complete -c mspool -n "__fish_mspool_using_subcommand completions" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand completions" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "enqueue" -d 'Queue a message from standard input'
 complete -c mspool -n "__fish_mspool_using_subcommand help; and not __fish_seen_subcommand_from enqueue flush receive report watch cancel hold release resend sendmail mailq init completions help" -f -a "flush" -d 'Deliver mail that is due, then exit'

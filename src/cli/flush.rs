@@ -16,7 +16,7 @@ use crate::cli::help::{self, OUTPUT};
 use crate::cli::values;
 
 const SELECTION: &str = "Selection";
-const DIRECTION: &str = "FlushDirection";
+const DIRECTION: &str = "Direction";
 const RUN: &str = "Run";
 const TRANSPORTS: &str = "Transports";
 
@@ -75,7 +75,7 @@ pub struct FlushArgs {
     /// At least 1, at most 256. Default: the sum of the "parallel" keys of all transports.
     #[arg(long, value_name = "N", value_parser = values::job_count, help_heading = RUN)]
     jobs: Option<usize>,
-    /// ExitStatus with 75 when mail is still queued
+    /// Exit with 75 when mail is still queued
     #[arg(long, help_heading = RUN)]
     strict: bool,
     /// Change nothing; print what would be done, and why

@@ -88,10 +88,10 @@ struct GlobalArgs {
     /// Use no network: only deliver to Maildirs
     #[arg(long, global = true, help_heading = GLOBAL_OPTIONS)]
     offline: bool,
-    /// Print results and errors only
+    /// Print errors and requested output only
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = GLOBAL_OPTIONS)]
     quiet: bool,
-    /// Print every result and step
+    /// Print every result
     #[arg(short, long, global = true, help_heading = GLOBAL_OPTIONS)]
     verbose: bool,
     /// Print help: a summary with -h, all details with --help

@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::commands::receive;
 use crate::exit::ExitStatus;
 use crate::mail::address::{Address, Sender};
+use crate::mail::envelope::WayTrust;
 use crate::session::Session;
 
 use crate::cli::help::OUTPUT;
@@ -28,7 +29,7 @@ Examples:
 
 /// Receive mail and file it in the store
 ///
-/// Reads one message from standard input, or fetches mail from the configured sources with --poll. ExitStatus status 0
+/// Reads one message from standard input, or fetches mail from the configured sources with --poll. Exit status 0
 /// means that the message is safe. Local errors exit with 75, so that the calling mail system retries.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -52,6 +53,12 @@ pub struct ReceiveArgs {
         value_parser = values::local_sender, help_heading = MESSAGE
     )]
     sender: Option<Sender>,
+
+    /// Believe a bounce or receipt in the message without a proof
+    ///
+    /// Only for mail from systems that forward your mail, such as a relay that cannot be reached from outside.
+    #[arg(long, conflicts_with_all = ["poll", "in_place"], help_heading = MESSAGE)]
+    trusted: bool,
 
     /// Fetch mail from the configured sources
     #[arg(long, conflicts_with_all = ["to", "sender"], help_heading = SOURCES)]
@@ -89,5 +96,6 @@ pub fn run(args: ReceiveArgs, session: &Session) -> Result<ExitStatus> {
     if let Some(store) = &args.in_place {
         return receive::in_place(session, store, form);
     }
-    receive::run(session, &receive::ReceiveOptions { mailbox: args.to, sender: args.sender, format: form })
+    let way = if args.trusted { WayTrust::Trusted } else { WayTrust::Open };
+    receive::run(session, &receive::ReceiveOptions { mailbox: args.to, sender: args.sender, way, format: form })
 }

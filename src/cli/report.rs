@@ -25,7 +25,7 @@ Examples:
     mspool report ID
   Print the queue in the format of Postfix:
     mspool report --format postfix
-  Show why mail is not delivered:
+  Show which transports are paused, broken or offline:
     mspool report status";
 
 const REWRITE_EXAMPLES: &str = "\

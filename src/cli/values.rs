@@ -20,7 +20,7 @@ use crate::values::quoting::quoted;
 /// Reason why a value is refused, and the exit status for it.
 #[derive(Debug)]
 pub struct ValueError {
-    /// ExitStatus status: [`ExitStatus::Data`] for an address, [`ExitStatus::Usage`] for everything else.
+    /// Exit status: [`ExitStatus::Data`] for an address, [`ExitStatus::Usage`] for everything else.
     pub exit: ExitStatus,
     /// Rest of the sentence that begins with the option and the quoted value.
     pub reason: String,

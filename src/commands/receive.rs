@@ -15,6 +15,7 @@ use crate::inbox::in_place;
 use crate::inbox::pending;
 use crate::mail::address::{Address, Sender};
 use crate::mail::envelope::id::QueueId;
+use crate::mail::envelope::{Envelope, WayTrust};
 use crate::mail::message::header::{Header, InputSupply};
 use crate::output::arrivals::ArrivalConsole;
 use crate::output::mode::OutputFormat;
@@ -35,6 +36,8 @@ pub struct ReceiveOptions {
     pub mailbox: Option<Address>,
     /// Envelope sender; `None` means the one that the message names.
     pub sender: Option<Sender>,
+    /// Trust in the way on which the message came.
+    pub way: WayTrust,
     /// Output format of the results.
     pub format: OutputFormat,
 }
@@ -65,7 +68,10 @@ pub fn run(session: &Session, options: &ReceiveOptions) -> Result<ExitStatus> {
         accept::check_delivered_before(session, header, &mailbox, named)?;
     }
     let sender = options.sender.clone().unwrap_or_else(|| accept::sender_of(&head, header.as_ref()));
-    let envelope = accept::new_envelope(session, mailbox, sender, loops::inherited(&spool)?, None);
+    let envelope = Envelope {
+        way: options.way,
+        ..accept::new_envelope(session, mailbox, sender, loops::inherited(&spool)?, None)
+    };
     let draft = accept::write_draft(&spool, &envelope, &head, &mut input, session.settings.queue.message_limit)?;
     UnsyncedMessage::commit(vec![draft.rename_into(QueueState::Received, None)?])?;
     // The message is durable: an error status now would make the caller deliver it a second time.

@@ -71,6 +71,7 @@ pub struct RawSource {
     pub every: Option<Spanned<String>>,
     pub timeout: Option<Spanned<String>>,
     pub mailbox: Option<Spanned<String>>,
+    pub trusted: Option<bool>,
     #[serde(default)]
     pub env: BTreeMap<String, String>,
 }

@@ -10,6 +10,7 @@ use crate::config::error::ConfigError;
 use crate::config::raw;
 use crate::mail::address::Address;
 use crate::mail::address::pattern::AddressPattern;
+use crate::mail::envelope::WayTrust;
 use crate::mail::message::class::ClassFolders;
 use crate::mail::message::folder::Folder;
 use crate::transports::hook::Hook;
@@ -95,6 +96,7 @@ impl ReceivedTables<'_> {
             every: self.span("every", raw.every.as_ref(), EVERY)?,
             timeout: self.span("timeout", raw.timeout.as_ref(), FETCH_TIMEOUT)?,
             mailbox: raw.mailbox.as_ref().map(|mailbox| mailbox.get_ref().clone()),
+            way: if raw.trusted == Some(true) { WayTrust::Trusted } else { WayTrust::Open },
             env: self.checker.environment(written, &raw.env)?,
         })
     }

@@ -32,7 +32,9 @@ pub(super) fn decide(
         }
         ResultKind::Async => (RecipientState::Async, Some(now.after(transport.async_timeout)), AttemptCost::Full),
         ResultKind::NotMine => (RecipientState::Owed, None, AttemptCost::Declined),
-        ResultKind::Busy | ResultKind::Broken => (RecipientState::Owed, None, AttemptCost::None),
+        ResultKind::Busy | ResultKind::Broken | ResultKind::LoginRefused => {
+            (RecipientState::Owed, None, AttemptCost::None)
+        }
     };
     Decision {
         recipients: Vec::new(),

@@ -9,15 +9,22 @@ use crate::delivery::plan::BackoffRule;
 use crate::delivery::transport_queue;
 use crate::delivery::worker::{RunState, SharedMessage};
 use crate::mail::address::Address;
+use crate::mail::envelope::Envelope;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::envelope::request::BodyType;
 use crate::spool::work::WorkDir;
-use crate::transports::answer::{self, HandOffResult};
+use crate::transports::answer::{self, BrokenTransport, HandOffResult, TroubleKind};
 use crate::transports::argv::RecipientBatch;
 use crate::transports::command::MAX_RECIPIENTS;
 use crate::transports::deliver::deliver;
 use crate::transports::hand_off::{EarlierAttempt, HandOff};
 use crate::transports::transport::TransportIndex;
+
+/// Names by which reports on a hand-off are recognized.
+struct NamesForReports {
+    envid: String,
+    return_path: String,
+}
 
 impl<'e> RunState<'e> {
     /// Hands a message to a transport for as many recipients as one hand-off takes, and records the results.
@@ -92,11 +99,13 @@ impl<'e> RunState<'e> {
             anyhow::Ok((work, input, message.record_attempt(context.spool, transport, recipients, context.time())?))
         })();
         let (work, input, attempt) = begun.inspect_err(|_| message.release_recipients(recipients))?;
+        let names = self.names_for_reports(envelope, recipients);
         let hand_off = HandOff {
             id: envelope.id.as_str(),
             sender: &envelope.sender,
+            return_path: &names.return_path,
             recipients: &addresses,
-            envid: envelope.report_id(),
+            envid: &names.envid,
             attempt: attempt.number,
             body: envelope.body.map_or("", BodyType::word),
             spool: context.spool.path(),
@@ -124,6 +133,27 @@ impl<'e> RunState<'e> {
         self.apply_result(message, index, &returned, &result)
     }
 
+    /// Returns the names by which reports on this hand-off are recognized. Without the key of the spool they have no tag:
+    /// mail goes out all the same, and reports on it prove nothing.
+    fn names_for_reports(&self, envelope: &Envelope, recipients: &[RecipientIndex]) -> NamesForReports {
+        match self.context.spool.report_key() {
+            Ok(key) => NamesForReports {
+                envid: match &envelope.envid {
+                    Some(chosen) => chosen.as_str().to_owned(),
+                    None => key.envelope_id(&envelope.id, recipients),
+                },
+                return_path: key.return_path(&envelope.sender, &envelope.id, recipients),
+            },
+            Err(error) => {
+                self.context.observer.error(&format!("{error}; reports on {} will prove nothing", envelope.id));
+                NamesForReports {
+                    envid: envelope.report_id().to_owned(),
+                    return_path: envelope.sender.as_str().to_owned(),
+                }
+            }
+        }
+    }
+
     /// Applies a result to the transport, and to the recipients that came back without a charge.
     fn apply_result(
         &self,
@@ -133,16 +163,22 @@ impl<'e> RunState<'e> {
         result: &HandOffResult,
     ) -> Result<()> {
         let transport = self.transport(index);
-        if let Some(reason) = &result.broken {
+        if let Some(BrokenTransport { kind, text }) = &result.broken {
             // Several hand-offs at once may all find out; the first opens the breaker.
             let mut scheduler = self.scheduler();
             let was_closed = scheduler.queues[index].is_closed();
-            self.close_queue(&mut scheduler, index, format!("broken: {reason}"));
+            self.close_queue(&mut scheduler, index, format!("broken: {text}"));
             drop(scheduler);
             if !was_closed {
-                self.context.control().open_breaker(transport, reason)?;
-                let text = format!("transport {} is broken: {reason}; its mail is kept", transport.name);
-                self.context.observer.error(&text);
+                self.context.control().open_breaker(transport, *kind, text)?;
+                let name = &transport.name;
+                self.context.observer.error(&match kind {
+                    TroubleKind::Broken => format!("transport {name} is broken: {text}; its mail is kept"),
+                    TroubleKind::LoginRefused => format!(
+                        "transport {name}: the login was refused: {text}; its mail is kept; correct the password, \
+                         then run mspool flush --resume {name}"
+                    ),
+                });
             }
         } else if self.scheduler().queues[index].works_again() {
             self.context.control().close_breaker(transport)?;

@@ -254,8 +254,10 @@ impl<'e> ClaimedMessage<'e> {
         let mut decisions: Vec<Decision> = Vec::new();
         let mut returned = Vec::new();
         for (recipient, result) in outcome.recipients.iter().zip(&outcome.result.results) {
-            let attempts = state.recorded.history().recipients.get(*recipient).map_or(1, |progress| progress.attempts);
-            debug_assert!(attempts > 0, "a result follows a recorded attempt");
+            let attempts = state.recorded.history().recipients.get(*recipient).map_or(1, |progress| {
+                debug_assert!(progress.attempts > 0, "a result follows a recorded attempt");
+                progress.attempts.saturating_sub(progress.attempts_before_release).max(1)
+            });
             let mut decision = decide(outcome.transport, queue, result, attempts, time.now);
             if lifetime_is_over && decision.state == RecipientState::Owed && decision.charge == AttemptCost::Full {
                 // A try after the end of the lifetime has failed: that, and nothing else, ends the mail for its age.

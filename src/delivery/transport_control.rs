@@ -5,8 +5,9 @@ use anyhow::Result;
 use crate::delivery::transport_queue::Readiness;
 use crate::spool::Spool;
 use crate::spool::running_time::SpoolTime;
-use crate::spool::transport_state::{CircuitBreaker, FailedTrial, ProbeResult, ResourceLock};
+use crate::spool::transport_state::{BreakerCause, CircuitBreaker, FailedTrial, ProbeResult, ResourceLock};
 use crate::sys::random;
+use crate::transports::answer::TroubleKind;
 use crate::transports::finished::{FinishedProgram, ProgramEnding};
 use crate::transports::program::ProgramControl;
 use crate::transports::transport::Transport;
@@ -75,7 +76,10 @@ impl TransportControl<'_> {
             }
         }
         debug_assert_eq!(resource.is_some(), transport.resource.is_some(), "a transport has the resource it needs");
-        Ok(PreparedTransport { readiness: Readiness::Yes, resource, connected, trouble: None })
+        // A good probe does not show that a refused login works again: one message does.
+        let waits_for_person = self.spool.transport_state(&transport.name)?.waits_for_person(&transport.fingerprint);
+        let readiness = if waits_for_person { Readiness::OneTrial } else { Readiness::Yes };
+        Ok(PreparedTransport { readiness, resource, connected, trouble: None })
     }
 
     /// Runs the disconnect command of a transport that was connected. Returns its failure in words, if it failed.
@@ -95,7 +99,7 @@ impl TransportControl<'_> {
         match finished.ending {
             ProgramEnding::Exited(0) => Ok(Ok(())),
             ProgramEnding::Exited(70 | 78) | ProgramEnding::NotStarted(_) => {
-                self.open_breaker(transport, &reason())?;
+                self.open_breaker(transport, TroubleKind::Broken, &reason())?;
                 Ok(Err(reason()))
             }
             _ => Ok(Err(reason())),
@@ -115,9 +119,12 @@ impl TransportControl<'_> {
         let probe =
             ProbeResult { at: self.time.now, ok: trouble.is_none(), text: trouble.cloned().unwrap_or_default() };
         Ok(self.spool.update_transport_state(&transport.name, |transport_state| {
-            if probe.ok {
+            let waits_for_person = transport_state.waits_for_person(&transport.fingerprint);
+            if probe.ok && waits_for_person {
+                // A probe need not log in: a good one does not show that the login works.
+            } else if probe.ok {
                 (transport_state.breaker, transport_state.failed_trial) = (None, None);
-            } else {
+            } else if !waits_for_person {
                 transport_state.failed_trial = Some(self.failed_trial(&probe.text));
             }
             // A good answer after a good one changes nothing, and is not worth a write.
@@ -128,10 +135,16 @@ impl TransportControl<'_> {
     }
 
     /// Opens the circuit breaker: the transport is broken, and no mail is handed to it before the next trial.
-    pub fn open_breaker(&self, transport: &Transport, text: &str) -> Result<()> {
+    ///
+    /// After a refused login the next trial is as far away as can be, so that the account is not locked, and no mail ends
+    /// for its age: a person has to correct something first.
+    pub fn open_breaker(&self, transport: &Transport, kind: TroubleKind, text: &str) -> Result<()> {
         let random = random();
         Ok(self.spool.update_transport_state(&transport.name, |transport_state| {
-            transport_state.failed_trial = Some(self.failed_trial(text));
+            transport_state.failed_trial = match kind {
+                TroubleKind::Broken => Some(self.failed_trial(text)),
+                TroubleKind::LoginRefused => None,
+            };
             let before = transport_state.breaker.take().filter(|before| before.config == transport.fingerprint);
             if let Some(before) =
                 before.as_ref().filter(|before| before.blocks(self.time.now, self.schedule.longest_delay()))
@@ -144,7 +157,14 @@ impl TransportControl<'_> {
             let failures = before.as_ref().map_or(0, |before| before.failures) + 1;
             transport_state.breaker = Some(CircuitBreaker {
                 since: before.map_or(self.time.now, |before| before.since),
-                until: self.time.now.after(self.schedule.delay(failures, random)),
+                until: self.time.now.after(match kind {
+                    TroubleKind::Broken => self.schedule.delay(failures, random),
+                    TroubleKind::LoginRefused => self.schedule.max,
+                }),
+                cause: match kind {
+                    TroubleKind::Broken => BreakerCause::Failure,
+                    TroubleKind::LoginRefused => BreakerCause::Auth,
+                },
                 failures,
                 text: text.to_owned(),
                 config: transport.fingerprint.clone(),

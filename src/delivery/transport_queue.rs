@@ -12,7 +12,7 @@ use crate::spool::Spool;
 use crate::spool::error::SpoolError;
 use crate::spool::listing::MessageIndex;
 use crate::spool::running_time::SpoolTime;
-use crate::spool::transport_state::{FailedTrial, TransportState};
+use crate::spool::transport_state::{BreakerCause, FailedTrial, TransportState};
 use crate::transports::transport::{Transport, Transports};
 
 /// Answer to whether a transport may be given mail.
@@ -84,8 +84,17 @@ pub fn readiness(
         .filter(|breaker| breaker.config == transport.fingerprint && force != ForceLevel::BackoffAndBreaker);
     let prepares = transport.probe.is_some() || transport.resource.is_some() || transport.connect.is_some();
     match breaker {
-        Some(breaker) if transport.probe.is_none() && breaker.blocks(time.now, longest_wait) => {
-            Readiness::No(format!("broken until {}: {}", breaker.until, breaker.text))
+        // A probe replaces the back-off of a broken transport, but need not show whether a login works again.
+        Some(breaker)
+            if (transport.probe.is_none() || breaker.cause == BreakerCause::Auth)
+                && breaker.blocks(time.now, longest_wait) =>
+        {
+            Readiness::No(match breaker.cause {
+                BreakerCause::Failure => format!("broken until {}: {}", breaker.until, breaker.text),
+                BreakerCause::Auth => {
+                    format!("waiting for a working login, next trial {}: {}", breaker.until, breaker.text)
+                }
+            })
         }
         _ if prepares => Readiness::Unprepared,
         Some(_) => Readiness::OneTrial,
@@ -110,7 +119,7 @@ pub fn failed_trial(
 ) -> Option<FailedTrial> {
     let unused =
         (network == Network::Offline && transport.reaches_beyond_host()) || pause_reason(state, time).is_some();
-    state.failed_trial.clone().filter(|_| !unused)
+    state.failed_trial.clone().filter(|_| !unused && !state.waits_for_person(&transport.fingerprint))
 }
 
 /// Reads the failed trial of each transport that may end messages now.

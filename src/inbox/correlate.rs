@@ -1,8 +1,12 @@
 //! Correlation of incoming reports with sent mail: finds the message, checks the report, and records it in the log.
 //!
-//! Incoming reports are untrusted. A report is applied only if it names the message by its envelope id or its Message-ID,
+//! Incoming reports are untrusted. A report is about a message only if it names it by its envelope id or its Message-ID,
 //! contradicts neither of the two, comes from the null sender (receipts excepted), and names a recipient that was already
-//! handed over. Even then it can only move that recipient to a later state. Other messages are ordinary mail.
+//! handed over. Other messages are ordinary mail.
+//!
+//! To recognize a report is one thing, to act on it another: it changes a state only with a proof, see
+//! [`crate::mail::report::proof`], or if it came in a trusted way. Even then it can only move a recipient to a later state.
+//! A report without a proof is noted in the log.
 
 use std::collections::HashMap;
 
@@ -10,15 +14,16 @@ use anyhow::Result;
 
 use crate::delivery::context::DeliveryContext;
 use crate::mail::address::{Address, AddressType};
-use crate::mail::envelope::Envelope;
 use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::RecipientIndex;
+use crate::mail::envelope::{Envelope, WayTrust};
 use crate::mail::history::History;
-use crate::mail::history::record::{LogEvent, LogRecord};
+use crate::mail::history::record::{LogEvent, LogRecord, ReportProof};
 use crate::mail::history::state::RecipientState;
 use crate::mail::message::header::{Header, HeaderField, InputSupply};
 use crate::mail::report::bounce::{IncomingReport, IncomingReportKind, ReportedAction, ReportedRecipient};
+use crate::mail::report::proof::{self, ReportTag};
 use crate::output::observer::RecipientEvent;
 use crate::spool::claim::ClaimOutcome;
 use crate::spool::listing::DirectoryEntry;
@@ -59,7 +64,52 @@ impl SentMailIndex {
     }
 }
 
-/// Applies the report that a received message contains, if it is credible. `envelope` is the one of the received message.
+/// Received message that may contain a report.
+pub struct ReceivedReport<'a> {
+    /// Envelope of the received message.
+    pub envelope: &'a Envelope,
+    /// Header of the received message.
+    pub header: Option<&'a Header<'a>>,
+    /// Report in it.
+    pub report: &'a IncomingReport,
+}
+
+impl ReceivedReport<'_> {
+    /// Returns the tags that can prove the report: in the envelope id that it repeats, and in the address that it was sent
+    /// to. Wherever a tag stands, only who got it from us can know it.
+    fn tags(&self) -> Vec<ReportTag> {
+        let mailboxes = self.envelope.recipients.iter().map(|recipient| recipient.address.text().to_owned());
+        let header = self
+            .header
+            .into_iter()
+            .flat_map(|header| ADDRESS_FIELDS.iter().flat_map(|name| header.all(name)).map(HeaderField::value));
+        let addresses = mailboxes.chain(header).flat_map(|text| ReportTag::in_addresses(&text));
+        let named = self.report.envelope_id.as_deref().and_then(proof::read_envelope_id);
+        named.and_then(|(_, tag)| tag).into_iter().chain(addresses).take(MAX_TAGS).collect()
+    }
+
+    /// Returns the proof that a report on this recipient of this message is true.
+    fn proof(&self, context: &DeliveryContext<'_>, id: &QueueId, recipient: RecipientIndex) -> Result<ReportProof> {
+        if self.envelope.way == WayTrust::Trusted {
+            return Ok(ReportProof::Given);
+        }
+        let tags = self.tags();
+        if tags.is_empty() {
+            return Ok(ReportProof::None);
+        }
+        let key = context.spool.report_key()?;
+        let proven = tags.iter().any(|tag| key.proves(tag, id, recipient));
+        Ok(if proven { ReportProof::Given } else { ReportProof::None })
+    }
+}
+
+/// Fields in which delivery programs write the address that a message was sent to.
+const ADDRESS_FIELDS: [&str; 4] = ["Delivered-To", "X-Original-To", "Envelope-To", "To"];
+
+/// Maximum number of tags that are tried for a report: a forger may send thousands.
+const MAX_TAGS: usize = 8;
+
+/// Applies the report that a received message contains, if it is credible.
 ///
 /// # Errors
 ///
@@ -67,15 +117,15 @@ impl SentMailIndex {
 pub fn apply_report(
     context: &DeliveryContext<'_>,
     index: &mut SentMailIndex,
-    envelope: &Envelope,
-    report: &IncomingReport,
+    received: &ReceivedReport<'_>,
 ) -> Result<()> {
-    let is_forged = report.kind != IncomingReportKind::Mdn && !envelope.sender.is_null();
+    let report = received.report;
+    let is_forged = report.kind != IncomingReportKind::Mdn && !received.envelope.sender.is_null();
     if report.kind == IncomingReportKind::None || report.recipients.is_empty() || is_forged {
         return Ok(());
     }
     if let Some((state, name)) = find(context.spool, index, report)? {
-        apply(context, state, &name, &envelope.id, report)?;
+        apply(context, state, &name, received)?;
     }
     Ok(())
 }
@@ -97,7 +147,7 @@ pub fn find(
             agrees(&message, report) && report.recipients.iter().any(|reported| names.find(reported).is_some())
         })
     };
-    if let Some(id) = report.envelope_id.as_deref().and_then(|text| QueueId::parse(text).ok()) {
+    if let Some((id, _)) = report.envelope_id.as_deref().and_then(proof::read_envelope_id) {
         return Ok(spool.find(&id)?.filter(|(state, _)| REPORTED_ON.contains(state)).filter(|found| matches(found)));
     }
     let Some(name) = report.envelope_id.as_ref().or(report.message_id.as_ref()) else { return Ok(None) };
@@ -128,9 +178,9 @@ fn apply(
     context: &DeliveryContext<'_>,
     state: QueueState,
     name: &FileName,
-    id: &QueueId,
-    report: &IncomingReport,
+    received: &ReceivedReport<'_>,
 ) -> Result<()> {
+    let (id, report) = (&received.envelope.id, received.report);
     // A message that another run has claimed cannot be moved here. Its log can be extended all the same, because records
     // are appended as whole lines.
     let claim = match context.spool.claim(state, name)? {
@@ -152,7 +202,8 @@ fn apply(
     let mut log = None;
     for reported in &report.recipients {
         let Some(recipient) = names.find(reported) else { continue };
-        let Some(event) = log_event(&history, recipient, report.kind, reported, id) else { continue };
+        let proof = received.proof(context, &envelope.id, recipient)?;
+        let Some(event) = log_event(&history, recipient, report.kind, reported, id, proof) else { continue };
         let record = LogRecord::new(context.now(), event);
         history.apply(&record);
         if log.is_none() {
@@ -167,7 +218,16 @@ fn apply(
             transport: history.recipients[recipient].transport.clone(),
             state: history.recipients[recipient].state,
             status: reported.status.unwrap_or(crate::mail::status::Status::DONE),
-            text: diagnostic_text(reported),
+            text: match proof {
+                ReportProof::Given => diagnostic_text(reported),
+                ReportProof::None => {
+                    format!(
+                        "unproven report, which changed nothing: {} {}",
+                        reported.action.word(),
+                        diagnostic_text(reported)
+                    )
+                }
+            },
             next: None,
         });
     }
@@ -194,11 +254,20 @@ fn log_event(
     kind: IncomingReportKind,
     reported: &ReportedRecipient,
     id: &QueueId,
+    proof: ReportProof,
 ) -> Option<LogEvent> {
     let progress = &history.recipients[recipient];
-    let state = new_state(kind, progress.state, reported.action)?;
-    let is_known = progress.incoming_actions.iter().any(|action| action == reported.action.word());
-    if state == progress.state && is_known {
+    let reported_state = new_state(kind, progress.state, reported.action)?;
+    let word = reported.action.word();
+    let (state, is_known) = match proof {
+        ReportProof::Given => {
+            let is_known = progress.incoming_actions.iter().any(|action| action == word);
+            (reported_state, is_known && reported_state == progress.state)
+        }
+        // One note for each action: a flood of forged reports must not fill the log.
+        ReportProof::None => (progress.state, progress.unproven_reports.iter().any(|report| report.action == word)),
+    };
+    if is_known {
         return None;
     }
     Some(LogEvent::Heard {
@@ -208,6 +277,7 @@ fn log_event(
         status: reported.status,
         text: diagnostic_text(reported),
         report: id.clone(),
+        proof,
     })
 }
 

@@ -14,8 +14,8 @@ use crate::delivery::context::DeliveryContext;
 use crate::exit::{ExitStatus, RefusalKind, combine, is_distrust, refuse};
 use crate::inbox::accept::{new_envelope, own_mailbox, sender_of, write_draft};
 use crate::mail::address::Address;
-use crate::mail::envelope::MailOrigin;
 use crate::mail::envelope::id::QueueId;
+use crate::mail::envelope::{Envelope, MailOrigin};
 use crate::mail::history::record::{LogEvent, LogRecord};
 use crate::mail::message::header::{Header, InputSupply};
 use crate::session::{Network, Session};
@@ -285,7 +285,8 @@ impl SourcePoll<'_, '_> {
         let header = Header::scan(&head.bytes, InputSupply::End);
         let sender = sender_of(&head, header.as_ref());
         let origin = MailOrigin { inbound: self.source.name.clone(), reference };
-        let envelope = new_envelope(self.session, mailbox, sender, 0, Some(origin));
+        let envelope =
+            Envelope { way: self.source.way, ..new_envelope(self.session, mailbox, sender, 0, Some(origin)) };
         let draft = write_draft(spool, &envelope, &head, &mut file, u64::MAX)?;
         UnsyncedMessage::commit(vec![draft.rename_into(QueueState::Received, None)?])?;
         Ok(envelope.id)

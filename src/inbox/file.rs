@@ -24,7 +24,7 @@ use crate::transports::notify::NewMailValues;
 use crate::values::quoting::quoted;
 
 use crate::inbox::classify::Classification;
-use crate::inbox::correlate::{self, SentMailIndex};
+use crate::inbox::correlate::{self, ReceivedReport, SentMailIndex};
 use crate::inbox::hooks::{HookDecision, HookRun, check_hooks};
 use crate::mail::envelope::recipient::RecipientIndex;
 
@@ -90,7 +90,8 @@ pub fn file(
     let trace = trace_lines(context, &envelope, header.as_ref());
     let (path, folder) = filer.deliver(&claim, folder, trace.as_bytes(), body_at)?;
     filer.record(LogEvent::Filed { folder: folder.as_str().to_owned(), class: classification.class.clone() })?;
-    if let Err(error) = correlate::apply_report(context, index, &envelope, &report) {
+    let received = ReceivedReport { envelope: &envelope, header: header.as_ref(), report: &report };
+    if let Err(error) = correlate::apply_report(context, index, &received) {
         // The message is filed. An error here would file it a second time in the next run.
         filer.record_problem(format!("cannot apply the report in this message: {error:#}"))?;
     }

@@ -20,7 +20,7 @@ use crate::sys::dir::{self, Dir};
 use crate::transports::maildir;
 
 use crate::inbox::classify::Classification;
-use crate::inbox::correlate::{self, SentMailIndex};
+use crate::inbox::correlate::{self, ReceivedReport, SentMailIndex};
 use crate::inbox::file;
 use crate::inbox::hooks::{HookDecision, HookRun, check_hooks};
 
@@ -105,7 +105,8 @@ fn one(session: &Session, context: &DeliveryContext<'_>, store: &Path, new: &Dir
         new.remove_if_there(name)?;
         path
     };
-    correlate::apply_report(context, &mut SentMailIndex::default(), &envelope, &report)?;
+    let received = ReceivedReport { envelope: &envelope, header: header.as_ref(), report: &report };
+    correlate::apply_report(context, &mut SentMailIndex::default(), &received)?;
     file::announce(context, &envelope.id, &classification, &folder, path);
     Ok(true)
 }

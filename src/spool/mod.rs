@@ -11,6 +11,7 @@ pub mod listing;
 pub mod log;
 mod names;
 pub mod queue_file;
+mod report_key;
 pub mod resent;
 pub mod runner;
 pub mod running_time;
@@ -25,6 +26,7 @@ use std::sync::OnceLock;
 
 use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
+use crate::mail::report::proof::ReportKey;
 use crate::sys::dir::Dir;
 use crate::sys::error::PathError;
 use crate::sys::space::{self, FreeSpace};
@@ -134,6 +136,8 @@ pub struct Spool {
     /// `out` and `in`, which hold most of the others.
     parents: [OnceLock<Dir>; 2],
     dirs: [OnceLock<Dir>; PLACES.len()],
+    /// Key for tags, once it was read.
+    report_key: OnceLock<ReportKey>,
 }
 
 impl Spool {
@@ -149,7 +153,7 @@ impl Spool {
             Err(error) => return Err(error.into()),
         };
         ownership::ours(path, &root.stat()?)?;
-        let spool = Spool { root, parents: Default::default(), dirs: Default::default() };
+        let spool = Spool { root, parents: Default::default(), dirs: Default::default(), report_key: OnceLock::new() };
         match spool.version()?.as_deref() {
             Some(VERSION) => {}
             Some(other) => return Err(SpoolError::Version(spool.root.path_of("version"), other.to_owned())),

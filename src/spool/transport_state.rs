@@ -63,10 +63,30 @@ pub struct CircuitBreaker {
     pub until: Timestamp,
     /// Number of consecutive failures of the transport.
     pub failures: u32,
+    /// Cause of the last failure.
+    #[serde(default, skip_serializing_if = "BreakerCause::is_failure")]
+    pub cause: BreakerCause,
     /// Error text of the transport.
     pub text: String,
     /// Fingerprint of the failed configuration; a changed configuration closes the breaker.
     pub config: String,
+}
+
+/// Cause of an open circuit breaker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BreakerCause {
+    /// The transport does not work.
+    #[default]
+    Failure,
+    /// The next system refuses the login: the transport waits for a person.
+    Auth,
+}
+
+impl BreakerCause {
+    fn is_failure(&self) -> bool {
+        *self == BreakerCause::Failure
+    }
 }
 
 /// Result of a probe.
@@ -89,6 +109,13 @@ impl TransportPause {
     /// Returns true while the pause lasts.
     pub fn lasts(&self, now: Timestamp, running: RunningTime) -> bool {
         self.until.is_none_or(|until| until > now) && self.until_running.is_none_or(|until| until > running)
+    }
+}
+
+impl TransportState {
+    /// Returns true if the transport with this configuration waits for a person, since its login was refused.
+    pub fn waits_for_person(&self, config: &str) -> bool {
+        self.breaker.as_ref().is_some_and(|breaker| breaker.cause == BreakerCause::Auth && breaker.config == config)
     }
 }
 

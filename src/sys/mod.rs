@@ -31,6 +31,20 @@ pub fn random() -> u64 {
     u64::from_ne_bytes(bytes)
 }
 
+/// Returns random bytes from the kernel, for a key: never anything less.
+pub fn random_bytes() -> std::io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty()) {
+            Ok(count) => filled += count,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(bytes)
+}
+
 /// Returns the width of a terminal in columns, `None` for a descriptor that is no terminal.
 pub fn terminal_columns(fd: impl std::os::fd::AsFd) -> Option<usize> {
     rustix::termios::tcgetwinsize(fd).ok().map(|size| size.ws_col.into()).filter(|columns| *columns > 0)

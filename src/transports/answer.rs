@@ -28,6 +28,8 @@ pub enum ResultKind {
     Async,
     /// Broken transport: the attempt is not counted, and the circuit breaker opens.
     Broken,
+    /// Refused login: as for a broken transport, and a person has to correct something.
+    LoginRefused,
 }
 
 /// Result of one recipient.
@@ -55,10 +57,45 @@ impl TransportResult {
 pub struct HandOffResult {
     /// One result per recipient of the hand-off, in the same order.
     pub results: Vec<TransportResult>,
-    /// Error text of a broken transport.
-    pub broken: Option<String>,
+    /// Trouble of the transport as a whole.
+    pub broken: Option<BrokenTransport>,
     /// Id that the next system gave to the message.
     pub remote_id: Option<String>,
+}
+
+/// Trouble of a transport as a whole, which opens its circuit breaker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokenTransport {
+    /// Kind of the trouble.
+    pub kind: TroubleKind,
+    /// Error text of the transport.
+    pub text: String,
+}
+
+/// Kind of the trouble of a transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TroubleKind {
+    /// It does not work. It may work again by itself.
+    Broken,
+    /// The next system refused the login. To try often would lock the account.
+    LoginRefused,
+}
+
+impl BrokenTransport {
+    /// Returns the trouble that a result shows, if it concerns the transport as a whole.
+    pub(super) fn shown_by(kind: &ResultKind, text: &str) -> Option<BrokenTransport> {
+        let kind = match kind {
+            ResultKind::Broken => TroubleKind::Broken,
+            ResultKind::LoginRefused => TroubleKind::LoginRefused,
+            ResultKind::Accepted
+            | ResultKind::Failed
+            | ResultKind::Deferred(_)
+            | ResultKind::Busy
+            | ResultKind::NotMine
+            | ResultKind::Async => return None,
+        };
+        Some(BrokenTransport { kind, text: text.to_owned() })
+    }
 }
 
 /// Interprets the answer for these recipients. `exits` are the meanings that the transport defines.
@@ -73,7 +110,7 @@ pub fn interpret(finished: &FinishedProgram, recipients: &[&Address], exits: &Ex
             "more result lines than are kept, outcome unknown",
         ),
     };
-    let broken = matches!(base.kind, ResultKind::Broken).then(|| base.text.clone());
+    let broken = BrokenTransport::shown_by(&base.kind, &base.text);
     debug_assert_eq!(lines.results.len(), recipients.len(), "one result for each recipient");
     let each = lines.results.into_iter().map(|outcome| outcome.unwrap_or_else(|| base.clone()));
     HandOffResult { results: each.collect(), broken, remote_id: lines.remote_id }
@@ -129,7 +166,7 @@ fn by_meaning(meaning: ExitMeaning, retry_after: Option<u64>) -> (ResultKind, St
         ExitMeaning::Failed => (ResultKind::Failed, Status::FAILED, "refused"),
         ExitMeaning::Deferred => (ResultKind::Deferred(retry_after), Status::TEMPORARY, "temporary failure"),
         ExitMeaning::Broken => (ResultKind::Broken, Status::BROKEN, "the transport is broken"),
-        ExitMeaning::Auth => (ResultKind::Broken, Status::NO_LOGIN, "the login was refused"),
+        ExitMeaning::Auth => (ResultKind::LoginRefused, Status::NO_LOGIN, "the login was refused"),
         ExitMeaning::Busy => (ResultKind::Busy, Status::NOT_NOW, "busy"),
         ExitMeaning::NotMe => (ResultKind::NotMine, Status::NO_ROUTE, "not for this transport"),
     }
@@ -339,7 +376,7 @@ mod tests {
         let answer = answer(ProgramEnding::Exited(70), "", "boom", "rcpt a@x 2.0.0 ok\n", &["a@x", "b@x"]);
         assert_eq!(answer.results[0].kind, ResultKind::Accepted);
         assert_eq!(answer.results[1].kind, ResultKind::Broken);
-        assert_eq!(answer.broken.as_deref(), Some("boom"));
+        assert_eq!(answer.broken, Some(BrokenTransport { kind: TroubleKind::Broken, text: "boom".into() }));
     }
 
     #[test]

@@ -78,11 +78,13 @@ impl std::error::Error for TemplateError {}
 pub struct DeliveryValues<'a> {
     /// Envelope sender; empty for the null sender.
     pub sender: &'a str,
+    /// Envelope sender with a tag that proves bounces; empty for the null sender.
+    pub return_path: &'a str,
     /// Recipients of this run, without their types.
     pub recipients: &'a [&'a str],
     /// Queue id.
     pub id: &'a str,
-    /// Envelope id of the sender, or the queue id.
+    /// Envelope id of the sender, or the queue id with a tag that proves reports.
     pub envid: &'a str,
     /// Name of the transport.
     pub transport: &'a str,
@@ -159,9 +161,9 @@ impl CommandTemplate {
         self.accepts(address, &[Placeholder::Recipient, Placeholder::Recipients])
     }
 
-    /// True if this sender's address is safe in the command line.
+    /// True if this sender's address is safe in the command line, also with a tag: that adds nothing unsafe.
     pub fn accepts_sender(&self, address: &str) -> bool {
-        self.accepts(address, &[Placeholder::Sender])
+        self.accepts(address, &[Placeholder::Sender, Placeholder::ReturnPath])
     }
 
     /// True if this envelope id is safe in the command line.
@@ -215,6 +217,7 @@ impl CommandTemplate {
                 match part {
                     TemplatePart::Text(fixed) => text.push_str(fixed),
                     TemplatePart::Value(Placeholder::Sender) => text.push_str(values.sender),
+                    TemplatePart::Value(Placeholder::ReturnPath) => text.push_str(values.return_path),
                     TemplatePart::Value(Placeholder::Recipient) => {
                         text.push_str(values.recipients.first().unwrap_or(&""))
                     }
@@ -296,8 +299,16 @@ mod tests {
     }
 
     fn fill(args: &[&str], sender: &str, recipients: &[&str]) -> Vec<String> {
-        let values =
-            DeliveryValues { sender, recipients, id: "ID", envid: "ENV", transport: "relay", attempt: 3, body: "" };
+        let values = DeliveryValues {
+            sender,
+            return_path: sender,
+            recipients,
+            id: "ID",
+            envid: "ENV",
+            transport: "relay",
+            attempt: 3,
+            body: "",
+        };
         template(args).unwrap().fill(&values)
     }
 
@@ -408,7 +419,7 @@ mod tests {
         ) {
             let recipients = vec!["r@x"; count];
             if let Ok(template) = CommandTemplate::parse(&args, TemplatePurpose::Delivery) && !args.contains(&"{recipients}".to_owned()) {
-                let values = DeliveryValues { sender: &sender, recipients: &recipients, id: "", envid: "", transport: "", attempt: 1, body: "" };
+                let values = DeliveryValues { sender: &sender, return_path: "", recipients: &recipients, id: "", envid: "", transport: "", attempt: 1, body: "" };
                 prop_assert_eq!(template.fill(&values).len(), args.len());
             }
         }

@@ -68,6 +68,7 @@ fn run(
     let recipients: Vec<&str> = taken.iter().map(|address| address.text()).collect();
     let values = DeliveryValues {
         sender: hand_off.sender.as_str(),
+        return_path: hand_off.return_path,
         recipients: &recipients,
         id: hand_off.id,
         envid: hand_off.envid,

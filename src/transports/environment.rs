@@ -22,6 +22,7 @@ pub(super) fn of_hand_off(transport: &Transport, hand_off: &HandOff<'_>, recipie
     let own = [
         ("MSPOOL_ID", hand_off.id.to_owned()),
         ("MSPOOL_SENDER", hand_off.sender.as_str().to_owned()),
+        ("MSPOOL_RETURN_PATH", hand_off.return_path.to_owned()),
         ("MSPOOL_RECIPIENTS", recipients.join("\n")),
         ("MSPOOL_ENVID", hand_off.envid.to_owned()),
         ("MSPOOL_TRANSPORT", transport.name.clone()),

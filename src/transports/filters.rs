@@ -15,7 +15,7 @@ use crate::mail::status::{Status, StatusClass};
 use crate::sys::dir::{self, Dir};
 use crate::sys::error::{PathError, reason_text};
 use crate::sys::file_stat::stat_of;
-use crate::transports::answer::{HandOffResult, ResultKind, TransportResult};
+use crate::transports::answer::{BrokenTransport, HandOffResult, ResultKind, TransportResult};
 use crate::transports::argv::{CommandTemplate, DeliveryValues, unsafe_value_text};
 use crate::transports::finished::ProgramEnding;
 use crate::values::printable::{self, TextLimit};
@@ -75,7 +75,7 @@ pub(super) fn deliver(
     let parts = match made {
         Ok(parts) => parts,
         Err(FilterFailure(kind, status, text)) => {
-            let broken = (kind == ResultKind::Broken).then(|| text.clone());
+            let broken = BrokenTransport::shown_by(&kind, &text);
             let outcome = TransportResult::new(kind, status, text);
             let results = results.into_iter().map(|known| known.unwrap_or_else(|| outcome.clone())).collect();
             return HandOffResult { results, broken, remote_id: None };
@@ -122,7 +122,7 @@ pub(super) fn deliver(
 fn weight(kind: &ResultKind) -> u8 {
     match kind {
         ResultKind::Failed => 6,
-        ResultKind::Broken => 5,
+        ResultKind::Broken | ResultKind::LoginRefused => 5,
         ResultKind::Busy => 4,
         ResultKind::Deferred(_) => 3,
         ResultKind::NotMine => 2,
@@ -245,6 +245,7 @@ impl FilterStage<'_> {
         let recipients: Vec<&str> = part.recipients.iter().map(|index| hand_off.recipients[*index].1.text()).collect();
         let values = DeliveryValues {
             sender: hand_off.sender.as_str(),
+            return_path: hand_off.return_path,
             recipients: &recipients,
             id: hand_off.id,
             envid: hand_off.envid,

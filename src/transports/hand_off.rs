@@ -15,9 +15,11 @@ pub struct HandOff<'a> {
     pub id: &'a str,
     /// Envelope sender.
     pub sender: &'a Sender,
+    /// Envelope sender with a tag that proves bounces; empty for the null sender.
+    pub return_path: &'a str,
     /// Recipients, each with its index in the envelope.
     pub recipients: &'a [(RecipientIndex, &'a Address)],
-    /// Envelope id of the sender, or the queue id.
+    /// Envelope id of the sender, or the queue id with a tag that proves reports.
     pub envid: &'a str,
     /// Number of this attempt, from 1.
     pub attempt: u32,

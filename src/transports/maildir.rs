@@ -12,7 +12,7 @@ use crate::mail::message::header::{Header, InputSupply, MAX_HEADER_BYTES};
 use crate::mail::status::Status;
 use crate::sys::dir::{self, Dir};
 use crate::sys::error::{AtPath, PathError};
-use crate::transports::answer::{HandOffResult, ResultKind, TransportResult};
+use crate::transports::answer::{BrokenTransport, HandOffResult, ResultKind, TransportResult};
 use crate::values::digest::Fingerprint;
 use crate::values::table::TableIndex;
 
@@ -105,7 +105,8 @@ pub(super) fn deliver(path: &Path, hand_off: &HandOff<'_>) -> HandOffResult {
             let text = error.to_string();
             let outcome = TransportResult::new(ResultKind::Broken, Status::BROKEN, text.clone());
             let results = vec![outcome; hand_off.recipients.len()];
-            return HandOffResult { results, broken: Some(text), remote_id: None };
+            let broken = BrokenTransport::shown_by(&ResultKind::Broken, &text);
+            return HandOffResult { results, broken, remote_id: None };
         }
     };
     let header = Header::scan(&head, InputSupply::End);

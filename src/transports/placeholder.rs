@@ -20,11 +20,13 @@ pub enum TemplatePurpose {
 impl TemplatePurpose {
     fn values(self) -> &'static [(&'static str, Placeholder)] {
         use Placeholder::{
-            Attempt, Body, Class, Envid, Folder, From, Id, Path, Recipient, Recipients, Ref, Sender, Subject, Transport,
+            Attempt, Body, Class, Envid, Folder, From, Id, Path, Recipient, Recipients, Ref, ReturnPath, Sender,
+            Subject, Transport,
         };
         match self {
             TemplatePurpose::Delivery => &[
                 ("sender", Sender),
+                ("return_path", ReturnPath),
                 ("recipient", Recipient),
                 ("recipients", Recipients),
                 ("id", Id),
@@ -53,13 +55,15 @@ impl TemplatePurpose {
 pub enum Placeholder {
     /// Envelope sender.
     Sender,
+    /// Envelope sender with a tag that proves bounces.
+    ReturnPath,
     /// Only recipient of this run.
     Recipient,
     /// All recipients of this run, one argument each.
     Recipients,
     /// Queue id.
     Id,
-    /// Envelope id of the sender, or the queue id.
+    /// Envelope id of the sender, or the queue id with a tag that proves reports.
     Envid,
     /// Name of the transport.
     Transport,

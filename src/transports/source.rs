@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::mail::envelope::WayTrust;
 use crate::transports::argv::CommandTemplate;
 use crate::transports::finished::ProgramEnding;
 use crate::transports::placeholder::Placeholder;
@@ -28,6 +29,8 @@ pub struct MailSource {
     pub timeout: Duration,
     /// Mailbox for the mail of the source, if not that of this user.
     pub mailbox: Option<String>,
+    /// Trust in the way on which mail comes to the source.
+    pub way: WayTrust,
     /// Configured environment variables, as names and values.
     pub env: Vec<(String, String)>,
 }

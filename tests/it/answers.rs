@@ -267,6 +267,7 @@ fn the_environment_is_what_the_manual_says_and_nothing_else() {
             "MSPOOL_ENVID",
             "MSPOOL_ID",
             "MSPOOL_RECIPIENTS",
+            "MSPOOL_RETURN_PATH",
             "MSPOOL_SENDER",
             "MSPOOL_SPOOL",
             "MSPOOL_TRANSPORT",

@@ -33,6 +33,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("bytesize", &["config", "commands/report/queue.rs"]),
     ("clap", &["cli"]),
     ("fs2", &["sys/lock.rs"]),
+    ("hmac", &["values/digest.rs"]),
     ("humantime", &["values/time.rs"]),
     ("indicatif", &["output"]),
     ("jiff", &["values/time.rs"]),

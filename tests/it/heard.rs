@@ -4,14 +4,29 @@ use crate::world::{World, signal, wait_for};
 
 const SENT: &str = "From: joe@example.org\nMessage-ID: <first@example.org>\nSubject: hi\n\nHello.\n";
 
-/// A world with a message that was relayed to two recipients, and its id.
-fn relayed() -> (World, String) {
+/// A world whose relay notes the names for reports: the envelope id and the return path.
+fn world_with_relay(recipients: &str) -> World {
     let world = World::at_noon();
-    world.relay("cat >/dev/null", "relays = true");
+    let relay = world.script("relay", "trace \"$MSPOOL_ENVID $MSPOOL_RETURN_PATH\"; cat >/dev/null");
+    world.config(&format!("[transport.relay]\ncommand = [{relay:?}, {recipients:?}]\nrelays = true\n"));
+    world
+}
+
+/// Envelope id and return path of each hand-off.
+fn names(world: &World) -> Vec<(String, String)> {
+    let pair = |line: &String| line.split_once(' ').map(|(envid, path)| (envid.to_owned(), path.to_owned())).unwrap();
+    world.trace().iter().map(pair).collect()
+}
+
+/// A world with a message that was relayed to two recipients, its id, and the envelope id that the relay was given.
+fn relayed() -> (World, String, String) {
+    let world = world_with_relay("{recipients}");
     let id = world.enqueue_bytes(SENT.as_bytes(), &["-f", "joe@example.org", "bob@x", "eve@x"]);
     world.flush();
     assert_eq!(world.recipient(&id, 0).0, "relayed");
-    (world, id)
+    let envid = names(&world)[0].0.clone();
+    assert!(envid.starts_with(&format!("{id}/")), "{envid}");
+    (world, id, envid)
 }
 
 fn dsn(envid: &str, message_id: &str, recipient: &str, action: &str, status: &str) -> String {
@@ -32,11 +47,11 @@ fn dsn(envid: &str, message_id: &str, recipient: &str, action: &str, status: &st
 
 #[test]
 fn a_failure_elsewhere_fails_the_recipient_here() {
-    let (world, id) = relayed();
-    world.receive(dsn(&id, "", "BOB@X", "failed", "5.1.1"), &["-f", ""]);
+    let (world, id, envid) = relayed();
+    world.receive(dsn(&envid, "", "BOB@X", "failed", "5.1.1"), &["-f", ""]);
     // A local part may care about case: that one is somebody else.
     assert_eq!(world.recipient(&id, 0).0, "relayed");
-    world.receive(dsn(&id, "first@example.org", "bob@X", "failed", "5.1.1"), &["-f", ""]);
+    world.receive(dsn(&envid, "first@example.org", "bob@X", "failed", "5.1.1"), &["-f", ""]);
     assert_eq!(world.recipient(&id, 0), ("failed".into(), "5.1.1".into(), "550 what they said".into()));
     assert_eq!(world.recipient(&id, 1).0, "relayed");
     assert_eq!(world.state(&id), "failed", "somebody does not have it after all");
@@ -50,8 +65,8 @@ fn a_failure_elsewhere_fails_the_recipient_here() {
 
 #[test]
 fn delivery_and_reading_move_a_recipient_on() {
-    let (world, id) = relayed();
-    world.receive(dsn(&id, "", "bob@x", "delivered", "2.1.5"), &["-f", ""]);
+    let (world, id, envid) = relayed();
+    world.receive(dsn(&envid, "", "bob@x", "delivered", "2.1.5"), &["-f", ""]);
     assert_eq!(world.recipient(&id, 0).0, "delivered");
     let mdn = |recipient: &str, message_id: &str, disposition: &str| {
         format!(
@@ -65,6 +80,8 @@ fn delivery_and_reading_move_a_recipient_on() {
     world.receive(mdn("eve@x", "first@example.org", "deleted"), &[]);
     assert_eq!(world.recipient(&id, 1).0, "relayed");
     world.receive(mdn("eve@x", "first@example.org", "displayed"), &["-f", "eve@x"]);
+    assert_eq!(world.recipient(&id, 1).0, "relayed", "a receipt names no envelope id, and proves nothing");
+    world.receive(mdn("eve@x", "first@example.org", "displayed"), &["-f", "eve@x", "--trusted"]);
     assert_eq!(world.recipient(&id, 1).0, "read");
     assert_eq!(world.state(&id), "sent");
 }
@@ -77,29 +94,29 @@ fn the_message_is_found_by_the_senders_own_name_and_by_its_message_id() {
     let other = SENT.replace("first@", "second@");
     let plain = world.enqueue_bytes(other.as_bytes(), &["-f", "joe@example.org", "bob@x"]);
     world.flush();
-    world.receive(dsn("QQ314159", "", "bob@x", "delivered", "2.0.0"), &["-f", ""]);
+    world.receive(dsn("QQ314159", "", "bob@x", "delivered", "2.0.0"), &["-f", "", "--trusted"]);
     assert_eq!(
         (world.recipient(&named, 0).0.as_str(), world.recipient(&plain, 0).0.as_str()),
         ("delivered", "relayed")
     );
-    world.receive(dsn("", "second@example.org", "bob@x", "failed", "5.0.0"), &["-f", ""]);
+    world.receive(dsn("", "second@example.org", "bob@x", "failed", "5.0.0"), &["-f", "", "--trusted"]);
     assert_eq!(world.recipient(&plain, 0).0, "failed");
 }
 
 #[test]
 fn what_is_forged_or_unmatched_is_just_mail() {
-    let (world, id) = relayed();
+    let (world, id, envid) = relayed();
     let strangers = [
-        (dsn(&id, "other@example.org", "bob@x", "failed", "5.1.1"), ""),
-        (dsn(&id, "", "mallory@x", "failed", "5.1.1"), ""),
+        (dsn(&envid, "other@example.org", "bob@x", "failed", "5.1.1"), ""),
+        (dsn(&envid, "", "mallory@x", "failed", "5.1.1"), ""),
         (dsn("1777636800.M000000P1Q0R00000000.elsewhere", "", "bob@x", "failed", "5.1.1"), ""),
         (dsn("1777636800.M000000P1Q0R00000000.elsewhere", "first@example.org", "bob@x", "failed", "5.1.1"), ""),
         (dsn("../../../etc/passwd", "", "bob@x", "failed", "5.1.1"), ""),
         (dsn("", "", "bob@x", "failed", "5.1.1"), ""),
-        (dsn(&id, "", "bob@x", "failed", "5.1.1"), "mallory@x"),
+        (dsn(&envid, "", "bob@x", "failed", "5.1.1"), "mallory@x"),
     ];
     for (report, sender) in &strangers {
-        world.receive(report, &["-f", sender]);
+        world.receive(report, &["-f", sender, "--trusted"]);
     }
     assert_eq!(world.inbox().len(), strangers.len());
     assert_eq!((world.recipient(&id, 0).0.as_str(), world.state(&id).as_str()), ("relayed", "sent"));
@@ -112,8 +129,8 @@ fn only_who_was_handed_over_can_be_reported_on() {
     let id = world.enqueue(&["-f", "joe@example.org", "--notify", "never", "no@x"]);
     let owed = world.enqueue(&["-f", "joe@example.org", "--notify", "never", "later@x"]);
     world.flush_quietly();
-    world.receive(dsn(&id, "", "no@x", "delivered", "2.0.0"), &["-f", ""]);
-    world.receive(dsn(&owed, "", "later@x", "failed", "5.0.0"), &["-f", ""]);
+    world.receive(dsn(&id, "", "no@x", "delivered", "2.0.0"), &["-f", "", "--trusted"]);
+    world.receive(dsn(&owed, "", "later@x", "failed", "5.0.0"), &["-f", "", "--trusted"]);
     assert_eq!((world.recipient(&id, 0).0.as_str(), world.recipient(&owed, 0).0.as_str()), ("failed", "owed"));
 }
 
@@ -130,10 +147,10 @@ fn our_own_report_says_nothing_new() {
 
 #[test]
 fn a_watch_tells_of_it() {
-    let (world, id) = relayed();
+    let (world, id, envid) = relayed();
     let child = world.mspool(&["watch", "--json", "--events", "status"]).start();
     wait_for("the watch", || world.spool().join("state/runner.watch").exists());
-    world.receive(dsn(&id, "", "bob@x", "delivered", "2.1.5"), &["-f", ""]);
+    world.receive(dsn(&envid, "", "bob@x", "delivered", "2.1.5"), &["-f", ""]);
     wait_for("the news", || world.recipient(&id, 0).0 == "delivered");
     wait_for("an empty in/new", || std::fs::read_dir(world.spool().join("in/new")).unwrap().next().is_none());
     signal(&child, "TERM");
@@ -148,14 +165,14 @@ fn a_watch_tells_of_it() {
 
 #[test]
 fn a_text_bounce_counts_when_it_names_the_message() {
-    let (world, id) = relayed();
+    let (world, id, _) = relayed();
     world.receive(
         "From: MAILER-DAEMON@mx.x\nSubject: failure notice\n\nHi. This is the qmail-send program at mx.x.\n\
          I'm afraid I wasn't able to deliver your message to the following addresses.\n\
          This is a permanent error; I've given up. Sorry it didn't work out.\n\n<bob@x>:\n\
          Sorry, no mailbox here by that name. (#5.1.1)\n\n--- Below this line is a copy of the message.\n\n\
          Return-Path: <joe@example.org>\nFrom: joe@example.org\nMessage-ID: <first@example.org>\nSubject: hi\n\nHello.\n",
-        &["-f", ""],
+        &["-f", "", "--to", &names(&world)[0].1],
     );
     assert_eq!(world.recipient(&id, 0).0, "failed");
     let ran = world.mspool(&["report", "parse", "-"]).input("Subject: hello\n\nNo report at all.\n").run().ok();
@@ -165,15 +182,15 @@ fn a_text_bounce_counts_when_it_names_the_message() {
 
 #[test]
 fn a_receipt_fails_nobody_and_repeats_change_nothing() {
-    let (world, id) = relayed();
+    let (world, id, envid) = relayed();
     let mdn = "From: evil@x\nContent-Type: multipart/report; report-type=disposition-notification; boundary=b\n\n\
                --b\n\nno\n--b\nContent-Type: message/disposition-notification\n\nFinal-Recipient: rfc822; bob@x\n\
                Original-Message-ID: <first@example.org>\nDisposition: manual-action/MDN-sent-manually; failed\n\n--b--\n";
-    world.receive(mdn, &["-f", "evil@x"]);
+    world.receive(mdn, &["-f", "evil@x", "--trusted"]);
     assert_eq!((world.recipient(&id, 0).0.as_str(), world.state(&id).as_str()), ("relayed", "sent"));
     let before = world.recipient(&id, 0);
     for _ in 0..5 {
-        world.receive(dsn(&id, "", "bob@x", "delayed", "4.0.0"), &["-f", ""]);
+        world.receive(dsn(&envid, "", "bob@x", "delayed", "4.0.0"), &["-f", ""]);
     }
     assert_eq!(world.recipient(&id, 0), before, "what changes nothing overwrites nothing");
     let log = world.mspool(&["report", "log", &id]).run().ok();
@@ -187,25 +204,145 @@ fn of_two_messages_with_one_message_id_the_one_for_that_recipient_is_meant() {
     let first = world.enqueue_bytes(SENT.as_bytes(), &["-f", "joe@example.org", "bob@x"]);
     let second = world.enqueue_bytes(SENT.as_bytes(), &["-f", "joe@example.org", "eve@x"]);
     world.flush();
-    world.receive(dsn("", "first@example.org", "bob@x", "failed", "5.1.1"), &["-f", ""]);
+    world.receive(dsn("", "first@example.org", "bob@x", "failed", "5.1.1"), &["-f", "", "--trusted"]);
     assert_eq!((world.recipient(&first, 0).0.as_str(), world.recipient(&second, 0).0.as_str()), ("failed", "relayed"));
 }
 
 #[test]
 fn a_name_that_several_came_from_is_nobodys() {
-    let world = World::at_noon();
-    world.relay("cat >/dev/null", "relays = true");
+    let world = world_with_relay("{recipients}");
     let orcpt = ["--orcpt", "a@x=rfc822;list@y", "--orcpt", "b@x=rfc822;list@y", "--orcpt", "c@x=rfc822;c@y"];
     let id = world.enqueue(&[&["-f", "joe@example.org"], &orcpt[..], &["a@x", "b@x", "c@x"]].concat());
     world.flush();
+    let envid = names(&world)[0].0.clone();
     let states = || [0, 1, 2].map(|place| world.recipient(&id, place).0);
     let report = |original: &str, last: &str| {
         let was = format!("Original-Recipient: rfc822; {original}\nFinal-Recipient: rfc822; {last}\n");
-        dsn(&id, "", "who", "failed", "5.1.1").replace("Final-Recipient: rfc822; who\n", &was)
+        dsn(&envid, "", "who", "failed", "5.1.1").replace("Final-Recipient: rfc822; who\n", &was)
     };
     world.receive(report("list@y", "elsewhere@z"), &["-f", ""]);
     assert_eq!(states(), ["relayed", "relayed", "relayed"], "it may be any of them");
     world.receive(report("list@y", "b@x"), &["-f", ""]);
     world.receive(report("c@y", "elsewhere@z"), &["-f", ""]);
     assert_eq!(states(), ["relayed", "failed", "failed"]);
+}
+
+#[test]
+fn a_report_without_a_proof_is_filed_and_shown_and_changes_nothing() {
+    let (world, id, envid) = relayed();
+    let forged = [
+        dsn(&id, "first@example.org", "eve@x", "failed", "5.1.1"),
+        dsn("", "first@example.org", "eve@x", "failed", "5.1.1"),
+        dsn(&format!("{id}/00112233445566778899"), "", "eve@x", "failed", "5.1.1"),
+    ];
+    for report in &forged {
+        world.receive(report, &["-f", ""]);
+        world.receive(report, &["-f", "", "--to", "joe+mspool-00112233445566778899@example.org"]);
+    }
+    assert_eq!(world.inbox().len(), 2 * forged.len());
+    assert_eq!((world.recipient(&id, 1).0.as_str(), world.state(&id).as_str()), ("relayed", "sent"));
+    let unproven = world.report(&id)["recipients"][1]["unproven_reports"].clone();
+    assert_eq!(unproven.as_array().map(Vec::len), Some(1), "a flood of forged reports is one note: {unproven}");
+    assert_eq!((unproven[0]["action"].as_str(), unproven[0]["status"].as_str()), (Some("failed"), Some("5.1.1")));
+    assert_eq!(unproven[0]["text"].as_str(), Some("550 what they said"));
+    let text = world.mspool(&["report", &id]).run().ok();
+    assert!(text.contains("    unproven report, which changed nothing: failed 5.1.1 550 what they said"), "{text}");
+    let log = world.mspool(&["report", "log", &id]).run().ok();
+    assert_eq!(log.matches("failed, reported without proof by ").count(), 1, "{log}");
+    // The true report counts all the same.
+    world.receive(dsn(&envid, "", "eve@x", "failed", "5.1.1"), &["-f", ""]);
+    assert_eq!((world.recipient(&id, 1).0.as_str(), world.state(&id).as_str()), ("failed", "failed"));
+}
+
+#[test]
+fn who_got_a_message_alone_can_report_on_nobody_else() {
+    let world = world_with_relay("{recipient}");
+    let id = world.enqueue_bytes(SENT.as_bytes(), &["-f", "joe@example.org", "bob@x", "eve@x"]);
+    world.flush();
+    let names = names(&world);
+    for (envid, to) in &names {
+        assert!(to.starts_with("joe+mspool-") && to.ends_with("@example.org"), "{to}");
+        assert!(envid.starts_with(&id), "{envid}");
+    }
+    let states = || [0, 1].map(|place| world.recipient(&id, place).0);
+    world.receive(dsn(&names[0].0, "", "eve@x", "failed", "5.1.1"), &["-f", "", "--to", &names[0].1]);
+    assert_eq!(states(), ["relayed", "relayed"]);
+    world.receive(dsn(&names[1].0, "", "eve@x", "failed", "5.1.1"), &["-f", ""]);
+    assert_eq!(states(), ["relayed", "failed"]);
+    // The mail system wrote the address of the bounce into the header.
+    let bounce = format!("Delivered-To: {}\n{}", names[0].1, dsn("", "first@example.org", "bob@x", "failed", "5.1.1"));
+    world.receive(bounce, &["-f", ""]);
+    assert_eq!(states(), ["failed", "failed"]);
+}
+
+#[test]
+fn the_return_path_is_used_where_the_command_asks_for_it() {
+    let world = World::at_noon();
+    let relay = world.script("relay", "trace \"$1\"; cat >/dev/null");
+    world.config(&format!("[transport.relay]\ncommand = [{relay:?}, \"{{return_path}}\", \"{{recipients}}\"]\n"));
+    world.enqueue(&["-f", "joe@example.org", "bob@x"]);
+    world.enqueue(&["-f", "", "bob@x"]);
+    world.flush();
+    let trace = world.trace();
+    assert!(trace[0].starts_with("joe+mspool-") && trace[0].ends_with("@example.org"), "{trace:?}");
+    assert_eq!(trace[1], "", "the null sender stays null");
+}
+
+#[test]
+fn an_envelope_id_of_the_sender_goes_out_unchanged_and_proves_nothing() {
+    let world = world_with_relay("{recipients}");
+    let id = world.enqueue_bytes(SENT.as_bytes(), &["-f", "joe@example.org", "--envid", "QQ314159", "bob@x"]);
+    world.flush();
+    let (envid, to) = names(&world)[0].clone();
+    assert_eq!(envid, "QQ314159");
+    let report = dsn("QQ314159", "", "bob@x", "delivered", "2.0.0");
+    world.receive(&report, &["-f", ""]);
+    assert_eq!(world.recipient(&id, 0).0, "relayed");
+    world.receive(&report, &["-f", "", "--to", &to]);
+    assert_eq!(world.recipient(&id, 0).0, "delivered");
+}
+
+#[test]
+fn a_trusted_source_needs_no_proof() {
+    let (world, id, _) = relayed();
+    let report = dsn("", "first@example.org", "bob@x", "failed", "5.1.1");
+    std::fs::write(world.path("home/report"), format!("Return-Path: <>\n{report}")).unwrap();
+    let fetch = world.script("fetch", "test -e \"$HOME/report\" || exit 1; cat \"$HOME/report\"; rm \"$HOME/report\"");
+    let source = |trusted: &str| {
+        let relay = world.path("relay");
+        let relay = relay.to_str().unwrap();
+        world.config(&format!(
+            "[transport.relay]\ncommand = [{relay:?}, \"{{recipients}}\"]\nrelays = true\n\
+             [inbound.mx]\nfetch = [{fetch:?}]\n{trusted}\n"
+        ));
+    };
+    source("");
+    world.mspool(&["receive", "--poll"]).run().ok();
+    assert_eq!((world.inbox().len(), world.recipient(&id, 0).0.as_str()), (1, "relayed"));
+    std::fs::write(world.path("home/report"), format!("Return-Path: <>\n{report}")).unwrap();
+    source("trusted = true");
+    world.mspool(&["receive", "--poll"]).run().ok();
+    assert_eq!((world.inbox().len(), world.recipient(&id, 0).0.as_str()), (2, "failed"));
+    world.mspool(&["receive", "--poll", "--trusted"]).run().fails(64, "--trusted");
+}
+
+#[test]
+fn the_key_is_made_once_and_is_ours_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let (world, id, envid) = relayed();
+    let key = world.spool().join("state/report-key");
+    let before = std::fs::read(&key).unwrap();
+    assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    world.enqueue(&["carol@x"]);
+    world.flush();
+    assert_eq!(std::fs::read(&key).unwrap(), before);
+    std::fs::remove_file(&key).unwrap();
+    world.receive(dsn(&envid, "", "bob@x", "failed", "5.1.1"), &["-f", ""]);
+    assert_eq!(world.recipient(&id, 0).0, "relayed", "another key proves nothing");
+    // A key that cannot be read keeps no mail back.
+    std::fs::write(&key, "torn").unwrap();
+    let last = world.enqueue(&["dave@x"]);
+    let ran = world.mspool(&["flush"]).run();
+    assert!(ran.err.contains("report-key") && ran.err.contains("will prove nothing"), "{ran:?}");
+    assert_eq!((ran.code, world.state(&last).as_str()), (0, "sent"));
 }

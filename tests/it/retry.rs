@@ -187,3 +187,65 @@ fn jitter_spreads_what_failed_together() {
     assert!(due.len() > 1);
     assert!(due.iter().all(|due| (NOON + 240..=NOON + 360).contains(due)), "{due:?}");
 }
+
+#[test]
+fn a_release_begins_the_back_off_again() {
+    let mut world = refusing();
+    let id = world.enqueue(&["bob@x"]);
+    let mut now = NOON;
+    for wait in [300, 600, 1200] {
+        world.clock = Some(now);
+        world.flush();
+        now += wait;
+    }
+    world.mspool(&["hold", &id]).run().ok();
+    world.mspool(&["release", &id]).run().ok();
+    for wait in [300, 600] {
+        world.clock = Some(now);
+        world.flush();
+        assert_eq!(world.due(&id), Some(now + wait));
+        now += wait;
+    }
+    assert_eq!(world.report(&id)["attempts"], 5, "attempts are counted on");
+}
+
+/// Relay that refuses every login until `home/password` is there.
+fn refusing_logins(keys: &str) -> World {
+    let world = World::at_noon();
+    let relay = "trace x; cat >/dev/null; test -e \"$HOME/password\" || { echo 535 bad login >&2; exit 77; }";
+    world.relay(relay, &format!("exits = {{ 77 = \"auth\" }}\n{keys}"));
+    world
+}
+
+#[test]
+fn after_a_refused_login_mail_waits_for_a_person() {
+    for probe in ["", "probe = [\"true\"]\n"] {
+        let mut world = refusing_logins(probe);
+        let ids = [world.enqueue(&["bob@x"]), world.enqueue(&["eve@x"])];
+        let ran = world.mspool(&["flush", "--jobs", "1"]).run();
+        ran.says("transport relay: the login was refused: 535 bad login; its mail is kept");
+        ran.says("mspool flush --resume relay");
+        let status = world.json(&["report", "status", "--json"]);
+        assert_eq!((status[0]["state"].as_str(), status[0]["breaker"]["cause"].as_str()), (Some("auth"), Some("auth")));
+        let ran = world.mspool(&["report", "check"]).run();
+        assert!(ran.code == 75 && ran.out.contains("login refused since 2026-05-01T12:00:00Z: 535"), "{ran:?}");
+        // The account must not be locked by trials: one message in four hours.
+        world.clock = Some(NOON + 4 * 3600 - 60);
+        world.flush();
+        assert_eq!(world.trace().len(), 1);
+        let text = world.mspool(&["flush", "--dry-run"]).run().ok();
+        assert!(text.contains("waiting for a working login, next trial 2026-05-01T16:00:00Z"), "{text}");
+        // The lifetime is over long since, and no mail ends.
+        for hours in (4..=7 * 24).step_by(4) {
+            world.clock = Some(NOON + hours * 3600 + 60);
+            world.mspool(&["flush"]).run();
+        }
+        assert!(world.trace().len() <= 43, "{}", world.trace().len());
+        assert!(ids.iter().all(|id| ["new", "cur"].contains(&world.state(id).as_str())), "nobody is given up");
+        std::fs::write(world.path("home/password"), "").unwrap();
+        world.mspool(&["flush", "--resume", "relay"]).run().silent();
+        world.flush();
+        assert_eq!(ids.map(|id| world.state(&id)), ["sent", "sent"]);
+        assert_eq!(world.json(&["report", "status", "--json"])[0]["state"], "available");
+    }
+}

@@ -15,6 +15,7 @@ use crate::session::Session;
 use crate::settings::SettingsSource;
 use crate::spool::listing::DirectoryEntry;
 use crate::spool::queue_file::UnusableFile;
+use crate::spool::transport_state::BreakerCause;
 use crate::spool::{QueueState, Spool};
 use crate::submission::resolve::{check_alias_file, check_include_file};
 use crate::sys::error::reason_text;
@@ -233,7 +234,10 @@ fn check_transport(
         findings.add(
             "transport",
             ExitStatus::TryAgain,
-            format!("{name}: broken since {}: {}", breaker.since, breaker.text),
+            match breaker.cause {
+                BreakerCause::Failure => format!("{name}: broken since {}: {}", breaker.since, breaker.text),
+                BreakerCause::Auth => format!("{name}: login refused since {}: {}", breaker.since, breaker.text),
+            },
             None,
         );
     }

@@ -6,7 +6,8 @@ use anyhow::Result;
 
 use crate::exit::{ExitStatus, combine};
 use crate::mail::envelope::id::QueueId;
-use crate::mail::history::record::{LogEvent, LogRecord};
+use crate::mail::history::UnprovenReport;
+use crate::mail::history::record::{LogEvent, LogRecord, ReportProof};
 use crate::mail::history::state::ReportKind;
 use crate::output::mode::OutputFormat;
 use crate::output::print;
@@ -90,6 +91,9 @@ fn print(out: &mut impl Write, view: &MessageView, log: &[u8], format: OutputFor
     }
     for recipient in &view.recipients {
         print::line(out, &format!("  {}", of_recipient(recipient)))?;
+        for report in &recipient.unproven_reports {
+            print::line(out, &format!("    unproven report, which changed nothing: {}", of_unproven(report)))?;
+        }
     }
     for line in log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         if let Ok(record) = serde_json::from_slice::<LogRecord>(line) {
@@ -127,6 +131,12 @@ fn of_recipient(recipient: &RecipientView) -> String {
         text.push_str(&format!("; attempts: {}", recipient.attempts));
     }
     text
+}
+
+fn of_unproven(report: &UnprovenReport) -> String {
+    let status = report.status.map_or(String::new(), |status| format!(" {status}"));
+    let text = if report.text.is_empty() { String::new() } else { format!(" {}", report.text) };
+    format!("{}{status}{text} ({})", report.action, report.report)
 }
 
 /// Returns the event of a log record as text, one line per result.
@@ -170,10 +180,11 @@ pub fn of_record(id: &QueueId, record: &LogRecord, recipients: &[RecipientView])
                 None => format!("no {what} report to the sender: {}: {text}", names(recipients)),
             }]
         }
-        LogEvent::Heard { recipients, action, status, text, report, .. } => {
+        LogEvent::Heard { recipients, action, status, text, report, proof, .. } => {
             let status = status.map_or(String::new(), |status| format!(" {status}"));
             let text = if text.is_empty() { String::new() } else { format!(" {text}") };
-            vec![format!("{action}, reported by {report}: {}:{status}{text}", names(recipients))]
+            let proof = if *proof == ReportProof::None { " without proof" } else { "" };
+            vec![format!("{action}, reported{proof} by {report}: {}:{status}{text}", names(recipients))]
         }
         LogEvent::Asked { .. } => Vec::new(),
         LogEvent::Resent { id, queued: true, .. } => vec![format!("sent again as {id}")],

@@ -17,7 +17,7 @@ use crate::session::Network;
 use crate::session::Session;
 use crate::spool::listing::DirectoryEntry;
 use crate::spool::running_time::SpoolTime;
-use crate::spool::transport_state::{CircuitBreaker, TransportState};
+use crate::spool::transport_state::{BreakerCause, CircuitBreaker, TransportState};
 use crate::spool::{QueueState, Spool};
 use crate::sys::locks_held::LocksHeld;
 use crate::transports::source::MailSource;
@@ -193,8 +193,11 @@ fn state(
         return ("offline", "--offline is set".to_owned());
     }
     if let Some(breaker) = breaker(transport, transport_state) {
-        let text = format!("broken since {}, next trial {}: {}", breaker.since, breaker.until, breaker.text);
-        return ("failure", text);
+        let times = format!("since {}, next trial {}: {}", breaker.since, breaker.until, breaker.text);
+        return match breaker.cause {
+            BreakerCause::Failure => ("failure", format!("broken {times}")),
+            BreakerCause::Auth => ("auth", format!("login refused {times}")),
+        };
     }
     match &transport_state.probe {
         Some(probe) if !probe.ok => ("offline", format!("at {}: {}", probe.at, probe.text)),

@@ -6,6 +6,7 @@ use crate::delivery::age::MessageAge;
 use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::Recipient;
+use crate::mail::history::UnprovenReport;
 use crate::mail::history::state::RecipientState;
 use crate::mail::message::mime;
 use crate::mail::status::Status;
@@ -77,6 +78,8 @@ pub struct RecipientView {
     pub next_attempt: Option<Timestamp>,
     /// True if mspool did not see the end of the last attempt.
     pub maybe_delivered: bool,
+    /// Incoming reports that changed nothing, since anybody could have written them.
+    pub unproven_reports: Vec<UnprovenReport>,
 }
 
 impl RecipientView {
@@ -134,6 +137,7 @@ pub fn view(
             last_attempt: progress.last_attempt,
             next_attempt: progress.next.filter(|_| waiting && !progress.state.is_settled()),
             maybe_delivered: progress.outcome_unknown && !finished && !active,
+            unproven_reports: progress.unproven_reports.clone(),
         }
     };
     Ok(Some(MessageView {

@@ -70,6 +70,26 @@ pub struct Envelope {
     /// Origin of a fetched message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<MailOrigin>,
+    /// Trust in the way on which a received message came.
+    #[serde(default, skip_serializing_if = "WayTrust::needs_proof")]
+    pub way: WayTrust,
+}
+
+/// Trust in the way on which a received message came: whether a report in it is believed without a proof.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WayTrust {
+    /// Anybody can send mail there: a report needs a proof.
+    #[default]
+    Open,
+    /// Only mail systems that were given our mail can send there.
+    Trusted,
+}
+
+impl WayTrust {
+    fn needs_proof(&self) -> bool {
+        *self == WayTrust::Open
+    }
 }
 
 /// Origin of a fetched message, which identifies it if it is fetched again.
@@ -162,6 +182,7 @@ impl Envelope {
             hops: 0,
             resend_of: None,
             source: None,
+            way: WayTrust::Open,
         }
     }
 

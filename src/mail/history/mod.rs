@@ -5,9 +5,11 @@ pub mod state;
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
+
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::RecipientIndex;
-use crate::mail::history::record::{AttemptCost, Decision, LogEvent, LogRecord};
+use crate::mail::history::record::{AttemptCost, Decision, LogEvent, LogRecord, ReportProof};
 use crate::mail::history::state::{RecipientState, ReportKind};
 use crate::mail::status::Status;
 use crate::values::table::Table;
@@ -28,6 +30,8 @@ pub struct RecipientProgress {
     pub remote_id: Option<String>,
     /// Number of counted attempts, including those with an unknown result.
     pub attempts: u32,
+    /// Number of those attempts before the last release from hold: the back-off begins again with a release.
+    pub attempts_before_release: u32,
     /// Start time of the last attempt.
     pub last_attempt: Option<Timestamp>,
     /// Time of the next action; `None` means at once.
@@ -38,8 +42,10 @@ pub struct RecipientProgress {
     pub outcome_unknown: bool,
     /// Reports that were sent, or that need not be sent any more.
     pub reported: Vec<ReportKind>,
-    /// Actions in incoming reports, without repetition.
+    /// Actions in incoming reports that were proven, without repetition.
     pub incoming_actions: Vec<String>,
+    /// Incoming reports that were not proven: they changed nothing. One for each action.
+    pub unproven_reports: Vec<UnprovenReport>,
     /// Time of the last result.
     pub last_result: Option<Timestamp>,
     /// Running time of that result.
@@ -48,6 +54,19 @@ pub struct RecipientProgress {
     pub parts: Vec<String>,
     /// Queue ids of the messages that resend this one to the recipient, or were about to.
     pub resent: Vec<QueueId>,
+}
+
+/// Incoming report that could have been written by anybody.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct UnprovenReport {
+    /// Reported action: `delivered`, `failed`, `delayed` or `displayed`.
+    pub action: String,
+    /// Reported status code, if any.
+    pub status: Option<Status>,
+    /// Diagnostic text of the report.
+    pub text: String,
+    /// Queue id under which the report was received.
+    pub report: QueueId,
 }
 
 /// State of a whole message.
@@ -136,7 +155,19 @@ impl History {
                     }
                 });
             }
-            LogEvent::Heard { recipients, state, status, text, action, .. } => {
+            LogEvent::Heard { recipients, status, text, action, proof: ReportProof::None, report, .. } => {
+                each(&mut self.recipients, recipients, |progress| {
+                    if progress.unproven_reports.iter().all(|known| known.action != *action) {
+                        progress.unproven_reports.push(UnprovenReport {
+                            action: action.clone(),
+                            status: *status,
+                            text: text.clone(),
+                            report: report.clone(),
+                        });
+                    }
+                });
+            }
+            LogEvent::Heard { recipients, state, status, text, action, proof: ReportProof::Given, .. } => {
                 each(&mut self.recipients, recipients, |progress| {
                     if !progress.incoming_actions.contains(action) {
                         progress.incoming_actions.push(action.clone());
@@ -168,6 +199,7 @@ impl History {
             LogEvent::Released => {
                 for progress in self.recipients.iter_mut().filter(|progress| progress.state == RecipientState::Owed) {
                     progress.next = None;
+                    progress.attempts_before_release = progress.attempts;
                 }
             }
         }

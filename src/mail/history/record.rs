@@ -91,6 +91,9 @@ pub enum LogEvent {
         text: String,
         /// Queue id under which the report was received.
         report: QueueId,
+        /// Proof of the report. A report without one changes no state.
+        #[serde(default, skip_serializing_if = "ReportProof::is_given")]
+        proof: ReportProof,
     },
     /// Resend of the message as a new one.
     Resent {
@@ -174,6 +177,23 @@ impl Decision {
             remote_id: None,
             parts: Vec::new(),
         }
+    }
+}
+
+/// Proof that a report comes from a system that was given the message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReportProof {
+    /// The report has a tag of this spool, or came in a way that is trusted.
+    #[default]
+    Given,
+    /// None: anybody who knows the message could have written the report.
+    None,
+}
+
+impl ReportProof {
+    fn is_given(&self) -> bool {
+        *self == ReportProof::Given
     }
 }
 
