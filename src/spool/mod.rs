@@ -7,6 +7,7 @@ pub mod claim;
 pub mod draft;
 pub mod error;
 pub mod in_place;
+mod leftovers;
 pub mod listing;
 pub mod log;
 mod names;

@@ -4,14 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::RecipientIndex;
-use crate::sys::error::{AtPath, PathError};
+use crate::sys::error::PathError;
 use crate::values::table::TableIndex;
-use crate::values::time::Timestamp;
 
 use crate::spool::{Spool, SpoolDirectory};
-
-/// Minimum age of an abandoned directory in seconds, longer than any hand-off.
-const ABANDONED_SECS: u64 = 36 * 3600;
 
 /// Work directory, empty at first. Dropping it removes the directory and its content.
 #[derive(Debug)]
@@ -46,20 +42,5 @@ impl Spool {
         }
         dir.make_in(&name)?;
         Ok(WorkDir(path))
-    }
-
-    /// Removes abandoned work directories.
-    pub(super) fn sweep_work(&self, now: Timestamp) -> Result<(), PathError> {
-        let dir = self.dir(SpoolDirectory::Work)?;
-        for name in crate::spool::names::names(dir.path())? {
-            let Some(name) = name.to_str() else { continue };
-            let id = name.rsplitn(3, '.').nth(2).and_then(|id| QueueId::parse(id).ok());
-            let facts = dir.stat_name(name)?.filter(|facts| facts.directory);
-            let (Some(_), Some(facts)) = (id, facts) else { continue };
-            if now.seconds().saturating_sub(facts.modified.max(0) as u64) >= ABANDONED_SECS {
-                std::fs::remove_dir_all(dir.path_of(name)).at("remove", dir.path_of(name))?;
-            }
-        }
-        Ok(())
     }
 }

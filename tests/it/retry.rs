@@ -238,7 +238,7 @@ fn after_a_refused_login_mail_waits_for_a_person() {
         // The lifetime is over long since, and no mail ends.
         for hours in (4..=7 * 24).step_by(4) {
             world.clock = Some(NOON + hours * 3600 + 60);
-            world.mspool(&["flush"]).run();
+            assert_eq!(world.mspool(&["flush"]).run().code, 0);
         }
         assert!(world.trace().len() <= 43, "{}", world.trace().len());
         assert!(ids.iter().all(|id| ["new", "cur"].contains(&world.state(id).as_str())), "nobody is given up");

@@ -245,20 +245,36 @@ fn finished_mail_goes_when_its_time_is_up() {
 }
 
 #[test]
-fn a_dead_draft_is_swept_and_a_living_one_is_not() {
+fn what_killed_runs_left_is_swept_in_time_and_by_no_wrong_clock() {
     let mut world = World::with_relay("cat >/dev/null");
     world.flush();
-    let old = world.spool().join("out/tmp/1777600000.M000001P7Q0R0badcafe.host");
-    let young = world.spool().join(format!("out/tmp/{}.M000001P7Q0R0badcafe.host", NOON + 3 * 86_400 - 60));
-    let stranger = world.spool().join("out/tmp/notes");
-    for path in [&old, &young, &stranger] {
+    let path = |name: &str| world.spool().join(name);
+    let dead = [
+        path("out/tmp/1777600000.M000001P7Q0R0badcafe.host"),
+        path("in/tmp/1777600000.M000002P7Q0R0badcafe.host"),
+        path("state/.relay.json.7"),
+    ];
+    let work = path("work/1777600000.M000001P7Q0R0badcafe.host.relay.0");
+    let (living, stranger) = (path("out/tmp/1777600000.M000003P7Q0R0badcafe.host"), path("out/tmp/notes"));
+    for path in dead.iter().chain([&living, &stranger]) {
         fs::write(path, "half").unwrap();
         let ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_777_600_000);
         fs::File::options().write(true).open(path).unwrap().set_modified(ago).unwrap();
     }
-    world.clock = Some(NOON + 3 * 86_400);
+    fs::create_dir(&work).unwrap();
+    fs::write(work.join("part"), "half").unwrap();
+    let lock = fs::File::open(&living).unwrap();
+    lock.lock().unwrap();
+    let there = || (dead.clone().map(|path| path.exists()), work.exists(), living.exists(), stranger.exists());
+    // A clock that is years ahead for some runs, each a sweep.
+    for days in [0, 1, 4000, 4001, 1] {
+        world.clock = Some(NOON + days * 86_400);
+        world.flush();
+    }
+    assert_eq!(there(), ([true; 3], true, true, true));
+    world.run_machine_until(NOON + 4 * 86_400);
     world.flush();
-    assert_eq!([old.exists(), young.exists(), stranger.exists()], [false, true, true]);
+    assert_eq!(there(), ([false; 3], false, true, true));
 }
 
 #[test]
