@@ -14,7 +14,8 @@ pub type Answer = (ExitStatus, String);
 /// Runs `operation` for each id, as the user wrote it, and prints the results. Returns the combined exit status.
 ///
 /// # Errors
-/// The error of `operation` if there is only one id; an error of standard output.
+/// The error of `operation` if there is only one id. What cannot be printed is said on standard error, and changes no exit
+/// status: the operations were done.
 pub fn for_each_id(
     ids: &[String],
     verbosity: Verbosity,
@@ -22,6 +23,7 @@ pub fn for_each_id(
 ) -> Result<ExitStatus> {
     let mut ends = Vec::new();
     let mut out = print::stdout();
+    let mut printed = Ok(());
     for text in ids {
         let (exit, words) = match operation(text) {
             Ok(answer) => answer,
@@ -30,11 +32,13 @@ pub fn for_each_id(
         };
         if exit != ExitStatus::Ok {
             print::error(&words);
-        } else if verbosity > Verbosity::Quiet {
-            print::line(&mut out, &words)?;
+        } else if verbosity > Verbosity::Quiet && printed.is_ok() {
+            printed = print::line(&mut out, &words);
         }
         ends.push(exit);
     }
-    out.flush()?;
+    if let Err(error) = printed.and_then(|()| Ok(out.flush()?)) {
+        print::error(&format!("{error:#}; the exit status says whether the operations were done"));
+    }
     Ok(combine(&ends))
 }

@@ -6,11 +6,33 @@ use anyhow::Result;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter};
 
+use crate::sys::error::reason_text;
 use crate::values::printable;
 
 /// Returns standard output, locked and buffered. Dropping it writes the rest of the buffer.
-pub fn stdout() -> BufWriter<StdoutLock<'static>> {
-    BufWriter::with_capacity(64 << 10, io::stdout().lock())
+pub fn stdout() -> BufWriter<StandardOutput> {
+    BufWriter::with_capacity(64 << 10, StandardOutput(io::stdout().lock()))
+}
+
+/// Standard output whose errors say what could not be written.
+pub struct StandardOutput(StdoutLock<'static>);
+
+impl Write for StandardOutput {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(named)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(named)
+    }
+}
+
+/// Returns the same kind of error, with the output in its text. An interrupted call is repeated by the caller.
+fn named(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::Interrupted {
+        return error;
+    }
+    io::Error::new(error.kind(), format!("cannot write to standard output: {}", reason_text(&error)))
 }
 
 /// Prints an error: one line on standard error, after `mspool: `. A closed standard error is ignored, so that it cannot

@@ -2,6 +2,7 @@
 //!
 //! All unsafe code, all raw system calls and all file locks of the crate are here.
 
+pub mod boot_time;
 pub mod clock;
 pub mod dir;
 pub mod distrust;

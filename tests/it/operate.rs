@@ -98,3 +98,36 @@ fn quiet_prints_nothing_but_failures() {
     let id = world.enqueue(&["bob@x"]);
     world.mspool(&["-q", "hold", &id]).run().silent();
 }
+
+#[test]
+fn an_output_that_cannot_be_written_is_said_and_undoes_nothing() {
+    let world = World::with_relay("cat >/dev/null");
+    let ids = [world.enqueue(&["bob@x"]), world.enqueue(&["eve@x"])];
+    let into_full = |args: &[&str]| {
+        let full = std::path::Path::new("/dev/full");
+        let output = world.mspool(args).start_into(full).wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for (command, state) in [("hold", "hold"), ("release", "new"), ("cancel", "failed")] {
+        let (code, err) = into_full(&[command, &ids[0], &ids[1]]);
+        assert!(
+            err.starts_with("mspool: cannot write to standard output: No space left on device;"),
+            "{command}: {err}"
+        );
+        assert_eq!((code, ids.clone().map(|id| world.state(&id))), (Some(0), [state, state].map(str::to_owned)));
+    }
+    let wordy: [&[&str]; 7] = [
+        &["report"],
+        &["report", &ids[0]],
+        &["report", "status"],
+        &["report", "stats"],
+        &["report", "check"],
+        &["report", "--format", "postfix"],
+        &["completions", "bash"],
+    ];
+    for args in wordy {
+        let (code, err) = into_full(args);
+        let said = "mspool: cannot write to standard output: No space left on device\n";
+        assert_eq!((code, err.as_str()), (Some(75), said), "{args:?}");
+    }
+}

@@ -194,3 +194,20 @@ fn whatever_the_clock_does_mail_is_tried_before_it_fails_and_kept_as_long_as_pro
         live_through(seed);
     }
 }
+
+#[test]
+fn a_suspended_machine_is_not_waited_for_again() {
+    if !crate::world::can_run("strace", &["-f", "-e", "trace=none", "true"]) {
+        eprintln!("skipped: strace does not work here");
+        return;
+    }
+    let world = World::with_relay("cat >/dev/null; exit 75");
+    let calls = world.path("calls");
+    let program = crate::world::binary();
+    let args =
+        ["-f", "-e", "trace=timerfd_create", "-o", calls.to_str().unwrap(), &program, "enqueue", "--wait=1s", "bob@x"];
+    let ran = world.program(std::path::Path::new("strace"), &args).input(crate::world::MAIL).run();
+    assert_eq!(ran.code, 75, "{ran:?}");
+    let calls = std::fs::read_to_string(calls).unwrap();
+    assert!(calls.contains("CLOCK_BOOTTIME"), "a wait goes by the clock that counts suspended time: {calls}");
+}

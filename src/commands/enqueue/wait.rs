@@ -1,6 +1,6 @@
 //! `enqueue --wait`: attempts a message until its outcome is known; the outcome is the exit status.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -11,7 +11,7 @@ use crate::mail::envelope::id::QueueId;
 use crate::output::print;
 use crate::session::Network;
 use crate::spool::QueueState;
-use crate::sys::ready;
+use crate::sys::boot_time::{self, BootInstant};
 
 /// Interval at which the queue is checked, because another run may be working on the message.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -29,8 +29,8 @@ pub fn outcome(
     limit: Option<Duration>,
     network: Network,
 ) -> Result<ExitStatus> {
-    let deadline = limit.map(|limit| Instant::now() + limit);
-    let mut attempted: Option<Instant> = None;
+    let deadline = limit.map(|limit| BootInstant::now().after(limit));
+    let mut attempted: Option<BootInstant> = None;
     loop {
         let now = context.now();
         match context.spool.find(id)? {
@@ -60,7 +60,7 @@ pub fn outcome(
                     if tally.untrusted > 0 {
                         return Ok(ExitStatus::Config);
                     }
-                    attempted = Some(Instant::now());
+                    attempted = Some(BootInstant::now());
                     // The attempt may have settled the message: check without a wait.
                     continue;
                 }
@@ -70,15 +70,13 @@ pub fn outcome(
             print::error(&format!("interrupted by signal {signal}; the message stays queued"));
             return Ok(ExitStatus::Signal(signal));
         }
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = deadline.map(BootInstant::left);
         if left.is_some_and(|left| left.is_zero()) {
             print::error(&format!("{id} is still owed to {}", owed_addresses(context, id)?));
             return Ok(ExitStatus::TryAgain);
         }
-        ready::readable(
-            &[context.signals.stop_fd()],
-            Some(left.map_or(POLL_INTERVAL, |left| left.min(POLL_INTERVAL))),
-        )?;
+        let wait = left.map_or(POLL_INTERVAL, |left| left.min(POLL_INTERVAL));
+        boot_time::readable(&[context.signals.stop_fd()], wait)?;
     }
 }
 

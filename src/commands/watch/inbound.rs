@@ -14,7 +14,7 @@ use crate::output::observer::RunObserver;
 use crate::session::Network;
 use crate::session::Session;
 use crate::spool::Spool;
-use crate::sys::ready;
+use crate::sys::boot_time;
 use crate::sys::signals::Signals;
 use crate::values::time::Timestamp;
 
@@ -36,7 +36,7 @@ pub fn file(
     until_stopped(session, signals, events, &mut |session| {
         pending::file_all(&DeliveryContext::new(session, spool, signals, events)?)?;
         // If the wait fails, the next pass starts at once, as after a notification.
-        let _ = ready::readable(&[signals.stop_fd(), arrivals.fd()], Some(RESCAN_INTERVAL));
+        let _ = boot_time::readable(&[signals.stop_fd(), arrivals.fd()], RESCAN_INTERVAL);
         arrivals.silence();
         Ok(Duration::ZERO)
     });
@@ -62,7 +62,7 @@ fn until_stopped(
             RESCAN_INTERVAL
         });
         if !wait.is_zero() {
-            let _ = ready::readable(&[signals.stop_fd()], Some(wait));
+            let _ = boot_time::readable(&[signals.stop_fd()], wait);
         }
     }
 }

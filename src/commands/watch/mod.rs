@@ -17,8 +17,8 @@ use crate::mail::envelope::id::QueueId;
 use crate::spool::runner::RunnerKind;
 use crate::spool::transport_state::{TransportPause, TransportState};
 use crate::spool::{QueueState, Spool};
+use crate::sys::boot_time;
 use crate::sys::error::reason_text;
-use crate::sys::ready;
 use crate::sys::signals::{HangupMeaning, Signals};
 use crate::transports::transport::Transport;
 use crate::values::time::Timestamp;
@@ -128,7 +128,7 @@ fn spawn<'scope, F: FnOnce() + Send + 'scope>(
             Ok(thread) => return Some(thread),
             Err(error) => events.error(&format!("cannot start a thread: {}; trying again", reason_text(&error))),
         }
-        let _ = ready::readable(&[signals.stop_fd()], Some(FAILURE_RETRY));
+        let _ = boot_time::readable(&[signals.stop_fd()], FAILURE_RETRY);
         if signals.stop_requested().is_some() {
             return None;
         }

@@ -13,6 +13,7 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use crate::output::observer::RunObserver;
 use crate::spool::{QueueState, Spool};
+use crate::sys::boot_time;
 use crate::sys::ready::{self, WakeupEvent};
 use crate::sys::signals::Signals;
 
@@ -160,7 +161,7 @@ impl WakeupWaiter {
         }
         let fds =
             [signals.stop_fd(), signals.reload_fd(), self.config_changed.fd().as_fd(), self.spool_changed.fd().as_fd()];
-        let ready = ready::readable(&fds, Some(time))?;
+        let ready = boot_time::readable(&fds, time)?;
         if ready[1] || ready[2] {
             // An editor may write in several steps. Wait for the last one: a half-written file would be refused.
             while ready::readable(&[self.config_changed.fd().as_fd()], Some(Duration::from_millis(50)))?[0] {
