@@ -43,11 +43,12 @@ pub(super) fn transport(
     // One key a kind of transport, in the order of the manual.
     let kinds = [("command", command), ("maildir", maildir)];
     let names = kinds.each_ref().map(|(key, _)| format!("a {key}"));
+    let keys: Vec<&str> = kinds.iter().filter(|(_, method)| method.is_some()).map(|(key, _)| *key).collect();
     let mut given = kinds.into_iter().filter_map(|(_, method)| method);
     let method = match (given.next(), given.next()) {
         (Some(method), None) => method?,
         (Some(_), Some(_)) => {
-            let text = format!("transport {name} has both {}; remove one of them", names.join(" and "));
+            let text = format!("transport {name} has more than one of {}; remove one of them", keys.join(" and "));
             return Err(match &raw.command {
                 Some(command) => checker.invalid(command, text),
                 None => checker.invalid(written, text),

@@ -22,7 +22,7 @@ fn mistakes_name_the_file_the_line_and_the_cure() {
         ("[transport.A]\ncommand = [\"x\"]", 1, "only a-z"),
         ("[transport.\"../x\"]\ncommand = [\"x\"]", 1, "only a-z"),
         ("[transport.a]\ntypes = [\"SMTP\"]", 1, "neither a command nor a maildir"),
-        ("[transport.a]\ncommand = [\"x\"]\nmaildir = \"/m\"", 2, "both a command and a maildir"),
+        ("[transport.a]\ncommand = [\"x\"]\nmaildir = \"/m\"", 2, "more than one of command and maildir"),
         ("[transport.a]\ncommand = []", 2, "names no program"),
         ("[transport.a]\ncommand = \"x\"", 2, "must be a list"),
         ("[transport.a]\ncommand = [\"x\", \"{recipent}\"]", 2, "did you mean {recipient}?"),
@@ -214,9 +214,18 @@ fn probable_mistakes_are_told() {
     assert!(told.contains("mspool: transport a: a login that the relay refuses"), "{told}");
     let (code, text) = check(&format!("[transport.a]\nmaildir = {:?}\n", world.path("m")));
     assert!(code == 1 && text.contains("takes all internet mail"), "{code} {text}");
-    let good = format!(
-        "[transport.a]\ncommand = [{msmtp:?}]\nexits = {{ 77 = \"auth\" }}\n[transport.b]\nmatch = [\"joe\"]\nmaildir = {:?}\n",
-        world.path("m")
+    let good = |top: &str| {
+        format!(
+            "{top}\n[transport.a]\ncommand = [{msmtp:?}]\nexits = {{ 77 = \"auth\" }}\n[transport.b]\nmatch = [\"joe\"]\nmaildir = {:?}\n",
+            world.path("m")
+        )
+    };
+    for top in ["hostname = \"mail.example\"", "sender = \"joe@example.org\""] {
+        assert_eq!(check(&good(top)), (0, String::new()));
+    }
+    let (code, text) = check(&good("hostname = \"laptop\""));
+    assert!(
+        code == 1 && text.contains("@laptop: the domain of the default sender is not known to other hosts"),
+        "{text}"
     );
-    assert_eq!(check(&good), (0, String::new()));
 }

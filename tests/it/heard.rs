@@ -64,6 +64,22 @@ fn a_failure_elsewhere_fails_the_recipient_here() {
 }
 
 #[test]
+fn who_was_told_by_another_system_is_not_told_again() {
+    let world = World::at_noon();
+    let relay =
+        world.script("relay", "cat >/dev/null; case $1 in later*) exit 75;; esac; echo \"$MSPOOL_ENVID\" >>\"$TRACE\"");
+    world.config(&format!("[transport.relay]\ncommand = [{relay:?}, \"{{recipient}}\"]\nrelays = true\n"));
+    let id = world.enqueue_bytes(SENT.as_bytes(), &["-f", "joe@example.org", "bob@x", "later@x"]);
+    world.mspool(&["flush"]).run().ok();
+    assert_eq!((world.state(&id).as_str(), world.recipient(&id, 0).0.as_str()), ("cur", "relayed"));
+    world.receive(dsn(&world.trace()[0], "", "bob@x", "failed", "5.1.1"), &["-f", ""]);
+    assert_eq!(world.recipient(&id, 0).0, "failed");
+    world.mspool(&["flush", "--force"]).run().ok();
+    world.mspool(&["cancel", &id]).run().ok();
+    assert_eq!((world.state(&id).as_str(), world.inbox().len()), ("failed", 1), "no bounce of ours about bob");
+}
+
+#[test]
 fn delivery_and_reading_move_a_recipient_on() {
     let (world, id, envid) = relayed();
     world.receive(dsn(&envid, "", "bob@x", "delivered", "2.1.5"), &["-f", ""]);

@@ -50,7 +50,9 @@ fn a_program_that_others_can_write_is_not_run() {
     for (part, mode) in [("a/b/relay", 0o777), ("a/b/relay", 0o702), ("a/b", 0o777), ("a", 0o757)] {
         let world = World::at_noon();
         let script = deep_script(&world, "relay", "trace go; cat >/dev/null");
-        world.config(&format!("[transport.relay]\ncommand = [{script:?}, \"{{recipients}}\"]\n"));
+        world.config(&format!(
+            "sender = \"joe@example.org\"\n[transport.relay]\ncommand = [{script:?}, \"{{recipients}}\"]\n"
+        ));
         let ids = [world.enqueue(&["bob@x"]), world.enqueue(&["ann@x"])];
         let (path, closed) = (world.path(part), fs::metadata(world.path(part)).unwrap().mode());
         chmod(&path, mode);

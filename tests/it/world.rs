@@ -171,7 +171,7 @@ impl World {
     pub fn relay(&self, script: &str, keys: &str) {
         let path = self.script("relay", script);
         self.config(&format!(
-            "[queue]\nreserve = \"0B\"\nretry = {{ first = \"5m\", factor = 2.0, max = \"4h\", jitter = 0.0 }}\n\
+            "hostname = \"host.example\"\n[queue]\nreserve = \"0B\"\nretry = {{ first = \"5m\", factor = 2.0, max = \"4h\", jitter = 0.0 }}\n\
              [transport.relay]\ntypes = [\"SMTP\"]\ncommand = [{path:?}, \"{{sender}}\", \"--\", \"{{recipients}}\"]\n{keys}\n"
         ));
     }

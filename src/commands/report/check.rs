@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::delivery::transport_control::TransportControl;
 use crate::exit::ExitStatus;
+use crate::mail::address::Sender;
 use crate::mail::envelope::file_name::FileName;
 use crate::output::mode::OutputFormat;
 use crate::output::print;
@@ -17,7 +18,7 @@ use crate::spool::listing::DirectoryEntry;
 use crate::spool::queue_file::UnusableFile;
 use crate::spool::transport_state::BreakerCause;
 use crate::spool::{QueueState, Spool};
-use crate::submission::resolve::{check_alias_file, check_include_file};
+use crate::submission::resolve::{AddressResolver, check_alias_file, check_include_file};
 use crate::sys::error::reason_text;
 use crate::sys::signals::{HangupMeaning, Signals};
 use crate::transports::configured::{ConfiguredCommand, refuse_untrusted};
@@ -97,6 +98,7 @@ pub fn run(session: &Session, probing: ProbeUse, format: OutputFormat) -> Result
     for transport in &session.settings.transports {
         check_transport(session, &spool, transport, &mut findings)?;
     }
+    check_sender(session, &mut findings);
     check_aliases(session, &mut findings);
     check_inbound(session, &spool, &mut findings)?;
     if probing == ProbeUse::Yes {
@@ -123,6 +125,26 @@ fn print_findings(findings: &CheckFindings, format: OutputFormat) -> Result<()> 
         }
     }
     Ok(out.flush()?)
+}
+
+/// Warns if the default sender has a domain that no other host can know, although mail leaves this host.
+fn check_sender(session: &Session, findings: &mut CheckFindings) {
+    let settings = &session.settings;
+    if !settings.transports.iter().any(Transport::reaches_beyond_host) {
+        return;
+    }
+    let own = || Sender::parse(&settings.own_address()).ok();
+    let Some(sender) = settings.sender.clone().filter(|sender| !sender.is_null()).or_else(own) else { return };
+    let sender = AddressResolver::new(settings).sender(sender);
+    let domain = sender.as_str().rsplit_once('@').map_or("", |(_, domain)| domain);
+    if !domain.contains('.') && !domain.starts_with('[') {
+        let text = format!(
+            "{}: the domain of the default sender is not known to other hosts, which may refuse the mail; set sender, \
+             hostname or qualify",
+            sender.as_str()
+        );
+        findings.add("sender", ExitStatus::Partial, text, None);
+    }
 }
 
 fn check_space(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Result<()> {

@@ -178,7 +178,7 @@ impl History {
                     progress.state = *state;
                     progress.status = status.or(progress.status);
                     progress.text.clone_from(text);
-                    if *state == RecipientState::Failed {
+                    if state.properties().report == Some(ReportKind::Failure) {
                         // The sender already has the failure report of the other system.
                         progress.reported.push(ReportKind::Failure);
                     }
