@@ -176,7 +176,7 @@ fn receive() {
     let case = Case {
         name: "receive",
         promise: Promise::Receives { messages: 1 },
-        args: &["receive", "--to", "joe@laptop"],
+        args: &["receive", "--to", "joe@laptop.example"],
         input: TEXT_MESSAGE,
         ..CASE
     };

@@ -213,7 +213,7 @@ impl Judge<'_> {
 
     fn ids_in(text: &str) -> BTreeSet<String> {
         let words = text.split(|letter: char| letter.is_whitespace() || matches!(letter, ':' | ';' | ',' | '"'));
-        words.filter(|word| word.ends_with(".laptop") && word.contains(".M")).map(str::to_owned).collect()
+        words.filter(|word| word.ends_with(".laptop.example") && word.contains(".M")).map(str::to_owned).collect()
     }
 
     fn submits(&mut self, messages: usize) -> BTreeSet<String> {

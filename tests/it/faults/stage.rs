@@ -54,7 +54,7 @@ impl Stage {
         let relay = world.script("relay", &(dir.clone() + RELAY));
         let list = world.script("list", &(dir + LIST));
         world.config(&format!(
-            "hostname = \"laptop\"\n[queue]\nreserve = \"0B\"\nretry = {{ first = \"5m\", jitter = 0.0 }}\n\
+            "hostname = \"laptop.example\"\n[queue]\nreserve = \"0B\"\nretry = {{ first = \"5m\", jitter = 0.0 }}\n\
              [transport.list]\nmatch = [\"*@list\"]\ncommand = [{list:?}, \"{{recipients}}\"]\nresults = \"lines\"\n\
              [transport.relay]\ntypes = [\"SMTP\"]\nmatch = [\"*@x\"]\nasync_timeout = \"1h\"\n\
              command = [{relay:?}, \"{{recipient}}\"]\n{keys}\n"
@@ -156,8 +156,8 @@ impl Stage {
         // The Maildir of a transport: the name of a file begins with the id.
         walk(&self.world.path("box/new"), &mut |path| {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if let Some((id, _)) = name.split_once("D0.laptop") {
-                deliveries.push((format!("{id}.laptop"), "user@box".to_owned(), fs::read(path).unwrap()));
+            if let Some((id, _)) = name.split_once("D0.laptop.example") {
+                deliveries.push((format!("{id}.laptop.example"), "user@box".to_owned(), fs::read(path).unwrap()));
             }
         });
         deliveries
