@@ -9,6 +9,7 @@ mod architecture;
 mod batch;
 mod bounces;
 mod callers;
+mod children;
 mod concurrency;
 mod config;
 mod corpus;
