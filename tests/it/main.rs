@@ -24,6 +24,7 @@ mod flush;
 mod gates;
 mod heard;
 mod hostile;
+mod injection;
 mod maildir;
 mod manual;
 mod mda;
