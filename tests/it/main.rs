@@ -25,6 +25,7 @@ mod gates;
 mod heard;
 mod hostile;
 mod injection;
+mod intruders;
 mod maildir;
 mod manual;
 mod mda;
