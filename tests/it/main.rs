@@ -26,6 +26,7 @@ mod heard;
 mod hostile;
 mod injection;
 mod intruders;
+mod loops;
 mod maildir;
 mod manual;
 mod mda;
