@@ -7,6 +7,7 @@ mod addresses;
 mod answers;
 mod architecture;
 mod batch;
+mod bombs;
 mod bounces;
 mod callers;
 mod children;
