@@ -50,6 +50,7 @@ mod routing;
 mod sendmail;
 mod smtp;
 mod spool;
+mod terminal;
 mod time;
 mod transcript;
 mod trust;
