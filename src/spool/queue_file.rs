@@ -121,6 +121,10 @@ impl QueueFile {
         if envelope.id != name.id {
             return corrupt("the envelope is that of another message");
         }
+        if envelope.recipients.is_empty() {
+            // Nobody is owed such a message: it would count as sent.
+            return corrupt("the envelope has no recipient");
+        }
         if facts.size != body_at + envelope.size {
             let (has, wants) = (facts.size - body_at, envelope.size);
             return corrupt(&format!("the message has {has} bytes where its envelope says {wants}"));

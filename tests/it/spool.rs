@@ -214,6 +214,47 @@ fn every_damage_to_an_envelope_sets_the_message_aside() {
     }
 }
 
+/// A changed letter of an address is no damage that anybody could see; whatever else is changed, the message is sent as
+/// it was, to one recipient, or not at all.
+#[test]
+fn no_damage_to_an_envelope_changes_the_message() {
+    let step = std::env::var("MSPOOL_DAMAGE").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
+    let world = World::with_relay("trace \"$# $MSPOOL_ID $MSPOOL_RECIPIENTS\"; cat >\"$HOME/given\"");
+    let id = world.enqueue(&["-f", "joe@x", "--envid", "E1", "--orcpt", "bob@x=rfc822;bob@y", "--", "bob@x"]);
+    let (_, path) = world.find(&id).unwrap();
+    let good = fs::read(&path).unwrap();
+    let line = good.iter().position(|byte| *byte == b'\n').unwrap();
+    let mut damaged: Vec<Vec<u8>> = Vec::new();
+    for at in (0..=line).step_by(step) {
+        for byte in [good[at] ^ 1, good[at] ^ 0x20, b'\n', b'"', 0, 0xff].into_iter().filter(|byte| *byte != good[at]) {
+            let mut bytes = good.clone();
+            bytes[at] = byte;
+            damaged.push(bytes);
+        }
+        damaged.push([&good[..at], &good[at + 1..]].concat());
+        damaged.push([&good[..at], b"0", &good[at..]].concat());
+    }
+    damaged.extend((0..good.len()).step_by(step).map(|end| good[..end].to_vec()));
+    let (mut aside, count) = (0, damaged.len());
+    for bytes in damaged {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        fs::write(world.spool().join("out/new").join(&id), &bytes).unwrap();
+        let ran = world.mspool(&["-q", "flush"]).run();
+        assert!(matches!(ran.code, 0 | 74 | 78), "{ran:?}: {text}");
+        for words in world.trace() {
+            let words: Vec<&str> = words.split(' ').collect();
+            assert!(words[0] == "3" && words[1] == id && words.len() == 3, "{words:?}: {text}");
+            assert_eq!(fs::read(world.path("home/given")).unwrap(), MAIL.as_bytes(), "{text}");
+        }
+        aside += world.files("corrupt").len();
+        let used = ["new", "cur", "sent", "failed", "corrupt"].into_iter().flat_map(|state| world.files(state));
+        used.for_each(|path| fs::remove_file(path).unwrap());
+        let _ = fs::remove_file(world.spool().join("log").join(&id));
+        let _ = fs::remove_file(world.path("trace"));
+    }
+    assert!(aside * 2 > count, "{aside} of {count} were set aside");
+}
+
 #[test]
 fn corrupt_messages_are_shown_with_the_reason() {
     let world = World::new();

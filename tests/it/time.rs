@@ -1,6 +1,6 @@
 //! Ages, deadlines and retention on machines that are off, asleep or wrong about the time.
 
-use crate::world::{NOON, World};
+use crate::world::{NOON, Seeded, World, signal, wait_for};
 
 const DAY: u64 = 86_400;
 const YEARS: u64 = 25 * 365 * DAY;
@@ -125,18 +125,6 @@ fn a_running_machine_with_a_dead_relay_ends_mail_within_a_lifetime_and_a_step() 
     panic!("the message is still {}", world.state(&id));
 }
 
-/// A seeded generator (xorshift64*): each seed gives one sequence of events.
-struct Seeded(u64);
-
-impl Seeded {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % limit
-    }
-}
-
 /// One machine: its true time goes on; what its clock says may be wrong for a while.
 fn live_through(seed: u64) {
     let mut random = Seeded(seed * 2 + 1);
@@ -210,4 +198,80 @@ fn a_suspended_machine_is_not_waited_for_again() {
     assert_eq!(ran.code, 75, "{ran:?}");
     let calls = std::fs::read_to_string(calls).unwrap();
     assert!(calls.contains("CLOCK_BOOTTIME"), "a wait goes by the clock that counts suspended time: {calls}");
+}
+
+#[test]
+fn ids_are_unique_on_a_clock_that_stands_still_or_goes_back() {
+    let world = World::at_noon();
+    let enqueue = |clock: u64, args: &[&str], input: &str| {
+        let run = world.mspool(&[&["enqueue"], args].concat()).env("MSPOOL_CLOCK", format!("@{clock}.000000"));
+        let out = run.input(input).run().ok();
+        out.lines().map(str::to_owned).collect::<Vec<String>>()
+    };
+    let mbox: String = (0..100).map(|n| format!("From x Mon\nSubject: {n}\n\nbody\n\n")).collect();
+    let ids = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for clock in [NOON, NOON - YEARS, NOON, NOON + YEARS, NOON] {
+                    let mut found = enqueue(clock, &["bob@x"], "A: b\n\n");
+                    found.extend(enqueue(clock, &["--mbox", "bob@x"], &mbox));
+                    ids.lock().unwrap().extend(found);
+                }
+            });
+        }
+    });
+    let mut ids = ids.into_inner().unwrap();
+    assert_eq!(ids.len(), 4 * 5 * 101);
+    ids.sort();
+    ids.dedup();
+    assert_eq!((ids.len(), world.files("new").len()), (4 * 5 * 101, 4 * 5 * 101));
+}
+
+#[test]
+fn a_clock_that_jumps_while_a_watch_runs_ends_nothing() {
+    let world = world();
+    let clock = world.path("clock");
+    let set = |seconds: u64| {
+        std::fs::write(world.path("clock.fresh"), seconds.to_string()).unwrap();
+        std::fs::rename(world.path("clock.fresh"), &clock).unwrap();
+    };
+    set(NOON);
+    let run = |args: &[&str]| world.mspool(args).env("MSPOOL_CLOCK", &clock);
+    let enqueue = || run(&["enqueue", "bob@x"]).input("A: b\n\n").run().ok().trim().to_owned();
+    let child = run(&["watch"]).start();
+    wait_for("the watch", || world.spool().join("state/runner.watch").exists());
+    let mut ids = Vec::new();
+    for jump in [NOON, NOON - YEARS, NOON + 12 * 365 * DAY, NOON + 60, 1000, NOON + 120] {
+        set(jump);
+        let id = enqueue();
+        wait_for("an attempt", || world.trace().contains(&id) && world.state(&id) == "cur");
+        ids.push(id);
+    }
+    assert!(world.files("failed").is_empty() && world.inbox().is_empty(), "nothing is given up, and nobody is warned");
+    set_relay(&world, RelayState::Up);
+    for wait in 1..4 {
+        set(NOON + 120 + wait * 4 * 3600);
+        signal(&child, "HUP");
+        ids.push(enqueue());
+        wait_for("its delivery", || world.state(&ids[ids.len() - 1]) == "sent");
+    }
+    wait_for("all deliveries", || ids.iter().all(|id| world.state(id) == "sent"));
+    signal(&child, "TERM");
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));
+    assert!(world.files("failed").is_empty() && world.files("corrupt").is_empty());
+}
+
+#[test]
+fn times_of_files_decide_nothing_about_queued_mail() {
+    let world = world();
+    set_relay(&world, RelayState::Up);
+    for seconds in [1, NOON - YEARS, NOON + YEARS] {
+        let id = world.enqueue(&["bob@x"]);
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        let file = std::fs::File::options().write(true).open(world.find(&id).unwrap().1).unwrap();
+        file.set_modified(time).unwrap();
+        world.flush();
+        assert_eq!((world.state(&id).as_str(), world.trace().last()), ("sent", Some(&id)), "{seconds}");
+    }
 }

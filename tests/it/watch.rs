@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Child;
 
-use crate::world::{NOON, World, signal, signal_until_it_ends, wait_for};
+use crate::world::{NOON, Seeded, World, signal, signal_until_it_ends, wait_for};
 
 fn watch(world: &World, args: &[&str]) -> Child {
     world.mspool(&[&["watch"], args].concat()).start()
@@ -222,4 +222,51 @@ fn odd_files_in_the_spool_do_not_stop_it() {
     wait_for("the delivery", || world.files("sent").len() == 1);
     let (_, err) = stop(child);
     assert!(!err.contains('\u{1b}'));
+}
+
+/// A name of any bytes that a name can have, or one that begins as names of ours do.
+fn odd_name(random: &mut Seeded) -> Vec<u8> {
+    let mut name = match random.below(4) {
+        0 => format!("1777636{}.M000001P7Q0R0badcafe.host", 100 + random.below(900)).into_bytes(),
+        1 => b"1777636000.M000001P7Q0R0badcafe.host,T=".to_vec(),
+        2 => b".".to_vec(),
+        _ => Vec::new(),
+    };
+    name.extend(random.bytes(12).iter().map(|byte| if matches!(byte, 0 | b'/') { b'x' } else { *byte }));
+    name
+}
+
+#[test]
+fn no_names_and_no_bytes_in_its_directories_stop_it() {
+    use std::os::unix::ffi::OsStringExt;
+    let files = std::env::var("MSPOOL_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
+    let world = World::with_relay("trace go; cat >/dev/null");
+    world.receive("Subject: x\n\n", &[]);
+    let child = watch(&world, &["-q"]);
+    wait_for("the watch", || world.spool().join("state/runner.watch").exists());
+    let mut random = Seeded(7);
+    let dirs = ["out/new", "out/cur", "out/hold", "out/tmp", "in/new", "in/tmp", "log", "state", "work"];
+    for n in 0..files {
+        let dir = world.spool().join(random.one_of(&dirs));
+        let path = dir.join(std::ffi::OsString::from_vec(odd_name(&mut random)));
+        let content = match random.below(4) {
+            0 => Vec::new(),
+            1 => b"{\"size\":1                   ,\"id\":\"1777636000.M000001P7Q0R0badcafe.host\"}\nx".to_vec(),
+            _ => random.bytes(2000),
+        };
+        let _ = match random.below(6) {
+            0 => fs::create_dir(&path),
+            1 => std::os::unix::fs::symlink("/dev/zero", &path),
+            _ => fs::write(&path, content),
+        };
+        if n % 100 == 99 {
+            let sent = world.files("sent").len();
+            world.enqueue(&["bob@x"]);
+            wait_for("the delivery", || world.files("sent").len() > sent);
+        }
+    }
+    world.receive("Subject: y\n\n", &[]);
+    wait_for("what was received", || world.inbox().iter().any(|text| text.contains("Subject: y")));
+    let (_, err) = stop(child);
+    assert!(!err.contains("internal error") && !err.contains(['\u{1b}', '\u{0}']), "{err}");
 }

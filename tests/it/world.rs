@@ -403,3 +403,23 @@ pub fn can_run(program: &str, args: &[&str]) -> bool {
 pub fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|facts| std::os::unix::fs::MetadataExt::uid(&facts) == 0)
 }
+
+/// A seeded generator (xorshift64*): each seed, an odd number, gives one sequence.
+pub struct Seeded(pub u64);
+
+impl Seeded {
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % limit
+    }
+
+    pub fn one_of<'a, T>(&mut self, list: &'a [T]) -> &'a T {
+        &list[self.below(list.len() as u64) as usize]
+    }
+
+    pub fn bytes(&mut self, longest: u64) -> Vec<u8> {
+        (0..=self.below(longest)).map(|_| self.below(256) as u8).collect()
+    }
+}

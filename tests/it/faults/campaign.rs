@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::faults::oracle::{Case, judge};
+use crate::faults::oracle::{Case, judge, judge_second};
 use crate::faults::stage::FaultedRun;
 use crate::faults::tracer::{CallClass, Fault, FaultPoint};
 
@@ -46,6 +46,7 @@ fn sample(size: SampleSize) -> Vec<Sweep> {
             stride: stride * RESOURCE_STRIDE,
         },
         Sweep { class: CallClass::Renames, fault: Fault::KillAfter, stride },
+        Sweep { class: CallClass::Renames, fault: Fault::FailAfterwards(libc::EIO), stride: 1 },
         Sweep { class: CallClass::Filesystem, fault: Fault::FailOnce(libc::EIO), stride: stride * SPARSE_STRIDE },
         Sweep { class: CallClass::Interruptible, fault: Fault::FailOnce(libc::EINTR), stride: stride * SPARSE_STRIDE },
     ]
@@ -61,6 +62,7 @@ fn campaign(stride: u64) -> Vec<Sweep> {
         Sweep { class: CallClass::Filesystem, fault: Fault::FailOnce(libc::EIO), stride },
         Sweep { class: CallClass::Filesystem, fault: Fault::FailForever(libc::EIO), stride },
         Sweep { class: CallClass::Renames, fault: Fault::FailForever(libc::EIO), stride },
+        Sweep { class: CallClass::Renames, fault: Fault::FailAfterwards(libc::EIO), stride },
         Sweep { class: CallClass::All, fault: Fault::Signal(libc::SIGTERM), stride },
     ];
     for error in FILESYSTEM_ERRORS {
@@ -109,6 +111,37 @@ pub fn go_through(case: &Case, size: SampleSize) {
         began.elapsed().as_secs_f32(),
         violations.len()
     );
+    assert!(violations.is_empty(), "{} violations:\n{}", violations.len(), violations.join("\n"));
+}
+
+/// Kills a run, then the run that finds what it left, and fails with every violation of the oracle. In a
+/// sample, `strides` are the distances between the points of the first run and those of the second.
+pub fn go_through_recovery(case: &Case, strides: [u64; 2]) {
+    let stage = case.stage();
+    let clean = case.traced_run(&stage, None);
+    let [first_stride, second_stride] = campaign_stride().map_or(strides, |stride| [stride, stride]);
+    let killed = |nth| FaultPoint { class: CallClass::Mutating, nth, fault: Fault::KillBefore };
+    let (mut points, mut violations) = (0, Vec::new());
+    for first in (1..=clean.traced.count(CallClass::Mutating)).step_by(first_stride as usize) {
+        // Each first point begins elsewhere, so that together they meet more calls.
+        let mut second = 1 + first % second_stride;
+        loop {
+            case.traced_run(&stage, Some(killed(first)));
+            let run = case.traced_run_again(&stage, killed(second));
+            if run.traced.struck.is_none() {
+                break;
+            }
+            points += 1;
+            for problem in judge_second(case, &stage, &run) {
+                let text = describe(case, killed(second), &run, &format!("after a kill at {first}: {problem}"));
+                eprintln!("{text}");
+                violations.push(text);
+            }
+            second += second_stride;
+        }
+    }
+    eprintln!("{}: {points} pairs of points, {} violations", case.name, violations.len());
+    assert!(points > 0, "{}: nothing was killed twice", case.name);
     assert!(violations.is_empty(), "{} violations:\n{}", violations.len(), violations.join("\n"));
 }
 

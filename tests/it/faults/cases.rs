@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::faults::campaign::{SampleSize, go_through};
+use crate::faults::campaign::{SampleSize, go_through, go_through_recovery};
 use crate::faults::oracle::{Case, Promise, TEXT_MESSAGE};
 use crate::faults::tracer::can_trace;
 use crate::world::World;
@@ -169,6 +169,34 @@ fn flush_with_hooks() {
         ..CASE
     };
     check(case, SampleSize::Stride(3));
+}
+
+#[test]
+fn recovery_of_a_delivery() {
+    let case = Case {
+        name: "recovery",
+        promise: Promise::Delivers,
+        args: &["-q", "flush"],
+        prepare: |world| vec![queue(world, &["bob@x"]), queue(world, &["later@x"])],
+        ..CASE
+    };
+    if can_trace() {
+        go_through_recovery(&case, [23, 11]);
+    }
+}
+
+#[test]
+fn recovery_of_a_failure_and_its_report() {
+    let case = Case {
+        name: "recovery, failed",
+        promise: Promise::Delivers,
+        args: &["-q", "flush"],
+        prepare: |world| vec![queue(world, &["no@x", "bob@x"])],
+        ..CASE
+    };
+    if can_trace() {
+        go_through_recovery(&case, [43, 19]);
+    }
 }
 
 #[test]

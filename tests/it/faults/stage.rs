@@ -169,11 +169,11 @@ impl Stage {
         entries.map(|entry| body(&fs::read(entry.unwrap().path()).unwrap_or_default())).collect()
     }
 
-    /// True if the log of a message has a hand-off whose end nobody saw.
-    pub fn has_unseen_attempt(&self, id: &str) -> bool {
+    /// Number of hand-offs in the log of a message whose end nobody saw.
+    pub fn unseen_attempts(&self, id: &str) -> usize {
         let log = fs::read_to_string(self.world.spool().join("log").join(id)).unwrap_or_default();
         let count = |event: &str| log.matches(&format!("\"event\":\"{event}\"")).count();
-        count("attempt") > count("result")
+        count("attempt").saturating_sub(count("result"))
     }
 }
 

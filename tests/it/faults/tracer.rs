@@ -248,7 +248,9 @@ pub enum Fault {
     Signal(c_int),
     /// The call is not made and fails with this error.
     FailOnce(c_int),
-    /// The same, and so does each later one of the class. Pipes, standard output and standard error go on to work.
+    /// The call is made, and reports this error all the same, as a network filesystem can.
+    FailAfterwards(c_int),
+    /// The call is not made and fails, and so does each later one of the class. Pipes, standard output and standard error go on to work.
     FailForever(c_int),
 }
 
@@ -475,6 +477,7 @@ impl Tracer {
             Fault::KillBefore => self.tracee.signal(libc::SIGKILL),
             Fault::KillAfter => drop(self.threads.insert(thread, Some(Remainder::Kill))),
             Fault::Signal(signal) => self.tracee.signal(signal),
+            Fault::FailAfterwards(error) => drop(self.threads.insert(thread, Some(Remainder::Fail(error)))),
             Fault::FailOnce(error) | Fault::FailForever(error) => {
                 registers::skip_call(thread);
                 self.threads.insert(thread, Some(Remainder::Fail(error)));
