@@ -877,7 +877,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__report__subcmd__check)
-            opts="-q -v -h --probe --json --spool --config --offline --quiet --verbose --help"
+            opts="-q -v -h --probe --deep --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -174,6 +174,7 @@ complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_su
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l probe -d 'Also run the probe of every transport'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l deep -d 'Also read every message and compare it with its checksum'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Print errors and requested output only'

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
 
-use crate::commands::report::check::ProbeUse;
+use crate::commands::report::check::{CheckScope, MessageReading, ProbeUse};
 use crate::commands::report::dialect::{self, QueueDialect};
 use crate::commands::report::{self, ReportSubject};
 use crate::exit::{ExitStatus, RefusalKind, refuse};
@@ -161,6 +161,9 @@ enum ReportCommand {
         /// Also run the probe of every transport
         #[arg(long)]
         probe: bool,
+        /// Also read every message and compare it with its checksum
+        #[arg(long)]
+        deep: bool,
     },
     /// Print bounces and receipts as JSON
     ///
@@ -204,7 +207,10 @@ pub fn run(args: ReportArgs, session: &Session) -> Result<ExitStatus> {
             ReportSubject::Log { since: since.map(|time| time.before(session.now())), ids }
         }
         Some(ReportCommand::Stats) => ReportSubject::Stats,
-        Some(ReportCommand::Check { probe }) => ReportSubject::Check(if probe { ProbeUse::Yes } else { ProbeUse::No }),
+        Some(ReportCommand::Check { probe, deep }) => ReportSubject::Check(CheckScope {
+            probing: if probe { ProbeUse::Yes } else { ProbeUse::No },
+            reading: if deep { MessageReading::Whole } else { MessageReading::Envelopes },
+        }),
         Some(ReportCommand::Parse { files }) => ReportSubject::Parse(files),
         Some(ReportCommand::Complete { id, rcpt, status }) => {
             return report::complete::run(session, &id, &rcpt, status, values::output_form(args.json));

@@ -71,10 +71,6 @@ impl<'e> RunState<'e> {
     fn first_plan(&self, message: ClaimedMessage<'e>) -> Option<(SharedMessage<'e>, AdmissionPlan)> {
         self.context.observer.message_started(&message.envelope().id);
         let plan = self.plan_recipients(&message).map_err(|error| self.report_error(&error)).ok()?;
-        if plan.lost_claim {
-            self.scheduler().tally.busy.push(message.envelope().id.clone());
-            return None;
-        }
         Some((Arc::new(message), plan))
     }
 
@@ -86,7 +82,7 @@ impl<'e> RunState<'e> {
             return None;
         };
         match self.plan_recipients(&message) {
-            Ok(plan) if !plan.lost_claim && (plan.decided || !plan.needed.is_empty()) => {
+            Ok(plan) if plan.decided || !plan.needed.is_empty() => {
                 self.scheduler().check_out(index, Arc::clone(&message));
                 Some(self.hand_off_next(message, transport))
             }

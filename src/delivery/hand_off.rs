@@ -38,9 +38,8 @@ impl<'e> RunState<'e> {
         let is_wanted =
             |recipient| self.is_selected(&message, recipient) && !tried.contains(&(message.index, recipient));
         let ReservedRecipients { recipients, more } = message.reserve(index, most, &self.plan_inputs(), is_wanted);
-        if more && message.allows_parallel_hand_offs() {
-            // The others may go at once, if the transport takes several. A message that is not shared has one reading
-            // position and is handed over once at a time: its others fell due just now, and can wait for the next run.
+        if more {
+            // The others may go at once, if the transport takes several.
             self.scheduler().queues[index].add(message.index);
         }
         let stopped = self.context.signals.stop_requested().is_some();
@@ -91,14 +90,11 @@ impl<'e> RunState<'e> {
             let first = recipients.first().copied().unwrap_or_default();
             let needs_work = !transport.preprocess.is_empty();
             let work = needs_work.then(|| context.spool.work(&envelope.id, &transport.name, first)).transpose()?;
-            let input = if message.allows_parallel_hand_offs() {
-                message.claim.parallel_input()?
-            } else {
-                message.claim.input()?
-            };
-            anyhow::Ok((work, input, message.record_attempt(context.spool, transport, recipients, context.time())?))
+            let copy = transport.runs_programs().then(|| message.claim.private_copy(0)).transpose()?;
+            anyhow::Ok((work, copy, message.record_attempt(context.spool, transport, recipients, context.time())?))
         })();
-        let (work, input, attempt) = begun.inspect_err(|_| message.release_recipients(recipients))?;
+        let (work, copy, attempt) = begun.inspect_err(|_| message.release_recipients(recipients))?;
+        let claimed = message.claim.message();
         let names = self.names_for_reports(envelope, recipients);
         let hand_off = HandOff {
             id: envelope.id.as_str(),
@@ -109,8 +105,9 @@ impl<'e> RunState<'e> {
             attempt: attempt.number,
             body: envelope.body.map_or("", BodyType::word),
             spool: context.spool.path(),
-            input: input.as_fd(),
-            body_at: message.claim.message().body_at,
+            input: copy.as_ref().unwrap_or(claimed.file()).as_fd(),
+            body_at: if copy.is_some() { 0 } else { claimed.body_at },
+            lock: claimed.file().as_fd(),
             earlier_attempt: if attempt.earlier_result_unknown {
                 EarlierAttempt::MaybeDelivered
             } else {
@@ -127,7 +124,7 @@ impl<'e> RunState<'e> {
             }
         });
         debug_assert_eq!(result.results.len(), recipients.len(), "one result for each recipient");
-        drop(input);
+        drop(copy);
         let handed = HandOffOutcome { transport, recipients, result: &result };
         let returned = message.record_results(context.spool, &handed, &context.settings.queue, context.time())?;
         self.apply_result(message, index, &returned, &result)

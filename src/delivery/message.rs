@@ -43,7 +43,6 @@ struct ClaimedState {
     recorded: RecordedHistory,
     /// True for a recipient that a thread is handing over.
     in_flight: Table<RecipientIndex, bool>,
-    parallel: bool,
 }
 
 /// Recipients that a thread has reserved for one hand-off.
@@ -80,7 +79,7 @@ impl<'e> ClaimedMessage<'e> {
     pub fn new(index: MessageIndex, claim: Box<Claim<'e>>, history: History) -> ClaimedMessage<'e> {
         debug_assert_eq!(history.recipients.len(), claim.message().envelope.recipients.len());
         let in_flight = history.recipients.map(|_| false);
-        let state = ClaimedState { recorded: RecordedHistory::new(history), in_flight, parallel: false };
+        let state = ClaimedState { recorded: RecordedHistory::new(history), in_flight };
         ClaimedMessage { index, claim, state: Mutex::new(state) }
     }
 
@@ -202,21 +201,6 @@ impl<'e> ClaimedMessage<'e> {
         let due = self.claim.message().name.due;
         state.recorded.history().is_settled()
             || (due.is_none() && state.recorded.history().next().is_some_and(|next| next > now))
-    }
-
-    /// Makes several hand-offs at once safe. Returns false when another run got the message in between; nothing may be
-    /// done with it then. To be called before the first hand-off.
-    pub(super) fn allow_parallel_hand_offs(&self) -> Result<bool> {
-        let mut state = self.state();
-        if !state.parallel {
-            state.parallel = self.claim.share_lock()?;
-        }
-        Ok(state.parallel)
-    }
-
-    /// Returns true when each hand-off must open the message for itself.
-    pub(super) fn allows_parallel_hand_offs(&self) -> bool {
-        self.state().parallel
     }
 
     /// Records that these recipients are about to be handed over. If that cannot be written, nothing may be handed over:

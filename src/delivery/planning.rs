@@ -12,8 +12,6 @@ use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::history::record::Decision;
 use crate::mail::history::state::RecipientState;
 use crate::mail::status::Status;
-use crate::transports::argv::RecipientBatch;
-use crate::transports::command::{MAX_ADDRESS_BYTES, MAX_RECIPIENTS};
 use crate::transports::transport::TransportIndex;
 
 /// Plan for a message.
@@ -23,8 +21,6 @@ pub(super) struct AdmissionPlan {
     pub(super) needed: BTreeMap<TransportIndex, Vec<RecipientIndex>>,
     /// True when something was decided without a transport.
     pub(super) decided: bool,
-    /// True when another run got the message; nothing may be done with it then.
-    pub(super) lost_claim: bool,
     /// Recipients for which no transport is configured.
     pub(super) unconfigured: usize,
 }
@@ -80,13 +76,6 @@ impl<'e> RunState<'e> {
         if plan_again {
             return Ok(AdmissionPlan { decided: true, ..self.plan_recipients(message)? });
         }
-        let hand_offs = admission.needed.iter().map(|(transport, recipients)| {
-            hand_off_count(message, self.transport(*transport).recipient_batch(), recipients)
-        });
-        if hand_offs.sum::<usize>() > 1 && !message.allow_parallel_hand_offs()? {
-            admission.needed.clear();
-            admission.lost_claim = true;
-        }
         Ok(admission)
     }
 
@@ -94,19 +83,5 @@ impl<'e> RunState<'e> {
     pub(super) fn is_selected(&self, message: &ClaimedMessage<'e>, recipient: RecipientIndex) -> bool {
         let address = message.envelope().address(recipient);
         self.selection.to.as_ref().is_none_or(|pattern| address.is_some_and(|address| pattern.matches(address)))
-    }
-}
-
-/// Returns an upper bound of the hand-offs that these recipients take.
-fn hand_off_count(message: &ClaimedMessage<'_>, batch: RecipientBatch, recipients: &[RecipientIndex]) -> usize {
-    match batch {
-        RecipientBatch::One => recipients.len(),
-        RecipientBatch::All => {
-            let length = |recipient: &RecipientIndex| message.address_bytes(*recipient);
-            let bytes: usize = recipients.iter().map(length).sum();
-            // Bytes split less evenly than recipients do: one more, to be sure.
-            let by_bytes = if bytes > MAX_ADDRESS_BYTES { bytes.div_ceil(MAX_ADDRESS_BYTES) + 1 } else { 1 };
-            recipients.len().div_ceil(MAX_RECIPIENTS).max(by_bytes.min(recipients.len()))
-        }
     }
 }

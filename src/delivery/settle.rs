@@ -189,7 +189,7 @@ fn ask_hooks(
             (Placeholder::Class, class::MAIL),
             (Placeholder::Folder, folder.as_str()),
         ];
-        let input = claim.unlocked_input(0)?;
+        let input = claim.private_copy(0)?;
         let answer = hook.ask(input.as_fd(), &words, &own, context.program_control());
         if let Some(wanted) = answer.folder {
             folder = wanted;

@@ -71,7 +71,7 @@ pub fn file(
     let body_at = message.body_at + marker;
     let mut filer = MessageFiler { context, envelope: &envelope, log: context.spool.log(&envelope.id)? };
     let hooks = HookRun { context, envelope: &envelope, classification: &classification };
-    let (decision, problems) = hooks.run(&mut || Ok(claim.unlocked_input(marker)?))?;
+    let (decision, problems) = hooks.run(&mut || Ok(claim.private_copy(marker)?))?;
     for text in problems {
         filer.record_problem(text)?;
     }

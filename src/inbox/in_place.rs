@@ -16,7 +16,7 @@ use crate::mail::report::bounce;
 use crate::session::Session;
 use crate::submission::input;
 use crate::submission::options::HeaderUse;
-use crate::sys::dir::{self, Dir};
+use crate::sys::dir::Dir;
 use crate::transports::maildir;
 
 use crate::inbox::classify::Classification;
@@ -85,7 +85,7 @@ fn one(session: &Session, context: &DeliveryContext<'_>, store: &Path, new: &Dir
     let envelope = new_envelope(session, own_mailbox(session)?, sender_of(&head, header.as_ref()), 0, None);
     let classification = Classification::of(context.settings, &envelope, header.as_ref(), &report);
     let hooks = HookRun { context, envelope: &envelope, classification: &classification };
-    let (decision, problems) = hooks.run(&mut || rewound(&file))?;
+    let (decision, problems) = hooks.run(&mut || private_copy_of(context, &file))?;
     for text in problems {
         context.observer.error(&format!("{name}: {text}"));
     }
@@ -111,7 +111,7 @@ fn one(session: &Session, context: &DeliveryContext<'_>, store: &Path, new: &Dir
     Ok(true)
 }
 
-fn rewound(file: &File) -> Result<&File> {
-    dir::seek(file, 0)?;
-    Ok(file)
+/// Returns a copy for a hook, which must not be able to change the message.
+fn private_copy_of(context: &DeliveryContext<'_>, file: &File) -> Result<File> {
+    Ok(context.spool.private_copy(file)?)
 }

@@ -2,22 +2,24 @@
 //!
 //! A claim opens the file, locks it, and then checks that the path still names the locked file. Without that check, a
 //! run that is slow between opening and locking could deliver a message that another run has just finished. The lock
-//! belongs to the open file description, which is also the standard input of the transport: if the run dies, the
-//! message stays claimed until the transport ends, so that no second delivery can begin during the first.
+//! belongs to the open file description, which the programs of the transport inherit: if the run dies, the message stays
+//! claimed until they end, so that no second delivery can begin during the first.
+//!
+//! What is claimed was verified: its envelope and its bytes have their checksums.
 
 use std::fs::File;
-use std::io::{Seek, SeekFrom};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 use crate::mail::envelope::file_name::FileName;
 use crate::sys::dir::Dir;
 use crate::sys::error::{AtPath, PathError};
 use crate::sys::file_stat::{FileStat, stat_of};
 use crate::sys::lock;
+use crate::sys::private_copy;
 use crate::values::time::{RunningTime, Timestamp};
 
 use crate::spool::queue_file::{QueueFile, UnusableFile, open_message};
-use crate::spool::{QueueState, Spool};
+use crate::spool::{QueueState, Spool, SpoolDirectory};
 
 /// Exclusive right to a message. Dropping it releases the message unchanged; every method that takes `self` moves or
 /// removes the message.
@@ -25,34 +27,6 @@ use crate::spool::{QueueState, Spool};
 pub struct Claim<'s> {
     spool: &'s Spool,
     queue_file: QueueFile,
-}
-
-/// Message as a standard input, positioned at its first byte, that holds the message's lock.
-#[derive(Debug)]
-pub enum ClaimInput<'c> {
-    /// Claimed file itself.
-    Claimed(&'c File),
-    /// Same file with an open file description of its own, for one of several parallel hand-offs.
-    Reopened(File),
-}
-
-impl AsFd for ClaimInput<'_> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            ClaimInput::Claimed(file) => file.as_fd(),
-            ClaimInput::Reopened(file) => file.as_fd(),
-        }
-    }
-}
-
-impl Drop for ClaimInput<'_> {
-    /// Unlocks explicitly instead of by closing: a transport that moved to the background may keep the file open, and
-    /// must not keep the message locked.
-    fn drop(&mut self) {
-        if let ClaimInput::Reopened(file) = self {
-            let _ = lock::unlock(file);
-        }
-    }
 }
 
 /// Result of an attempt to claim a message.
@@ -100,7 +74,8 @@ impl Spool {
         // The size is read under the lock: the writer of a draft holds the lock until the file is complete, and a
         // size from before would make a message that is still being written look torn.
         let facts = stat_of(&file, &path)?;
-        match QueueFile::parse(state, name, file, facts, &path) {
+        let parsed = QueueFile::parse(state, name, file, facts, &path);
+        match parsed.and_then(|queue_file| queue_file.verify(&path).map(|()| queue_file)) {
             Ok(queue_file) => {
                 debug_assert_eq!(queue_file.envelope.id, name.id, "a file is named after its envelope");
                 Ok(ClaimOutcome::Claimed(Box::new(Claim { spool: self, queue_file })))
@@ -131,44 +106,19 @@ impl Claim<'_> {
         &self.queue_file
     }
 
-    /// Converts the lock into a shared one, for parallel hand-offs: it still excludes other claims, and each hand-off
-    /// can hold it on its own open file. Call before the first hand-off.
-    ///
-    /// Returns `false` if another run took the lock during the conversion, which is not atomic. The message must then
-    /// be left alone.
-    pub fn share_lock(&self) -> Result<bool, PathError> {
-        lock::try_shared(self.queue_file.file()).at("lock", self.path())
-    }
-
-    /// Returns the message for the only hand-off at this time.
-    pub fn input(&self) -> Result<ClaimInput<'_>, PathError> {
-        let mut file = self.queue_file.file();
-        file.seek(SeekFrom::Start(self.queue_file.body_at)).at("read", self.path())?;
-        Ok(ClaimInput::Claimed(file))
-    }
-
-    /// Returns the message after its first `bytes` bytes, for a program that is not a delivery. The file is opened
-    /// again and not locked, so that a program that outlives the run cannot block later claims.
-    pub fn unlocked_input(&self, bytes: u64) -> Result<File, PathError> {
-        let dir = self.spool.messages(self.queue_file.state)?;
-        let mut file = dir.open_file(&self.queue_file.name.to_string())?;
-        if !stat_of(&file, &self.path())?.same_file(self.queue_file.stat()) {
-            return Err(PathError::new("open", self.path(), std::io::Error::from(std::io::ErrorKind::NotFound)));
-        }
-        file.seek(SeekFrom::Start(self.queue_file.body_at + bytes)).at("read", self.path())?;
-        Ok(file)
-    }
-
-    /// Returns the message for one of several parallel hand-offs. Requires [`Claim::share_lock`].
-    pub fn parallel_input(&self) -> Result<ClaimInput<'_>, PathError> {
-        let dir = self.spool.messages(self.queue_file.state)?;
-        let mut file = dir.open_file(&self.queue_file.name.to_string())?;
-        let same = stat_of(&file, &self.path())?.same_file(self.queue_file.stat());
-        if !same || !lock::try_shared(&file).at("lock", self.path())? {
-            return Err(PathError::new("lock", self.path(), std::io::Error::from(std::io::ErrorKind::WouldBlock)));
-        }
-        file.seek(SeekFrom::Start(self.queue_file.body_at)).at("read", self.path())?;
-        Ok(ClaimInput::Reopened(file))
+    /// Returns a copy of the message after its first `skip` bytes, for the standard input of a program. Nothing that the
+    /// program does with it reaches the spool, and it never sees the envelope.
+    pub fn private_copy(&self, skip: u64) -> Result<File, PathError> {
+        let message = &self.queue_file;
+        let size = message.envelope.size.saturating_sub(skip);
+        let copy = match message.whole() {
+            Some(bytes) => private_copy::of_bytes(&bytes[skip.min(message.envelope.size) as usize..]),
+            None => {
+                let work = self.spool.dir(SpoolDirectory::Work)?;
+                private_copy::of_file(message.file().as_fd(), message.body_at + skip, size, work)
+            }
+        };
+        copy.at("copy", self.path())
     }
 
     /// Moves the message to `cur`, due at that time; `None` is now. Not synced: after a crash, the synced log tells the
@@ -261,7 +211,8 @@ impl Claim<'_> {
 }
 
 impl Drop for Claim<'_> {
-    /// Unlocks explicitly, for the same reason as [`ClaimInput`].
+    /// Unlocks explicitly instead of by closing: a program that moved to the background may keep the file open, and must
+    /// not keep the message locked.
     fn drop(&mut self) {
         let _ = lock::unlock(self.queue_file.file());
     }

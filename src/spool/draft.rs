@@ -9,12 +9,14 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 
+use crate::mail::envelope::Envelope;
 use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
-use crate::mail::envelope::{Envelope, SIZE_OFFSET, size_field};
+use crate::mail::envelope::line::{EnvelopeLine, HEAD_BYTES};
 use crate::sys::dir::{self, Dir};
 use crate::sys::error::{AtPath, PathError};
 use crate::sys::lock;
+use crate::values::checksum::Checksum;
 use crate::values::time::Timestamp;
 
 use crate::spool::{QueueState, Spool, SpoolDirectory};
@@ -30,7 +32,10 @@ pub struct Draft<'s> {
     name: FileName,
     file: File,
     buffer: Vec<u8>,
+    line: EnvelopeLine,
     body_at: u64,
+    /// Checksum of the message so far.
+    sum: Checksum,
     written: u64,
     at: Option<(QueueState, String)>,
     keep: bool,
@@ -104,12 +109,14 @@ impl<'s> Draft<'s> {
 
     fn begin_in(spool: &'s Spool, place: SpoolDirectory, envelope: &Envelope) -> Result<Draft<'s>, DraftError> {
         debug_assert!(!envelope.recipients.is_empty(), "a message has a recipient");
-        let line = envelope.to_line().map_err(DraftError::Envelope)?;
+        let (line, buffer) = EnvelopeLine::begin(envelope).map_err(DraftError::Envelope)?;
         let name = FileName::new(envelope.id.clone(), envelope.priority);
         let tmp = spool.dir(place)?;
         let file = tmp.create_new(name.id.as_str())?;
-        let body_at = line.len() as u64;
-        let draft = Draft { spool, tmp: place, name, file, buffer: line, body_at, written: 0, at: None, keep: false };
+        let body_at = buffer.len() as u64;
+        let sum = Checksum::default();
+        let draft =
+            Draft { spool, tmp: place, name, file, buffer, line, body_at, sum, written: 0, at: None, keep: false };
         // This cannot fail to get the lock, because the file is new. The lock tells the sweep that the writer is alive.
         lock::try_exclusive(&draft.file).at("lock", tmp.path_of(draft.name.id.as_str()))?;
         Ok(draft)
@@ -118,6 +125,7 @@ impl<'s> Draft<'s> {
     /// Appends bytes of the message.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), PathError> {
         debug_assert!(self.at.is_none(), "a message in the queue is not written to");
+        self.sum.add(bytes);
         let large = bytes.len() >= BUFFER / 2;
         if large || self.buffer.len() + bytes.len() > BUFFER {
             self.flush()?;
@@ -167,17 +175,16 @@ impl<'s> Draft<'s> {
         Err(self.withdraw_after(cause))
     }
 
-    /// Writes what is still missing: the end of the message, and its size.
+    /// Writes what is still missing: the end of the message, its size, and the checksums.
     fn complete(&mut self) -> Result<(), PathError> {
         debug_assert!(self.at.is_none() && !self.keep, "a draft is completed once");
-        let size = size_field(self.size());
+        let head = self.line.head(self.size(), self.sum);
         if self.written == 0 {
-            let at = SIZE_OFFSET as usize;
-            self.buffer[at..at + size.len()].copy_from_slice(size.as_bytes());
+            self.buffer[..HEAD_BYTES].copy_from_slice(&head);
             return self.flush();
         }
         self.flush()?;
-        self.file.write_all_at(size.as_bytes(), SIZE_OFFSET).at("write", self.path())
+        self.file.write_all_at(&head, 0).at("write", self.path())
     }
 
     /// Removes the message from the queue after an error.

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 
 use crate::mail::envelope::Envelope;
 use crate::mail::envelope::file_name::FileName;
+use crate::mail::envelope::line::{self, LineCheck};
 use crate::sys::dir::{self, Dir};
 use crate::sys::error::PathError;
 use crate::sys::file_stat::{FileStat, stat_of};
 use crate::sys::identity;
+use crate::values::checksum::Checksum;
 use crate::values::digest::Fingerprint;
 
 use crate::spool::{QueueState, Spool};
@@ -32,6 +34,8 @@ pub struct QueueFile {
     pub envelope: Envelope,
     /// Offset of the message in the file, in bytes.
     pub body_at: u64,
+    /// Checksum of the message, as text; `None` in files of the first versions.
+    sum: Option<Vec<u8>>,
     file: File,
     stat: FileStat,
     head: Vec<u8>,
@@ -99,7 +103,7 @@ impl QueueFile {
         let mut head = vec![0; FIRST_READ.min(facts.size as usize)];
         let read = |head: &mut [u8]| read_fully(&file, head).map_err(|error| PathError::new("read", path, error));
         let mut filled = read(&mut head)?;
-        let line = loop {
+        let end = loop {
             match head[..filled].iter().position(|byte| *byte == b'\n') {
                 Some(end) => break end,
                 None if filled < head.len() || filled >= facts.size as usize => {
@@ -111,13 +115,18 @@ impl QueueFile {
             filled = read(&mut head)?;
         };
         head.truncate(filled);
-        let envelope = match Envelope::from_line(&head[..line]) {
+        let sum = match line::check(&head[..=end]) {
+            LineCheck::Good(sum) => Some(sum),
+            LineCheck::Unchecked => None,
+            LineCheck::Damaged => return corrupt("the envelope does not have its checksum"),
+        };
+        let envelope = match Envelope::from_line(&head[..end]) {
             Ok(envelope) => envelope,
             // The words of the JSON parser name types of this program; the operator has the file itself.
             Err(error) if error.is_data() => return corrupt("a member of the envelope is missing or not valid"),
             Err(_) => return corrupt("the envelope is not valid JSON"),
         };
-        let body_at = line as u64 + 1;
+        let body_at = end as u64 + 1;
         if envelope.id != name.id {
             return corrupt("the envelope is that of another message");
         }
@@ -130,14 +139,19 @@ impl QueueFile {
             return corrupt(&format!("the message has {has} bytes where its envelope says {wants}"));
         }
         debug_assert!(body_at <= facts.size, "the message begins within the file");
-        head.drain(..line + 1);
+        head.drain(..=end);
         debug_assert!(head.len() as u64 <= envelope.size, "no more was read than there is");
-        Ok(QueueFile { name: name.clone(), state, envelope, body_at, file, stat: facts, head })
+        Ok(QueueFile { name: name.clone(), state, envelope, body_at, sum, file, stat: facts, head })
     }
 
     /// Returns the bytes of the message that the first read covered; may end inside the header.
     pub fn head(&self) -> &[u8] {
         &self.head
+    }
+
+    /// Returns the whole message if the first read covered it.
+    pub fn whole(&self) -> Option<&[u8]> {
+        (self.head.len() as u64 == self.envelope.size).then_some(self.head.as_slice())
     }
 
     /// Reads the first `longest` bytes of the message, or all if it is shorter.
@@ -155,6 +169,26 @@ impl QueueFile {
         Ok(bytes)
     }
 
+    /// Reads the whole message and compares it with its checksum. Nothing may be made from a message before: no hand-off,
+    /// no report, no copy. Every claim does it.
+    pub fn verify(&self, path: &Path) -> Result<(), UnusableFile> {
+        let Some(wanted) = &self.sum else { return Ok(()) };
+        let mut sum = Checksum::default();
+        if let Some(bytes) = self.whole() {
+            sum.add(bytes);
+        } else {
+            let read = self.for_each_chunk(&mut |piece| {
+                sum.add(piece);
+                Ok::<(), std::io::Error>(())
+            });
+            read.map_err(|error| PathError::new("read", path, error))?;
+        }
+        if sum.is(wanted) {
+            return Ok(());
+        }
+        Err(UnusableFile::Corrupt("the message does not have the checksum in its envelope".to_owned()))
+    }
+
     /// Returns a hash of the message's bytes, without the envelope.
     pub fn fingerprint(&self) -> std::io::Result<String> {
         let mut print = Fingerprint::default();
@@ -170,7 +204,7 @@ impl QueueFile {
         &self,
         take: &mut dyn FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut buffer = vec![0; 64 << 10];
+        let mut buffer = vec![0; (64 << 10).min(self.envelope.size as usize + 1)];
         let mut at = self.body_at;
         loop {
             let count = dir::read_at(&self.file, &mut buffer, at)?;

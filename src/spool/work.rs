@@ -1,10 +1,14 @@
 //! Work directories: the files that filters create, for the time of one hand-off.
 
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::RecipientIndex;
-use crate::sys::error::PathError;
+use crate::sys::error::{AtPath, PathError};
+use crate::sys::file_stat::stat_of;
+use crate::sys::private_copy;
 use crate::values::table::TableIndex;
 
 use crate::spool::{Spool, SpoolDirectory};
@@ -28,6 +32,13 @@ impl Drop for WorkDir {
 }
 
 impl Spool {
+    /// Returns a private copy of a file of another program, such as a message in its Maildir.
+    pub fn private_copy(&self, file: &File) -> Result<File, PathError> {
+        let path = Path::new("a message");
+        let size = stat_of(file, path)?.size;
+        private_copy::of_file(file.as_fd(), 0, size, self.dir(SpoolDirectory::Work)?).at("copy", path)
+    }
+
     /// Creates an empty work directory for the hand-off whose first recipient is at this index of the envelope.
     /// Requires a claim of the message, because files that a dead run left there are removed.
     pub fn work(&self, id: &QueueId, transport: &str, recipient: RecipientIndex) -> Result<WorkDir, PathError> {

@@ -25,6 +25,7 @@ pub fn flush_in_background(session: &Session) {
         let env: Vec<CString> = env.map(CString::new).collect::<Result<_, _>>()?;
         let null = File::options().read(true).write(true).open("/dev/null")?;
         ProgramStart {
+            held: None,
             path: c"/proc/self/exe",
             argv: &argv,
             env: &env,

@@ -1,7 +1,7 @@
 //! Advisory locks on whole files, flock(2). The only user of `fs2`.
 //!
-//! A lock belongs to the open file description, not to the process: a child that has the file as its standard input
-//! holds it too, and the kernel releases it with the last holder.
+//! A lock belongs to the open file description, not to the process: a child that inherits the file holds it
+//! too, and the kernel releases it with the last holder.
 
 use std::fs::File;
 use std::io;
@@ -9,11 +9,6 @@ use std::io;
 /// Takes the exclusive lock; `false` if another process holds a lock.
 pub fn try_exclusive(file: &File) -> io::Result<bool> {
     answer(uninterrupted(|| fs2::FileExt::try_lock_exclusive(file)))
-}
-
-/// Takes a shared lock, or turns our exclusive one into it; `false` if another process holds the exclusive one.
-pub fn try_shared(file: &File) -> io::Result<bool> {
-    answer(uninterrupted(|| fs2::FileExt::try_lock_shared(file)))
 }
 
 /// Waits for the exclusive lock. Only for critical sections of microseconds.

@@ -11,6 +11,7 @@ pub mod file_stat;
 pub mod identity;
 pub mod lock;
 pub mod locks_held;
+pub mod private_copy;
 pub mod process;
 pub mod ready;
 pub mod signals;

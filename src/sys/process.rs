@@ -23,7 +23,12 @@ pub struct ProgramStart<'a> {
     pub env: &'a [CString],
     /// Standard input, output and error, and descriptor 3 where a fourth is given.
     pub fds: &'a [BorrowedFd<'a>],
+    /// File that stays open, as descriptor [`HELD_FD`], for as long as the program or a child of it runs.
+    pub held: Option<BorrowedFd<'a>>,
 }
+
+/// Number of the descriptor that a program inherits only to hold a lock.
+pub const HELD_FD: i32 = 4;
 
 /// Running program, which leads its own process group.
 #[derive(Debug)]
@@ -74,8 +79,17 @@ impl ProgramStart<'_> {
         };
         let (argv, env) = (pointers(self.argv), pointers(self.env));
         let mut actions = SpawnActions::new()?;
-        for (target, fd) in self.fds.iter().enumerate() {
-            actions.dup2(fd.as_raw_fd(), target as i32)?;
+        let targets = self.fds.iter().zip(0..).chain(self.held.iter().zip(HELD_FD..));
+        let mut moved = Vec::new();
+        for (fd, target) in targets {
+            let mut source = fd.as_raw_fd();
+            if source <= HELD_FD {
+                // Its number is that of a target, and would be taken before its turn.
+                let copy = rustix::io::fcntl_dupfd_cloexec(fd, HELD_FD + 1)?;
+                source = copy.as_raw_fd();
+                moved.push(copy);
+            }
+            actions.dup2(source, target)?;
         }
         let attributes = SpawnAttributes::new()?;
         let mut pid = 0;

@@ -22,7 +22,14 @@ impl Transport {
         env.push(("MSPOOL_ID".to_owned(), id.to_owned()));
         env.push(("MSPOOL_TRANSPORT".to_owned(), self.name.clone()));
         env.push(("MSPOOL_SPOOL".to_owned(), spool.to_string_lossy().into_owned()));
-        let run = ProgramRun { argv, env: &env, input: None, results: ResultChannel::Exit, timeout: self.timeout };
+        let run = ProgramRun {
+            argv,
+            env: &env,
+            input: None,
+            held: None,
+            results: ResultChannel::Exit,
+            timeout: self.timeout,
+        };
         let finished = run.run_to_end(control, &mut |_| {});
         if finished.ending == ProgramEnding::Exited(0) { Ok(()) } else { Err(finished.failure_text()) }
     }
@@ -36,6 +43,7 @@ impl Transport {
             argv: argv.to_vec(),
             env: &env,
             input: None,
+            held: None,
             results: ResultChannel::Exit,
             timeout: self.timeout,
         };

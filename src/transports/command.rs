@@ -81,6 +81,7 @@ fn run(
         argv: template.fill(&values),
         env: &env,
         input: Some(hand_off.input),
+        held: Some(hand_off.lock),
         results,
         timeout: transport.timeout,
     };

@@ -262,6 +262,7 @@ impl FilterStage<'_> {
             argv: self.filter.fill(&values),
             env: &env,
             input: Some(input),
+            held: Some(self.hand_off.lock),
             results: ResultChannel::Exit,
             timeout: self.transport.timeout,
         };

@@ -27,8 +27,10 @@ pub struct HandOff<'a> {
     pub body: &'a str,
     /// Path of the spool.
     pub spool: &'a Path,
-    /// Message: an open file, positioned at the first byte of the message.
+    /// Message: for a transport that runs programs a private copy, positioned at its first byte.
     pub input: BorrowedFd<'a>,
+    /// Claimed file, whose lock the programs of the transport hold while they run.
+    pub lock: BorrowedFd<'a>,
     /// Offset of the message in that file, in bytes.
     pub body_at: u64,
     /// Possible success of an earlier attempt whose end was not recorded.

@@ -75,6 +75,7 @@ impl Hook {
             argv: self.command.fill_words(words),
             env: &env,
             input: Some(input),
+            held: None,
             results: ResultChannel::Exit,
             timeout: self.timeout,
         };

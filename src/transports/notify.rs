@@ -66,7 +66,14 @@ impl NotifyCommand {
             (Placeholder::Subject, news.subject),
         ];
         let argv = self.command.fill_words(&words);
-        let run = ProgramRun { argv, env: &env, input: None, results: ResultChannel::Exit, timeout: self.timeout };
+        let run = ProgramRun {
+            argv,
+            env: &env,
+            input: None,
+            held: None,
+            results: ResultChannel::Exit,
+            timeout: self.timeout,
+        };
         let finished = run.run_to_end(control, &mut |_| {});
         if finished.ending == ProgramEnding::Exited(0) { Ok(()) } else { Err(finished.failure_text()) }
     }

@@ -42,6 +42,8 @@ pub struct ProgramRun<'a> {
     pub env: &'a [(String, String)],
     /// Standard input; `None` is an empty one.
     pub input: Option<BorrowedFd<'a>>,
+    /// File with a lock that the program holds while it runs, so that it outlives a runner that dies.
+    pub held: Option<BorrowedFd<'a>>,
     /// Presence of descriptor 3 for result lines.
     pub results: ResultChannel,
     /// Time limit.
@@ -180,7 +182,7 @@ impl ProgramRun<'_> {
             ends.push(write);
         }
         fds.extend(ends.iter().map(AsFd::as_fd));
-        let child = ProgramStart { path: &path, argv: &argv, env: &env, fds: &fds }.start()?;
+        let child = ProgramStart { path: &path, argv: &argv, env: &env, fds: &fds, held: self.held }.start()?;
         Ok((child, streams))
     }
 

@@ -77,6 +77,7 @@ impl MailSource {
             argv: self.fetch.clone(),
             env: &env,
             input: None,
+            held: None,
             results: ResultChannel::Lines,
             timeout: self.timeout,
         };
@@ -112,7 +113,14 @@ impl MailSource {
         let own = [("MSPOOL_REF", reference.to_owned()), ("MSPOOL_ID", id.to_owned())];
         let env = self.environment(spool, &own);
         let argv = template.fill_words(&[(Placeholder::Ref, reference), (Placeholder::Id, id)]);
-        let run = ProgramRun { argv, env: &env, input: None, results: ResultChannel::Exit, timeout: self.timeout };
+        let run = ProgramRun {
+            argv,
+            env: &env,
+            input: None,
+            held: None,
+            results: ResultChannel::Exit,
+            timeout: self.timeout,
+        };
         let finished = run.run_to_end(control, &mut |_| {});
         if finished.ending == ProgramEnding::Exited(0) { Ok(()) } else { Err(finished.failure_text()) }
     }

@@ -117,6 +117,14 @@ impl Transport {
         self.method.properties().recipient_batch
     }
 
+    /// True if programs get the messages: its command, or its filters.
+    pub fn runs_programs(&self) -> bool {
+        match &self.method {
+            DeliveryMethod::Command { .. } => true,
+            DeliveryMethod::Maildir(_) => !self.preprocess.is_empty(),
+        }
+    }
+
     /// True if the transport may send mail to other hosts, which holds for every command.
     pub fn reaches_beyond_host(&self) -> bool {
         self.method.properties().reaches_beyond_host

@@ -1,5 +1,6 @@
 //! General-purpose values, independent of mail: times, retry schedules, digests, shell words, printable text.
 
+pub mod checksum;
 pub mod digest;
 pub mod plural;
 pub mod printable;

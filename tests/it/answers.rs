@@ -225,7 +225,7 @@ fn descriptor_three_is_only_there_where_it_is_configured() {
     // The shell itself holds its script open, on 10 or above.
     let open: Vec<u32> =
         world.trace()[0].split_whitespace().map(|fd| fd.parse().unwrap()).filter(|fd| *fd < 10).collect();
-    assert_eq!(open, [0, 1, 2]);
+    assert_eq!(open, [0, 1, 2, 4], "4 holds the lock of the message");
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn what_a_careless_parent_left_open_does_not_get_through() {
     world.program(&careless, &[program.as_str(), "flush"]).run().silent();
     let open: Vec<u32> =
         world.trace()[0].split_whitespace().map(|fd| fd.parse().unwrap()).filter(|fd| *fd < 10).collect();
-    assert_eq!(open, [0, 1, 2]);
+    assert_eq!(open, [0, 1, 2, 4], "4 holds the lock of the message");
 }
 
 #[test]

@@ -32,6 +32,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("anyhow", &["output", "exit", "settings", "session", "submission", "delivery", "inbox", "commands", "cli"]),
     ("bytesize", &["config", "commands/report/queue.rs"]),
     ("clap", &["cli"]),
+    ("crc32c", &["values/checksum.rs"]),
     ("fs2", &["sys/lock.rs"]),
     ("hmac", &["values/digest.rs"]),
     ("humantime", &["values/time.rs"]),

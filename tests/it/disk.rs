@@ -86,3 +86,11 @@ fn a_full_disk_sends_nothing_that_it_could_not_write_down() {
     assert_eq!((lines[1], lines[2], lines[3]), ("0", "0", "3"), "{out}");
     assert!(matches!(lines[0], "74" | "75"), "{out}");
 }
+
+#[test]
+fn a_large_message_leaves_a_disk_that_has_no_room_for_a_copy() {
+    let script = "head -c 2500000 /dev/zero | tr '\\0' x >$W/huge; mspool enqueue bob@x <$W/huge >/dev/null\n\
+        mspool flush; echo $?; ls $D/spool/out/sent | wc -l; ls $D/spool/work | wc -l";
+    let Some((_, ran)) = on_small_disk("size=4m", script) else { return };
+    assert_eq!(ran.ok().split_whitespace().collect::<Vec<_>>(), ["0", "1", "0"]);
+}

@@ -186,8 +186,10 @@ fn odd_text(random: &mut Seeded) -> String {
     (0..1 + random.below(5)).map(|_| *random.one_of(&PIECES)).collect()
 }
 
-const ENVELOPE_MEMBERS: [&str; 12] = [
+const ENVELOPE_MEMBERS: [&str; 14] = [
     "size",
+    "sum",
+    "line",
     "id",
     "arrival",
     "running",

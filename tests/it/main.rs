@@ -13,6 +13,7 @@ mod callers;
 mod children;
 mod concurrency;
 mod config;
+mod copies;
 mod corpus;
 mod crash;
 mod crash_reports;

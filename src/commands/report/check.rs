@@ -15,7 +15,7 @@ use crate::output::print;
 use crate::session::Session;
 use crate::settings::SettingsSource;
 use crate::spool::listing::DirectoryEntry;
-use crate::spool::queue_file::UnusableFile;
+use crate::spool::queue_file::{QueueFile, UnusableFile};
 use crate::spool::transport_state::BreakerCause;
 use crate::spool::{QueueState, Spool};
 use crate::submission::resolve::{AddressResolver, check_alias_file, check_include_file};
@@ -25,6 +25,24 @@ use crate::transports::configured::{ConfiguredCommand, refuse_untrusted};
 use crate::transports::program::ProgramControl;
 use crate::transports::transport::{DeliveryMethod, Transport};
 use crate::values::plural::counted;
+
+/// Scope of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckScope {
+    /// Use of the probes of transports.
+    pub probing: ProbeUse,
+    /// Part of each message that is read.
+    pub reading: MessageReading,
+}
+
+/// Part of each message that a check reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageReading {
+    /// Envelope, header and size.
+    Envelopes,
+    /// Every byte, which is compared with the checksum.
+    Whole,
+}
 
 /// Use of the transports' probe commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +98,7 @@ impl CheckFindings {
 /// # Errors
 ///
 /// An error if the spool cannot be opened or listed.
-pub fn run(session: &Session, probing: ProbeUse, format: OutputFormat) -> Result<ExitStatus> {
+pub fn run(session: &Session, scope: CheckScope, format: OutputFormat) -> Result<ExitStatus> {
     let mut findings = CheckFindings(Vec::new());
     match &session.settings.source {
         SettingsSource::File(path) => findings.good("configuration", "read", Some(path)),
@@ -94,14 +112,14 @@ pub fn run(session: &Session, probing: ProbeUse, format: OutputFormat) -> Result
         Err(error) => findings.add("spool", ExitStatus::Config, error.to_string(), Some(spool.path())),
     }
     check_space(session, &spool, &mut findings)?;
-    check_messages(session, &spool, &mut findings)?;
+    check_messages(session, &spool, scope.reading, &mut findings)?;
     for transport in &session.settings.transports {
         check_transport(session, &spool, transport, &mut findings)?;
     }
     check_sender(session, &mut findings);
     check_aliases(session, &mut findings);
     check_inbound(session, &spool, &mut findings)?;
-    if probing == ProbeUse::Yes {
+    if scope.probing == ProbeUse::Yes {
         run_probes(session, &spool, &mut findings)?;
     }
     print_findings(&findings, format)?;
@@ -161,7 +179,12 @@ fn check_space(session: &Session, spool: &Spool, findings: &mut CheckFindings) -
 }
 
 /// Reads every queue file and every log.
-fn check_messages(session: &Session, spool: &Spool, findings: &mut CheckFindings) -> Result<()> {
+fn check_messages(
+    session: &Session,
+    spool: &Spool,
+    reading: MessageReading,
+    findings: &mut CheckFindings,
+) -> Result<()> {
     let mut count = 0;
     let mut bad = 0;
     for state in QueueState::ALL {
@@ -182,14 +205,18 @@ fn check_messages(session: &Session, spool: &Spool, findings: &mut CheckFindings
             };
             count += 1;
             let path = spool.path_of_message(state, &name);
-            if let Some(text) = message_problem(session, spool, state, &name, findings)? {
+            if let Some(text) = message_problem(session, spool, state, &name, reading, findings)? {
                 bad += 1;
                 findings.add("messages", ExitStatus::Config, text, Some(&path));
             }
         }
     }
     if bad == 0 {
-        findings.good("messages", format!("{count}, all readable"), None);
+        let words = match reading {
+            MessageReading::Envelopes => "all readable",
+            MessageReading::Whole => "all whole",
+        };
+        findings.good("messages", format!("{count}, {words}"), None);
     }
     Ok(())
 }
@@ -200,9 +227,14 @@ fn message_problem(
     spool: &Spool,
     state: QueueState,
     name: &FileName,
+    reading: MessageReading,
     findings: &mut CheckFindings,
 ) -> Result<Option<String>> {
-    let message = match spool.read(state, name) {
+    let whole = |message: QueueFile| match reading {
+        MessageReading::Envelopes => Ok(message),
+        MessageReading::Whole => message.verify(&spool.path_of_message(state, name)).map(|()| message),
+    };
+    let message = match spool.read(state, name).and_then(whole) {
         Ok(message) => message,
         Err(UnusableFile::Gone) => return Ok(None),
         Err(UnusableFile::Stray(reason)) => return Ok(Some(reason.to_owned())),

@@ -34,7 +34,7 @@ pub enum ReportSubject {
     /// Counts by state, domain and age.
     Stats,
     /// Check of the configuration and the spool.
-    Check(check::ProbeUse),
+    Check(check::CheckScope),
     /// Rewriting of these addresses.
     Rewrite(Vec<crate::mail::address::Address>),
     /// Content of the incoming reports in these files.
