@@ -30,7 +30,7 @@ pub struct ProgramStart<'a> {
 /// Number of the descriptor that a program inherits only to hold a lock.
 pub const HELD_FD: i32 = 4;
 
-/// Running program, which leads its own process group.
+/// Running program, which leads its own session and process group.
 #[derive(Debug)]
 pub struct ChildProcess {
     pid: Pid,
@@ -59,7 +59,8 @@ pub fn keep_descriptors() {
 }
 
 impl ProgramStart<'_> {
-    /// Starts the program in a new process group, with no signal blocked and the usual signals not ignored.
+    /// Starts the program in a new session, with no signal blocked and the usual signals not ignored. Without a terminal, a
+    /// question on `/dev/tty` fails at once; in a process group of our session it would stop the program.
     pub fn start(&self) -> io::Result<ChildProcess> {
         let pid = self.spawn()?;
         match open_pidfd(pid) {
@@ -196,7 +197,8 @@ impl SpawnAttributes {
         let mut raw = MaybeUninit::uninit();
         let mut some = MaybeUninit::uninit();
         let mut none = MaybeUninit::uninit();
-        let flags = libc::POSIX_SPAWN_SETPGROUP | libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETSIGMASK;
+        let session: libc::c_int = libc::POSIX_SPAWN_SETSID.into();
+        let flags = session | libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETSIGMASK;
         // SAFETY: each object is initialised by the first call that is given it, and only then read.
         unsafe {
             check(libc::posix_spawnattr_init(raw.as_mut_ptr()))?;
@@ -206,7 +208,6 @@ impl SpawnAttributes {
                 libc::sigaddset(some.as_mut_ptr(), signal);
             }
             libc::sigemptyset(none.as_mut_ptr());
-            check(libc::posix_spawnattr_setpgroup(&mut attributes.0, 0))?;
             check(libc::posix_spawnattr_setsigdefault(&mut attributes.0, some.as_ptr()))?;
             check(libc::posix_spawnattr_setsigmask(&mut attributes.0, none.as_ptr()))?;
             check(libc::posix_spawnattr_setflags(&mut attributes.0, flags as libc::c_short))?;

@@ -159,3 +159,18 @@ fn a_watch_prints_one_line_for_each_event() {
         }
     }
 }
+
+#[test]
+fn no_program_can_ask_a_question_on_the_terminal() {
+    if !can_run("script", &["-qec", "true", "/dev/null"]) {
+        eprintln!("skipped: script(1) does not work here");
+        return;
+    }
+    let world =
+        World::with_relay("if (: </dev/tty) 2>/dev/null; then trace asked; else trace alone; fi; cat >/dev/null");
+    let id = world.enqueue(&["bob@x"]);
+    let command = format!("{} flush", crate::world::binary());
+    let ran = world.program(Path::new("script"), &["-qec", &command, "/dev/null"]).run();
+    assert_eq!((ran.code, world.state(&id).as_str()), (0, "sent"), "{ran:?}");
+    assert_eq!(world.trace(), ["alone"]);
+}
