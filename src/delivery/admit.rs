@@ -124,6 +124,12 @@ impl<'e> RunState<'e> {
                     self.context.observer.error(&format!("{} {reason}; it is left alone", path().display()));
                     return None;
                 }
+                Ok(ClaimOutcome::Incomplete(message)) => {
+                    if let Err(error) = message.set_aside(self.context.now()) {
+                        self.report_error(&error.into());
+                    }
+                    return None;
+                }
                 Ok(ClaimOutcome::SetAside(reason)) => {
                     self.scheduler().tally.errors += 1;
                     self.context.observer.error(&format!("{} was moved to corrupt: {reason}", path().display()));

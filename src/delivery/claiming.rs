@@ -21,6 +21,8 @@ pub enum ClaimRefusal {
     InProgress,
     /// The file is not a message of this spool: the reason.
     Stray(&'static str),
+    /// A power failure cut the message short before it was acknowledged.
+    Incomplete,
     /// The message was damaged, and was moved to `corrupt`: the reason.
     SetAside(String),
 }
@@ -31,7 +33,7 @@ impl ClaimRefusal {
         match self {
             ClaimRefusal::NotInSpool | ClaimRefusal::WrongState(_) => ExitStatus::NoInput,
             ClaimRefusal::InProgress => ExitStatus::TryAgain,
-            ClaimRefusal::Stray(_) | ClaimRefusal::SetAside(_) => ExitStatus::Data,
+            ClaimRefusal::Stray(_) | ClaimRefusal::Incomplete | ClaimRefusal::SetAside(_) => ExitStatus::Data,
         }
     }
 
@@ -55,6 +57,7 @@ impl fmt::Display for ClaimRefusal {
             }),
             ClaimRefusal::InProgress => f.write_str("in progress: another run is working on it"),
             ClaimRefusal::Stray(reason) => f.write_str(reason),
+            ClaimRefusal::Incomplete => f.write_str("cut short by a power failure, never acknowledged"),
             ClaimRefusal::SetAside(reason) => write!(f, "moved to corrupt: {reason}"),
         }
     }
@@ -79,6 +82,8 @@ pub fn claim_by_id<'s>(
             ClaimOutcome::Busy => return Ok(Err(ClaimRefusal::InProgress)),
             ClaimOutcome::Gone => {}
             ClaimOutcome::Stray(reason) => return Ok(Err(ClaimRefusal::Stray(reason))),
+            // A run sets it aside.
+            ClaimOutcome::Incomplete(_) => return Ok(Err(ClaimRefusal::Incomplete)),
             ClaimOutcome::SetAside(reason) => return Ok(Err(ClaimRefusal::SetAside(reason))),
         }
     }

@@ -84,6 +84,10 @@ fn one(context: &DeliveryContext<'_>, index: &mut SentMailIndex, name: &FileName
             context.observer.error(&format!("{} {reason}; it is left alone", path.display()));
             Ok(false)
         }
+        ClaimOutcome::Incomplete(message) => {
+            message.set_aside(context.now())?;
+            Ok(true)
+        }
         ClaimOutcome::SetAside(reason) => {
             context.observer.error(&format!("{} was moved to corrupt: {reason}", name.id));
             Ok(true)

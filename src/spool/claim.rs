@@ -11,6 +11,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 
 use crate::mail::envelope::file_name::FileName;
+use crate::mail::history::record::{LogEvent, LogRecord};
 use crate::sys::dir::Dir;
 use crate::sys::error::{AtPath, PathError};
 use crate::sys::file_stat::{FileStat, stat_of};
@@ -42,6 +43,30 @@ pub enum ClaimOutcome<'s> {
     Stray(&'static str),
     /// Damaged message, now in `corrupt`; with the reason.
     SetAside(String),
+    /// Message that a power failure cut short, and that was never acknowledged.
+    Incomplete(IncompleteMessage<'s>),
+}
+
+/// Claim of a message that a power failure cut short before it was acknowledged. Dropping it leaves the file.
+#[derive(Debug)]
+pub struct IncompleteMessage<'s> {
+    spool: &'s Spool,
+    state: QueueState,
+    name: FileName,
+    reason: String,
+    #[expect(dead_code, reason = "the open file holds the lock")]
+    file: File,
+}
+
+impl IncompleteMessage<'_> {
+    /// Moves the file to `corrupt`, from where the sweep removes it in time, with a line in its log. Nobody has to be told:
+    /// whoever submitted the message knows that it was not accepted.
+    pub fn set_aside(self, now: Timestamp) -> Result<(), PathError> {
+        let record = LogRecord::new(now, LogEvent::Incomplete { text: self.reason });
+        self.spool.append_durably(&self.name.id, &record)?;
+        let corrupt = self.spool.messages(QueueState::Corrupt)?;
+        self.spool.messages(self.state)?.rename(&self.name.to_string(), corrupt, self.name.id.as_str())
+    }
 }
 
 /// State of a message after its release from `hold`.
@@ -61,7 +86,9 @@ impl Spool {
         let path = dir.path_of(&text);
         let (file, facts) = match open_message(dir, &text) {
             Ok(open) => open,
-            Err(UnusableFile::Gone | UnusableFile::Corrupt(_)) => return Ok(ClaimOutcome::Gone),
+            Err(UnusableFile::Gone | UnusableFile::Corrupt(_) | UnusableFile::Incomplete(_)) => {
+                return Ok(ClaimOutcome::Gone);
+            }
             Err(UnusableFile::Stray(reason)) => return Ok(ClaimOutcome::Stray(reason)),
             Err(UnusableFile::Path(error)) => return Err(error),
         };
@@ -74,19 +101,37 @@ impl Spool {
         // The size is read under the lock: the writer of a draft holds the lock until the file is complete, and a
         // size from before would make a message that is still being written look torn.
         let facts = stat_of(&file, &path)?;
+        // A second descriptor of the locked file, since parsing consumes the first.
+        let locked = file.try_clone().at("open", &path)?;
         let parsed = QueueFile::parse(state, name, file, facts, &path);
         match parsed.and_then(|queue_file| queue_file.verify(&path).map(|()| queue_file)) {
             Ok(queue_file) => {
                 debug_assert_eq!(queue_file.envelope.id, name.id, "a file is named after its envelope");
                 Ok(ClaimOutcome::Claimed(Box::new(Claim { spool: self, queue_file })))
             }
-            Err(UnusableFile::Corrupt(reason)) => {
+            Err(UnusableFile::Incomplete(reason)) if self.may_be_unacknowledged(state, name)? => {
+                Ok(ClaimOutcome::Incomplete(IncompleteMessage {
+                    spool: self,
+                    state,
+                    name: name.clone(),
+                    reason,
+                    file: locked,
+                }))
+            }
+            Err(UnusableFile::Corrupt(reason) | UnusableFile::Incomplete(reason)) => {
                 dir.rename(&text, self.messages(QueueState::Corrupt)?, name.id.as_str())?;
                 Ok(ClaimOutcome::SetAside(reason))
             }
             Err(UnusableFile::Path(error)) => Err(error),
             Err(UnusableFile::Gone | UnusableFile::Stray(_)) => Ok(ClaimOutcome::Gone),
         }
+    }
+}
+
+impl Spool {
+    /// True for a message without any history: it may have been cut short before it was acknowledged.
+    pub fn may_be_unacknowledged(&self, state: QueueState, name: &FileName) -> Result<bool, PathError> {
+        Ok(matches!(state, QueueState::New | QueueState::Received) && self.read_log(&name.id)?.is_empty())
     }
 }
 

@@ -1,4 +1,5 @@
-//! Files that killed runs left: drafts, work directories of filters, and half-written state files.
+//! Files that killed runs and power failures left: drafts, work directories of filters, half-written state files, and
+//! messages that were cut short before they were acknowledged.
 //!
 //! They are removed after a day and a half of running time. Their own times say nothing, since the clock may have been
 //! wrong when they were written, or may be wrong now: a sweep notes when it first saw each one.
@@ -9,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::mail::envelope::id::QueueId;
+use crate::mail::history::History;
 use crate::sys::dir::Dir;
 use crate::sys::error::{AtPath, PathError};
 use crate::sys::file_stat::FileStat;
@@ -17,7 +19,7 @@ use crate::values::time::RunningTime;
 
 use crate::spool::error::SpoolError;
 use crate::spool::names::names;
-use crate::spool::{Spool, SpoolDirectory};
+use crate::spool::{QueueState, Spool, SpoolDirectory};
 
 /// Running time after which a leftover is removed: 36 hours, as in Maildir, and longer than any hand-off.
 const ABANDONED: Duration = Duration::from_secs(36 * 3600);
@@ -25,8 +27,13 @@ const ABANDONED: Duration = Duration::from_secs(36 * 3600);
 const FILE: &str = "leftovers";
 
 /// Directories that can hold leftovers.
-const PLACES: [SpoolDirectory; 4] =
-    [SpoolDirectory::Tmp, SpoolDirectory::ReceivedTmp, SpoolDirectory::Work, SpoolDirectory::Transports];
+const PLACES: [SpoolDirectory; 5] = [
+    SpoolDirectory::Tmp,
+    SpoolDirectory::ReceivedTmp,
+    SpoolDirectory::Work,
+    SpoolDirectory::Transports,
+    SpoolDirectory::Message(QueueState::Corrupt),
+];
 
 /// Leftovers that a sweep has seen: path and inode, and the running time when it saw them first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,20 +42,22 @@ struct KnownLeftovers(BTreeMap<String, RunningTime>);
 
 impl Spool {
     /// Removes the leftovers that were there for long enough, and notes the others.
-    pub(super) fn sweep_leftovers(&self, running: RunningTime) -> Result<(), SpoolError> {
+    pub(super) fn sweep_leftovers(&self, running: RunningTime, keep_failed: Duration) -> Result<(), SpoolError> {
         let known: KnownLeftovers = self.state_file(FILE)?;
         let mut left = KnownLeftovers::default();
         for place in PLACES {
             let dir = self.dir(place)?;
             for name in names(dir.path())? {
                 let Some(name) = name.to_str() else { continue };
-                let Some(facts) = dir.stat_name(name)?.filter(|facts| is_leftover(place, name, facts)) else {
+                let Some(facts) = dir.stat_name(name)? else { continue };
+                if !is_leftover(place, name, &facts) || !self.may_go(place, name)? {
                     continue;
-                };
+                }
+                let kept = if place == SpoolDirectory::Message(QueueState::Corrupt) { keep_failed } else { ABANDONED };
                 // With the inode, since a later run may use the name again.
                 let key = format!("{}/{name} {}", path_in_spool(place), facts.inode);
                 let first_seen = known.0.get(&key).copied().unwrap_or(running);
-                let is_over = running >= first_seen.after(ABANDONED);
+                let is_over = running >= first_seen.after(kept);
                 if !(is_over && remove(dir, name, &facts)?) {
                     left.0.insert(key, first_seen);
                 }
@@ -58,6 +67,15 @@ impl Spool {
             self.change_state_file(FILE, |file| *file = left)?;
         }
         Ok(())
+    }
+
+    /// True unless the file is a damaged message that may have been acknowledged.
+    fn may_go(&self, place: SpoolDirectory, name: &str) -> Result<bool, PathError> {
+        if place != SpoolDirectory::Message(QueueState::Corrupt) {
+            return Ok(true);
+        }
+        let Ok(id) = QueueId::parse(name) else { return Ok(false) };
+        Ok(History::is_of_incomplete(&self.read_log(&id)?))
     }
 }
 
@@ -69,7 +87,9 @@ fn path_in_spool(place: SpoolDirectory) -> String {
 /// Returns true for a file that mspool makes there for a short time. Files with other names are not ours to remove.
 fn is_leftover(place: SpoolDirectory, name: &str, facts: &FileStat) -> bool {
     match place {
-        SpoolDirectory::Tmp | SpoolDirectory::ReceivedTmp => facts.regular && QueueId::parse(name).is_ok(),
+        SpoolDirectory::Tmp | SpoolDirectory::ReceivedTmp | SpoolDirectory::Message(QueueState::Corrupt) => {
+            facts.regular && QueueId::parse(name).is_ok()
+        }
         SpoolDirectory::Work => {
             facts.directory && name.rsplitn(3, '.').nth(2).is_some_and(|id| QueueId::parse(id).is_ok())
         }

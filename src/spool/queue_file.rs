@@ -50,6 +50,9 @@ pub enum UnusableFile {
     Stray(&'static str),
     /// Damaged message; with the reason.
     Corrupt(String),
+    /// File whose end never reached the disk; with the reason. A power failure leaves such files of messages that were
+    /// never acknowledged.
+    Incomplete(String),
     /// Failed system call.
     Path(PathError),
 }
@@ -60,6 +63,7 @@ impl fmt::Display for UnusableFile {
             UnusableFile::Gone => f.write_str("is not there any more"),
             UnusableFile::Stray(reason) => write!(f, "{reason}; it is left alone"),
             UnusableFile::Corrupt(reason) => write!(f, "is damaged: {reason}"),
+            UnusableFile::Incomplete(reason) => write!(f, "is incomplete: {reason}"),
             UnusableFile::Path(error) => error.fmt(f),
         }
     }
@@ -99,7 +103,8 @@ impl QueueFile {
         facts: FileStat,
         path: &Path,
     ) -> Result<QueueFile, UnusableFile> {
-        let corrupt = |reason: &str| Err(UnusableFile::Corrupt(reason.to_owned()));
+        // A file whose end was never written is shorter than it should be, or has blocks of zeros.
+        let corrupt = |reason: &str| Err(damage(&file, facts.size, path, reason));
         let mut head = vec![0; FIRST_READ.min(facts.size as usize)];
         let read = |head: &mut [u8]| read_fully(&file, head).map_err(|error| PathError::new("read", path, error));
         let mut filled = read(&mut head)?;
@@ -107,7 +112,7 @@ impl QueueFile {
             match head[..filled].iter().position(|byte| *byte == b'\n') {
                 Some(end) => break end,
                 None if filled < head.len() || filled >= facts.size as usize => {
-                    return corrupt("the envelope is cut short");
+                    return Err(UnusableFile::Incomplete("the envelope is cut short".to_owned()));
                 }
                 None if filled >= LONGEST_ENVELOPE => return corrupt("the envelope does not end"),
                 None => head.resize((filled * 4).min(facts.size as usize), 0),
@@ -136,7 +141,8 @@ impl QueueFile {
         }
         if facts.size != body_at + envelope.size {
             let (has, wants) = (facts.size - body_at, envelope.size);
-            return corrupt(&format!("the message has {has} bytes where its envelope says {wants}"));
+            let reason = format!("the message has {has} bytes where its envelope says {wants}");
+            return if has < wants { Err(UnusableFile::Incomplete(reason)) } else { corrupt(&reason) };
         }
         debug_assert!(body_at <= facts.size, "the message begins within the file");
         head.drain(..=end);
@@ -186,7 +192,7 @@ impl QueueFile {
         if sum.is(wanted) {
             return Ok(());
         }
-        Err(UnusableFile::Corrupt("the message does not have the checksum in its envelope".to_owned()))
+        Err(damage(&self.file, self.stat.size, path, "the message does not have the checksum in its envelope"))
     }
 
     /// Returns a hash of the message's bytes, without the envelope.
@@ -225,6 +231,25 @@ impl QueueFile {
     pub fn stat(&self) -> &FileStat {
         &self.stat
     }
+}
+
+/// Size of the blocks that a filesystem allocates at least, in bytes.
+const BLOCK: usize = 4096;
+
+/// Returns the kind of damage to a file: incomplete if a whole block of it, or what there is of its last block, is zero.
+fn damage(file: &File, size: u64, path: &Path, reason: &str) -> UnusableFile {
+    let mut block = [0; BLOCK];
+    for at in (0..size).step_by(BLOCK) {
+        let count = match dir::read_at(file, &mut block, at) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) => return UnusableFile::Path(PathError::new("read", path, error)),
+        };
+        if block[..count].iter().all(|byte| *byte == 0) {
+            return UnusableFile::Incomplete(format!("{reason}, and a part of it was never written"));
+        }
+    }
+    UnusableFile::Corrupt(reason.to_owned())
 }
 
 fn read_fully(file: &File, buffer: &mut [u8]) -> std::io::Result<usize> {

@@ -1,6 +1,7 @@
 //! The sweep removes finished messages whose retention ended, logs without a message, and what killed runs left.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use crate::mail::envelope::id::QueueId;
 use crate::sys::error::PathError;
@@ -18,8 +19,9 @@ const ORPHAN_LOG_SECS: u64 = 24 * 3600;
 const INTERVAL_SECS: u64 = 3600;
 
 impl Spool {
-    /// Sweeps unless any run did so within the last hour.
-    pub fn sweep_if_due(&self, time: SpoolTime) -> Result<(), SpoolError> {
+    /// Sweeps unless any run did so within the last hour. Messages that a power failure cut short are kept as failed ones
+    /// are.
+    pub fn sweep_if_due(&self, time: SpoolTime, keep_failed: Duration) -> Result<(), SpoolError> {
         let now = time.now;
         let dir = self.dir(SpoolDirectory::Transports)?;
         let last = match dir.open_own("swept") {
@@ -31,16 +33,16 @@ impl Spool {
         if last.is_some_and(|last| (last..last.saturating_add(INTERVAL_SECS)).contains(&now.seconds())) {
             return Ok(());
         }
-        self.sweep_now(time)?;
+        self.sweep_now(time, keep_failed)?;
         // Written after the sweep: on a full disk, the sweep first makes room for it.
         Ok(dir.replace("swept", format!("{}\n", now.seconds()).as_bytes())?)
     }
 
     /// Sweeps now. What frees most comes first, since a full disk can end it early.
-    fn sweep_now(&self, time: SpoolTime) -> Result<(), SpoolError> {
+    fn sweep_now(&self, time: SpoolTime, keep_failed: Duration) -> Result<(), SpoolError> {
         self.sweep_finished(time)?;
         self.sweep_logs(time.now)?;
-        self.sweep_leftovers(time.running)
+        self.sweep_leftovers(time.running, keep_failed)
     }
 
     fn sweep_finished(&self, time: SpoolTime) -> Result<(), PathError> {

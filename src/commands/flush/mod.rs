@@ -93,7 +93,7 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
     let signals = Signals::listen(HangupMeaning::Stops)?;
     let runner_lock = spool.announce_runner(RunnerKind::Flush)?;
     // On a full disk, the sweep first makes room for the count.
-    if let Err(error) = spool.sweep_if_due(session.time(&spool)?) {
+    if let Err(error) = spool.sweep_if_due(session.time(&spool)?, session.settings.queue.keep_failed) {
         // Expired files are no reason to keep mail from delivery.
         print::error(&format!("cannot remove expired files: {error}; the next run tries again"));
     }

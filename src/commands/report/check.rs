@@ -10,6 +10,7 @@ use crate::delivery::transport_control::TransportControl;
 use crate::exit::ExitStatus;
 use crate::mail::address::Sender;
 use crate::mail::envelope::file_name::FileName;
+use crate::mail::history::History;
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
@@ -205,9 +206,9 @@ fn check_messages(
             };
             count += 1;
             let path = spool.path_of_message(state, &name);
-            if let Some(text) = message_problem(session, spool, state, &name, reading, findings)? {
+            if let Some((exit, text)) = message_problem(session, spool, state, &name, reading, findings)? {
                 bad += 1;
-                findings.add("messages", ExitStatus::Config, text, Some(&path));
+                findings.add("messages", exit, text, Some(&path));
             }
         }
     }
@@ -229,7 +230,8 @@ fn message_problem(
     name: &FileName,
     reading: MessageReading,
     findings: &mut CheckFindings,
-) -> Result<Option<String>> {
+) -> Result<Option<(ExitStatus, String)>> {
+    let wrong = |text: String| Ok(Some((ExitStatus::Config, text)));
     let whole = |message: QueueFile| match reading {
         MessageReading::Envelopes => Ok(message),
         MessageReading::Whole => message.verify(&spool.path_of_message(state, name)).map(|()| message),
@@ -237,9 +239,17 @@ fn message_problem(
     let message = match spool.read(state, name).and_then(whole) {
         Ok(message) => message,
         Err(UnusableFile::Gone) => return Ok(None),
-        Err(UnusableFile::Stray(reason)) => return Ok(Some(reason.to_owned())),
-        Err(UnusableFile::Corrupt(reason)) => return Ok(Some(reason)),
-        Err(UnusableFile::Path(error)) => return Ok(Some(error.to_string())),
+        Err(UnusableFile::Stray(reason)) => return wrong(reason.to_owned()),
+        Err(UnusableFile::Incomplete(reason)) => {
+            let is_known = || Ok::<bool, anyhow::Error>(History::is_of_incomplete(&spool.read_log(&name.id)?));
+            if spool.may_be_unacknowledged(state, name)? || is_known()? {
+                let text = format!("cut short by a power failure, never acknowledged: {reason}");
+                return Ok(Some((ExitStatus::Partial, text)));
+            }
+            return wrong(reason);
+        }
+        Err(UnusableFile::Corrupt(reason)) => return wrong(reason),
+        Err(UnusableFile::Path(error)) => return wrong(error.to_string()),
     };
     let history = spool.history(&message.envelope)?;
     if history.unreadable > 0 {
@@ -248,7 +258,7 @@ fn message_problem(
         findings.good("messages", format!("the log has {lines}, ignored"), Some(&path));
     }
     let is_in_future = message.envelope.arrival.since(session.now()).as_secs() > 86_400;
-    Ok(is_in_future.then(|| "arrival time is in the future; check the clock".to_owned()))
+    Ok(is_in_future.then(|| (ExitStatus::Config, "arrival time is in the future; check the clock".to_owned())))
 }
 
 /// Checks that the path is a Maildir, or that mspool can create one there.

@@ -193,6 +193,7 @@ pub fn of_record(id: &QueueId, record: &LogRecord, recipients: &[RecipientView])
         LogEvent::Filed { folder, class } => vec![format!("filed in {folder}, class {class}")],
         LogEvent::Acknowledged => vec!["acknowledged to its source".to_owned()],
         LogEvent::Dropped { hook } => vec![format!("dropped by the hook {hook}")],
+        LogEvent::Incomplete { text } => vec![format!("cut short by a power failure, never acknowledged: {text}")],
         LogEvent::Trouble { text } => vec![text.clone()],
     }
 }

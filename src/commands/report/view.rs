@@ -107,7 +107,9 @@ pub fn view(
         Err(UnusableFile::Gone) => return Ok(None),
         Err(UnusableFile::Path(error)) => return Err(error),
         Err(UnusableFile::Stray(reason)) => return Ok(Some(unreadable(state, name, reason.to_owned()))),
-        Err(UnusableFile::Corrupt(reason)) => return Ok(Some(unreadable(state, name, reason))),
+        Err(UnusableFile::Corrupt(reason) | UnusableFile::Incomplete(reason)) => {
+            return Ok(Some(unreadable(state, name, reason)));
+        }
     };
     let envelope = &message.envelope;
     let history = spool.history(envelope)?;

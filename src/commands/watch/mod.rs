@@ -250,7 +250,7 @@ impl WatchLoop {
         }
         (self.closed_transports, self.last) = (closed_transports, now);
         // On a full disk, the sweep first makes room for the count.
-        if let Err(error) = spool.sweep_if_due(session.time(spool)?) {
+        if let Err(error) = spool.sweep_if_due(session.time(spool)?, session.settings.queue.keep_failed) {
             events.error(&format!("cannot remove expired files: {error}; the next run tries again"));
         }
         session.count_time(spool);

@@ -92,6 +92,8 @@ pub struct History {
     pub tried_transports: BTreeSet<String>,
     /// True when the source of a received message knows that it need not send it again.
     pub was_acknowledged: bool,
+    /// True for a message that a power failure cut short before it was acknowledged.
+    pub was_incomplete: bool,
     /// Number of log lines that could not be parsed.
     pub unreadable: usize,
 }
@@ -114,6 +116,11 @@ impl History {
         }
         debug_assert_eq!(history.recipients.len(), recipients.len(), "no record adds a recipient");
         history
+    }
+
+    /// Returns true for the log of a message that a power failure cut short before it was acknowledged.
+    pub fn is_of_incomplete(log: &[u8]) -> bool {
+        History::read(&Table::<RecipientIndex, ()>::from(Vec::new()), log).was_incomplete
     }
 
     /// Applies one more record.
@@ -195,6 +202,7 @@ impl History {
                 }
             }
             LogEvent::Acknowledged => self.was_acknowledged = true,
+            LogEvent::Incomplete { .. } => self.was_incomplete = true,
             LogEvent::Held | LogEvent::Filed { .. } | LogEvent::Dropped { .. } | LogEvent::Trouble { .. } => {}
             LogEvent::Released => {
                 for progress in self.recipients.iter_mut().filter(|progress| progress.state == RecipientState::Owed) {

@@ -126,6 +126,11 @@ pub enum LogEvent {
         #[serde(default)]
         folder: Option<String>,
     },
+    /// A power failure cut the file short before the message was acknowledged.
+    Incomplete {
+        /// What is missing.
+        text: String,
+    },
     /// Error that did not affect the delivery.
     Trouble {
         /// Description of the error.
