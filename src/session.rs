@@ -58,7 +58,7 @@ impl Session {
 
     /// Opens the spool, and creates it on first use.
     pub fn spool(&self) -> Result<Spool> {
-        Ok(Spool::open(&self.settings.spool, &self.settings.trust)?)
+        Ok(Spool::open(&self.settings.spool, &self.settings.trust, self.settings.sharing)?)
     }
 
     /// Parses a queue id from the command line. Anything else, above all a path, is refused before it can name a file.

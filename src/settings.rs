@@ -12,6 +12,7 @@ use crate::mail::address::rewrite::RewriteRules;
 use crate::mail::address::route;
 use crate::mail::address::{Address, Sender};
 use crate::mail::message::class::ClassFolders;
+use crate::spool::SpoolSharing;
 use crate::sys;
 use crate::sys::trust::Trust;
 use crate::transports::hook::Hook;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub queue: QueueSettings,
     /// Transports, in the order in which they are tried.
     pub transports: Transports,
+    /// Use of a filesystem that several machines can have mounted.
+    pub sharing: SpoolSharing,
     /// Rules by which configured files and programs are trusted.
     pub trust: Arc<Trust>,
     /// Origin of these settings: a file or the defaults.

@@ -16,6 +16,7 @@ use crate::config::reports;
 use crate::config::transport;
 use crate::mail::address::Sender;
 use crate::settings::{Settings, SettingsSource};
+use crate::spool::SpoolSharing;
 use crate::sys::trust::Trust;
 
 /// Checks a parsed configuration and returns the settings. Errors name the file and the line.
@@ -76,6 +77,7 @@ pub(super) fn assemble(
         sender,
         queue,
         transports: transports.into(),
+        sharing: if raw.shared == Some(true) { SpoolSharing::Allowed } else { SpoolSharing::No },
         trust: Arc::new(match source {
             SettingsSource::File(_) => trust.excusing(&trusted),
             SettingsSource::BuiltIn(_) => trust,

@@ -19,6 +19,7 @@ pub struct RawConfig {
     pub order: Option<Spanned<Vec<String>>>,
     #[serde(default)]
     pub trust: Vec<Spanned<String>>,
+    pub shared: Option<bool>,
     #[serde(default)]
     pub queue: RawQueue,
     #[serde(default)]

@@ -9,7 +9,6 @@ use crate::spool::claim::ClaimOutcome;
 use crate::spool::runner::RunnerKind;
 use crate::spool::{QueueState, Spool};
 use crate::sys::error::PathError;
-use crate::sys::locks_held::LocksHeld;
 
 use crate::inbox::correlate::SentMailIndex;
 use crate::inbox::file::{self, FilingResult, SourceKnowledge};
@@ -101,7 +100,7 @@ fn one(context: &DeliveryContext<'_>, index: &mut SentMailIndex, name: &FileName
 ///
 /// An error if the state directory of the spool cannot be read.
 pub fn is_watch_running(spool: &Spool) -> Result<bool> {
-    Ok(spool.runner(&LocksHeld::now())? == Some(RunnerKind::Watch))
+    Ok(spool.runner()? == Some(RunnerKind::Watch))
 }
 
 /// Files all received messages, unless a watch is running that does so.

@@ -16,6 +16,7 @@ use crate::sys::dir::Dir;
 use crate::sys::error::{AtPath, PathError};
 use crate::sys::file_stat::{FileStat, stat_of};
 use crate::sys::lock;
+use crate::sys::presence;
 use crate::sys::private_copy;
 use crate::values::time::{RunningTime, Timestamp};
 
@@ -98,6 +99,8 @@ impl Spool {
         if !still_there(dir, &text, &facts)? {
             return Ok(ClaimOutcome::Gone);
         }
+        // For reports only: a claim holds without it.
+        let _ = presence::mark(&file);
         // The size is read under the lock: the writer of a draft holds the lock until the file is complete, and a
         // size from before would make a message that is still being written look torn.
         let facts = stat_of(&file, &path)?;
@@ -259,6 +262,7 @@ impl Drop for Claim<'_> {
     /// Unlocks explicitly instead of by closing: a program that moved to the background may keep the file open, and must
     /// not keep the message locked.
     fn drop(&mut self) {
+        let _ = presence::unmark(self.queue_file.file());
         let _ = lock::unlock(self.queue_file.file());
     }
 }

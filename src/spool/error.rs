@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::mail::envelope::id::QueueId;
 use crate::sys::distrust::Distrust;
 use crate::sys::error::PathError;
 use crate::values::quoting::quoted;
@@ -20,8 +21,12 @@ pub enum SpoolError {
     Version(PathBuf, String),
     /// Directory that contains other files.
     NotASpool(PathBuf),
+    /// Spool on a filesystem of this name, which several machines can use at the same time.
+    SharedFilesystem(PathBuf, &'static str),
     /// Subdirectory on another filesystem.
     OtherFilesystem(PathBuf),
+    /// Message that was not found, while directories changed: it may be there.
+    Changing(QueueId),
     /// File of the spool with invalid content: its path, and what is wrong.
     Content(PathBuf, String),
 }
@@ -41,10 +46,20 @@ impl fmt::Display for SpoolError {
             SpoolError::NotASpool(path) => {
                 write!(f, "{} is not a spool and not empty; use an empty or new directory", path.display())
             }
+            SpoolError::SharedFilesystem(path, name) => write!(
+                f,
+                "{} is on {name}, which several hosts can use at the same time, and whose locks may not hold between them; \
+                 use a local filesystem, or set shared = true if they hold or only this host uses it",
+                path.display()
+            ),
             SpoolError::OtherFilesystem(path) => write!(
                 f,
                 "{} is on another filesystem than the spool, so messages cannot be renamed into it; use one filesystem",
                 path.display()
+            ),
+            SpoolError::Changing(id) => write!(
+                f,
+                "{id} was not found, but may be in the spool: its directories changed during every search; try again"
             ),
             SpoolError::Content(path, what) => write!(f, "{}: {what}", path.display()),
         }

@@ -6,6 +6,7 @@
 pub mod claim;
 pub mod draft;
 pub mod error;
+mod find;
 pub mod in_place;
 mod leftovers;
 pub mod listing;
@@ -25,11 +26,10 @@ pub mod work;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use crate::mail::envelope::file_name::FileName;
-use crate::mail::envelope::id::QueueId;
 use crate::mail::report::proof::ReportKey;
 use crate::sys::dir::Dir;
 use crate::sys::error::PathError;
+use crate::sys::filesystem::{self, Filesystem};
 use crate::sys::space::{self, FreeSpace};
 use crate::sys::trust::Trust;
 use crate::sys::trust::ownership;
@@ -141,12 +141,23 @@ pub struct Spool {
     report_key: OnceLock<ReportKey>,
 }
 
+/// Use of a filesystem that several machines can have mounted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SpoolSharing {
+    /// A spool there is refused.
+    #[default]
+    No,
+    /// The operator says that its locks and renames can be relied on.
+    Allowed,
+}
+
 impl Spool {
     /// Opens the spool at this absolute path. Creates it if the path does not exist.
     ///
     /// # Errors
-    /// The path is writable for other users, not a spool, or of another version; or it cannot be created or opened.
-    pub fn open(path: &Path, trust: &Trust) -> Result<Spool, SpoolError> {
+    /// The path is writable for other users, on a filesystem of several machines, not a spool, or of another version; or
+    /// it cannot be created or opened.
+    pub fn open(path: &Path, trust: &Trust, sharing: SpoolSharing) -> Result<Spool, SpoolError> {
         trust.check_directories(path)?;
         let root = match Dir::open(path) {
             Ok(root) => root,
@@ -154,6 +165,10 @@ impl Spool {
             Err(error) => return Err(error.into()),
         };
         ownership::ours(path, &root.stat()?)?;
+        let filesystem = filesystem::of(&root)?;
+        if filesystem.reaches_other_hosts && sharing == SpoolSharing::No {
+            return Err(SpoolError::SharedFilesystem(path.to_owned(), filesystem.name));
+        }
         let spool = Spool { root, parents: Default::default(), dirs: Default::default(), report_key: OnceLock::new() };
         match spool.version()?.as_deref() {
             Some(VERSION) => {}
@@ -225,6 +240,11 @@ impl Spool {
         self.root.path_of("state")
     }
 
+    /// Returns the kind of the filesystem that holds the spool.
+    pub fn filesystem(&self) -> Result<Filesystem, PathError> {
+        filesystem::of(&self.root)
+    }
+
     /// Returns the free space of the spool's filesystem.
     pub fn room(&self) -> Result<FreeSpace, PathError> {
         space::room(&self.root)
@@ -277,32 +297,5 @@ impl Spool {
             }
         }
         Ok(())
-    }
-
-    /// Finds a message in any state of outgoing mail; `None` if it does not exist.
-    pub fn find(&self, id: &QueueId) -> Result<Option<(QueueState, FileName)>, SpoolError> {
-        // Another run can move the message between two states during the search; a second search finds it.
-        for _ in 0..2 {
-            for state in QueueState::ALL {
-                if let Some(name) = self.find_in(state, id)? {
-                    return Ok(Some((state, name)));
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Finds a received message that is not yet filed.
-    pub fn find_received(&self, id: &QueueId) -> Result<Option<FileName>, SpoolError> {
-        self.find_in(QueueState::Received, id)
-    }
-
-    fn find_in(&self, state: QueueState, id: &QueueId) -> Result<Option<FileName>, SpoolError> {
-        if self.messages(state)?.stat_name(id.as_str())?.is_some() {
-            return Ok(FileName::parse(id.as_str()));
-        }
-        let names = names::names(self.messages(state)?.path())?;
-        let mut names = names.iter().filter_map(|name| FileName::parse(name.to_str()?));
-        Ok(names.find(|name| name.id == *id))
     }
 }

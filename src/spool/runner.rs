@@ -1,11 +1,10 @@
-//! Runner locks: each run holds one, and a report sees it in the kernel's list without taking a lock that could stop a
+//! Presence of runs: each run marks a file, and a report asks the kernel for it without taking a lock that could stop a
 //! run.
 
 use std::fs::File;
 
 use crate::sys::error::{AtPath, PathError};
-use crate::sys::lock;
-use crate::sys::locks_held::LocksHeld;
+use crate::sys::presence;
 
 use crate::spool::queue_file::QueueFile;
 use crate::spool::{Spool, SpoolDirectory};
@@ -33,25 +32,27 @@ impl RunnerKind {
     }
 }
 
-/// Lock that shows a run to other processes. The kernel releases it if the process dies.
+/// Mark that shows a run to other processes. The kernel removes it if the process dies.
 #[derive(Debug)]
-pub struct RunnerLock(#[expect(dead_code, reason = "the open file is the lock")] File);
+pub struct RunnerLock(#[expect(dead_code, reason = "the open file is the mark")] File);
 
 impl Spool {
-    /// Takes the shared lock of this kind of run. Several runs can hold it.
+    /// Marks this kind of run as present. Several runs can.
     pub fn announce_runner(&self, runner: RunnerKind) -> Result<RunnerLock, PathError> {
         let dir = self.dir(SpoolDirectory::Transports)?;
         let file = dir.open_or_create_own(&runner.file())?;
-        lock::shared(&file).at("lock", dir.path_of(&runner.file()))?;
+        presence::mark(&file).at("lock", dir.path_of(&runner.file()))?;
         Ok(RunnerLock(file))
     }
 
     /// Returns the kind of the active run, `watch` before `flush`; `None` if no run is active.
-    pub fn runner(&self, held: &LocksHeld) -> Result<Option<RunnerKind>, PathError> {
+    pub fn runner(&self) -> Result<Option<RunnerKind>, PathError> {
         let dir = self.dir(SpoolDirectory::Transports)?;
         for runner in [RunnerKind::Watch, RunnerKind::Flush] {
-            if dir.stat_name(&runner.file())?.is_some_and(|facts| held.contains(facts.inode)) {
-                return Ok(Some(runner));
+            match dir.open_own(&runner.file()) {
+                Ok(file) if presence::is_marked(&file) => return Ok(Some(runner)),
+                Err(error) if !error.is_not_found() => return Err(error),
+                Ok(_) | Err(_) => {}
             }
         }
         Ok(None)
@@ -60,7 +61,7 @@ impl Spool {
 
 impl QueueFile {
     /// True if a run is working on the message.
-    pub fn is_active(&self, held: &LocksHeld) -> bool {
-        held.contains(self.stat().inode)
+    pub fn is_active(&self) -> bool {
+        presence::is_marked(self.file())
     }
 }

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use crate::sys::distrust::{DistrustReason, refusal};
 use crate::sys::error::{AtPath, PathError};
 use crate::sys::file_stat::{FileStat, stat_of};
+use crate::sys::random;
 use crate::sys::trust::ownership;
 
 /// Open directory, with the path that it was opened by, for messages.
@@ -167,8 +168,8 @@ impl Dir {
     /// Replaces a small file as a whole: writes it under another name, syncs it, and renames it.
     pub fn replace(&self, name: &str, content: &[u8]) -> Result<(), PathError> {
         use std::io::Write;
-        let fresh = format!(".{name}.{}", std::process::id());
-        self.remove_if_there(&fresh)?;
+        // Random, since another container can have a process of the same number.
+        let fresh = format!(".{name}.{:016x}", random());
         let mut file = self.create_new(&fresh)?;
         let path = self.path.join(&fresh);
         let written = file.write_all(content).at("write", &path).and_then(|()| sync(&file, &path));

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{self, FileType};
 
@@ -30,8 +31,8 @@ pub struct FileStat {
     pub directory: bool,
     /// True for a symbolic link.
     pub link: bool,
-    /// Time of the last change of the content, in seconds since the epoch.
-    pub modified: i64,
+    /// Time of the last change of the content, as time since the epoch. Of a directory: of its names.
+    pub modified: Duration,
 }
 
 impl FileStat {
@@ -55,7 +56,7 @@ impl From<fs::Stat> for FileStat {
             regular: kind == FileType::RegularFile,
             directory: kind == FileType::Directory,
             link: kind == FileType::Symlink,
-            modified: stat.st_mtime,
+            modified: Duration::new(stat.st_mtime.max(0) as u64, stat.st_mtime_nsec as u32),
         }
     }
 }

@@ -16,11 +16,6 @@ pub fn exclusive(file: &File) -> io::Result<()> {
     uninterrupted(|| fs2::FileExt::lock_exclusive(file))
 }
 
-/// Waits for a shared lock.
-pub fn shared(file: &File) -> io::Result<()> {
-    uninterrupted(|| fs2::FileExt::lock_shared(file))
-}
-
 /// Releases the lock for every holder of this open file description, also children.
 pub fn unlock(file: &File) -> io::Result<()> {
     uninterrupted(|| fs2::FileExt::unlock(file))

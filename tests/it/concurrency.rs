@@ -1,6 +1,7 @@
 //! Many at once: no twin, no gap, and nothing lost when they are killed.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::world::{MAIL, World};
@@ -125,4 +126,60 @@ fn a_storm_of_kills_loses_nothing() {
         assert!(counts.contains_key(address), "{address} was accepted and never delivered");
     }
     assert!(world.files("corrupt").is_empty() && world.files("failed").is_empty());
+}
+
+#[test]
+fn a_message_that_is_there_is_never_called_missing() {
+    let world = World::with_relay("cat >/dev/null");
+    let mbox: String = (0..3000).map(|n| format!("From x Mon\nSubject: {n}\n\nbody\n\n")).collect();
+    let out = world.mspool(&["enqueue", "--mbox", "bob@x"]).input(mbox).run().ok();
+    let ids: Vec<&str> = out.lines().collect();
+    let (new, cur) = (world.spool().join("out/new"), world.spool().join("out/cur"));
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // As runs do: from one directory to the other and back, with other names.
+            for round in 0_u64.. {
+                for id in &ids {
+                    if stop.load(std::sync::atomic::Ordering::SeqCst) {
+                        return;
+                    }
+                    let late = cur.join(format!("{id},T={}", crate::world::NOON + 3600 + round % 2));
+                    let (from, to) = if round % 2 == 0 { (new.join(id), late) } else { (late, new.join(id)) };
+                    let from =
+                        if from.exists() { from } else { cur.join(format!("{id},T={}", crate::world::NOON + 3600)) };
+                    let _ = std::fs::rename(from, to);
+                }
+            }
+        });
+        let mut found = 0;
+        for id in ids.iter().step_by(75) {
+            let ran = world.mspool(&["report", id]).run();
+            assert!(matches!(ran.code, 0 | 75), "{ran:?}");
+            found += u32::from(ran.code == 0);
+        }
+        assert!(found > 0);
+        stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    });
+    let id = "1777636800.M000000P1Q0R00000000.elsewhere";
+    world.mspool(&["report", id]).run().fails(66, id);
+}
+
+#[test]
+fn a_run_in_another_container_is_seen() {
+    let inside = ["-pf", "--mount-proc"];
+    if !crate::world::can_run("unshare", &[&inside[..], &["true"]].concat()) {
+        eprintln!("skipped: no namespace of processes can be made here");
+        return;
+    }
+    let world = World::with_relay("trace go; cat >/dev/null; while ! test -e \"$HOME/open\"; do sleep 0.02; done");
+    let id = world.enqueue(&["bob@x"]);
+    let mspool = crate::world::binary();
+    let child = world.program(Path::new("unshare"), &[&inside[..], &[mspool.as_str(), "flush"]].concat()).start();
+    crate::world::wait_for("the attempt", || !world.trace().is_empty());
+    assert_eq!(world.report(&id)["active"], true);
+    assert_eq!(world.json(&["report", "status", "--json"])[1]["runner"], "flush");
+    std::fs::write(world.path("home/open"), "").unwrap();
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));
+    assert_eq!(world.report(&id)["active"], false);
 }

@@ -11,6 +11,7 @@ use crate::mail::envelope::id::QueueId;
 use crate::output::print;
 use crate::session::Network;
 use crate::spool::QueueState;
+use crate::spool::error::SpoolError;
 use crate::sys::boot_time::{self, BootInstant};
 
 /// Interval at which the queue is checked, because another run may be working on the message.
@@ -33,7 +34,12 @@ pub fn outcome(
     let mut attempted: Option<BootInstant> = None;
     loop {
         let now = context.now();
-        match context.spool.find(id)? {
+        let found = match context.spool.find(id) {
+            // It may be there: to take that for an end would be a wrong success.
+            Err(SpoolError::Changing(_)) => continue,
+            found => found?,
+        };
+        match found {
             None | Some((QueueState::Sent | QueueState::Received, _)) => return Ok(ExitStatus::Ok),
             Some((QueueState::Failed, _)) => return Ok(ExitStatus::Unavailable),
             Some((QueueState::Corrupt, name)) => {

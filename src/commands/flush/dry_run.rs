@@ -11,7 +11,6 @@ use crate::output::print;
 use crate::session::Session;
 use crate::spool::queue_file::{QueueFile, UnusableFile};
 use crate::spool::{QueueState, Spool};
-use crate::sys::locks_held::LocksHeld;
 
 use crate::commands::flush::{FlushOptions, not_queued};
 use crate::delivery::plan::{BackoffRule, RecipientPlan, plan};
@@ -40,7 +39,6 @@ struct DryRunLine<'a> {
 /// or of standard output. Ids that are not queued are printed, and make the exit status 66 or 1.
 pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
     let spool = session.spool()?;
-    let held = LocksHeld::now();
     let only = options.transport.as_ref().map(|name| session.settings.known_transport(name)).transpose()?;
     let status = check_ids(session, &spool, &options.ids)?;
     let time = session.time(&spool)?;
@@ -68,7 +66,7 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
                 spool: &spool,
                 options,
                 only,
-                active: message.is_active(&held),
+                active: message.is_active(),
                 limit_is_reached: left == 0,
             };
             let mut acts = false;

@@ -109,7 +109,12 @@ pub fn run(session: &Session, scope: CheckScope, format: OutputFormat) -> Result
     }
     let spool = session.spool()?;
     match spool.verify() {
-        Ok(()) => findings.good("spool", "owned by this user, on one filesystem, version 1", Some(spool.path())),
+        Ok(()) => {
+            let filesystem = spool.filesystem()?;
+            let hosts = if filesystem.reaches_other_hosts { ", which other hosts may use" } else { "" };
+            let text = format!("owned by this user, on one filesystem ({}{hosts}), version 1", filesystem.name);
+            findings.good("spool", text, Some(spool.path()));
+        }
         Err(error) => findings.add("spool", ExitStatus::Config, error.to_string(), Some(spool.path())),
     }
     check_space(session, &spool, &mut findings)?;

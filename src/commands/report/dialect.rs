@@ -9,7 +9,6 @@ use crate::exit::ExitStatus;
 use crate::output::print;
 use crate::session::Session;
 use crate::spool::QueueState;
-use crate::sys::locks_held::LocksHeld;
 use crate::values::time::Timestamp;
 
 use crate::commands::report::view::{MessageView, RecipientView, view};
@@ -36,7 +35,6 @@ pub enum QueueDialect {
 /// An error of the spool or of standard output.
 pub fn run(session: &Session, dialect: QueueDialect) -> Result<ExitStatus> {
     let spool = session.spool()?;
-    let held = LocksHeld::now();
     let mut out = print::stdout();
     let mut list = DialectList { dialect, now: session.now(), messages: 0, untried: 0, bytes: 0 };
     let mut listed = Vec::new();
@@ -45,8 +43,8 @@ pub fn run(session: &Session, dialect: QueueDialect) -> Result<ExitStatus> {
     }
     listed.sort_by(|(_, a), (_, b)| a.id.cmp(&b.id));
     for (state, name) in listed {
-        if let Some(view) = view(&spool, &session.settings, session.time(&spool)?, &held, state, &name)?
-            .filter(|view| view.text.is_none())
+        if let Some(view) =
+            view(&spool, &session.settings, session.time(&spool)?, state, &name)?.filter(|view| view.text.is_none())
         {
             list.message(&mut out, &view)?;
         }

@@ -11,7 +11,6 @@ use crate::mail::history::record::LogRecord;
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
-use crate::sys::locks_held::LocksHeld;
 use crate::values::time::Timestamp;
 
 use crate::commands::report::one::of_record;
@@ -56,13 +55,12 @@ pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], format: 
             .extend(lines.filter(|record| since.is_none_or(|since| record.at >= since)).map(|record| (record, index)));
     }
     records.sort_by_key(|(record, index)| (record.at, *index));
-    let held = LocksHeld::default();
     let mut out = print::stdout();
     for (record, index) in &records {
         let id = &ids[*index];
         let found = spool.find(id)?;
         let message = match found {
-            Some((state, name)) => view(&spool, &session.settings, session.time(&spool)?, &held, state, &name)?,
+            Some((state, name)) => view(&spool, &session.settings, session.time(&spool)?, state, &name)?,
             None => None,
         };
         let recipients = message.map(|message| message.recipients).unwrap_or_default();

@@ -12,7 +12,6 @@ use crate::mail::history::state::ReportKind;
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
-use crate::sys::locks_held::LocksHeld;
 
 use crate::commands::report::view::{MessageView, RecipientView, view};
 use crate::mail::envelope::recipient::RecipientIndex;
@@ -26,7 +25,6 @@ use crate::values::table::TableIndex;
 /// An error of the spool or of standard output.
 pub fn run(session: &Session, ids: &[String], format: OutputFormat) -> Result<ExitStatus> {
     let spool = session.spool()?;
-    let held = LocksHeld::now();
     let mut out = print::stdout();
     let mut statuses = Vec::new();
     for text in ids {
@@ -42,7 +40,7 @@ pub fn run(session: &Session, ids: &[String], format: OutputFormat) -> Result<Ex
         let mut found = None;
         for _ in 0..3 {
             let Some((state, name)) = spool.find(&id)? else { break };
-            found = view(&spool, &session.settings, session.time(&spool)?, &held, state, &name)?;
+            found = view(&spool, &session.settings, session.time(&spool)?, state, &name)?;
             if found.is_some() {
                 break;
             }

@@ -12,7 +12,6 @@ use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
 use crate::spool::QueueState;
-use crate::sys::locks_held::LocksHeld;
 use crate::sys::terminal_columns;
 use crate::values::plural::counted;
 use crate::values::printable;
@@ -40,11 +39,10 @@ pub fn run(session: &Session, format: OutputFormat) -> Result<ExitStatus> {
     }
     // A stable sort: each state is already in order, and this is then nearly linear.
     listed.sort_by(|(_, a), (_, b)| (a.id.micros(), &a.id).cmp(&(b.id.micros(), &b.id)));
-    let held = LocksHeld::now();
     let mut out = print::stdout();
     let mut table = QueueTable::new(session.now());
     for (number, (state, name)) in listed.iter().enumerate() {
-        let Some(view) = view(&spool, &session.settings, session.time(&spool)?, &held, *state, name)? else { continue };
+        let Some(view) = view(&spool, &session.settings, session.time(&spool)?, *state, name)? else { continue };
         // A cancelled message is in state `failed` too, but did not fail.
         if *state == QueueState::Failed
             && view.recipients.iter().all(|one| one.state.properties().event != RecipientEventKind::Failed)

@@ -19,7 +19,6 @@ use crate::spool::listing::DirectoryEntry;
 use crate::spool::running_time::SpoolTime;
 use crate::spool::transport_state::{BreakerCause, CircuitBreaker, TransportState};
 use crate::spool::{QueueState, Spool};
-use crate::sys::locks_held::LocksHeld;
 use crate::transports::source::MailSource;
 use crate::transports::transport::Transport;
 use crate::transports::transport::TransportIndex;
@@ -73,14 +72,13 @@ impl TransportLoad {
 /// An error of the spool or of standard output.
 pub fn run(session: &Session, format: OutputFormat) -> Result<ExitStatus> {
     let spool = session.spool()?;
-    let held = LocksHeld::now();
     let transports = &session.settings.transports;
     let transport_states =
         transports.iter().map(|transport| spool.transport_state(&transport.name)).collect::<Result<Vec<_>, _>>()?;
     let breakers: Table<TransportIndex, Option<&CircuitBreaker>> =
         transports.iter().zip(&transport_states).map(|(transport, state)| breaker(transport, state)).collect();
     let time = session.time(&spool)?;
-    let (loads, all) = loads(session, &spool, &held, &breakers)?;
+    let (loads, all) = loads(session, &spool, &breakers)?;
     let mut out = print::stdout();
     if format == OutputFormat::Text {
         let head =
@@ -108,7 +106,7 @@ pub fn run(session: &Session, format: OutputFormat) -> Result<ExitStatus> {
     for source in &session.settings.sources {
         source_row(session, &spool, source)?.print(&mut out, format)?;
     }
-    let runner = spool.runner(&held)?.map_or("none", |runner| runner.word());
+    let runner = spool.runner()?.map_or("none", |runner| runner.word());
     let received = spool.messages_in_order(QueueState::Received)?.len();
     let row = RunnerRow { runner, owed: all.owed, next_attempt: all.next, received };
     row.print(&mut out, format)?;
@@ -216,7 +214,6 @@ fn breaker<'s>(transport: &Transport, transport_state: &'s TransportState) -> Op
 fn loads(
     session: &Session,
     spool: &Spool,
-    held: &LocksHeld,
     breakers: &Table<TransportIndex, Option<&CircuitBreaker>>,
 ) -> Result<(Table<TransportIndex, TransportLoad>, TransportLoad)> {
     let settings = &session.settings;
@@ -231,7 +228,7 @@ fn loads(
             let Ok(message) = spool.read(state, &name) else { continue };
             let history = spool.history(&message.envelope)?;
             let next = name.due.unwrap_or(message.envelope.arrival);
-            let active = message.is_active(held);
+            let active = message.is_active();
             for recipient in history.owed() {
                 all.owed += 1;
                 let plan = plan(&inputs, &message.envelope, &history, recipient);

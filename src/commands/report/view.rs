@@ -15,7 +15,6 @@ use crate::spool::queue_file::UnusableFile;
 use crate::spool::running_time::SpoolTime;
 use crate::spool::{QueueState, Spool};
 use crate::sys::error::PathError;
-use crate::sys::locks_held::LocksHeld;
 use crate::values::time::Timestamp;
 
 /// Message with all its recipients. The member names of the JSON object never change.
@@ -98,7 +97,6 @@ pub fn view(
     spool: &Spool,
     settings: &Settings,
     time: SpoolTime,
-    held: &LocksHeld,
     state: QueueState,
     name: &FileName,
 ) -> Result<Option<MessageView>, PathError> {
@@ -115,7 +113,7 @@ pub fn view(
     let history = spool.history(envelope)?;
     let finished = matches!(state, QueueState::Sent | QueueState::Failed | QueueState::Corrupt);
     let waiting = matches!(state, QueueState::New | QueueState::Cur);
-    let active = message.is_active(held);
+    let active = message.is_active();
     let subject = mime::subject(message.head());
     let recipient = |(Recipient { address, expanded_from, .. }, progress): (
         &Recipient,
