@@ -197,7 +197,15 @@ fn each_of_several_bounces_of_one_message_counts() {
 
 #[test]
 fn a_report_that_does_not_fit_the_message_here_sends_nothing() {
-    let (world, _, report) = failed();
+    let (world, id, report) = failed();
     let forged = fs::read_to_string(report).unwrap().replace("no1@x", "eve@y").replace("no2@x", "mallory@y");
-    world.mspool(&["resend", "-"]).input(forged).run().fails(65, "does not match it");
+    world.mspool(&["resend", "-"]).input(&forged).run().fails(65, "does not match it");
+    // Another system repeats the envelope id as it was given, with its tag.
+    let tagged = forged.replacen(
+        &format!("Original-Envelope-Id: {id}"),
+        &format!("Original-Envelope-Id: {id}/00112233445566778899"),
+        1,
+    );
+    assert_ne!(tagged, forged);
+    world.mspool(&["resend", "-"]).input(tagged).run().fails(65, "does not match it");
 }

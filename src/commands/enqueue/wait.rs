@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::delivery::context::DeliveryContext;
 use crate::exit::ExitStatus;
 use crate::inbox::attempt::attempt_and_file;
+use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
 use crate::output::print;
 use crate::session::Network;
@@ -16,6 +17,14 @@ use crate::sys::boot_time::{self, BootInstant};
 
 /// Interval at which the queue is checked, because another run may be working on the message.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Place of the message.
+enum FoundMessage {
+    No,
+    /// The directories changed during every search.
+    Perhaps,
+    In(QueueState, FileName),
+}
 
 /// Attempts the message whenever it is due, for at most `limit`. Exit status: 0 delivered, 69 a recipient failed, 74 the
 /// message is damaged, 75 the time ran out or the message is on hold, 78 no transport is configured for it. Owed
@@ -35,25 +44,28 @@ pub fn outcome(
     loop {
         let now = context.now();
         let found = match context.spool.find(id) {
-            // It may be there: to take that for an end would be a wrong success.
-            Err(SpoolError::Changing(_)) => continue,
-            found => found?,
+            Err(SpoolError::Changing(_)) => FoundMessage::Perhaps,
+            found => found?.map_or(FoundMessage::No, |(state, name)| FoundMessage::In(state, name)),
         };
         match found {
-            None | Some((QueueState::Sent | QueueState::Received, _)) => return Ok(ExitStatus::Ok),
-            Some((QueueState::Failed, _)) => return Ok(ExitStatus::Unavailable),
-            Some((QueueState::Corrupt, name)) => {
+            // To take that for an end would be a wrong success.
+            FoundMessage::Perhaps => {}
+            FoundMessage::No | FoundMessage::In(QueueState::Sent | QueueState::Received, _) => {
+                return Ok(ExitStatus::Ok);
+            }
+            FoundMessage::In(QueueState::Failed, _) => return Ok(ExitStatus::Unavailable),
+            FoundMessage::In(QueueState::Corrupt, name) => {
                 print::error(&format!(
                     "{} is damaged and was moved to corrupt; \"mspool report {0}\" shows the reason",
                     name.id
                 ));
                 return Ok(ExitStatus::Io);
             }
-            Some((QueueState::Hold, name)) => {
+            FoundMessage::In(QueueState::Hold, name) => {
                 print::error(&format!("{} is on hold; \"mspool release {0}\" releases it", name.id));
                 return Ok(ExitStatus::TryAgain);
             }
-            Some((QueueState::New | QueueState::Cur, name)) => {
+            FoundMessage::In(QueueState::New | QueueState::Cur, name) => {
                 let is_due = name.due.is_none_or(|due| due <= now);
                 // An attempt without cost leaves the message due: without a pause this loop would never sleep.
                 let may_attempt = attempted.is_none_or(|time| time.elapsed() >= Duration::from_secs(1));

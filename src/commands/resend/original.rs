@@ -18,6 +18,7 @@ use crate::mail::history::History;
 use crate::mail::history::state::{Loss, RecipientState};
 use crate::mail::message::header::{Header, HeaderField, InputSupply, MAX_HEADER_BYTES};
 use crate::mail::report::bounce::{self, IncomingReport, ReportedAction, ReportedRecipient, ReturnedOriginal};
+use crate::mail::report::proof;
 use crate::session::Session;
 use crate::spool::claim::{Claim, ClaimOutcome};
 use crate::spool::{QueueState, Spool};
@@ -175,7 +176,7 @@ impl<'a> OriginalFinder<'a> {
         if let Some((state, name)) = correlate::find(self.spool, &mut SentMailIndex::default(), &report)? {
             return self.of_known(state, name.id.clone(), &reported);
         }
-        if let Some(id) = report.envelope_id.as_deref().and_then(|text| QueueId::parse(text).ok())
+        if let Some((id, _)) = report.envelope_id.as_deref().and_then(proof::read_envelope_id)
             && self.spool.find(&id)?.is_some()
         {
             // The bounce names a message of this spool and contradicts it: the copy in it cannot be trusted.
