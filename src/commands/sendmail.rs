@@ -23,6 +23,7 @@ use crate::submission::options::{HeaderUse, SubmissionOptions};
 use crate::submission::resolve::AddressResolver;
 use crate::submission::smtp::server::{self, SmtpProtocol};
 use crate::submission::until_dot::UntilDot;
+use crate::sys;
 use crate::sys::signals::{HangupMeaning, Signals};
 
 /// Meaning of an input line that is a single dot.
@@ -47,6 +48,9 @@ pub fn submit(
 ) -> Result<ExitStatus> {
     if options.recipients.is_empty() && options.header == HeaderUse::None {
         return refuse(RefusalKind::Usage, "no recipient was given; name one, or use -t to read them from the header");
+    }
+    if sys::stdin_was_closed() {
+        return refuse(RefusalKind::BadData, "standard input is closed; nothing was queued");
     }
     let spool = session.spool()?;
     check_room(session, &spool)?;

@@ -27,6 +27,11 @@ pub fn own_mailbox(session: &Session) -> Result<Address> {
     })
 }
 
+/// Returns how the value of a `Received` field of this host begins.
+pub fn own_trace(session: &Session) -> String {
+    format!("by {} (mspool)", session.settings.hostname)
+}
+
 /// Origin of the mailbox of a received message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailboxChoice {
@@ -50,7 +55,7 @@ pub fn check_delivered_before(
     mailbox: &Address,
     named: MailboxChoice,
 ) -> Result<()> {
-    let trace = format!("by {} (mspool)", session.settings.hostname);
+    let trace = own_trace(session);
     let names_mailbox =
         |field: &HeaderField<'_>| Address::parse(&field.value()).is_ok_and(|to| to.key() == mailbox.key());
     let has_own_trace = || header.all("Received").any(|field| field.value().starts_with(&trace));

@@ -12,12 +12,12 @@ use anyhow::Result;
 
 use crate::delivery::context::DeliveryContext;
 use crate::exit::{ExitStatus, RefusalKind, combine, is_distrust, refuse};
-use crate::inbox::accept::{new_envelope, own_mailbox, sender_of, write_draft};
+use crate::inbox::accept::{new_envelope, own_mailbox, own_trace, sender_of, write_draft};
 use crate::mail::address::Address;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::{Envelope, MailOrigin};
 use crate::mail::history::record::{LogEvent, LogRecord};
-use crate::mail::message::header::{Header, InputSupply};
+use crate::mail::message::header::{Header, HeaderField, InputSupply};
 use crate::session::{Network, Session};
 use crate::spool::QueueState;
 use crate::spool::claim::{Claim, ClaimOutcome};
@@ -185,6 +185,12 @@ struct SourcePoll<'p, 'e> {
 /// that it does not remove what it sent.
 const MAX_EQUAL_MESSAGES: usize = 10;
 
+/// Number of times that this host may have received a message before: forwarding can bring it back a few times.
+const MAX_ROUNDS: usize = 20;
+
+const GOES_ROUND: &str =
+    "it sent a message that this host has received 20 times; it may give back what was filed, and keeps this one";
+
 /// Error about a source that sends one message repeatedly.
 const REPEATED: &str = "it sends the same message repeatedly; polling stops for now";
 
@@ -257,7 +263,9 @@ impl SourcePoll<'_, '_> {
                 )),
             });
         }
-        let id = self.receive(mailbox, message, reference.clone())?;
+        let Some(id) = self.receive(mailbox, message, reference.clone())? else {
+            return Ok(Some(PollResult::Failed(GOES_ROUND.to_owned())));
+        };
         // The message is durable: the source may delete it.
         let claim = match context.spool.find_received(&id)? {
             Some(name) => context.spool.claim(QueueState::Received, &name)?,
@@ -277,19 +285,26 @@ impl SourcePoll<'_, '_> {
         Ok((times >= MAX_EQUAL_MESSAGES).then(|| PollResult::Failed(REPEATED.to_owned())))
     }
 
-    /// Writes a fetched message to `in/new` and syncs it. Returns its id.
-    fn receive(&self, mailbox: Address, message: FetchedMessage, reference: Option<String>) -> Result<QueueId> {
+    /// Writes a fetched message to `in/new` and syncs it. Returns its id; `None` for a message that this host received so
+    /// often that the source must be giving back what was filed. That one stays with the source.
+    fn receive(&self, mailbox: Address, message: FetchedMessage, reference: Option<String>) -> Result<Option<QueueId>> {
         let spool = self.context.spool;
         let mut file = message.rewound()?;
         let head = input::head(&mut file, HeaderUse::None)?;
         let header = Header::scan(&head.bytes, InputSupply::End);
+        let trace = own_trace(self.session);
+        let is_own = |field: &&HeaderField<'_>| field.value().starts_with(&trace);
+        let rounds = header.as_ref().map_or(0, |header| header.all("Received").filter(is_own).count());
+        if rounds >= MAX_ROUNDS {
+            return Ok(None);
+        }
         let sender = sender_of(&head, header.as_ref());
         let origin = MailOrigin { inbound: self.source.name.clone(), reference };
         let envelope =
             Envelope { way: self.source.way, ..new_envelope(self.session, mailbox, sender, 0, Some(origin)) };
         let draft = write_draft(spool, &envelope, &head, &mut file, u64::MAX)?;
         UnsyncedMessage::commit(vec![draft.rename_into(QueueState::Received, None)?])?;
-        Ok(envelope.id)
+        Ok(Some(envelope.id))
     }
 
     /// Records the reference of a received message that its source keeps, so that it is not fetched again.

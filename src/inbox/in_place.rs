@@ -44,7 +44,16 @@ pub fn look_at_all(session: &Session, context: &DeliveryContext<'_>, store: &Pat
     let seen = spool.seen_in_place(&key)?;
     let mut names = BTreeSet::new();
     for entry in std::fs::read_dir(new.path()).with_context(|| format!("cannot list {}", new.path().display()))? {
-        names.extend(entry?.file_name().into_string().ok().filter(|name| !name.starts_with('.')));
+        match entry?.file_name().into_string() {
+            Ok(name) if name.starts_with('.') => {}
+            Ok(name) => drop(names.insert(name)),
+            Err(name) => {
+                let path = new.path().join(name);
+                context
+                    .observer
+                    .error(&format!("{}: the name is not UTF-8; the message is left alone", path.display()));
+            }
+        }
     }
     let mut done: BTreeSet<String> = names.intersection(&seen).cloned().collect();
     let mut status = ExitStatus::Ok;

@@ -19,6 +19,20 @@ pub mod signals;
 pub mod space;
 pub mod trust;
 
+use rustix::fs::OFlags;
+
+/// True if standard input was closed when this program started. Rust opens `/dev/null` in its place then, for reading and
+/// writing; a caller that means an empty input opens it for reading only.
+pub fn stdin_was_closed() -> bool {
+    let stdin = std::io::stdin();
+    let is_null = |path: &str| {
+        let (own, null) = (rustix::fs::fstat(&stdin), rustix::fs::stat(path));
+        matches!((own, null), (Ok(own), Ok(null)) if own.st_rdev == null.st_rdev && own.st_mode == null.st_mode)
+    };
+    let is_for_both = rustix::fs::fcntl_getfl(&stdin).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR);
+    is_for_both && is_null("/dev/null")
+}
+
 /// Returns the name of this host, as `uname -n` does.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()

@@ -124,3 +124,23 @@ fn a_watch_asks_on_time_and_a_slow_source_keeps_nothing_back() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 1);
 }
+
+#[test]
+fn a_source_that_gives_back_what_was_filed_comes_to_an_end() {
+    let world = World::at_noon();
+    let inbox = world.spool().join("inbox");
+    let fetch = world.script(
+        "fetch",
+        "f=$(ls \"$INBOX/new\" | head -1); [ -n \"$f\" ] || exit 1; cat \"$INBOX/new/$f\"; echo \"ref $f\" >&3",
+    );
+    let ack = world.script("ack", "rm \"$INBOX/new/$1\"");
+    world.config(&format!(
+        "[inbound.round]\nfetch = [{fetch:?}]\nack = [{ack:?}, \"{{ref}}\"]\nenv = {{ INBOX = {inbox:?} }}\n"
+    ));
+    world.receive("Subject: round\n\nand round\n", &["-f", "amy@x"]);
+    let ran = world.mspool(&["receive", "--poll"]).run();
+    assert!(ran.code == 75 && ran.err.contains("it may give back what was filed"), "{ran:?}");
+    let filed = world.folder_files("");
+    assert_eq!(filed.len(), 1, "nothing is lost");
+    assert!(std::fs::read_to_string(&filed[0]).unwrap().ends_with("and round\n"));
+}

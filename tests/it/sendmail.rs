@@ -238,3 +238,15 @@ fn hostile_arguments_do_nothing() {
         world.trace()
     );
 }
+
+#[test]
+fn a_closed_standard_input_is_no_empty_message() {
+    let world = World::with_relay("cat >/dev/null");
+    let program = binary();
+    let closed = world.script("closed", "exec \"$@\" <&-");
+    let ran = world.program(&closed, &[&program, "sendmail", "bob@x"]).run();
+    ran.fails(65, "standard input is closed; nothing was queued");
+    let empty = world.script("empty", "exec \"$@\" </dev/null");
+    world.program(&empty, &[&program, "sendmail", "bob@x"]).run().silent();
+    assert_eq!(world.files("new").len(), 1, "who gives an empty message means it");
+}
