@@ -125,8 +125,10 @@ impl<'e> RunState<'e> {
                     return None;
                 }
                 Ok(ClaimOutcome::Incomplete(message)) => {
-                    if let Err(error) = message.set_aside(self.context.now()) {
-                        self.report_error(&error.into());
+                    let text = format!("{} {message}; what is left of it was moved to corrupt", path().display());
+                    match message.set_aside(self.context.now()) {
+                        Ok(()) => self.context.observer.error(&text),
+                        Err(error) => self.report_error(&error.into()),
                     }
                     return None;
                 }

@@ -21,7 +21,7 @@ pub enum ClaimRefusal {
     InProgress,
     /// The file is not a message of this spool: the reason.
     Stray(&'static str),
-    /// A power failure cut the message short before it was acknowledged.
+    /// The end of the message is missing.
     Incomplete,
     /// The message was damaged, and was moved to `corrupt`: the reason.
     SetAside(String),
@@ -57,7 +57,7 @@ impl fmt::Display for ClaimRefusal {
             }),
             ClaimRefusal::InProgress => f.write_str("in progress: another run is working on it"),
             ClaimRefusal::Stray(reason) => f.write_str(reason),
-            ClaimRefusal::Incomplete => f.write_str("cut short by a power failure, never acknowledged"),
+            ClaimRefusal::Incomplete => f.write_str("cut short, perhaps by a power failure before it was accepted"),
             ClaimRefusal::SetAside(reason) => write!(f, "moved to corrupt: {reason}"),
         }
     }

@@ -13,7 +13,7 @@ use crate::mail::envelope::Envelope;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::envelope::request::BodyType;
 use crate::spool::work::WorkDir;
-use crate::transports::answer::{self, BrokenTransport, HandOffResult, TroubleKind};
+use crate::transports::answer::{self, BrokenTransport, HandOffResult, ResultKind, TransportResult, TroubleKind};
 use crate::transports::argv::RecipientBatch;
 use crate::transports::command::MAX_RECIPIENTS;
 use crate::transports::deliver::deliver;
@@ -151,6 +151,25 @@ impl<'e> RunState<'e> {
         }
     }
 
+    /// Judges the trial of a broken transport. A transport whose login was refused works again only when it has taken or
+    /// refused a message: anything else may have happened before the login.
+    fn judge_trial(&self, index: TransportIndex, result: &HandOffResult) -> Result<()> {
+        let transport = self.transport(index);
+        let waits_for_person =
+            self.context.spool.transport_state(&transport.name)?.waits_for_person(&transport.fingerprint);
+        let shows_login =
+            |one: &TransportResult| matches!(one.kind, ResultKind::Accepted | ResultKind::Failed | ResultKind::Async);
+        if waits_for_person && !result.results.iter().any(shows_login) {
+            let reason = "waiting for a working login: the last trial did not come to one".to_owned();
+            self.close_queue(&mut self.scheduler(), index, reason);
+            return self.context.control().put_trial_off(transport);
+        }
+        if self.scheduler().queues[index].works_again() {
+            self.context.control().close_breaker(transport)?;
+        }
+        Ok(())
+    }
+
     /// Applies a result to the transport, and to the recipients that came back without a charge.
     fn apply_result(
         &self,
@@ -177,8 +196,8 @@ impl<'e> RunState<'e> {
                     ),
                 });
             }
-        } else if self.scheduler().queues[index].works_again() {
-            self.context.control().close_breaker(transport)?;
+        } else if self.scheduler().queues[index].was_broken {
+            self.judge_trial(index, result)?;
         }
         if returned.is_empty() {
             return Ok(());

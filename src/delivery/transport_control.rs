@@ -141,14 +141,22 @@ impl TransportControl<'_> {
     pub fn open_breaker(&self, transport: &Transport, kind: TroubleKind, text: &str) -> Result<()> {
         let random = random();
         Ok(self.spool.update_transport_state(&transport.name, |transport_state| {
-            transport_state.failed_trial = match kind {
-                TroubleKind::Broken => Some(self.failed_trial(text)),
-                TroubleKind::LoginRefused => None,
-            };
             let before = transport_state.breaker.take().filter(|before| before.config == transport.fingerprint);
-            if let Some(before) =
-                before.as_ref().filter(|before| before.blocks(self.time.now, self.schedule.longest_delay()))
-            {
+            let waited_for_person = before.as_ref().is_some_and(|before| before.cause == BreakerCause::Auth);
+            let cause = match kind {
+                // Whatever goes wrong meanwhile, it does not show that the login works again.
+                TroubleKind::Broken if waited_for_person => BreakerCause::Auth,
+                TroubleKind::Broken => BreakerCause::Failure,
+                TroubleKind::LoginRefused => BreakerCause::Auth,
+            };
+            transport_state.failed_trial = match cause {
+                BreakerCause::Failure => Some(self.failed_trial(text)),
+                BreakerCause::Auth => None,
+            };
+            let is_same = |before: &&CircuitBreaker| {
+                before.cause == cause && before.blocks(self.time.now, self.schedule.longest_delay())
+            };
+            if let Some(before) = before.as_ref().filter(is_same) {
                 // A hand-off beside the one that opened it: the same failure, not one more.
                 transport_state.breaker = Some(before.clone());
                 return;
@@ -157,18 +165,25 @@ impl TransportControl<'_> {
             let failures = before.as_ref().map_or(0, |before| before.failures) + 1;
             transport_state.breaker = Some(CircuitBreaker {
                 since: before.map_or(self.time.now, |before| before.since),
-                until: self.time.now.after(match kind {
-                    TroubleKind::Broken => self.schedule.delay(failures, random),
-                    TroubleKind::LoginRefused => self.schedule.max,
+                until: self.time.now.after(match cause {
+                    BreakerCause::Failure => self.schedule.delay(failures, random),
+                    BreakerCause::Auth => self.schedule.max,
                 }),
-                cause: match kind {
-                    TroubleKind::Broken => BreakerCause::Failure,
-                    TroubleKind::LoginRefused => BreakerCause::Auth,
-                },
+                cause,
                 failures,
                 text: text.to_owned(),
                 config: transport.fingerprint.clone(),
             });
+        })?)
+    }
+
+    /// Puts the next trial of a transport that waits for a person off: this one did not come to a login.
+    pub fn put_trial_off(&self, transport: &Transport) -> Result<()> {
+        let until = self.time.now.after(self.schedule.max);
+        Ok(self.spool.update_transport_state(&transport.name, |transport_state| {
+            if let Some(breaker) = &mut transport_state.breaker {
+                breaker.until = until;
+            }
         })?)
     }
 

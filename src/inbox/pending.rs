@@ -84,7 +84,9 @@ fn one(context: &DeliveryContext<'_>, index: &mut SentMailIndex, name: &FileName
             Ok(false)
         }
         ClaimOutcome::Incomplete(message) => {
+            let text = format!("{} {message}; what is left of it was moved to corrupt", name.id);
             message.set_aside(context.now())?;
+            context.observer.error(&text);
             Ok(true)
         }
         ClaimOutcome::SetAside(reason) => {

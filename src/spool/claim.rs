@@ -44,11 +44,12 @@ pub enum ClaimOutcome<'s> {
     Stray(&'static str),
     /// Damaged message, now in `corrupt`; with the reason.
     SetAside(String),
-    /// Message that a power failure cut short, and that was never acknowledged.
+    /// Message whose end is missing, and that was probably never acknowledged.
     Incomplete(IncompleteMessage<'s>),
 }
 
-/// Claim of a message that a power failure cut short before it was acknowledged. Dropping it leaves the file.
+/// Claim of a message whose end is missing and that has no history: a power failure leaves such files of messages that were
+/// not acknowledged yet. Dropping it leaves the file.
 #[derive(Debug)]
 pub struct IncompleteMessage<'s> {
     spool: &'s Spool,
@@ -59,9 +60,16 @@ pub struct IncompleteMessage<'s> {
     file: File,
 }
 
+impl std::fmt::Display for IncompleteMessage<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "is cut short, perhaps by a power failure before it was accepted: {}", self.reason)
+    }
+}
+
 impl IncompleteMessage<'_> {
-    /// Moves the file to `corrupt`, from where the sweep removes it in time, with a line in its log. Nobody has to be told:
-    /// whoever submitted the message knows that it was not accepted.
+    /// Moves the file to `corrupt`, with a line in its log. No error: whoever submitted the message knows that it was not
+    /// accepted. Only an empty file goes with the sweep; what remains of any other is kept, since a damaged disk can cut
+    /// an accepted message short as well.
     pub fn set_aside(self, now: Timestamp) -> Result<(), PathError> {
         let record = LogRecord::new(now, LogEvent::Incomplete { text: self.reason });
         self.spool.append_durably(&self.name.id, &record)?;

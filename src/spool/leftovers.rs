@@ -5,6 +5,7 @@
 //! wrong when they were written, or may be wrong now: a sweep notes when it first saw each one.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -69,13 +70,28 @@ impl Spool {
         Ok(())
     }
 
-    /// True unless the file is a damaged message that may have been acknowledged.
+    /// True for a file that is empty or has only zeros.
+    fn holds_nothing(&self, name: &str) -> Result<bool, PathError> {
+        let dir = self.messages(QueueState::Corrupt)?;
+        let path = dir.path_of(name);
+        let mut file = dir.open_file(name)?;
+        let mut buffer = [0; 4096];
+        loop {
+            match file.read(&mut buffer).at("read", &path)? {
+                0 => return Ok(true),
+                count if buffer[..count].iter().all(|byte| *byte == 0) => {}
+                _ => return Ok(false),
+            }
+        }
+    }
+
+    /// True unless something of a damaged message remains, which may have been acknowledged.
     fn may_go(&self, place: SpoolDirectory, name: &str) -> Result<bool, PathError> {
         if place != SpoolDirectory::Message(QueueState::Corrupt) {
             return Ok(true);
         }
         let Ok(id) = QueueId::parse(name) else { return Ok(false) };
-        Ok(History::is_of_incomplete(&self.read_log(&id)?))
+        Ok(History::is_of_incomplete(&self.read_log(&id)?) && self.holds_nothing(name)?)
     }
 }
 

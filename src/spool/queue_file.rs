@@ -50,8 +50,8 @@ pub enum UnusableFile {
     Stray(&'static str),
     /// Damaged message; with the reason.
     Corrupt(String),
-    /// File whose end never reached the disk; with the reason. A power failure leaves such files of messages that were
-    /// never acknowledged.
+    /// File whose end is missing; with the reason. A power failure leaves such files of messages that were never
+    /// acknowledged.
     Incomplete(String),
     /// Failed system call.
     Path(PathError),
@@ -103,7 +103,7 @@ impl QueueFile {
         facts: FileStat,
         path: &Path,
     ) -> Result<QueueFile, UnusableFile> {
-        // A file whose end was never written is shorter than it should be, or has blocks of zeros.
+        // A file whose end was never written is shorter than it should be, or ends with zeros.
         let corrupt = |reason: &str| Err(damage(&file, facts.size, path, reason));
         let mut head = vec![0; FIRST_READ.min(facts.size as usize)];
         let read = |head: &mut [u8]| read_fully(&file, head).map_err(|error| PathError::new("read", path, error));
@@ -112,7 +112,7 @@ impl QueueFile {
             match head[..filled].iter().position(|byte| *byte == b'\n') {
                 Some(end) => break end,
                 None if filled < head.len() || filled >= facts.size as usize => {
-                    return Err(UnusableFile::Incomplete("the envelope is cut short".to_owned()));
+                    return Err(without_line_end(&file, facts.size, path, &head[..filled]));
                 }
                 None if filled >= LONGEST_ENVELOPE => return corrupt("the envelope does not end"),
                 None => head.resize((filled * 4).min(facts.size as usize), 0),
@@ -234,22 +234,28 @@ impl QueueFile {
 }
 
 /// Size of the blocks that a filesystem allocates at least, in bytes.
-const BLOCK: usize = 4096;
+const BLOCK: u64 = 4096;
 
-/// Returns the kind of damage to a file: incomplete if a whole block of it, or what there is of its last block, is zero.
+/// Returns the kind of damage to a file: incomplete if it ends with zeros from the start of a block on. A power failure
+/// leaves such a file, whose length was written and whose last blocks were not.
 fn damage(file: &File, size: u64, path: &Path, reason: &str) -> UnusableFile {
-    let mut block = [0; BLOCK];
-    for at in (0..size).step_by(BLOCK) {
-        let count = match dir::read_at(file, &mut block, at) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) => return UnusableFile::Path(PathError::new("read", path, error)),
-        };
-        if block[..count].iter().all(|byte| *byte == 0) {
-            return UnusableFile::Incomplete(format!("{reason}, and a part of it was never written"));
+    let mut block = [0; BLOCK as usize];
+    let last = size.saturating_sub(1) / BLOCK * BLOCK;
+    match dir::read_at(file, &mut block, last) {
+        Ok(count) if block[..count].iter().all(|byte| *byte == 0) => {
+            UnusableFile::Incomplete(format!("{reason}, and its end was never written"))
         }
+        Ok(_) => UnusableFile::Corrupt(reason.to_owned()),
+        Err(error) => UnusableFile::Path(PathError::new("read", path, error)),
     }
-    UnusableFile::Corrupt(reason.to_owned())
+}
+
+/// Returns the kind of damage to a file without a line end: an envelope that was cut, or one whose line end was damaged.
+fn without_line_end(file: &File, size: u64, path: &Path, head: &[u8]) -> UnusableFile {
+    match serde_json::from_slice::<serde::de::IgnoredAny>(head) {
+        Err(error) if !error.is_eof() => damage(file, size, path, "the envelope does not end"),
+        _ => UnusableFile::Incomplete("the envelope is cut short".to_owned()),
+    }
 }
 
 fn read_fully(file: &File, buffer: &mut [u8]) -> std::io::Result<usize> {

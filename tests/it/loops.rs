@@ -81,7 +81,7 @@ fn poison_stops_nothing_in_a_flush_or_in_a_watch() {
             let word = ["crash", "hang", "gone", "flood", "noise", "damaged"].get(n / 3).filter(|_| n % 3 == 0);
             let id = world.enqueue(&["-f", "", &format!("{}@x", word.unwrap_or(&"fine"))]);
             if word == Some(&"damaged") {
-                fs::write(world.find(&id).unwrap().1, "{\"size\":1").unwrap();
+                fs::write(world.find(&id).unwrap().1, "{\"size\":1}\n").unwrap();
                 damaged.push(id);
             }
         }

@@ -248,7 +248,7 @@ fn message_problem(
         Err(UnusableFile::Incomplete(reason)) => {
             let is_known = || Ok::<bool, anyhow::Error>(History::is_of_incomplete(&spool.read_log(&name.id)?));
             if spool.may_be_unacknowledged(state, name)? || is_known()? {
-                let text = format!("cut short by a power failure, never acknowledged: {reason}");
+                let text = format!("cut short, perhaps by a power failure before it was accepted: {reason}");
                 return Ok(Some((ExitStatus::Partial, text)));
             }
             return wrong(reason);

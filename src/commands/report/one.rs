@@ -191,7 +191,9 @@ pub fn of_record(id: &QueueId, record: &LogRecord, recipients: &[RecipientView])
         LogEvent::Filed { folder, class } => vec![format!("filed in {folder}, class {class}")],
         LogEvent::Acknowledged => vec!["acknowledged to its source".to_owned()],
         LogEvent::Dropped { hook } => vec![format!("dropped by the hook {hook}")],
-        LogEvent::Incomplete { text } => vec![format!("cut short by a power failure, never acknowledged: {text}")],
+        LogEvent::Incomplete { text } => {
+            vec![format!("cut short, perhaps by a power failure before it was accepted: {text}")]
+        }
         LogEvent::Trouble { text } => vec![text.clone()],
     }
 }

@@ -92,7 +92,7 @@ pub struct History {
     pub tried_transports: BTreeSet<String>,
     /// True when the source of a received message knows that it need not send it again.
     pub was_acknowledged: bool,
-    /// True for a message that a power failure cut short before it was acknowledged.
+    /// True for a message that was set aside because its end is missing.
     pub was_incomplete: bool,
     /// Number of log lines that could not be parsed.
     pub unreadable: usize,
@@ -118,7 +118,7 @@ impl History {
         history
     }
 
-    /// Returns true for the log of a message that a power failure cut short before it was acknowledged.
+    /// Returns true for the log of a message that was set aside because its end is missing.
     pub fn is_of_incomplete(log: &[u8]) -> bool {
         History::read(&Table::<RecipientIndex, ()>::from(Vec::new()), log).was_incomplete
     }

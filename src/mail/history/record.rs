@@ -126,7 +126,7 @@ pub enum LogEvent {
         #[serde(default)]
         folder: Option<String>,
     },
-    /// A power failure cut the file short before the message was acknowledged.
+    /// The end of the file is missing, probably since a power failure before the message was acknowledged.
     Incomplete {
         /// What is missing.
         text: String,
