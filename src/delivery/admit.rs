@@ -170,6 +170,11 @@ impl<'e> RunState<'e> {
             return None;
         }
         match self.context.spool.history(envelope) {
+            // Its runner died, and the program closed the descriptor with the lock, as ssh(1) does.
+            Ok(history) if history.is_handed_over_now() => {
+                self.scheduler().tally.busy.push(envelope.id.clone());
+                None
+            }
             Ok(history) => Some(ClaimedMessage::new(index, claim, history)),
             Err(error) => {
                 self.report_error(&error.into());

@@ -78,7 +78,10 @@ pub fn claim_by_id<'s>(
             return Ok(Err(ClaimRefusal::WrongState(state)));
         }
         match spool.claim(state, &name)? {
-            ClaimOutcome::Claimed(claim) => return Ok(Ok(claim)),
+            ClaimOutcome::Claimed(claim) => {
+                let is_in_hand = spool.history(&claim.message().envelope)?.is_handed_over_now();
+                return Ok(if is_in_hand { Err(ClaimRefusal::InProgress) } else { Ok(claim) });
+            }
             ClaimOutcome::Busy => return Ok(Err(ClaimRefusal::InProgress)),
             ClaimOutcome::Gone => {}
             ClaimOutcome::Stray(reason) => return Ok(Err(ClaimRefusal::Stray(reason))),

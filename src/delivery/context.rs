@@ -66,7 +66,7 @@ impl<'e> DeliveryContext<'e> {
 
     /// Returns the conditions under which programs run.
     pub fn program_control(&self) -> ProgramControl<'e> {
-        ProgramControl { signals: self.signals, trust: &self.settings.trust }
+        ProgramControl { signals: self.signals, trust: &self.settings.trust, observer: None }
     }
 
     /// Returns the control of transports.

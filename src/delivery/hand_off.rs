@@ -4,7 +4,8 @@ use std::os::fd::AsFd;
 
 use anyhow::Result;
 
-use crate::delivery::message::{HandOffOutcome, ReservedRecipients};
+use crate::delivery::context::DeliveryContext;
+use crate::delivery::message::{ClaimedMessage, HandOffOutcome, ReservedRecipients};
 use crate::delivery::plan::BackoffRule;
 use crate::delivery::transport_queue;
 use crate::delivery::worker::{RunState, SharedMessage};
@@ -12,13 +13,39 @@ use crate::mail::address::Address;
 use crate::mail::envelope::Envelope;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::envelope::request::BodyType;
+use crate::mail::history::record::LogEvent;
 use crate::spool::work::WorkDir;
+use crate::sys::process::ProgramMark;
 use crate::transports::answer::{self, BrokenTransport, HandOffResult, ResultKind, TransportResult, TroubleKind};
 use crate::transports::argv::RecipientBatch;
 use crate::transports::command::MAX_RECIPIENTS;
 use crate::transports::deliver::deliver;
 use crate::transports::hand_off::{EarlierAttempt, HandOff};
+use crate::transports::program::{ProgramControl, ProgramObserver};
 use crate::transports::transport::TransportIndex;
+
+/// Recorder of the programs of a hand-off. The lock of the message is not enough: ssh(1) and others close the descriptor
+/// that holds it, and go on when a run is killed.
+struct StartRecorder<'a, 'e> {
+    message: &'a ClaimedMessage<'e>,
+    context: &'a DeliveryContext<'e>,
+}
+
+impl std::fmt::Debug for StartRecorder<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("StartRecorder").field(&self.message.index).finish()
+    }
+}
+
+impl ProgramObserver for StartRecorder<'_, '_> {
+    fn started(&self, pid: u32) {
+        let Some(mark) = ProgramMark::of(pid) else { return };
+        if let Err(error) = self.message.append_event(self.context.spool, LogEvent::Started(mark), self.context.time())
+        {
+            self.context.observer.error(&format!("{error:#}"));
+        }
+    }
+}
 
 /// Names by which reports on a hand-off are recognized.
 struct NamesForReports {
@@ -118,7 +145,9 @@ impl<'e> RunState<'e> {
             work: work.as_ref().map(WorkDir::path),
             limit: filter_output_limit(context.settings.queue.message_limit),
         };
-        let result = deliver(transport, &hand_off, context.program_control(), &mut |line| {
+        let starts = StartRecorder { message, context };
+        let control = ProgramControl { observer: Some(&starts), ..context.program_control() };
+        let result = deliver(transport, &hand_off, control, &mut |line| {
             if let Some((done, all, text)) = answer::progress(line) {
                 context.observer.progress(&transport.name, done, all, &text);
             }

@@ -77,11 +77,12 @@ impl RecordedHistory {
         self.events.push(event);
     }
 
-    /// Appends an event; the next sync makes it durable. An attempt that cannot be written is not made. A result that
+    /// Appends an event; the next sync makes it durable. An attempt that cannot be written is not made,
+    /// and a start that cannot be written is not missed. A result that
     /// cannot be written is lost: this run knows it, so that it does not repeat the delivery, but nothing follows from it.
     pub(super) fn append(&mut self, spool: &Spool, id: &QueueId, time: SpoolTime, event: LogEvent) -> Result<()> {
         let record = LogRecord { at: time.now, running: Some(time.running), event };
-        let is_attempt = matches!(record.event, LogEvent::Attempt { .. });
+        let is_attempt = matches!(record.event, LogEvent::Attempt { .. } | LogEvent::Started(_));
         let written = self.write(spool, id, &record);
         match (&written, is_attempt) {
             (Ok(()), _) => {

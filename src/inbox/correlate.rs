@@ -9,6 +9,7 @@
 //! A report without a proof is noted in the log.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use anyhow::Result;
 
@@ -66,39 +67,36 @@ impl SentMailIndex {
 
 /// Received message that may contain a report.
 pub struct ReceivedReport<'a> {
-    /// Envelope of the received message.
-    pub envelope: &'a Envelope,
-    /// Header of the received message.
-    pub header: Option<&'a Header<'a>>,
-    /// Report in it.
-    pub report: &'a IncomingReport,
+    envelope: &'a Envelope,
+    report: &'a IncomingReport,
+    /// Tags that can prove the report: in the envelope id that it repeats, and in the addresses that it was sent to.
+    /// Wherever a tag stands, only who got it from us can know it.
+    tags: Vec<ReportTag>,
 }
 
-impl ReceivedReport<'_> {
-    /// Returns the tags that can prove the report: in the envelope id that it repeats, and in the address that it was sent
-    /// to. Wherever a tag stands, only who got it from us can know it.
-    fn tags(&self) -> Vec<ReportTag> {
-        let mailboxes = self.envelope.recipients.iter().map(|recipient| recipient.address.text().to_owned());
-        let header = self
-            .header
+impl<'a> ReceivedReport<'a> {
+    /// Reads the tags of a report. `envelope` and `header` are those of the received message.
+    pub fn new(envelope: &'a Envelope, header: Option<&Header<'_>>, report: &'a IncomingReport) -> ReceivedReport<'a> {
+        let mailboxes = envelope.recipients.iter().map(|recipient| recipient.address.text().to_owned());
+        let fields = header
             .into_iter()
             .flat_map(|header| ADDRESS_FIELDS.iter().flat_map(|name| header.all(name)).map(HeaderField::value));
-        let addresses = mailboxes.chain(header).flat_map(|text| ReportTag::in_addresses(&text));
-        let named = self.report.envelope_id.as_deref().and_then(proof::read_envelope_id);
-        named.and_then(|(_, tag)| tag).into_iter().chain(addresses).take(MAX_TAGS).collect()
+        let addresses = mailboxes.chain(fields).flat_map(|text| ReportTag::in_addresses(&text));
+        let named = report.envelope_id.as_deref().and_then(proof::read_envelope_id);
+        let tags = named.and_then(|(_, tag)| tag).into_iter().chain(addresses).take(MAX_TAGS).collect();
+        ReceivedReport { envelope, report, tags }
     }
 
     /// Returns the proof that a report on this recipient of this message is true.
-    fn proof(&self, context: &DeliveryContext<'_>, id: &QueueId, recipient: RecipientIndex) -> Result<ReportProof> {
+    fn proof(&self, spool: &Spool, id: &QueueId, recipient: RecipientIndex) -> Result<ReportProof> {
         if self.envelope.way == WayTrust::Trusted {
             return Ok(ReportProof::Given);
         }
-        let tags = self.tags();
-        if tags.is_empty() {
+        if self.tags.is_empty() {
             return Ok(ReportProof::None);
         }
-        let key = context.spool.report_key()?;
-        let proven = tags.iter().any(|tag| key.proves(tag, id, recipient));
+        let key = spool.report_key()?;
+        let proven = self.tags.iter().any(|tag| key.proves(tag, id, recipient));
         Ok(if proven { ReportProof::Given } else { ReportProof::None })
     }
 }
@@ -124,7 +122,20 @@ pub fn apply_report(
     if report.kind == IncomingReportKind::None || report.recipients.is_empty() || is_forged {
         return Ok(());
     }
-    if let Some((state, name)) = find(context.spool, index, report)? {
+    let mut found = matching(context.spool, index, report)?;
+    // Of several messages with one Message-ID, a tag says which is meant.
+    let mut proven = None;
+    for (state, name) in &found {
+        let Ok(message) = context.spool.read(*state, name) else { continue };
+        let names = RecipientNames::of(&message.envelope);
+        let meant = report.recipients.iter().filter_map(|reported| names.find(reported)).take(MAX_TAGS);
+        for recipient in meant {
+            if received.proof(context.spool, &name.id, recipient)? == ReportProof::Given {
+                proven = Some((*state, name.clone()));
+            }
+        }
+    }
+    if let Some((state, name)) = proven.or_else(|| found.pop()) {
         apply(context, state, &name, received)?;
     }
     Ok(())
@@ -141,6 +152,11 @@ pub fn find(
     index: &mut SentMailIndex,
     report: &IncomingReport,
 ) -> Result<Option<(QueueState, FileName)>> {
+    Ok(matching(spool, index, report)?.pop())
+}
+
+/// Returns the messages that a report can be about, the youngest last.
+fn matching(spool: &Spool, index: &mut SentMailIndex, report: &IncomingReport) -> Result<Vec<(QueueState, FileName)>> {
     let matches = |(state, name): &(QueueState, FileName)| {
         spool.read(*state, name).is_ok_and(|message| {
             let names = RecipientNames::of(&message.envelope);
@@ -148,14 +164,17 @@ pub fn find(
         })
     };
     if let Some((id, _)) = report.envelope_id.as_deref().and_then(proof::read_envelope_id) {
-        return Ok(spool.find(&id)?.filter(|(state, _)| REPORTED_ON.contains(state)).filter(|found| matches(found)));
+        let found = spool.find(&id)?.filter(|(state, _)| REPORTED_ON.contains(state));
+        return Ok(found.filter(|found| matches(found)).into_iter().collect());
     }
-    let Some(name) = report.envelope_id.as_ref().or(report.message_id.as_ref()) else { return Ok(None) };
+    let Some(name) = report.envelope_id.as_ref().or(report.message_id.as_ref()) else { return Ok(Vec::new()) };
     let named = index.named(spool, name)?;
     // A run may have renamed the message after the index was read.
     let current = named.into_iter().filter_map(|(_, name)| spool.find(&name.id).ok().flatten());
-    let matching = current.filter(|(state, _)| REPORTED_ON.contains(state)).filter(|found| matches(found));
-    Ok(matching.max_by(|(_, a), (_, b)| a.id.cmp(&b.id)))
+    let mut matching: Vec<_> =
+        current.filter(|(state, _)| REPORTED_ON.contains(state)).filter(|found| matches(found)).collect();
+    matching.sort_by(|(_, a), (_, b)| a.id.cmp(&b.id));
+    Ok(matching)
 }
 
 /// True unless the report gives a Message-ID other than that of the message. A forger may know only one of the two names.
@@ -199,10 +218,15 @@ fn apply(
         return Ok(());
     }
     let names = RecipientNames::of(envelope);
+    let mut proofs = HashMap::new();
     let mut log = None;
     for reported in &report.recipients {
         let Some(recipient) = names.find(reported) else { continue };
-        let proof = received.proof(context, &envelope.id, recipient)?;
+        // A report can name one recipient a thousand times.
+        let proof = match proofs.entry(recipient) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(open) => *open.insert(received.proof(context.spool, &envelope.id, recipient)?),
+        };
         let Some(event) = log_event(&history, recipient, report.kind, reported, id, proof) else { continue };
         let record = LogRecord::new(context.now(), event);
         history.apply(&record);

@@ -90,7 +90,7 @@ pub fn file(
     let trace = trace_lines(context, &envelope, header.as_ref());
     let (path, folder) = filer.deliver(&claim, folder, trace.as_bytes(), body_at)?;
     filer.record(LogEvent::Filed { folder: folder.as_str().to_owned(), class: classification.class.clone() })?;
-    let received = ReceivedReport { envelope: &envelope, header: header.as_ref(), report: &report };
+    let received = ReceivedReport::new(&envelope, header.as_ref(), &report);
     if let Err(error) = correlate::apply_report(context, index, &received) {
         // The message is filed. An error here would file it a second time in the next run.
         filer.record_problem(format!("cannot apply the report in this message: {error:#}"))?;

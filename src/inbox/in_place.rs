@@ -114,7 +114,7 @@ fn one(session: &Session, context: &DeliveryContext<'_>, store: &Path, new: &Dir
         new.remove_if_there(name)?;
         path
     };
-    let received = ReceivedReport { envelope: &envelope, header: header.as_ref(), report: &report };
+    let received = ReceivedReport::new(&envelope, header.as_ref(), &report);
     correlate::apply_report(context, &mut SentMailIndex::default(), &received)?;
     file::announce(context, &envelope.id, &classification, &folder, path);
     Ok(true)

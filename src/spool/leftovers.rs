@@ -44,7 +44,8 @@ struct KnownLeftovers(BTreeMap<String, RunningTime>);
 impl Spool {
     /// Removes the leftovers that were there for long enough, and notes the others.
     pub(super) fn sweep_leftovers(&self, running: RunningTime, keep_failed: Duration) -> Result<(), SpoolError> {
-        let known: KnownLeftovers = self.state_file(FILE)?;
+        // Only a cache: a damaged one makes the leftovers stay longer.
+        let known: KnownLeftovers = self.state_file(FILE).unwrap_or_default();
         let mut left = KnownLeftovers::default();
         for place in PLACES {
             let dir = self.dir(place)?;
@@ -65,7 +66,9 @@ impl Spool {
             }
         }
         if left != known {
-            self.change_state_file(FILE, |file| *file = left)?;
+            let text = serde_json::to_vec(&left).map_err(std::io::Error::from);
+            let dir = self.dir(SpoolDirectory::Transports)?;
+            dir.replace(FILE, &text.at("write", dir.path_of(FILE))?)?;
         }
         Ok(())
     }
@@ -106,6 +109,7 @@ fn is_leftover(place: SpoolDirectory, name: &str, facts: &FileStat) -> bool {
         SpoolDirectory::Tmp | SpoolDirectory::ReceivedTmp | SpoolDirectory::Message(QueueState::Corrupt) => {
             facts.regular && QueueId::parse(name).is_ok()
         }
+        SpoolDirectory::Work if facts.regular => name.starts_with(".copy."),
         SpoolDirectory::Work => {
             facts.directory && name.rsplitn(3, '.').nth(2).is_some_and(|id| QueueId::parse(id).is_ok())
         }

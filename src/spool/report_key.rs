@@ -18,6 +18,11 @@ struct KeyFile {
 }
 
 impl Spool {
+    /// Returns why the key cannot be used, without making one.
+    pub fn report_key_problem(&self) -> Option<SpoolError> {
+        self.state_file::<KeyFile>(FILE).err()
+    }
+
     /// Returns the key for tags, and makes it if there is none. It is durable before the first tag is made: a tag of a lost
     /// key would prove nothing later.
     pub fn report_key(&self) -> Result<&ReportKey, SpoolError> {

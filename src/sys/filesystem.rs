@@ -16,7 +16,7 @@ pub struct Filesystem {
 }
 
 /// Number of statfs(2), name, and whether several machines can have it mounted.
-const KNOWN: [(u64, &str, bool); 22] = [
+const KNOWN: [(u64, &str, bool); 26] = [
     (0xef53, "ext4", false),
     (0x5846_5342, "xfs", false),
     (0x9123_683e, "btrfs", false),
@@ -39,6 +39,10 @@ const KNOWN: [(u64, &str, bool); 22] = [
     (0x4750_4653, "gpfs", true),
     (0x0116_1970, "gfs2", true),
     (0x7461_636f, "ocfs2", true),
+    (0x786f_4256, "vboxsf", true),
+    (0x1983_0326, "beegfs", true),
+    (0x7375_7245, "coda", true),
+    (0x2003_0528, "orangefs", true),
 ];
 
 /// Returns the kind of the filesystem that holds a directory.

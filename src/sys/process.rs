@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
+use serde::{Deserialize, Serialize};
 
 /// Everything that a new program gets: all other descriptors are close-on-exec.
 #[derive(Debug)]
@@ -39,6 +40,42 @@ pub struct ChildProcess {
 
 /// Time between two tries to get a descriptor for a program that runs.
 const DESCRIPTOR_WAIT: Duration = Duration::from_millis(5);
+
+/// Mark of a running program, by which another process can ask whether it still runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramMark {
+    /// Process id.
+    pub pid: u32,
+    /// Time of its start in clock ticks since the boot, so that a process that got the same id later is told apart.
+    pub ticks: u64,
+    /// Id of the boot.
+    pub boot: String,
+}
+
+impl ProgramMark {
+    /// Returns the mark of a process that runs now; `None` if /proc does not tell.
+    pub fn of(pid: u32) -> Option<ProgramMark> {
+        Some(ProgramMark { pid, ticks: start_ticks(pid)?, boot: boot_id()? })
+    }
+
+    /// Returns true while the program runs. Only processes of our own container can be seen.
+    pub fn is_running(&self) -> bool {
+        start_ticks(self.pid) == Some(self.ticks) && boot_id().as_deref() == Some(&self.boot)
+    }
+}
+
+/// Returns the time of the start of a process that has not ended, in clock ticks since the boot; see proc(5).
+fn start_ticks(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name of the program, in parentheses, can contain anything.
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    if matches!(state, "Z" | "X") { None } else { fields.nth(18)?.parse().ok() }
+}
+
+fn boot_id() -> Option<String> {
+    Some(std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
+}
 
 /// End of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +155,11 @@ impl ChildProcess {
     /// Returns a descriptor that becomes readable when the program ends.
     pub fn fd(&self) -> &OwnedFd {
         &self.fd
+    }
+
+    /// Returns the process id.
+    pub fn id(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
     }
 
     /// Sends SIGTERM to the process group. Only before [`ChildProcess::reap`], which frees its number.

@@ -31,6 +31,14 @@ pub struct ProgramControl<'a> {
     pub signals: &'a Signals,
     /// Rules by which a program is trusted.
     pub trust: &'a Trust,
+    /// Listener for starts of programs.
+    pub observer: Option<&'a dyn ProgramObserver>,
+}
+
+/// Listener for starts of programs.
+pub trait ProgramObserver: std::fmt::Debug {
+    /// Takes the process id of a program that was just started.
+    fn started(&self, pid: u32);
 }
 
 /// Program to run.
@@ -149,6 +157,9 @@ impl ProgramRun<'_> {
                 };
             }
         };
+        if let Some(observer) = control.observer {
+            observer.started(child.id());
+        }
         let ending = self.watch_over(child, &mut streams, control.signals, heard, sink);
         let cut = streams.get(2).is_some_and(|lines| lines.dropped);
         let completeness = if cut { LinesCompleteness::Cut } else { LinesCompleteness::Whole };

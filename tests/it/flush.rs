@@ -244,9 +244,19 @@ fn a_second_request_stops_the_transport_too() {
 
 #[test]
 fn a_message_stays_claimed_while_its_transport_lives() {
-    let world = World::with_relay(
-        "trace begin; cat >/dev/null; while ! test -e \"$HOME/open\"; do sleep 0.02; done; trace end",
-    );
+    stays_claimed("");
+}
+
+/// As ssh(1) and sudo(8) do, which close every descriptor that they do not know.
+#[test]
+fn a_message_stays_claimed_though_its_transport_closes_the_lock() {
+    stays_claimed("exec 4<&-; ");
+}
+
+fn stays_claimed(first: &str) {
+    let world = World::with_relay(&format!(
+        "{first}trace begin; cat >/dev/null; while ! test -e \"$HOME/open\"; do sleep 0.02; done; trace end"
+    ));
     let id = world.enqueue(&["bob@x"]);
     let mut child = world.mspool(&["flush"]).start();
     wait_for("the attempt", || !world.trace().is_empty());

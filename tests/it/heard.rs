@@ -362,3 +362,27 @@ fn the_key_is_made_once_and_is_ours_alone() {
     assert!(ran.err.contains("report-key") && ran.err.contains("will prove nothing"), "{ran:?}");
     assert_eq!((ran.code, world.state(&last).as_str()), (0, "sent"));
 }
+
+#[test]
+fn of_two_messages_with_one_message_id_a_tag_says_which_is_meant() {
+    let world = world_with_relay("{recipients}");
+    let ids = [0, 1].map(|_| world.enqueue_bytes(SENT.as_bytes(), &["-f", "joe@example.org", "bob@x"]));
+    world.flush();
+    let paths = names(&world);
+    world.receive(dsn("", "first@example.org", "bob@x", "failed", "5.1.1"), &["-f", "", "--to", &paths[0].1]);
+    assert_eq!(ids.map(|id| world.recipient(&id, 0).0), ["failed", "relayed"]);
+}
+
+#[test]
+fn a_long_report_full_of_tags_is_one_note() {
+    let (world, id, _) = relayed();
+    let tags: String = (0..2000).map(|n| format!("joe+mspool-{n:020x}@example.org, ")).collect();
+    let blocks = "Final-Recipient: rfc822; bob@x\nAction: failed\nStatus: 5.1.1\n\n".repeat(9000);
+    let report = dsn("", "first@example.org", "bob@x", "failed", "5.1.1")
+        .replacen("To: joe@example.org", &format!("To: {tags}joe@example.org"), 1)
+        .replacen("Final-Recipient:", &format!("{blocks}Final-Recipient:"), 1);
+    world.receive(report, &["-f", ""]);
+    assert_eq!(world.recipient(&id, 0).0, "relayed");
+    let unproven = world.report(&id)["recipients"][0]["unproven_reports"].clone();
+    assert_eq!(unproven.as_array().map(Vec::len), Some(1));
+}

@@ -249,3 +249,32 @@ fn after_a_refused_login_mail_waits_for_a_person() {
         assert_eq!(world.json(&["report", "status", "--json"])[0]["state"], "available");
     }
 }
+
+#[test]
+fn only_a_login_ends_the_wait_for_one() {
+    // The answers of the trials: no login was made in any of them.
+    for (answer, force) in
+        [("exit 75", false), ("exit 78", false), ("kill -9 $$", false), ("exit 82", false), ("exit 77", true)]
+    {
+        let mut world = World::at_noon();
+        let relay = |answer: &str| format!("trace x; cat >/dev/null; {answer}");
+        let keys = "exits = { 77 = \"auth\" }\nparallel = 4";
+        world.relay(&relay(if force { "exit 78" } else { "exit 77" }), keys);
+        for n in 0..6 {
+            world.enqueue(&[&format!("r{n}@x")]);
+        }
+        world.mspool(&["flush", "--jobs", "1"]).run().says("its mail is kept");
+        world.script("relay", &relay(answer));
+        if !force {
+            world.clock = Some(NOON + 4 * 3600 + 1);
+        }
+        let before = world.trace().len();
+        let args: &[&str] = if force { &["flush", "--force", "--jobs", "1"] } else { &["flush"] };
+        assert_eq!(world.mspool(args).run().code, 0);
+        assert_eq!(world.trace().len(), before + 1, "{answer}: one trial");
+        let status = world.json(&["report", "status", "--json"]);
+        assert_eq!(status[0]["state"].as_str(), Some("auth"), "{answer}");
+        world.mspool(&["flush"]).run().ok();
+        assert_eq!(world.trace().len(), before + 1, "{answer}: the next trial is four hours away");
+    }
+}

@@ -117,6 +117,9 @@ pub fn run(session: &Session, scope: CheckScope, format: OutputFormat) -> Result
         }
         Err(error) => findings.add("spool", ExitStatus::Config, error.to_string(), Some(spool.path())),
     }
+    if let Some(error) = spool.report_key_problem() {
+        findings.add("spool", ExitStatus::Config, format!("{error}; reports of other systems prove nothing"), None);
+    }
     check_space(session, &spool, &mut findings)?;
     check_messages(session, &spool, scope.reading, &mut findings)?;
     for transport in &session.settings.transports {
@@ -354,7 +357,7 @@ fn run_probes(session: &Session, spool: &Spool, findings: &mut CheckFindings) ->
     let control = TransportControl {
         spool,
         schedule: session.settings.queue.retry,
-        programs: ProgramControl { signals: &signals, trust },
+        programs: ProgramControl { signals: &signals, trust, observer: None },
         time: session.time(spool)?,
     };
     for transport in &session.settings.transports {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::exit::{ExitStatus, combine};
 use crate::mail::envelope::id::QueueId;
-use crate::mail::history::record::LogRecord;
+use crate::mail::history::record::{LogEvent, LogRecord};
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
@@ -54,6 +54,8 @@ pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], format: 
         records
             .extend(lines.filter(|record| since.is_none_or(|since| record.at >= since)).map(|record| (record, index)));
     }
+    // A note between runs, of no use to anybody else.
+    records.retain(|(record, _)| !matches!(record.event, LogEvent::Started(_)));
     records.sort_by_key(|(record, index)| (record.at, *index));
     let mut out = print::stdout();
     for (record, index) in &records {

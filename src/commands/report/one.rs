@@ -166,7 +166,7 @@ pub fn of_record(id: &QueueId, record: &LogRecord, recipients: &[RecipientView])
             .collect(),
         LogEvent::Held => vec!["held".to_owned()],
         LogEvent::Released => vec!["released".to_owned()],
-        LogEvent::Reporting { .. } => Vec::new(),
+        LogEvent::Started(_) | LogEvent::Reporting { .. } => Vec::new(),
         LogEvent::Reported { kind, recipients, report, text } => {
             let what = match kind {
                 ReportKind::Success => "success",

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 /// Maximum length of an id, in bytes. Leaves room in a file name for the marks after it.
 const LONGEST: usize = 200;
 
+/// Maximum length of the host name in a new id, in bytes: with a tag, the id is an envelope id of at most 100 characters
+/// (RFC 3461, section 4.4).
+const MAX_HOST: usize = 36;
+
 /// Queue id: `SECONDS.MmicrosecondsPpidQcounterRrandom.host`. Ids sort by arrival time and are never reused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -47,7 +51,7 @@ impl IdGenerator {
     pub fn new(host: &str, random: u64) -> IdGenerator {
         let safe =
             |byte: u8| if byte.is_ascii_alphanumeric() || b".-_".contains(&byte) { char::from(byte) } else { '-' };
-        let host: String = host.bytes().take(64).map(safe).collect();
+        let host: String = host.bytes().take(MAX_HOST).map(safe).collect();
         let host = if host.trim_matches('.').is_empty() { "localhost".to_owned() } else { host };
         IdGenerator { host, random: random as u32, made: Mutex::default() }
     }

@@ -12,6 +12,7 @@ use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::history::record::{AttemptCost, Decision, LogEvent, LogRecord, ReportProof};
 use crate::mail::history::state::{RecipientState, ReportKind};
 use crate::mail::status::Status;
+use crate::sys::process::ProgramMark;
 use crate::values::table::Table;
 use crate::values::time::{RunningTime, Timestamp};
 
@@ -94,6 +95,8 @@ pub struct History {
     pub was_acknowledged: bool,
     /// True for a message that was set aside because its end is missing.
     pub was_incomplete: bool,
+    /// Programs that were started for the message, the first first.
+    pub programs: Vec<ProgramMark>,
     /// Number of log lines that could not be parsed.
     pub unreadable: usize,
 }
@@ -202,6 +205,7 @@ impl History {
                 }
             }
             LogEvent::Acknowledged => self.was_acknowledged = true,
+            LogEvent::Started(mark) => self.programs.push(mark.clone()),
             LogEvent::Incomplete { .. } => self.was_incomplete = true,
             LogEvent::Held | LogEvent::Filed { .. } | LogEvent::Dropped { .. } | LogEvent::Trouble { .. } => {}
             LogEvent::Released => {
@@ -231,6 +235,12 @@ impl History {
     /// Returns true if no record says anything: nothing has happened to the message.
     pub fn is_blank(&self) -> bool {
         *self == History::new(&self.recipients)
+    }
+
+    /// Returns true if a program of an attempt without a result still runs, although its runner died.
+    pub fn is_handed_over_now(&self) -> bool {
+        let is_open = self.recipients.iter().any(|progress| progress.outcome_unknown);
+        is_open && self.programs.iter().any(ProgramMark::is_running)
     }
 
     /// Returns true if no action is left for any recipient.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::sys::process::ProgramMark;
+
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::history::state::{RecipientState, ReportKind};
@@ -41,6 +43,8 @@ pub enum LogEvent {
         /// Recipients of the attempt.
         recipients: Vec<RecipientIndex>,
     },
+    /// Start of a program of the attempt. Whoever finds the attempt without a result asks whether it still runs.
+    Started(ProgramMark),
     /// Decision about recipients.
     Result {
         /// Transport that gave the result; `None` if mspool decided.

@@ -42,13 +42,14 @@ impl ReportTag {
     pub fn in_addresses(text: &str) -> Vec<ReportTag> {
         let text = text.to_ascii_lowercase();
         let behind = text.split(RETURN_PATH_MARK).skip(1);
-        behind.filter_map(|rest| ReportTag::parse(rest.split_once('@')?.0)).collect()
+        behind.filter_map(|rest| ReportTag::parse(rest.split_once('@')?.0.trim_end_matches('"'))).collect()
     }
 }
 
 /// Reads an envelope id that mspool made: the queue id, and the tag if there is one. `None` for an envelope id that a
 /// sender chose.
 pub fn read_envelope_id(text: &str) -> Option<(QueueId, Option<ReportTag>)> {
+    let text = text.strip_prefix('<').and_then(|inner| inner.strip_suffix('>')).unwrap_or(text);
     let (id, tag) = match text.rsplit_once('/') {
         Some((id, tag)) => (id, Some(ReportTag::parse(tag)?)),
         None => (text, None),
@@ -170,6 +171,8 @@ mod tests {
         assert_eq!(read_envelope_id("QQ314159"), None);
         assert_eq!(read_envelope_id(&format!("{ID}/short")), None);
         assert_eq!(read_envelope_id(ID), Some((id(), None)));
+        assert_eq!(read_envelope_id(&format!("<{ID}>")), Some((id(), None)));
+        assert_eq!(ReportTag::in_addresses("\"joe+mspool-00112233445566778899\"@x").len(), 1);
         assert_eq!(ReportTag::in_addresses("joe+list@example.org, joe+mspool-@y, joe+mspool-12@y, +mspool-"), []);
     }
 
