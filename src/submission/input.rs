@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::exit::{RefusalKind, refuse};
 use crate::mail::message::header::{Header, InputSupply, MAX_HEADER_BYTES};
 use crate::sys::dir;
+use crate::sys::error::AtPath;
 use crate::sys::ready;
 use crate::sys::signals::Signals;
 
@@ -48,10 +49,10 @@ impl MessageInput for StandardInput<'_> {
                     format!("interrupted by signal {signal} while reading; nothing was queued"),
                 );
             }
-            ready.context("cannot wait for standard input")?;
+            ready.at("wait for", "standard input")?;
             match dir::read_next(stdin.as_fd(), buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return result.context("cannot read standard input"),
+                result => return Ok(result.at("read", "standard input")?),
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::mail::report::bounce::{self, ReportedRecipient};
 use crate::mail::status::Status;
 use crate::output::print;
 use crate::session::Session;
+use crate::sys::error::AtPath;
 use crate::values::quoting::quoted;
 
 #[derive(Serialize)]
@@ -81,7 +82,7 @@ pub fn run(session: &Session, files: &[String]) -> Result<ExitStatus> {
 fn read(file: &str, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if file == "-" {
-        io::stdin().lock().take(limit).read_to_end(&mut bytes).context("cannot read standard input")?;
+        io::stdin().lock().take(limit).read_to_end(&mut bytes).at("read", "standard input")?;
         return Ok(bytes);
     }
     match File::open(file) {

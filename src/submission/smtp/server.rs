@@ -15,6 +15,7 @@ use crate::spool::draft::UnsyncedMessage;
 use crate::submission::smtp::command::{self, MailCommand, SmtpCommand, SmtpGreeting};
 use crate::submission::smtp::reply::SmtpReply;
 use crate::submission::smtp::wire::{ConnectionLoss, MessageText, SmtpWire, WireLine};
+use crate::sys::error::PathError;
 use crate::sys::signals::Signals;
 
 use crate::exit::{ExitStatus, Refusal, RefusalKind};
@@ -108,7 +109,7 @@ impl SmtpSession<'_> {
             }
             let line = match wire.line() {
                 Ok(line) => line,
-                Err(lost) => return self.connection_lost(&lost),
+                Err(lost) => return self.connection_lost(lost),
             };
             let limit = if self.had_mail { MAX_CLIENT_ERRORS } else { MAX_ERRORS_BEFORE_MAIL };
             if self.client_errors >= limit || begun.elapsed() > SESSION_TIMEOUT {
@@ -178,7 +179,7 @@ impl SmtpSession<'_> {
         if self.hello.is_none() && self.client_errors > 0 { ExitStatus::Usage } else { ExitStatus::Ok }
     }
 
-    fn connection_lost(&mut self, lost: &ConnectionLoss) -> Result<ExitStatus> {
+    fn connection_lost(&mut self, lost: ConnectionLoss) -> Result<ExitStatus> {
         match lost {
             ConnectionLoss::Closed => {
                 let _ = self.flush();
@@ -188,7 +189,7 @@ impl SmtpSession<'_> {
                 self.close(&SmtpReply::new(421, "4.4.2", "no input for 5 minutes; closing the session"))
             }
             ConnectionLoss::Stopped => self.close(&SmtpReply::new(421, "4.3.2", "shutting down; try again later")),
-            ConnectionLoss::Failed(error) => Err(anyhow!("cannot read standard input: {error}")),
+            ConnectionLoss::Failed(error) => Err(PathError::new("read", "standard input", error).into()),
         }
     }
 
@@ -305,11 +306,11 @@ impl SmtpSession<'_> {
         let mut input = SmtpInput { text, lost: None };
         let taken = composer.read_message(&mut input);
         if let Some(lost) = input.lost {
-            return self.connection_lost(&lost).map(Some);
+            return self.connection_lost(lost).map(Some);
         }
         // Even after an error: the client sends the whole text before it reads a reply.
         if let Err(lost) = input.text.skip() {
-            return self.connection_lost(&lost).map(Some);
+            return self.connection_lost(lost).map(Some);
         }
         if input.text.is_mixed() {
             drop(taken);
