@@ -71,7 +71,7 @@ impl WatchEvent {
     }
 }
 
-/// What a watch leaves behind when it ends.
+/// End of a watch.
 #[derive(Debug)]
 pub struct EndedWatch {
     /// Signal that ended it; 0 if a thread failed.
