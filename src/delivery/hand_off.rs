@@ -63,7 +63,7 @@ impl<'e> RunState<'e> {
         };
         let tried = self.scheduler().tried.clone();
         let is_wanted =
-            |recipient| self.is_selected(&message, recipient) && !tried.contains(&(message.index, recipient));
+            |recipient| self.is_selected(&message, recipient) && !tried.contains(&(message.index, recipient, index));
         let ReservedRecipients { recipients, more } = message.reserve(index, most, &self.plan_inputs(), is_wanted);
         if more {
             // The others may go at once, if the transport takes several.
@@ -76,7 +76,7 @@ impl<'e> RunState<'e> {
             let handed_over = self.hand_over(&message, index, &recipients);
             // A recipient without a back-off would be next in turn again, and again.
             if handed_over.is_err() || self.backoff_rule() == BackoffRule::Ignore {
-                let tried = recipients.iter().map(|recipient| (message.index, *recipient));
+                let tried = recipients.iter().map(|recipient| (message.index, *recipient, index));
                 self.scheduler().tried.extend(tried);
             }
             if let Err(error) = handed_over {
@@ -238,7 +238,7 @@ impl<'e> RunState<'e> {
         for (next, recipients) in needed {
             for recipient in recipients.into_iter().filter(|recipient| returned.contains(recipient)) {
                 if next == index {
-                    scheduler.tried.insert((message.index, recipient));
+                    scheduler.tried.insert((message.index, recipient, index));
                     left = true;
                 } else if scheduler.queues[next].is_closed() {
                     scheduler.tally.skipped += 1;

@@ -51,7 +51,7 @@ pub struct Scheduler<M> {
     /// Messages whose results are being made durable.
     committing: HashSet<MessageIndex>,
     /// Recipients that came back without a charge, and are not tried twice in one run.
-    pub tried: HashSet<(MessageIndex, RecipientIndex)>,
+    pub tried: HashSet<(MessageIndex, RecipientIndex, TransportIndex)>,
     /// Messages that waited for a transport until its queue was closed.
     pub unserved: Vec<MessageIndex>,
     /// Counts of what was done.

@@ -86,6 +86,8 @@ fn hold_and_release_go_round() {
 #[test]
 fn release_keeps_to_the_senders_time() {
     let world = World::with_relay("cat >/dev/null");
+    let held = world.enqueue(&["--hold", "bob@x"]);
+    assert!(world.report(&held)["expires"].is_null(), "on hold nothing ends for its age");
     let id = world.enqueue(&["--delay", "1h", "bob@x"]);
     world.mspool(&["hold", &id]).run().ok();
     world.mspool(&["release", &id]).run().ok();

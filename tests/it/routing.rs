@@ -106,3 +106,20 @@ fn types_are_listed_with_their_transports() {
         "{\"type\":\"FAX\",\"transports\":[\"fax\"]}\n{\"type\":\"SMTP\",\"transports\":[\"relay\"]}\n"
     );
 }
+
+#[test]
+fn a_named_message_goes_to_the_next_candidate_as_well() {
+    let world = World::at_noon();
+    let decline = world.script("decline", "cat >/dev/null; trace decline; exit 80");
+    let take = world.script("take", "cat >/dev/null; trace take");
+    world.config(&format!(
+        "[transport.first]\ntypes = [\"SMTP\"]\ncommand = [{decline:?}, \"{{recipients}}\"]\n\
+         [transport.second]\ntypes = [\"SMTP\"]\ncommand = [{take:?}, \"{{recipients}}\"]\n"
+    ));
+    for force in [&["flush"][..], &["flush", "--force"]] {
+        let id = world.enqueue(&["bob@x"]);
+        world.mspool(&[force, &[id.as_str()]].concat()).run().ok();
+        assert_eq!(world.state(&id), "sent", "{force:?}");
+    }
+    assert_eq!(world.trace(), ["decline", "take", "decline", "take"]);
+}

@@ -486,7 +486,7 @@ fn a_torn_log_line_counts_for_nothing_and_spoils_nothing() {
     world.flush();
     assert_eq!((world.state(&id).as_str(), world.trace().len()), ("sent", 1));
     let log = fs::read_to_string(world.spool().join("log").join(&id)).unwrap();
-    assert_eq!(log.lines().count(), 3);
+    assert_eq!(log.lines().count(), 4);
 }
 
 #[test]

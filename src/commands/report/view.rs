@@ -148,10 +148,14 @@ pub fn view(
         arrival: envelope.arrival,
         next_attempt: waiting.then(|| name.due.unwrap_or(envelope.arrival)),
         attempts: history.attempts(),
-        expires: (!finished).then(|| {
-            let end = MessageAge::of(envelope, &history, time).reaches(settings.queue.lifetime);
-            envelope.deliver_by.map_or(end, |deadline| deadline.min(end))
-        }),
+        expires: (!finished)
+            .then(|| {
+                // The lifetime does not end on hold, and begins again with a release.
+                let end = (state != QueueState::Hold)
+                    .then(|| MessageAge::of(envelope, &history, time).reaches(settings.queue.lifetime));
+                end.into_iter().chain(envelope.deliver_by).min()
+            })
+            .flatten(),
         subject,
         resend_of: envelope.resend_of.clone(),
         envid: envelope.envid.as_ref().map(|id| id.as_str().to_owned()),

@@ -365,8 +365,7 @@ impl Judge<'_> {
             self.expect(false, || text.trim().to_owned());
         }
         // A watch that could not begin says so; one that has begun ends at SIGTERM only.
-        let could_not_begin =
-            run.err.lines().any(|line| line.ends_with("error") && line.contains("state/runner.watch: "));
+        let could_not_begin = run.err.contains("state/runner.watch: ");
         let began = self.stage.world.spool().join("state/runner.watch").exists() && !could_not_begin;
         if !self.was_killed() && began {
             self.expect(matches!(run.traced.code, 0 | 143), || "the watch ended by itself".to_owned());
