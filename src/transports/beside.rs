@@ -4,9 +4,8 @@ use std::path::Path;
 
 use crate::transports::environment;
 use crate::transports::finished::FinishedProgram;
-use crate::transports::finished::ProgramEnding;
 use crate::transports::placeholder::Placeholder;
-use crate::transports::program::{ProgramControl, ProgramRun, ResultChannel};
+use crate::transports::program::{ProgramControl, ProgramRun};
 use crate::transports::transport::Transport;
 
 impl Transport {
@@ -22,16 +21,7 @@ impl Transport {
         env.push(("MSPOOL_ID".to_owned(), id.to_owned()));
         env.push(("MSPOOL_TRANSPORT".to_owned(), self.name.clone()));
         env.push(("MSPOOL_SPOOL".to_owned(), spool.to_string_lossy().into_owned()));
-        let run = ProgramRun {
-            argv,
-            env: &env,
-            input: None,
-            held: None,
-            results: ResultChannel::Exit,
-            timeout: self.timeout,
-        };
-        let finished = run.run_to_end(control, &mut |_| {});
-        if finished.ending == ProgramEnding::Exited(0) { Ok(()) } else { Err(finished.failure_text()) }
+        ProgramRun::new(argv, &env, self.timeout).succeed(control)
     }
 
     /// Runs `probe`, `connect` or `disconnect` to its end.
@@ -39,14 +29,6 @@ impl Transport {
         let mut env = environment::configured(&self.env);
         env.push(("MSPOOL_TRANSPORT".to_owned(), self.name.clone()));
         env.push(("MSPOOL_SPOOL".to_owned(), spool.to_string_lossy().into_owned()));
-        let run = ProgramRun {
-            argv: argv.to_vec(),
-            env: &env,
-            input: None,
-            held: None,
-            results: ResultChannel::Exit,
-            timeout: self.timeout,
-        };
-        run.run_to_end(control, &mut |_| {})
+        ProgramRun::new(argv.to_vec(), &env, self.timeout).run_to_end(control, &mut |_| {})
     }
 }

@@ -78,12 +78,10 @@ fn run(
     };
     let env = environment::of_hand_off(transport, hand_off, &recipients);
     let run = ProgramRun {
-        argv: template.fill(&values),
-        env: &env,
         input: Some(hand_off.input),
         held: Some(hand_off.lock),
         results,
-        timeout: transport.timeout,
+        ..ProgramRun::new(template.fill(&values), &env, transport.timeout)
     };
     run.run_to_end(control, heard)
 }

@@ -22,7 +22,7 @@ use crate::values::printable::{self, TextLimit};
 
 use crate::transports::environment;
 use crate::transports::hand_off::{HandOff, refused_result};
-use crate::transports::program::{ProgramControl, ProgramRun, ResultChannel};
+use crate::transports::program::{ProgramControl, ProgramRun};
 use crate::transports::transport::Transport;
 use crate::values::quoting::quoted;
 
@@ -259,12 +259,9 @@ impl FilterStage<'_> {
         dir::seek(input, body_at)?;
         let mut output = self.dir.create_new("message")?;
         let run = ProgramRun {
-            argv: self.filter.fill(&values),
-            env: &env,
             input: Some(input),
             held: Some(self.hand_off.lock),
-            results: ResultChannel::Exit,
-            timeout: self.transport.timeout,
+            ..ProgramRun::new(self.filter.fill(&values), &env, self.transport.timeout)
         };
         let mut room = hand_off.limit;
         let finished = run.run_into(self.control, &mut |bytes| {

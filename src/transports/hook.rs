@@ -10,7 +10,7 @@ use crate::transports::finished::ProgramEnding;
 use crate::transports::placeholder::Placeholder;
 
 use crate::transports::environment;
-use crate::transports::program::{ProgramControl, ProgramRun, ResultChannel};
+use crate::transports::program::{ProgramControl, ProgramRun};
 use crate::values::quoting::quoted;
 
 /// Configured hook.
@@ -71,14 +71,8 @@ impl Hook {
     ) -> HookAnswer {
         let mut env = environment::configured(&self.env);
         env.extend(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-        let run = ProgramRun {
-            argv: self.command.fill_words(words),
-            env: &env,
-            input: Some(input),
-            held: None,
-            results: ResultChannel::Exit,
-            timeout: self.timeout,
-        };
+        let argv = self.command.fill_words(words);
+        let run = ProgramRun { input: Some(input), ..ProgramRun::new(argv, &env, self.timeout) };
         let finished = run.run_to_end(control, &mut |_| {});
         let verdict = match finished.ending {
             ProgramEnding::Exited(0) => HookVerdict::Continue,

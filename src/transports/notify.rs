@@ -4,11 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::transports::argv::CommandTemplate;
-use crate::transports::finished::ProgramEnding;
 use crate::transports::placeholder::Placeholder;
 
 use crate::transports::environment;
-use crate::transports::program::{ProgramControl, ProgramRun, ResultChannel};
+use crate::transports::program::{ProgramControl, ProgramRun};
 
 /// Configured command for new mail.
 #[derive(Clone, Debug)]
@@ -66,15 +65,6 @@ impl NotifyCommand {
             (Placeholder::Subject, news.subject),
         ];
         let argv = self.command.fill_words(&words);
-        let run = ProgramRun {
-            argv,
-            env: &env,
-            input: None,
-            held: None,
-            results: ResultChannel::Exit,
-            timeout: self.timeout,
-        };
-        let finished = run.run_to_end(control, &mut |_| {});
-        if finished.ending == ProgramEnding::Exited(0) { Ok(()) } else { Err(finished.failure_text()) }
+        ProgramRun::new(argv, &env, self.timeout).succeed(control)
     }
 }

@@ -119,7 +119,23 @@ impl CapturedStream {
     }
 }
 
+impl<'a> ProgramRun<'a> {
+    /// Prepares a run with an empty input, without a lock, and with no other result than the exit status.
+    pub fn new(argv: Vec<String>, env: &'a [(String, String)], timeout: Duration) -> ProgramRun<'a> {
+        ProgramRun { argv, env, input: None, held: None, results: ResultChannel::Exit, timeout }
+    }
+}
+
 impl ProgramRun<'_> {
+    /// Runs the program to its end.
+    ///
+    /// # Errors
+    /// A text for any other end than exit status 0.
+    pub fn succeed(&self, control: ProgramControl<'_>) -> Result<(), String> {
+        let finished = self.run_to_end(control, &mut |_| {});
+        if finished.ending == ProgramEnding::Exited(0) { Ok(()) } else { Err(finished.failure_text()) }
+    }
+
     /// Runs the program to its end. `heard` gets each result line when it is complete.
     pub fn run_to_end(&self, control: ProgramControl<'_>, heard: &mut dyn FnMut(&str)) -> FinishedProgram {
         self.run(control, heard, None)

@@ -73,14 +73,8 @@ impl MailSource {
         let mut bytes = 0;
         let own = seen.map(|path| ("MSPOOL_SEEN", path.to_string_lossy().into_owned()));
         let env = self.environment(spool, own.as_slice());
-        let run = ProgramRun {
-            argv: self.fetch.clone(),
-            env: &env,
-            input: None,
-            held: None,
-            results: ResultChannel::Lines,
-            timeout: self.timeout,
-        };
+        let run =
+            ProgramRun { results: ResultChannel::Lines, ..ProgramRun::new(self.fetch.clone(), &env, self.timeout) };
         let finished = run.run_into(control, &mut |piece| {
             bytes += piece.len();
             sink(piece)
@@ -113,16 +107,7 @@ impl MailSource {
         let own = [("MSPOOL_REF", reference.to_owned()), ("MSPOOL_ID", id.to_owned())];
         let env = self.environment(spool, &own);
         let argv = template.fill_words(&[(Placeholder::Ref, reference), (Placeholder::Id, id)]);
-        let run = ProgramRun {
-            argv,
-            env: &env,
-            input: None,
-            held: None,
-            results: ResultChannel::Exit,
-            timeout: self.timeout,
-        };
-        let finished = run.run_to_end(control, &mut |_| {});
-        if finished.ending == ProgramEnding::Exited(0) { Ok(()) } else { Err(finished.failure_text()) }
+        ProgramRun::new(argv, &env, self.timeout).succeed(control)
     }
 
     fn environment(&self, spool: &Path, own: &[(&str, String)]) -> Vec<(String, String)> {
