@@ -12,6 +12,7 @@ use crate::mail::envelope::file_name::FileName;
 use crate::spool::QueueState;
 use crate::spool::claim::{Claim, ClaimOutcome};
 use crate::spool::listing::MessageIndex;
+use crate::spool::runner;
 use crate::transports::transport::TransportIndex;
 use crate::values::time::Timestamp;
 
@@ -170,8 +171,7 @@ impl<'e> RunState<'e> {
             return None;
         }
         match self.context.spool.history(envelope) {
-            // Its runner died, and the program closed the descriptor with the lock, as ssh(1) does.
-            Ok(history) if history.is_handed_over_now() => {
+            Ok(history) if runner::is_handed_over(&history) => {
                 self.scheduler().tally.busy.push(envelope.id.clone());
                 None
             }

@@ -8,6 +8,7 @@ use crate::exit::ExitStatus;
 use crate::mail::envelope::id::QueueId;
 use crate::output::per_id::Answer;
 use crate::spool::claim::{Claim, ClaimOutcome};
+use crate::spool::runner;
 use crate::spool::{QueueState, Spool};
 
 /// Reason why a message cannot be claimed.
@@ -79,7 +80,7 @@ pub fn claim_by_id<'s>(
         }
         match spool.claim(state, &name)? {
             ClaimOutcome::Claimed(claim) => {
-                let is_in_hand = spool.history(&claim.message().envelope)?.is_handed_over_now();
+                let is_in_hand = runner::is_handed_over(&spool.history(&claim.message().envelope)?);
                 return Ok(if is_in_hand { Err(ClaimRefusal::InProgress) } else { Ok(claim) });
             }
             ClaimOutcome::Busy => return Ok(Err(ClaimRefusal::InProgress)),

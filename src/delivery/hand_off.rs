@@ -14,8 +14,8 @@ use crate::mail::envelope::Envelope;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::envelope::request::BodyType;
 use crate::mail::history::record::LogEvent;
+use crate::spool::runner;
 use crate::spool::work::WorkDir;
-use crate::sys::process::ProgramMark;
 use crate::transports::answer::{self, BrokenTransport, HandOffResult, ResultKind, TransportResult, TroubleKind};
 use crate::transports::argv::RecipientBatch;
 use crate::transports::command::MAX_RECIPIENTS;
@@ -39,7 +39,7 @@ impl std::fmt::Debug for StartRecorder<'_, '_> {
 
 impl ProgramObserver for StartRecorder<'_, '_> {
     fn started(&self, pid: u32) {
-        let Some(mark) = ProgramMark::of(pid) else { return };
+        let Some(mark) = runner::mark_of(pid) else { return };
         if let Err(error) = self.message.append_event(self.context.spool, LogEvent::Started(mark), self.context.time())
         {
             self.context.observer.error(&format!("{error:#}"));

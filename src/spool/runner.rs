@@ -3,8 +3,11 @@
 
 use std::fs::File;
 
+use crate::mail::history::History;
+use crate::mail::history::record::ProgramMark;
 use crate::sys::error::{AtPath, PathError};
 use crate::sys::presence;
+use crate::sys::process::{self, ProcessStart};
 
 use crate::spool::queue_file::QueueFile;
 use crate::spool::{Spool, SpoolDirectory};
@@ -60,8 +63,20 @@ impl Spool {
 }
 
 impl QueueFile {
-    /// True if a run is working on the message.
-    pub fn is_active(&self) -> bool {
-        presence::is_marked(self.file())
+    /// True if a run is working on the message, or a program that outlived its run.
+    pub fn is_active(&self, history: &History) -> bool {
+        presence::is_marked(self.file()) || is_handed_over(history)
     }
+}
+
+/// Returns the mark of a program that runs now; `None` if the system does not tell.
+pub fn mark_of(pid: u32) -> Option<ProgramMark> {
+    let ProcessStart { ticks, boot } = process::start_of(pid)?;
+    Some(ProgramMark { pid, ticks, boot })
+}
+
+/// True if a program of an attempt without a result still runs, although its runner died. Such a program may have closed
+/// the descriptor with the lock, as ssh(1) and sudo(8) do.
+pub fn is_handed_over(history: &History) -> bool {
+    history.open_programs().iter().any(|program| mark_of(program.pid).as_ref() == Some(program))
 }

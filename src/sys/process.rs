@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
-use serde::{Deserialize, Serialize};
 
 /// Everything that a new program gets: all other descriptors are close-on-exec.
 #[derive(Debug)]
@@ -41,27 +40,19 @@ pub struct ChildProcess {
 /// Time between two tries to get a descriptor for a program that runs.
 const DESCRIPTOR_WAIT: Duration = Duration::from_millis(5);
 
-/// Mark of a running program, by which another process can ask whether it still runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProgramMark {
-    /// Process id.
-    pub pid: u32,
-    /// Time of its start in clock ticks since the boot, so that a process that got the same id later is told apart.
+/// Start of a process, by which it is told apart from a later one with the same id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessStart {
+    /// Time of the start in clock ticks since the boot.
     pub ticks: u64,
     /// Id of the boot.
     pub boot: String,
 }
 
-impl ProgramMark {
-    /// Returns the mark of a process that runs now; `None` if /proc does not tell.
-    pub fn of(pid: u32) -> Option<ProgramMark> {
-        Some(ProgramMark { pid, ticks: start_ticks(pid)?, boot: boot_id()? })
-    }
-
-    /// Returns true while the program runs. Only processes of our own container can be seen.
-    pub fn is_running(&self) -> bool {
-        start_ticks(self.pid) == Some(self.ticks) && boot_id().as_deref() == Some(&self.boot)
-    }
+/// Returns the start of a process that has not ended; `None` if there is none, or if /proc does not tell. Only processes of
+/// our own container can be seen.
+pub fn start_of(pid: u32) -> Option<ProcessStart> {
+    Some(ProcessStart { ticks: start_ticks(pid)?, boot: boot_id()? })
 }
 
 /// Returns the time of the start of a process that has not ended, in clock ticks since the boot; see proc(5).

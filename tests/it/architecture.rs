@@ -42,7 +42,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("mail_parser", &["mail/message/mime.rs"]),
     ("notify", &["commands/watch"]),
     ("rustix", &["sys"]),
-    ("serde", &["values", "sys/process.rs", "mail", "spool", "output", "commands", "config"]),
+    ("serde", &["values", "mail", "spool", "output", "commands", "config"]),
     ("serde_json", &["mail", "spool", "output", "commands", "cli"]),
     ("sha2", &["values/digest.rs"]),
     ("signal_hook", &["sys/signals.rs"]),

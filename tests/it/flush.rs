@@ -268,6 +268,8 @@ fn stays_claimed(first: &str) {
     assert_eq!(world.report(&id)["active"], true);
     assert_eq!(world.report(&id)["recipients"][0]["maybe_delivered"], false, "it has not ended yet");
     world.mspool(&["cancel", &id]).run().fails(75, "in progress");
+    assert!(world.mspool(&["flush", "--dry-run"]).run().ok().contains("another run is working on it"));
+    assert_eq!(world.json(&["report", "status", "--json"])[0]["active"], 1);
     fs::write(world.path("home/open"), "").unwrap();
     wait_for("the end of the transport", || world.trace().len() == 2 && world.report(&id)["active"] == false);
     assert_eq!(world.report(&id)["recipients"][0]["maybe_delivered"], true);

@@ -66,7 +66,7 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
                 spool: &spool,
                 options,
                 only,
-                active: message.is_active(),
+                active: message.is_active(&history),
                 limit_is_reached: left == 0,
             };
             let mut acts = false;

@@ -228,7 +228,7 @@ fn loads(
             let Ok(message) = spool.read(state, &name) else { continue };
             let history = spool.history(&message.envelope)?;
             let next = name.due.unwrap_or(message.envelope.arrival);
-            let active = message.is_active();
+            let active = message.is_active(&history);
             for recipient in history.owed() {
                 all.owed += 1;
                 let plan = plan(&inputs, &message.envelope, &history, recipient);

@@ -113,7 +113,7 @@ pub fn view(
     let history = spool.history(envelope)?;
     let finished = matches!(state, QueueState::Sent | QueueState::Failed | QueueState::Corrupt);
     let waiting = matches!(state, QueueState::New | QueueState::Cur);
-    let active = message.is_active() || history.is_handed_over_now();
+    let active = message.is_active(&history);
     let subject = mime::subject(message.head());
     let recipient = |(Recipient { address, expanded_from, .. }, progress): (
         &Recipient,

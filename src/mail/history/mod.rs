@@ -9,10 +9,9 @@ use serde::Serialize;
 
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::RecipientIndex;
-use crate::mail::history::record::{AttemptCost, Decision, LogEvent, LogRecord, ReportProof};
+use crate::mail::history::record::{AttemptCost, Decision, LogEvent, LogRecord, ProgramMark, ReportProof};
 use crate::mail::history::state::{RecipientState, ReportKind};
 use crate::mail::status::Status;
-use crate::sys::process::ProgramMark;
 use crate::values::table::Table;
 use crate::values::time::{RunningTime, Timestamp};
 
@@ -237,10 +236,10 @@ impl History {
         *self == History::new(&self.recipients)
     }
 
-    /// Returns true if a program of an attempt without a result still runs, although its runner died.
-    pub fn is_handed_over_now(&self) -> bool {
+    /// Returns the programs that may still work on an attempt without a result.
+    pub fn open_programs(&self) -> &[ProgramMark] {
         let is_open = self.recipients.iter().any(|progress| progress.outcome_unknown);
-        is_open && self.programs.iter().any(ProgramMark::is_running)
+        if is_open { &self.programs } else { &[] }
     }
 
     /// Returns true if no action is left for any recipient.

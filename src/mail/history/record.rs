@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::sys::process::ProgramMark;
-
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::history::state::{RecipientState, ReportKind};
@@ -187,6 +185,17 @@ impl Decision {
             parts: Vec::new(),
         }
     }
+}
+
+/// Mark of a program that was started for a message, by which another process can ask whether it still runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramMark {
+    /// Process id.
+    pub pid: u32,
+    /// Time of its start in clock ticks since the boot.
+    pub ticks: u64,
+    /// Id of the boot.
+    pub boot: String,
 }
 
 /// Proof that a report comes from a system that was given the message.
