@@ -3,10 +3,11 @@
 //! A listing of a directory can miss a name that is renamed during it. So a message counts as not there only after a
 //! search during which no directory changed.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
+use crate::sys::clock::Clock;
 use crate::sys::error::PathError;
 
 use crate::spool::error::SpoolError;
@@ -74,6 +75,5 @@ impl Spool {
 /// True if a change now would give a directory another time than this. Times in the future come from a clock that was
 /// wrong, and can no longer be met.
 fn is_settled(last_change: Duration) -> bool {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    now.checked_sub(last_change).is_none_or(|age| age >= MIN_AGE)
+    Clock::Machine.now().checked_sub(last_change).is_none_or(|age| age >= MIN_AGE)
 }

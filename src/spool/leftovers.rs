@@ -36,7 +36,7 @@ const PLACES: [SpoolDirectory; 5] = [
     SpoolDirectory::Message(QueueState::Corrupt),
 ];
 
-/// Leftovers that a sweep has seen: path and inode, and the running time when it saw them first.
+/// Leftovers that a sweep has seen: path, inode and last change, and the running time when it saw them first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 struct KnownLeftovers(BTreeMap<String, RunningTime>);
@@ -56,8 +56,8 @@ impl Spool {
                     continue;
                 }
                 let kept = if place == SpoolDirectory::Message(QueueState::Corrupt) { keep_failed } else { ABANDONED };
-                // With the inode, since a later run may use the name again.
-                let key = format!("{}/{name} {}", path_in_spool(place), facts.inode);
+                // A later run may use the name again, and the filesystem the inode.
+                let key = format!("{}/{name} {} {}", path_in_spool(place), facts.inode, facts.modified.as_nanos());
                 let first_seen = known.0.get(&key).copied().unwrap_or(running);
                 let is_over = running >= first_seen.after(kept);
                 if !(is_over && remove(dir, name, &facts)?) {
