@@ -3,7 +3,8 @@
 use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
 
-use crate::commands::report::check::{CheckScope, MessageReading, ProbeUse};
+use crate::commands::report::check::messages::MessageReading;
+use crate::commands::report::check::{CheckScope, ProbeUse};
 use crate::commands::report::dialect::{self, QueueDialect};
 use crate::commands::report::{self, ReportSubject};
 use crate::exit::{ExitStatus, RefusalKind, refuse};
