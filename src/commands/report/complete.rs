@@ -12,7 +12,7 @@ use crate::delivery::settle;
 use crate::exit::ExitStatus;
 use crate::mail::address::Address;
 use crate::mail::envelope::id::QueueId;
-use crate::mail::history::RecipientProgress;
+use crate::mail::history::progress::RecipientProgress;
 use crate::mail::history::record::{AttemptCost, Decision, LogEvent, LogRecord};
 use crate::mail::history::state::RecipientState;
 use crate::mail::status::{Status, StatusClass};

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::exit::{ExitStatus, combine};
 use crate::mail::envelope::id::QueueId;
-use crate::mail::history::UnprovenReport;
+use crate::mail::history::progress::UnprovenReport;
 use crate::mail::history::record::{LogEvent, LogRecord, ReportProof};
 use crate::mail::history::state::ReportKind;
 use crate::output::mode::OutputFormat;

@@ -6,7 +6,7 @@ use crate::delivery::age::MessageAge;
 use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::Recipient;
-use crate::mail::history::UnprovenReport;
+use crate::mail::history::progress::UnprovenReport;
 use crate::mail::history::state::RecipientState;
 use crate::mail::message::mime;
 use crate::mail::status::Status;
@@ -117,7 +117,7 @@ pub fn view(
     let subject = mime::subject(message.head());
     let recipient = |(Recipient { address, expanded_from, .. }, progress): (
         &Recipient,
-        &crate::mail::history::RecipientProgress,
+        &crate::mail::history::progress::RecipientProgress,
     )| {
         RecipientView {
             r#type: address.kind().to_string(),
