@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::exit::ExitStatus;
 use crate::mail::envelope::id::QueueId;
+use crate::mail::history::record::CUT_SHORT;
 use crate::output::per_id::Answer;
 use crate::spool::claim::{Claim, ClaimOutcome};
 use crate::spool::runner;
@@ -58,7 +59,7 @@ impl fmt::Display for ClaimRefusal {
             }),
             ClaimRefusal::InProgress => f.write_str("in progress: another run is working on it"),
             ClaimRefusal::Stray(reason) => f.write_str(reason),
-            ClaimRefusal::Incomplete => f.write_str("cut short, perhaps by a power failure before it was accepted"),
+            ClaimRefusal::Incomplete => f.write_str(CUT_SHORT),
             ClaimRefusal::SetAside(reason) => write!(f, "moved to corrupt: {reason}"),
         }
     }

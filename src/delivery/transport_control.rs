@@ -144,7 +144,7 @@ impl TransportControl<'_> {
             let before = transport_state.breaker.take().filter(|before| before.config == transport.fingerprint);
             let waited_for_person = before.as_ref().is_some_and(|before| before.cause == BreakerCause::Auth);
             let cause = match kind {
-                // Whatever goes wrong meanwhile, it does not show that the login works again.
+                // No other failure shows that the login works again.
                 TroubleKind::Broken if waited_for_person => BreakerCause::Auth,
                 TroubleKind::Broken => BreakerCause::Failure,
                 TroubleKind::LoginRefused => BreakerCause::Auth,

@@ -2,7 +2,6 @@
 //! Maildir. The messages are unchanged, and each is processed once.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -94,7 +93,8 @@ fn one(session: &Session, context: &DeliveryContext<'_>, store: &Path, new: &Dir
     let envelope = new_envelope(session, own_mailbox(session)?, sender_of(&head, header.as_ref()), 0, None);
     let classification = Classification::of(context.settings, &envelope, header.as_ref(), &report);
     let hooks = HookRun { context, envelope: &envelope, classification: &classification };
-    let (decision, problems) = hooks.run(&mut || private_copy_of(context, &file))?;
+    // A copy, since a hook must not be able to change the message.
+    let (decision, problems) = hooks.run(&mut || Ok(context.spool.private_copy(&file, &new.path_of(name))?))?;
     for text in problems {
         context.observer.error(&format!("{name}: {text}"));
     }
@@ -118,9 +118,4 @@ fn one(session: &Session, context: &DeliveryContext<'_>, store: &Path, new: &Dir
     correlate::apply_report(context, &mut SentMailIndex::default(), &received)?;
     file::announce(context, &envelope.id, &classification, &folder, path);
     Ok(true)
-}
-
-/// Returns a copy for a hook, which must not be able to change the message.
-fn private_copy_of(context: &DeliveryContext<'_>, file: &File) -> Result<File> {
-    Ok(context.spool.private_copy(file)?)
 }

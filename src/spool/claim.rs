@@ -11,7 +11,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 
 use crate::mail::envelope::file_name::FileName;
-use crate::mail::history::record::{LogEvent, LogRecord};
+use crate::mail::history::record::{CUT_SHORT, LogEvent, LogRecord};
 use crate::sys::dir::Dir;
 use crate::sys::error::{AtPath, PathError};
 use crate::sys::file_stat::{FileStat, stat_of};
@@ -62,12 +62,12 @@ pub struct IncompleteMessage<'s> {
 
 impl std::fmt::Display for IncompleteMessage<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "is cut short, perhaps by a power failure before it was accepted: {}", self.reason)
+        write!(f, "is {CUT_SHORT}: {}", self.reason)
     }
 }
 
 impl IncompleteMessage<'_> {
-    /// Moves the file to `corrupt`, with a line in its log. No error: whoever submitted the message knows that it was not
+    /// Moves the file to `corrupt`, with a line in its log. No error: the submitter knows that the message was not
     /// accepted. Only an empty file goes with the sweep; what remains of any other is kept, since a damaged disk can cut
     /// an accepted message short as well.
     pub fn set_aside(self, now: Timestamp) -> Result<(), PathError> {

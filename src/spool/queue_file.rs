@@ -136,7 +136,7 @@ impl QueueFile {
             return corrupt("the envelope is that of another message");
         }
         if envelope.recipients.is_empty() {
-            // Nobody is owed such a message: it would count as sent.
+            // Such a message is owed to no recipient, and would count as sent.
             return corrupt("the envelope has no recipient");
         }
         if facts.size != body_at + envelope.size {

@@ -32,9 +32,8 @@ impl Drop for WorkDir {
 }
 
 impl Spool {
-    /// Returns a private copy of a file of another program, such as a message in its Maildir.
-    pub fn private_copy(&self, file: &File) -> Result<File, PathError> {
-        let path = Path::new("a message");
+    /// Returns a private copy of a file of another program, such as a message in its Maildir; `path` is for the error.
+    pub fn private_copy(&self, file: &File, path: &Path) -> Result<File, PathError> {
         let size = stat_of(file, path)?.size;
         private_copy::of_file(file.as_fd(), 0, size, self.dir(SpoolDirectory::Work)?).at("copy", path)
     }

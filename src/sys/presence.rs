@@ -1,4 +1,4 @@
-//! Marks of presence: locks that exclude nobody, and that anybody can ask for.
+//! Marks of presence: locks that exclude no process, and that every process can ask for.
 //!
 //! A lock of flock(2) can only be seen by trying to take it, which could make a run believe that another one works on a
 //! message. A read lock on an open file description (`F_OFD_SETLK` in fcntl(2)) can be asked for without taking anything.

@@ -1,4 +1,4 @@
-//! Private copies: files for the standard input of programs, which nobody else has.
+//! Private copies: files for the standard input of programs, which no other process has.
 //!
 //! A program can open its standard input again (`/dev/stdin`), read it from the start, and even write there. It must see
 //! exactly the message then, and must not reach the file that the message was copied from.
@@ -71,7 +71,7 @@ fn memory_file() -> io::Result<File> {
     Ok(file.into())
 }
 
-/// Forbids every change, for whoever opens the file again as well.
+/// Forbids every change, also through a file that a program opens again.
 fn sealed(mut file: File) -> io::Result<File> {
     fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
     file.seek(SeekFrom::Start(0))?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::world::{World, binary, can_run};
 
-/// Address space of a run in KiB: it bounds memory, whoever runs the test.
+/// Address space of a run in KiB: it bounds memory for root and for users.
 const ADDRESS_SPACE: u32 = 400_000;
 
 fn nested(depth: usize) -> String {

@@ -1,4 +1,4 @@
-//! Programs get copies of messages: whatever they do with them, the spool has the original.
+//! Programs get copies of messages: the spool keeps the original, also if a program writes to its copy.
 
 use std::fs;
 use std::path::Path;

@@ -19,7 +19,7 @@ fn ends(run: Run) -> Ran {
     Ran::from(child.wait_with_output().unwrap())
 }
 
-/// A file that nobody may read, change or remove, and how it is.
+/// A file that no command may read, change or remove, and how it is.
 struct Canary {
     path: PathBuf,
     bytes: Vec<u8>,

@@ -1,4 +1,4 @@
-//! Mail that answers itself, goes round, or stops others: it ends, nobody is flooded, and everybody else's mail goes on.
+//! Mail that answers itself, goes round, or stops others: it ends, floods no mailbox, and other mail goes on.
 
 use std::fs;
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::exit::{ExitStatus, combine};
 use crate::mail::envelope::id::QueueId;
 use crate::mail::history::progress::UnprovenReport;
-use crate::mail::history::record::{LogEvent, LogRecord, ReportProof};
+use crate::mail::history::record::{CUT_SHORT, LogEvent, LogRecord, ReportProof};
 use crate::mail::history::state::ReportKind;
 use crate::output::mode::OutputFormat;
 use crate::output::print;
@@ -192,7 +192,7 @@ pub fn of_record(id: &QueueId, record: &LogRecord, recipients: &[RecipientView])
         LogEvent::Acknowledged => vec!["acknowledged to its source".to_owned()],
         LogEvent::Dropped { hook } => vec![format!("dropped by the hook {hook}")],
         LogEvent::Incomplete { text } => {
-            vec![format!("cut short, perhaps by a power failure before it was accepted: {text}")]
+            vec![format!("{CUT_SHORT}: {text}")]
         }
         LogEvent::Trouble { text } => vec![text.clone()],
     }

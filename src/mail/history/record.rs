@@ -41,7 +41,7 @@ pub enum LogEvent {
         /// Recipients of the attempt.
         recipients: Vec<RecipientIndex>,
     },
-    /// Start of a program of the attempt. Whoever finds the attempt without a result asks whether it still runs.
+    /// Start of a program of the attempt. A run that finds the attempt without a result asks whether it still runs.
     Started(ProgramMark),
     /// Decision about recipients.
     Result {
@@ -186,6 +186,9 @@ impl Decision {
         }
     }
 }
+
+/// Words for a message whose end is missing and that has no history.
+pub const CUT_SHORT: &str = "cut short, perhaps by a power failure before it was accepted";
 
 /// Mark of a program that was started for a message, by which another process can ask whether it still runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

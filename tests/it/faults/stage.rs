@@ -169,7 +169,7 @@ impl Stage {
         entries.map(|entry| body(&fs::read(entry.unwrap().path()).unwrap_or_default())).collect()
     }
 
-    /// Number of hand-offs in the log of a message whose end nobody saw.
+    /// Number of hand-offs in the log of a message whose end no run saw.
     pub fn unseen_attempts(&self, id: &str) -> usize {
         let log = fs::read_to_string(self.world.spool().join("log").join(id)).unwrap_or_default();
         let count = |event: &str| log.matches(&format!("\"event\":\"{event}\"")).count();

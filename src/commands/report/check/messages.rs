@@ -5,6 +5,7 @@ use anyhow::Result;
 use crate::exit::ExitStatus;
 use crate::mail::envelope::file_name::FileName;
 use crate::mail::history::History;
+use crate::mail::history::record::CUT_SHORT;
 use crate::session::Session;
 use crate::spool::listing::DirectoryEntry;
 use crate::spool::queue_file::{QueueFile, UnusableFile};
@@ -99,7 +100,7 @@ fn message_problem(
         Err(UnusableFile::Incomplete(reason)) => {
             let is_known = || Ok::<bool, anyhow::Error>(History::is_of_incomplete(&spool.read_log(&name.id)?));
             if spool.may_be_unacknowledged(state, name)? || is_known()? {
-                let text = format!("cut short, perhaps by a power failure before it was accepted: {reason}");
+                let text = format!("{CUT_SHORT}: {reason}");
                 return Ok(Some((ExitStatus::Partial, text)));
             }
             return wrong(reason);
