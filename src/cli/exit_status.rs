@@ -64,7 +64,7 @@ fn of_spool(error: &SpoolError) -> ExitStatus {
         SpoolError::Path(error) => of_io(&error.source),
         SpoolError::CannotMake(error) if error.distrust().is_some() => ExitStatus::Config,
         SpoolError::CannotMake(_) => ExitStatus::CannotCreate,
-        SpoolError::Changing(_) => ExitStatus::TryAgain,
+        SpoolError::Changing(_) | SpoolError::EarlierVersionAtWork(..) => ExitStatus::TryAgain,
         SpoolError::Distrust(_)
         | SpoolError::Version(..)
         | SpoolError::NotASpool(_)

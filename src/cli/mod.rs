@@ -262,7 +262,7 @@ fn reach(offline: bool) -> Network {
 
 fn session(choice: &ConfigChoice, verbosity: Verbosity, reach: Network) -> Result<Session> {
     let settings = load(choice)?;
-    let ids = Arc::new(IdGenerator::new(&settings.hostname, crate::sys::random()));
+    let ids = Arc::new(IdGenerator::new(crate::sys::random));
     Ok(Session { settings, clock: Clock::from_env(), verbosity, network: reach, ids })
 }
 

@@ -30,7 +30,7 @@ pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
             Err(refusal) => return Ok(refusal.answer(id)),
         };
         let context = DeliveryContext::new(session, spool, &signals, &console)?;
-        let history = spool.history(&claim.message().envelope)?;
+        let history = spool.history(claim.message())?;
         let unsettled: Vec<RecipientIndex> = history.unsettled().collect();
         let (cancelled, settled) = (unsettled.len(), history.recipients.len() - unsettled.len());
         let message = ClaimedMessage::new(MessageIndex::default(), claim, history);
@@ -49,9 +49,9 @@ pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
             parts: Vec::new(),
         };
         message.record_decisions(spool, vec![decision], context.time())?;
-        message.sync_with_name(spool)?;
+        message.sync_with_names(spool)?;
         settle::make_reports(&context, &message)?;
-        let (claim, history) = message.into_parts(spool)?;
+        let (claim, history) = message.into_parts(spool);
         if !settle::run_final_steps(&context, &claim, &history)? {
             return Ok((
                 ExitStatus::TryAgain,

@@ -17,7 +17,7 @@ pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
             Err(refusal) => return Ok(refusal.answer(id)),
         };
         let envelope = &claim.message().envelope;
-        let was_attempted = spool.history(envelope)?.was_attempted();
+        let was_attempted = spool.history(claim.message())?.was_attempted();
         let due = envelope.delayed_until(session.now());
         let running = spool.time(session.now(), session.settings.queue.retry.max)?.running;
         spool

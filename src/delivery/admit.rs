@@ -8,11 +8,10 @@ use crate::delivery::planning::AdmissionPlan;
 use crate::delivery::scheduler::Admission;
 use crate::delivery::worker::{RunState, SharedMessage};
 use crate::mail::envelope::Envelope;
-use crate::mail::envelope::file_name::FileName;
 use crate::spool::QueueState;
 use crate::spool::claim::{Claim, ClaimOutcome};
+use crate::spool::file_name::FileName;
 use crate::spool::listing::MessageIndex;
-use crate::spool::runner;
 use crate::transports::transport::TransportIndex;
 use crate::values::time::Timestamp;
 
@@ -170,12 +169,17 @@ impl<'e> RunState<'e> {
             }
             return None;
         }
-        match self.context.spool.history(envelope) {
-            Ok(history) if runner::is_handed_over(&history) => {
+        let spool = self.context.spool;
+        let read = spool.history(claim.message()).and_then(|history| {
+            let is_handed_over = spool.is_handed_over(&envelope.id, &history)?;
+            Ok((history, is_handed_over))
+        });
+        match read {
+            Ok((_, true)) => {
                 self.scheduler().tally.busy.push(envelope.id.clone());
                 None
             }
-            Ok(history) => Some(ClaimedMessage::new(index, claim, history)),
+            Ok((history, false)) => Some(ClaimedMessage::new(index, claim, history)),
             Err(error) => {
                 self.report_error(&error.into());
                 None

@@ -9,7 +9,6 @@ use crate::mail::envelope::id::QueueId;
 use crate::mail::history::record::CUT_SHORT;
 use crate::output::per_id::Answer;
 use crate::spool::claim::{Claim, ClaimOutcome};
-use crate::spool::runner;
 use crate::spool::{QueueState, Spool};
 
 /// Reason why a message cannot be claimed.
@@ -81,7 +80,7 @@ pub fn claim_by_id<'s>(
         }
         match spool.claim(state, &name)? {
             ClaimOutcome::Claimed(claim) => {
-                let is_in_hand = runner::is_handed_over(&spool.history(&claim.message().envelope)?);
+                let is_in_hand = spool.is_handed_over(id, &spool.history(claim.message())?)?;
                 return Ok(if is_in_hand { Err(ClaimRefusal::InProgress) } else { Ok(claim) });
             }
             ClaimOutcome::Busy => return Ok(Err(ClaimRefusal::InProgress)),

@@ -13,12 +13,13 @@ use anyhow::Result;
 use crate::delivery::context::DeliveryContext;
 use crate::delivery::dsn_writer::{self, WrittenReport};
 use crate::delivery::message::ClaimedMessage;
-use crate::delivery::settle;
 use crate::delivery::worker::SharedMessage;
+use crate::delivery::{final_steps, settle};
 use crate::mail::envelope::id::QueueId;
 use crate::output::observer::RecipientEvent;
 use crate::spool::draft::UnsyncedMessage;
 use crate::spool::listing::MessageIndex;
+use crate::spool::unsynced_names::UnsyncedNames;
 use crate::sys::error::PathError;
 
 /// Message on its way to the disk.
@@ -177,19 +178,19 @@ impl<'e> Commit<'_, 'e> {
         }
         let mut durable = Vec::with_capacity(group.len());
         let mut events = Vec::new();
-        let mut new_names = false;
+        let mut names = UnsyncedNames::default();
         for request in group {
             let Some(message) = request.message() else { continue };
             match message.sync(self.context.spool) {
                 Ok(synced) => {
-                    new_names |= synced.name_is_new;
+                    names.extend(synced.names);
                     events.extend(synced.events);
                     durable.push(request);
                 }
                 Err(error) => self.leave_unrecorded(&request, &error),
             }
         }
-        if new_names && let Err(error) = self.context.spool.sync_log_names() {
+        if let Err(error) = self.context.spool.sync_names(&names) {
             let error = error.into();
             durable.iter().for_each(|request| self.leave_unrecorded(request, &error));
             return Vec::new();
@@ -236,7 +237,7 @@ impl<'e> Commit<'_, 'e> {
             self.report.settled.push(index);
             return;
         };
-        match self.finisher.filter(|_| settle::needs_programs(self.context.settings, &message)) {
+        match self.finisher.filter(|_| final_steps::needs_programs(self.context.settings, &message.history())) {
             Some(finisher) => drop(finisher.send((index, message))),
             None => {
                 self.report.settled.push(index);
@@ -262,14 +263,11 @@ fn make_durable<'e>(context: DeliveryContext<'e>, reported: &mut [Reported<'e>])
     let unsynced =
         reported.iter_mut().flat_map(|(_, written)| written.iter_mut().filter_map(|one| one.unsynced.take()));
     UnsyncedMessage::commit(unsynced.collect())?;
-    let mut new_names = false;
+    let mut names = UnsyncedNames::default();
     for (message, written) in reported {
         debug_assert!(written.iter().all(|one| one.unsynced.is_none()), "a report is noted when it is durable");
         dsn_writer::record_reports(&context, message, std::mem::take(written))?;
-        new_names |= message.sync(context.spool)?.name_is_new;
+        names.extend(message.sync(context.spool)?.names);
     }
-    if new_names {
-        context.spool.sync_log_names()?;
-    }
-    Ok(())
+    Ok(context.spool.sync_names(&names)?)
 }

@@ -1,6 +1,7 @@
 //! Hand-offs: giving messages to transports, and applying what the transports answered.
 
 use std::os::fd::AsFd;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
 
@@ -13,8 +14,7 @@ use crate::mail::address::Address;
 use crate::mail::envelope::Envelope;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::envelope::request::BodyType;
-use crate::mail::history::record::LogEvent;
-use crate::spool::runner;
+use crate::spool::program_register::RegisteredProgram;
 use crate::spool::work::WorkDir;
 use crate::transports::answer::{self, BrokenTransport, HandOffResult, ResultKind, TransportResult, TroubleKind};
 use crate::transports::argv::RecipientBatch;
@@ -24,11 +24,12 @@ use crate::transports::hand_off::{EarlierAttempt, HandOff};
 use crate::transports::program::{ProgramControl, ProgramObserver};
 use crate::transports::transport::TransportIndex;
 
-/// Recorder of the programs of a hand-off. The lock of the message is not enough: ssh(1) and others close the descriptor
-/// that holds it, and go on when a run is killed.
+/// Registers the programs of a hand-off while they run.
 struct StartRecorder<'a, 'e> {
     message: &'a ClaimedMessage<'e>,
     context: &'a DeliveryContext<'e>,
+    /// Program that was started last: a hand-off runs one at a time.
+    running: Mutex<Option<RegisteredProgram<'e>>>,
 }
 
 impl std::fmt::Debug for StartRecorder<'_, '_> {
@@ -39,11 +40,9 @@ impl std::fmt::Debug for StartRecorder<'_, '_> {
 
 impl ProgramObserver for StartRecorder<'_, '_> {
     fn started(&self, pid: u32) {
-        let Some(mark) = runner::mark_of(pid) else { return };
-        if let Err(error) = self.message.append_event(self.context.spool, LogEvent::Started(mark), self.context.time())
-        {
-            self.context.observer.error(&format!("{error:#}"));
-        }
+        let registered = self.context.spool.register_program(&self.message.envelope().id, pid);
+        let registered = registered.map_err(|error| self.context.observer.error(&format!("{error:#}")));
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = registered.ok();
     }
 }
 
@@ -124,7 +123,7 @@ impl<'e> RunState<'e> {
         let claimed = message.claim.message();
         let names = self.names_for_reports(envelope, recipients);
         let hand_off = HandOff {
-            id: envelope.id.as_str(),
+            id: &envelope.id,
             sender: &envelope.sender,
             return_path: &names.return_path,
             recipients: &addresses,
@@ -145,7 +144,7 @@ impl<'e> RunState<'e> {
             work: work.as_ref().map(WorkDir::path),
             limit: filter_output_limit(context.settings.queue.message_limit),
         };
-        let starts = StartRecorder { message, context };
+        let starts = StartRecorder { message, context, running: Mutex::default() };
         let control = ProgramControl { observer: Some(&starts), ..context.program_control() };
         let result = deliver(transport, &hand_off, control, &mut |line| {
             if let Some((done, all, text)) = answer::progress(line) {
@@ -155,7 +154,7 @@ impl<'e> RunState<'e> {
         debug_assert_eq!(result.results.len(), recipients.len(), "one result for each recipient");
         drop(copy);
         let handed = HandOffOutcome { transport, recipients, result: &result };
-        let returned = message.record_results(context.spool, &handed, &context.settings.queue, context.time())?;
+        let returned = message.record_results(context.spool, &handed, context.settings, context.time())?;
         self.apply_result(message, index, &returned, &result)
     }
 

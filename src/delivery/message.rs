@@ -8,17 +8,18 @@ use crate::delivery::age::MessageAge;
 use crate::delivery::decision::decide;
 use crate::delivery::plan::{PlanInputs, RecipientPlan, lifetime_text, plan};
 use crate::delivery::recorded_history::{RecordedHistory, SyncedRecords};
-use crate::delivery::reports_due;
-use crate::mail::envelope::Envelope;
+use crate::delivery::{final_steps, reports_due};
 use crate::mail::envelope::recipient::RecipientIndex;
+use crate::mail::envelope::{AfterSent, Envelope};
 use crate::mail::history::History;
+use crate::mail::history::mark::{AttemptMark, ResultMark};
 use crate::mail::history::record::{AttemptCost, Decision, LogEvent};
 use crate::mail::history::state::RecipientState;
 use crate::mail::status::Status;
 use crate::output::observer::RecipientEvent;
-use crate::settings::{QueueSettings, Settings};
+use crate::settings::Settings;
 use crate::spool::Spool;
-use crate::spool::claim::Claim;
+use crate::spool::claim::{Claim, MarkedPlace};
 use crate::spool::listing::MessageIndex;
 use crate::spool::running_time::SpoolTime;
 use crate::transports::answer::HandOffResult;
@@ -79,7 +80,7 @@ impl<'e> ClaimedMessage<'e> {
     pub fn new(index: MessageIndex, claim: Box<Claim<'e>>, history: History) -> ClaimedMessage<'e> {
         debug_assert_eq!(history.recipients.len(), claim.message().envelope.recipients.len());
         let in_flight = history.recipients.map(|_| false);
-        let state = ClaimedState { recorded: RecordedHistory::new(history), in_flight };
+        let state = ClaimedState { recorded: RecordedHistory::new(history, claim.message()), in_flight };
         ClaimedMessage { index, claim, state: Mutex::new(state) }
     }
 
@@ -184,14 +185,10 @@ impl<'e> ClaimedMessage<'e> {
     }
 
     /// Returns the claim and the history, for moving the message on. Every record must be durable before.
-    pub fn into_parts(self, spool: &Spool) -> Result<(Box<Claim<'e>>, History)> {
+    pub fn into_parts(self, spool: &Spool) -> (Box<Claim<'e>>, History) {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         debug_assert!(state.in_flight.iter().all(|in_flight| !in_flight), "no hand-off outlives its message");
-        let history = match state.recorded.into_history() {
-            Some(history) => history,
-            None => spool.history(&self.claim.message().envelope)?,
-        };
-        Ok((self.claim, history))
+        (self.claim, state.recorded.into_history(spool))
     }
 
     /// Returns true when the state or the name of the message differs from what its log says: a run died before it could
@@ -214,6 +211,9 @@ impl<'e> ClaimedMessage<'e> {
     ) -> Result<RecordedAttempt> {
         let mut state = self.state();
         debug_assert!(recipients.iter().all(|recipient| state.in_flight[*recipient]), "an attempt is reserved first");
+        if self.mark_attempt(&mut state, spool, transport, recipients, time)? {
+            return Ok(RecordedAttempt { number: 1, earlier_result_unknown: false });
+        }
         let progress = || recipients.iter().filter_map(|recipient| state.recorded.history().recipients.get(*recipient));
         let number = progress().map(|progress| progress.attempts).max().unwrap_or(0) + 1;
         let earlier_result_unknown = progress().any(|progress| progress.outcome_unknown);
@@ -223,15 +223,45 @@ impl<'e> ClaimedMessage<'e> {
         Ok(RecordedAttempt { number, earlier_result_unknown })
     }
 
+    /// Marks in the name of the message that its first hand-off, to all its recipients, begins. Returns false if a log must
+    /// be kept instead: for several hand-offs, for a message that is removed when it is sent, so that only its log tells
+    /// that it was, or without a spare log.
+    fn mark_attempt(
+        &self,
+        state: &mut ClaimedState,
+        spool: &Spool,
+        transport: &Transport,
+        recipients: &[RecipientIndex],
+        time: SpoolTime,
+    ) -> Result<bool> {
+        let is_whole = recipients.len() == self.envelope().recipients.len();
+        if !is_whole || !state.recorded.is_blank() || self.envelope().after_sent == AfterSent::Delete {
+            return Ok(false);
+        }
+        let Ok(spare) = spool.spare_log() else { return Ok(false) };
+        let attempt = AttemptMark { transport: transport.name.clone(), at: time.now, running: time.running };
+        match self.claim.mark_attempt(attempt.clone()) {
+            Ok(true) => {
+                state.recorded.attempt_marked(attempt, spare);
+                Ok(true)
+            }
+            marked => {
+                spool.give_back(spare);
+                Ok(marked?)
+            }
+        }
+    }
+
     /// Records the results of a hand-off. Returns the recipients that came back without a charge: declined, busy or
     /// broken.
     pub(super) fn record_results(
         &self,
         spool: &Spool,
         outcome: &HandOffOutcome<'_>,
-        queue: &QueueSettings,
+        settings: &Settings,
         time: SpoolTime,
     ) -> Result<Vec<RecipientIndex>> {
+        let queue = &settings.queue;
         let mut state = self.state();
         let lifetime_is_over =
             MessageAge::of(self.envelope(), state.recorded.history(), time).is_at_least(queue.lifetime);
@@ -263,8 +293,42 @@ impl<'e> ClaimedMessage<'e> {
         for recipient in outcome.recipients {
             state.in_flight[*recipient] = false;
         }
+        if let [decision] = decisions.as_slice()
+            && let Some(result) = ResultMark::of(decision, time.now, time.running)
+            && self.mark_result(&mut state, spool, settings, &result, time)
+        {
+            self.tell_later(&mut state, Some(&outcome.transport.name), decision);
+            return Ok(returned);
+        }
         self.append_decisions(&mut state, spool, Some(&outcome.transport.name), decisions, time)?;
         Ok(returned)
+    }
+
+    /// Marks in the name of the message that the hand-off to all its recipients succeeded, and moves it to `sent` unless
+    /// something is to be done before. Returns false if the result is for the log.
+    fn mark_result(
+        &self,
+        state: &mut ClaimedState,
+        spool: &Spool,
+        settings: &Settings,
+        result: &ResultMark,
+        time: SpoolTime,
+    ) -> bool {
+        if !state.recorded.is_marked() {
+            return false;
+        }
+        let after = state.recorded.history_with(result);
+        let place = if final_steps::are_none(settings, self.envelope(), &after, time) {
+            MarkedPlace::Finished(final_steps::sent_until(settings, self.envelope(), time.running))
+        } else {
+            MarkedPlace::Attempted
+        };
+        // An error is no reason to lose the result: the log takes it.
+        let is_marked = self.claim.mark_result(result.clone(), place).unwrap_or(false);
+        if is_marked {
+            state.recorded.result_marked(spool, result, self.claim.state());
+        }
+        is_marked
     }
 
     /// Records decisions that no transport made.
@@ -283,24 +347,28 @@ impl<'e> ClaimedMessage<'e> {
         decisions: Vec<Decision>,
         time: SpoolTime,
     ) -> Result<()> {
-        let envelope = self.envelope();
         // A declined recipient is not handled yet: another transport is asked.
         for decision in decisions.iter().filter(|decision| decision.charge != AttemptCost::Declined) {
-            for recipient in &decision.recipients {
-                let Some(address) = envelope.address(*recipient) else { continue };
-                state.recorded.tell_later(RecipientEvent {
-                    id: envelope.id.clone(),
-                    address: address.clone(),
-                    transport: transport.map(str::to_owned),
-                    state: decision.state,
-                    status: decision.status,
-                    text: decision.text.clone(),
-                    next: decision.next,
-                });
-            }
+            self.tell_later(state, transport, decision);
         }
         let event = LogEvent::Result { transport: transport.map(str::to_owned), results: decisions };
-        state.recorded.append(spool, &envelope.id, time, event)
+        state.recorded.append(spool, &self.envelope().id, time, event)
+    }
+
+    fn tell_later(&self, state: &mut ClaimedState, transport: Option<&str>, decision: &Decision) {
+        let envelope = self.envelope();
+        for recipient in &decision.recipients {
+            let Some(address) = envelope.address(*recipient) else { continue };
+            state.recorded.tell_later(RecipientEvent {
+                id: envelope.id.clone(),
+                address: address.clone(),
+                transport: transport.map(str::to_owned),
+                state: decision.state,
+                status: decision.status,
+                text: decision.text.clone(),
+                next: decision.next,
+            });
+        }
     }
 
     /// Tells the kernel to begin writing the log out.
@@ -313,18 +381,15 @@ impl<'e> ClaimedMessage<'e> {
         self.state().recorded.is_synced()
     }
 
-    /// Makes the records durable, without the name of a new log, and returns the events that may be told now. An error
-    /// says that nothing may be told and that the message must stay as it is.
+    /// Makes the content of the log durable; see [`RecordedHistory::sync`].
     pub(super) fn sync(&self, spool: &Spool) -> Result<SyncedRecords> {
         self.state().recorded.sync(spool, &self.envelope().id)
     }
 
-    /// Makes the records and the name of the log durable, and returns the events that may be told now.
-    pub fn sync_with_name(&self, spool: &Spool) -> Result<Vec<RecipientEvent>> {
+    /// Makes the records durable, and returns the events that may be told now.
+    pub fn sync_with_names(&self, spool: &Spool) -> Result<Vec<RecipientEvent>> {
         let synced = self.sync(spool)?;
-        if synced.name_is_new {
-            spool.sync_log_names()?;
-        }
+        spool.sync_names(&synced.names)?;
         Ok(synced.events)
     }
 }

@@ -7,6 +7,7 @@ mod commit;
 pub mod context;
 mod decision;
 mod dsn_writer;
+pub mod final_steps;
 mod hand_off;
 pub mod message;
 pub mod plan;

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use crate::mail::envelope::file_name::FileName;
 use crate::mail::history::state::RecipientState;
+use crate::spool::file_name::FileName;
 use crate::spool::listing::DirectoryEntry;
 use crate::spool::{QueueState, Spool};
 use crate::values::time::Timestamp;
@@ -42,7 +42,7 @@ impl RemainingMail {
         if state == QueueState::New && message.name.due.is_some() {
             return Ok(Some(count));
         }
-        let history = spool.history(&message.envelope)?;
+        let history = spool.history(&message)?;
         let settled = |state: RecipientState| state.is_settled();
         Ok(Some(history.recipients.iter().filter(|progress| !settled(progress.state)).count()))
     }

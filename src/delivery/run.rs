@@ -12,14 +12,14 @@ use crate::delivery::context::DeliveryContext;
 use crate::delivery::message::ClaimedMessage;
 use crate::delivery::scheduler::{Job, Scheduler, TakenUpAgain};
 use crate::delivery::selection::Selection;
-use crate::delivery::settle;
 use crate::delivery::transport_queue::{self, QueueLimits, TransportQueue};
 use crate::delivery::worker::{RunState, SharedMessage};
-use crate::mail::envelope::file_name::FileName;
+use crate::delivery::{final_steps, settle};
 use crate::mail::envelope::id::QueueId;
 use crate::output::observer::RunTally;
 use crate::spool::QueueState;
 use crate::spool::claim::ClaimOutcome;
+use crate::spool::file_name::FileName;
 use crate::spool::listing::{DueMessages, MessageIndex};
 use crate::sys::process;
 use crate::values::table::Table;
@@ -94,7 +94,7 @@ fn pass(
         let (commits, queue) = std::sync::mpsc::channel();
         let run = &run;
         let mut finisher = None;
-        if settle::runs_programs(context.settings) {
+        if final_steps::may_run_programs(context.settings) {
             let (finishing, messages) = std::sync::mpsc::channel();
             thread().spawn_scoped(scope, move || {
                 let _guard = PanicGuard(run);
@@ -133,7 +133,7 @@ fn report_to_senders_of(context: &DeliveryContext<'_>, listed: Option<(QueueStat
     let Some((state, name)) = listed else { return };
     let tell = || -> Result<()> {
         let ClaimOutcome::Claimed(claim) = context.spool.claim(state, &name)? else { return Ok(()) };
-        let history = context.spool.history(&claim.message().envelope)?;
+        let history = context.spool.history(claim.message())?;
         let message = ClaimedMessage::new(MessageIndex::default(), claim, history);
         if message.owes_report(context.settings, context.time()) {
             settle::conclude(context, message)?;

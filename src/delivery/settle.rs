@@ -5,8 +5,7 @@
 //! was, and the next one does all of it again: the copy is found by its name.
 
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -16,32 +15,18 @@ use crate::mail::history::record::{LogEvent, LogRecord};
 use crate::mail::message::class;
 use crate::mail::message::folder::Folder;
 use crate::settings::Settings;
-use crate::spool::Spool;
 use crate::spool::claim::Claim;
 use crate::spool::draft::UnsyncedMessage;
+use crate::spool::{QueueState, Spool};
 use crate::transports::configured::{ConfiguredCommand, refuse_untrusted};
 use crate::transports::hook::{Hook, HookVerdict};
 use crate::transports::maildir;
 use crate::transports::placeholder::Placeholder;
 
 use crate::delivery::context::DeliveryContext;
-use crate::delivery::dsn_writer;
 use crate::delivery::message::ClaimedMessage;
-use crate::delivery::reports_due;
+use crate::delivery::{dsn_writer, final_steps, reports_due};
 use crate::transports::transport::Transport;
-
-/// True when programs may be run before messages move on.
-pub fn runs_programs(settings: &Settings) -> bool {
-    !settings.outbound_hooks.is_empty() || settings.transports.iter().any(|transport| transport.undo.is_some())
-}
-
-/// True when programs are run before the message moves on.
-pub fn needs_programs(settings: &Settings, message: &ClaimedMessage<'_>) -> bool {
-    let history = message.history();
-    history.is_settled()
-        && (history.reached_any() && !settings.outbound_hooks.is_empty()
-            || transports_to_undo(settings, &history).next().is_some())
-}
 
 /// Makes the reports that are due on one message, then moves it on.
 pub fn conclude(context: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Result<()> {
@@ -54,7 +39,7 @@ pub fn make_reports(context: &DeliveryContext<'_>, message: &ClaimedMessage<'_>)
     let mut written = dsn_writer::write(context, message)?;
     UnsyncedMessage::commit(written.iter_mut().filter_map(|one| one.unsynced.take()).collect())?;
     dsn_writer::record_reports(context, message, written)?;
-    for event in message.sync_with_name(context.spool)? {
+    for event in message.sync_with_names(context.spool)? {
         context.observer.handled(&event);
     }
     Ok(())
@@ -64,8 +49,11 @@ pub fn make_reports(context: &DeliveryContext<'_>, message: &ClaimedMessage<'_>)
 pub fn settle(context: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Result<()> {
     let time = context.time();
     let queue = &context.settings.queue;
-    let (claim, history) = message.into_parts(context.spool)?;
-    let keep = |span: Duration| Some(time.running.after(span));
+    let (claim, history) = message.into_parts(context.spool);
+    if claim.state() == QueueState::Sent {
+        // Nothing was due: the message moved with the mark of its result.
+        return Ok(());
+    }
     debug_assert_eq!(history.recipients.len(), claim.message().envelope.recipients.len(), "a history of this message");
     if history.is_settled() {
         debug_assert!(
@@ -75,11 +63,12 @@ pub fn settle(context: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Res
         if !run_final_steps(context, &claim, &history)? {
             return Ok(());
         }
-        let moved = match (&claim.message().envelope.after_sent, history.is_sent()) {
+        let envelope = &claim.message().envelope;
+        let kept_sent = final_steps::sent_until(context.settings, envelope, time.running);
+        let moved = match (&envelope.after_sent, history.is_sent()) {
             (AfterSent::Delete, true) => claim.delete(),
-            (AfterSent::Keep, true) => claim.finish_sent(None),
-            (_, true) => claim.finish_sent(keep(queue.keep_sent)),
-            (_, false) => claim.finish_failed(keep(queue.keep_failed)),
+            (_, true) => claim.finish_sent(kept_sent),
+            (_, false) => claim.finish_failed(Some(time.running.after(queue.keep_failed))),
         };
         return Ok(moved?);
     }
@@ -103,12 +92,7 @@ pub fn run_final_steps(context: &DeliveryContext<'_>, claim: &Claim<'_>, history
     if !history.reached_any() {
         return Ok(true);
     }
-    let copy = match &envelope.after_sent {
-        AfterSent::Sent(folder) => Some(PathBuf::from(folder)),
-        // Reports leave no copy: no user has written them.
-        AfterSent::Default if !envelope.sender.is_null() => context.settings.queue.sent.clone(),
-        _ => None,
-    };
+    let copy = final_steps::sent_copy(context.settings, envelope);
     let filing = match &history.hook_answer {
         // An earlier run asked them, and could not do the rest.
         Some(Some(folder)) => SentCopyTarget::In(Folder::parse(folder).unwrap_or_default()),
@@ -122,7 +106,7 @@ pub fn run_final_steps(context: &DeliveryContext<'_>, claim: &Claim<'_>, history
             if let Some(maildir) = &copy {
                 let message = claim.message();
                 let file = message.file().as_fd();
-                maildir::file_message(maildir, &folder, envelope.id.as_str(), b"", file, message.body_at)?;
+                maildir::file_message(maildir, &folder, &envelope.id.maildir_name(""), b"", file, message.body_at)?;
             }
         }
     }
@@ -131,7 +115,7 @@ pub fn run_final_steps(context: &DeliveryContext<'_>, claim: &Claim<'_>, history
 
 /// Commands that run before a finished message moves: undo commands, and the hooks unless they were asked before.
 fn final_commands(settings: &Settings, history: &History) -> Vec<ConfiguredCommand> {
-    let undo = transports_to_undo(settings, history).filter_map(Transport::undo_command);
+    let undo = final_steps::transports_to_undo(settings, history).filter_map(Transport::undo_command);
     let asks = history.reached_any() && history.hook_answer.is_none();
     let hooks = settings.outbound_hooks.iter().filter(|_| asks).map(Hook::configured_command);
     undo.chain(hooks).collect()
@@ -139,7 +123,7 @@ fn final_commands(settings: &Settings, history: &History) -> Vec<ConfiguredComma
 
 /// Runs the undo commands of all transports that were given the message.
 pub fn undo(context: &DeliveryContext<'_>, envelope: &Envelope, history: &History) -> Result<()> {
-    for transport in transports_to_undo(context.settings, history) {
+    for transport in final_steps::transports_to_undo(context.settings, history) {
         if let Err(text) = transport.undo(envelope.id.as_str(), context.spool.path(), context.program_control()) {
             let text = format!("undo of transport {} {text}", transport.name);
             context.observer.error(&format!("{}: {text}", envelope.id));
@@ -147,11 +131,6 @@ pub fn undo(context: &DeliveryContext<'_>, envelope: &Envelope, history: &Histor
         }
     }
     Ok(())
-}
-
-fn transports_to_undo<'a>(settings: &'a Settings, history: &'a History) -> impl Iterator<Item = &'a Transport> + 'a {
-    let tried = |name: &String| history.tried_transports.contains(name);
-    settings.transports.iter().filter(move |transport| transport.undo.is_some() && tried(&transport.name))
 }
 
 fn append_trouble(context: &DeliveryContext<'_>, spool: &Spool, envelope: &Envelope, text: String) -> Result<()> {

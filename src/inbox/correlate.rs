@@ -15,7 +15,6 @@ use anyhow::Result;
 
 use crate::delivery::context::DeliveryContext;
 use crate::mail::address::{Address, AddressType};
-use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::envelope::{Envelope, WayTrust};
@@ -27,6 +26,7 @@ use crate::mail::report::bounce::{IncomingReport, IncomingReportKind, ReportedAc
 use crate::mail::report::proof::{self, ReportTag};
 use crate::output::observer::RecipientEvent;
 use crate::spool::claim::ClaimOutcome;
+use crate::spool::file_name::FileName;
 use crate::spool::listing::DirectoryEntry;
 use crate::spool::queue_file::QueueFile;
 use crate::spool::{QueueState, Spool};
@@ -107,6 +107,15 @@ const ADDRESS_FIELDS: [&str; 4] = ["Delivered-To", "X-Original-To", "Envelope-To
 /// Maximum number of tags that are tried for a report: a forger may send thousands.
 const MAX_TAGS: usize = 8;
 
+/// Answer to whether a report was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Application {
+    /// It was, or it changes nothing.
+    Done,
+    /// Another run is working on the message that it is about: it can be applied later.
+    NotNow,
+}
+
 /// Applies the report that a received message contains, if it is credible.
 ///
 /// # Errors
@@ -116,11 +125,11 @@ pub fn apply_report(
     context: &DeliveryContext<'_>,
     index: &mut SentMailIndex,
     received: &ReceivedReport<'_>,
-) -> Result<()> {
+) -> Result<Application> {
     let report = received.report;
     let is_forged = report.kind != IncomingReportKind::Mdn && !received.envelope.sender.is_null();
     if report.kind == IncomingReportKind::None || report.recipients.is_empty() || is_forged {
-        return Ok(());
+        return Ok(Application::Done);
     }
     let mut found = matching(context.spool, index, report)?;
     // Of several messages with one Message-ID, a tag says which is meant.
@@ -135,10 +144,10 @@ pub fn apply_report(
             }
         }
     }
-    if let Some((state, name)) = proven.or_else(|| found.pop()) {
-        apply(context, state, &name, received)?;
+    match proven.or_else(|| found.pop()) {
+        Some((state, name)) => apply(context, state, &name, received),
+        None => Ok(Application::Done),
     }
-    Ok(())
 }
 
 /// Returns the message that a report is about. A resent message has the same Message-ID as its original: then the youngest
@@ -198,24 +207,25 @@ fn apply(
     state: QueueState,
     name: &FileName,
     received: &ReceivedReport<'_>,
-) -> Result<()> {
+) -> Result<Application> {
     let (id, report) = (&received.envelope.id, received.report);
-    // A message that another run has claimed cannot be moved here. Its log can be extended all the same, because records
-    // are appended as whole lines.
+    // Only the holder of the claim appends to a log: two hosts could overwrite each other's records.
     let claim = match context.spool.claim(state, name)? {
-        ClaimOutcome::Claimed(claim) => Some(claim),
-        _ => None,
+        ClaimOutcome::Claimed(claim) => claim,
+        ClaimOutcome::Busy | ClaimOutcome::Gone => return Ok(Application::NotNow),
+        ClaimOutcome::Stray(_) | ClaimOutcome::SetAside(_) | ClaimOutcome::Incomplete(_) => {
+            return Ok(Application::Done);
+        }
     };
-    let message = context.spool.read(state, name);
-    let envelope = match (&claim, &message) {
-        (Some(claim), _) => &claim.message().envelope,
-        (None, Ok(message)) => &message.envelope,
-        (None, Err(_)) => return Ok(()),
-    };
-    let mut history = context.spool.history(envelope)?;
+    let envelope = &claim.message().envelope;
+    let mut history = context.spool.history(claim.message())?;
     if history.reports.contains(id) {
         // A bounce that mspool itself sent about this message, on its way to the sender: its content is already known.
-        return Ok(());
+        return Ok(Application::Done);
+    }
+    if !claim.message().name.marks.is_empty() {
+        // The run that marked the result may have died before it was durable.
+        context.spool.sync_state(state)?;
     }
     let names = RecipientNames::of(envelope);
     let mut proofs = HashMap::new();
@@ -261,13 +271,11 @@ fn apply(
             context.spool.sync_log_names()?;
         }
     }
-    match claim {
-        // A recipient of a finished message did not get it after all. The log can say so already, if an earlier run died here.
-        Some(claim) if state == QueueState::Sent && !history.is_sent() => {
-            Ok(claim.finish_failed(Some(context.time().running.after(context.settings.queue.keep_failed)))?)
-        }
-        _ => Ok(()),
+    // A recipient of a finished message did not get it after all. The log can say so already, if an earlier run died here.
+    if state == QueueState::Sent && !history.is_sent() {
+        claim.finish_failed(Some(context.time().running.after(context.settings.queue.keep_failed)))?;
     }
+    Ok(Application::Done)
 }
 
 /// Returns the log event of one reported recipient; `None` if the report changes nothing or repeats an earlier one. `id` is

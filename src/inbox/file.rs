@@ -24,7 +24,7 @@ use crate::transports::notify::NewMailValues;
 use crate::values::quoting::quoted;
 
 use crate::inbox::classify::Classification;
-use crate::inbox::correlate::{self, ReceivedReport, SentMailIndex};
+use crate::inbox::correlate::{self, Application, ReceivedReport, SentMailIndex};
 use crate::inbox::hooks::{HookDecision, HookRun, check_hooks};
 use crate::mail::envelope::recipient::RecipientIndex;
 
@@ -35,7 +35,7 @@ pub enum FilingResult {
     Yes,
     /// A hook dropped the message.
     Dropped,
-    /// The message stays in the spool, because a signal stopped the run.
+    /// The message stays in the spool: a signal stopped the run, or the report in it cannot be applied yet.
     NotNow,
 }
 
@@ -65,6 +65,10 @@ pub fn file(
     let head = message.first_bytes(MAX_HEADER_BYTES)?;
     let header = Header::scan(&head, InputSupply::End);
     let report = bounce::read_report(&head);
+    let received = ReceivedReport::new(&envelope, header.as_ref(), &report);
+    if context.spool.history(message)?.was_filed {
+        return apply_later(context, index, claim, &received);
+    }
     let classification = Classification::of(context.settings, &envelope, header.as_ref(), &report);
     // A `From ` line that the delivery program put before the message is not part of it.
     let marker = header.as_ref().map_or(0, |header| header.marker.len()) as u64;
@@ -90,14 +94,31 @@ pub fn file(
     let trace = trace_lines(context, &envelope, header.as_ref());
     let (path, folder) = filer.deliver(&claim, folder, trace.as_bytes(), body_at)?;
     filer.record(LogEvent::Filed { folder: folder.as_str().to_owned(), class: classification.class.clone() })?;
-    let received = ReceivedReport::new(&envelope, header.as_ref(), &report);
-    if let Err(error) = correlate::apply_report(context, index, &received) {
+    let applied = correlate::apply_report(context, index, &received);
+    if let Err(error) = &applied {
         // The message is filed. An error here would file it a second time in the next run.
         filer.record_problem(format!("cannot apply the report in this message: {error:#}"))?;
     }
     remember_unacknowledged(context, &claim, source)?;
-    claim.finish_filed()?;
+    let is_done = !matches!(applied, Ok(Application::NotNow));
+    if is_done {
+        claim.finish_filed()?;
+    }
     announce(context, &envelope.id, &classification, &folder, path);
+    Ok(if is_done { FilingResult::Yes } else { FilingResult::NotNow })
+}
+
+/// Applies the report in a message that was filed while another run worked on the message that the report is about.
+fn apply_later(
+    context: &DeliveryContext<'_>,
+    index: &mut SentMailIndex,
+    claim: Claim<'_>,
+    received: &ReceivedReport<'_>,
+) -> Result<FilingResult> {
+    if correlate::apply_report(context, index, received)? == Application::NotNow {
+        return Ok(FilingResult::NotNow);
+    }
+    claim.finish_filed()?;
     Ok(FilingResult::Yes)
 }
 
@@ -105,7 +126,7 @@ pub fn file(
 fn remember_unacknowledged(context: &DeliveryContext<'_>, claim: &Claim<'_>, source: SourceKnowledge) -> Result<()> {
     let message = claim.message();
     let (Some(origin), SourceKnowledge::MayNotKnow) = (&message.envelope.source, source) else { return Ok(()) };
-    if context.spool.history(&message.envelope)?.was_acknowledged {
+    if context.spool.history(message)?.was_acknowledged {
         return Ok(());
     }
     let known = UnacknowledgedMessage {
@@ -198,13 +219,13 @@ impl MessageFiler<'_, '_> {
     /// Writes the message to its folder, or to the inbox if the folder cannot be used: the user must get the message in any
     /// case. Returns the path and the folder.
     fn deliver(&mut self, claim: &Claim<'_>, folder: Folder, trace: &[u8], body_at: u64) -> Result<(PathBuf, Folder)> {
-        let (store, id) = (&self.context.settings.store, self.envelope.id.as_str());
+        let (store, name) = (&self.context.settings.store, self.envelope.id.maildir_name(""));
         let file = claim.message().file();
-        match maildir::file_message(store, &folder, id, trace, file.as_fd(), body_at) {
+        match maildir::file_message(store, &folder, &name, trace, file.as_fd(), body_at) {
             Ok(path) => Ok((path, folder)),
             Err(error) if folder != Folder::inbox() && !error.is_shortage() => {
                 let inbox = Folder::inbox();
-                let path = maildir::file_message(store, &inbox, id, trace, file.as_fd(), body_at)?;
+                let path = maildir::file_message(store, &inbox, &name, trace, file.as_fd(), body_at)?;
                 self.record_problem(format!(
                     "folder {} cannot be used: {error}; filed in the inbox instead",
                     quoted(folder.as_str())

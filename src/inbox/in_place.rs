@@ -19,7 +19,7 @@ use crate::sys::dir::Dir;
 use crate::transports::maildir;
 
 use crate::inbox::classify::Classification;
-use crate::inbox::correlate::{self, ReceivedReport, SentMailIndex};
+use crate::inbox::correlate::{self, Application, ReceivedReport, SentMailIndex};
 use crate::inbox::file;
 use crate::inbox::hooks::{HookDecision, HookRun, check_hooks};
 
@@ -80,7 +80,8 @@ pub fn look_at_all(session: &Session, context: &DeliveryContext<'_>, store: &Pat
     Ok(context.signals.stop_requested().map_or(status, ExitStatus::Signal))
 }
 
-/// Processes one message. Returns `false` if a signal interrupted a hook, so that the message must be processed again.
+/// Processes one message. Returns `false` if a signal interrupted a hook, or if the report in the message cannot be applied
+/// yet: the message must be processed again.
 fn one(session: &Session, context: &DeliveryContext<'_>, store: &Path, new: &Dir, name: &str) -> Result<bool> {
     if !new.stat_name(name)?.is_some_and(|stat| stat.regular) {
         // Removed in the meantime, or not a message file.
@@ -107,6 +108,10 @@ fn one(session: &Session, context: &DeliveryContext<'_>, store: &Path, new: &Dir
         }
         HookDecision::In(folder) => folder,
     };
+    let received = ReceivedReport::new(&envelope, header.as_ref(), &report);
+    if correlate::apply_report(context, &mut SentMailIndex::default(), &received)? == Application::NotNow {
+        return Ok(false);
+    }
     let path = if folder == Folder::inbox() {
         new.path_of(name)
     } else {
@@ -114,8 +119,6 @@ fn one(session: &Session, context: &DeliveryContext<'_>, store: &Path, new: &Dir
         new.remove_if_there(name)?;
         path
     };
-    let received = ReceivedReport::new(&envelope, header.as_ref(), &report);
-    correlate::apply_report(context, &mut SentMailIndex::default(), &received)?;
     file::announce(context, &envelope.id, &classification, &folder, path);
     Ok(true)
 }

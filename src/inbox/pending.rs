@@ -3,9 +3,9 @@
 use anyhow::Result;
 
 use crate::delivery::context::DeliveryContext;
-use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
 use crate::spool::claim::ClaimOutcome;
+use crate::spool::file_name::FileName;
 use crate::spool::runner::RunnerKind;
 use crate::spool::{QueueState, Spool};
 use crate::sys::error::PathError;

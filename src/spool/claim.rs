@@ -9,9 +9,11 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::sync::{Mutex, PoisonError};
 
-use crate::mail::envelope::file_name::FileName;
+use crate::mail::history::mark::{AttemptMark, ResultMark};
 use crate::mail::history::record::{CUT_SHORT, LogEvent, LogRecord};
+use crate::spool::file_name::FileName;
 use crate::sys::dir::Dir;
 use crate::sys::error::{AtPath, PathError};
 use crate::sys::file_stat::{FileStat, stat_of};
@@ -20,7 +22,7 @@ use crate::sys::presence;
 use crate::sys::private_copy;
 use crate::values::time::{RunningTime, Timestamp};
 
-use crate::spool::queue_file::{QueueFile, UnusableFile, open_message};
+use crate::spool::queue_file::{QueueFile, SECOND_NAME, UnusableFile, open_message};
 use crate::spool::{QueueState, Spool, SpoolDirectory};
 
 /// Exclusive right to a message. Dropping it releases the message unchanged; every method that takes `self` moves or
@@ -29,6 +31,17 @@ use crate::spool::{QueueState, Spool, SpoolDirectory};
 pub struct Claim<'s> {
     spool: &'s Spool,
     queue_file: QueueFile,
+    /// State and name of the file now: marks change the name while the message is handed over.
+    place: Mutex<(QueueState, FileName)>,
+}
+
+/// Place of a message whose hand-off succeeded, as its marks tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkedPlace {
+    /// `cur`: something is to be done before the message is finished.
+    Attempted,
+    /// `sent`: nothing is left to do. The sweep removes the message after that time; `None` is never.
+    Finished(Option<RunningTime>),
 }
 
 /// Result of an attempt to claim a message.
@@ -98,6 +111,9 @@ impl Spool {
             Err(UnusableFile::Gone | UnusableFile::Corrupt(_) | UnusableFile::Incomplete(_)) => {
                 return Ok(ClaimOutcome::Gone);
             }
+            Err(UnusableFile::Stray(SECOND_NAME)) if self.settle_twins(state, name)? => {
+                return self.claim(state, name);
+            }
             Err(UnusableFile::Stray(reason)) => return Ok(ClaimOutcome::Stray(reason)),
             Err(UnusableFile::Path(error)) => return Err(error),
         };
@@ -118,7 +134,8 @@ impl Spool {
         match parsed.and_then(|queue_file| queue_file.verify(&path).map(|()| queue_file)) {
             Ok(queue_file) => {
                 debug_assert_eq!(queue_file.envelope.id, name.id, "a file is named after its envelope");
-                Ok(ClaimOutcome::Claimed(Box::new(Claim { spool: self, queue_file })))
+                let place = Mutex::new((state, name.clone()));
+                Ok(ClaimOutcome::Claimed(Box::new(Claim { spool: self, queue_file, place })))
             }
             Err(UnusableFile::Incomplete(reason)) if self.may_be_unacknowledged(state, name)? => {
                 Ok(ClaimOutcome::Incomplete(IncompleteMessage {
@@ -142,7 +159,8 @@ impl Spool {
 impl Spool {
     /// True for a message without any history: it may have been cut short before it was acknowledged.
     pub fn may_be_unacknowledged(&self, state: QueueState, name: &FileName) -> Result<bool, PathError> {
-        Ok(matches!(state, QueueState::New | QueueState::Received) && self.read_log(&name.id)?.is_empty())
+        let is_new = matches!(state, QueueState::New | QueueState::Received) && name.marks.is_empty();
+        Ok(is_new && self.read_log(&name.id)?.is_empty())
     }
 }
 
@@ -154,7 +172,39 @@ fn still_there(dir: &Dir, name: &str, facts: &FileStat) -> Result<bool, PathErro
 impl Claim<'_> {
     /// Returns true when the message is in one of these states.
     fn is_in(&self, states: &[QueueState]) -> bool {
-        states.contains(&self.queue_file.state)
+        states.contains(&self.place().0)
+    }
+
+    fn place(&self) -> (QueueState, FileName) {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns the state of the message now.
+    pub fn state(&self) -> QueueState {
+        self.place().0
+    }
+
+    /// Marks in the name that the first hand-off, to all recipients, begins. Not synced: nothing follows from it. Returns
+    /// false, and changes nothing, if the name has no room for the marks.
+    pub fn mark_attempt(&self, attempt: AttemptMark) -> Result<bool, PathError> {
+        debug_assert!(self.is_in(&[QueueState::New, QueueState::Cur]), "only queued messages are attempted");
+        let (_, name) = self.place();
+        let Some(name) = name.with_attempt(attempt) else { return Ok(false) };
+        self.rename_to(QueueState::Cur, name)?;
+        Ok(true)
+    }
+
+    /// Marks in the name that the hand-off succeeded for all recipients, and moves the message there. Not synced: nothing
+    /// may be told before the directory is. Returns false, and changes nothing, if the mark does not fit.
+    pub fn mark_result(&self, result: ResultMark, place: MarkedPlace) -> Result<bool, PathError> {
+        let (state, name) = self.place();
+        debug_assert!(state == QueueState::Cur, "a result follows an attempt");
+        let Some(name) = name.with_result(result) else { return Ok(false) };
+        match place {
+            MarkedPlace::Attempted => self.rename_to(state, name)?,
+            MarkedPlace::Finished(until) => self.rename_to(QueueState::Sent, name.kept_until(until))?,
+        }
+        Ok(true)
     }
 
     /// Returns the claimed message.
@@ -181,19 +231,20 @@ impl Claim<'_> {
     /// next run the same.
     pub fn requeue(self, due: Option<Timestamp>) -> Result<(), PathError> {
         debug_assert!(self.is_in(&[QueueState::New, QueueState::Cur]), "only queued messages are requeued");
-        self.move_to(QueueState::Cur, self.queue_file.name.due(due))
+        self.rename_to(QueueState::Cur, self.place().1.due(due))
     }
 
     /// Changes the due time in the name; the state stays.
     pub fn reschedule(self, due: Option<Timestamp>) -> Result<(), PathError> {
         debug_assert!(self.is_in(&[QueueState::New, QueueState::Cur]), "only queued messages have a next attempt");
-        self.move_to(self.queue_file.state, self.queue_file.name.due(due))
+        let (state, name) = self.place();
+        self.rename_to(state, name.due(due))
     }
 
     /// Moves the message to `sent`: every recipient has it. The sweep removes it after that time; `None` is never.
     pub fn finish_sent(self, keep_until: Option<RunningTime>) -> Result<(), PathError> {
         debug_assert!(self.is_in(&[QueueState::New, QueueState::Cur]), "only queued messages become sent");
-        self.move_to(QueueState::Sent, self.queue_file.name.kept_until(keep_until))
+        self.rename_to(QueueState::Sent, self.place().1.kept_until(keep_until))
     }
 
     /// Moves the message to `failed`: some recipient does not have it. The sweep removes it after that time; `None` is
@@ -201,38 +252,40 @@ impl Claim<'_> {
     pub fn finish_failed(self, keep_until: Option<RunningTime>) -> Result<(), PathError> {
         let may_fail = [QueueState::New, QueueState::Cur, QueueState::Hold, QueueState::Sent];
         debug_assert!(self.is_in(&may_fail), "only queued and sent messages become failed");
-        self.move_to(QueueState::Failed, self.queue_file.name.kept_until(keep_until))
+        self.rename_to(QueueState::Failed, self.place().1.kept_until(keep_until))
     }
 
     /// Moves a cancelled message to `failed`. Durable on return, because the operator is told so.
     pub fn finish_cancelled(self, keep_until: Option<RunningTime>) -> Result<(), PathError> {
         let waiting = [QueueState::New, QueueState::Cur, QueueState::Hold];
         debug_assert!(self.is_in(&waiting), "only messages that wait are cancelled");
-        self.move_to(QueueState::Failed, self.queue_file.name.kept_until(keep_until))?;
-        self.sync(&[self.queue_file.state, QueueState::Failed])
+        let (state, name) = self.place();
+        self.rename_to(QueueState::Failed, name.kept_until(keep_until))?;
+        self.sync(&[state, QueueState::Failed])
     }
 
     /// Moves the message to `hold`. Durable on return.
     pub fn hold(self) -> Result<(), PathError> {
         debug_assert!(self.is_in(&[QueueState::New, QueueState::Cur]), "only queued messages are held");
-        let name = self.queue_file.name.due(None);
-        self.move_to(QueueState::Hold, name)?;
-        self.sync(&[self.queue_file.state, QueueState::Hold])
+        let (state, name) = self.place();
+        self.rename_to(QueueState::Hold, name.due(None))?;
+        self.sync(&[state, QueueState::Hold])
     }
 
     /// Moves a held message back to the queue, due at that time; `None` is now. Durable on return.
     pub fn release(self, to: ReleaseTarget, due: Option<Timestamp>) -> Result<(), PathError> {
         debug_assert!(self.is_in(&[QueueState::Hold]), "only held messages are released");
         let state = if to == ReleaseTarget::Attempted { QueueState::Cur } else { QueueState::New };
-        self.move_to(state, self.queue_file.name.due(due))?;
+        self.rename_to(state, self.place().1.due(due))?;
         self.sync(&[QueueState::Hold, state])
     }
 
     /// Removes a received message that was filed in the store. Durable on return.
     pub fn finish_filed(self) -> Result<(), PathError> {
         debug_assert!(self.is_in(&[QueueState::Received]), "only received messages are filed");
-        let dir = self.spool.messages(self.queue_file.state)?;
-        dir.remove(&self.queue_file.name.to_string())?;
+        let (state, name) = self.place();
+        let dir = self.spool.messages(state)?;
+        dir.remove(&name.to_string())?;
         dir.sync()
     }
 
@@ -240,21 +293,26 @@ impl Claim<'_> {
     /// failure restores the message, the log still prevents a second delivery.
     pub fn delete(self) -> Result<(), PathError> {
         debug_assert!(self.is_in(&[QueueState::New, QueueState::Cur]), "only queued messages are deleted");
-        self.spool.messages(self.queue_file.state)?.remove(&self.queue_file.name.to_string())
+        let (state, name) = self.place();
+        self.spool.messages(state)?.remove(&name.to_string())
     }
 
-    fn move_to(&self, state: QueueState, name: FileName) -> Result<(), PathError> {
-        debug_assert_eq!(name.id, self.queue_file.name.id, "a move keeps the id");
-        debug_assert_eq!(name.priority, self.queue_file.name.priority, "a move keeps the priority");
+    fn rename_to(&self, state: QueueState, name: FileName) -> Result<(), PathError> {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        debug_assert_eq!(name.id, place.1.id, "a move keeps the id");
+        debug_assert_eq!(name.priority, place.1.priority, "a move keeps the priority");
+        debug_assert!(place.1.marks.result().is_none() || name.marks == place.1.marks, "a result stays marked");
         debug_assert!(
             !matches!(state, QueueState::Corrupt | QueueState::Received),
             "a whole message stays in the queue"
         );
-        let (from, to) = (self.queue_file.name.to_string(), name.to_string());
-        if state == self.queue_file.state && from == to {
+        if *place == (state, name.clone()) {
             return Ok(());
         }
-        self.spool.messages(self.queue_file.state)?.rename(&from, self.spool.messages(state)?, &to)
+        let (from, to) = (place.1.to_string(), name.to_string());
+        self.spool.messages(place.0)?.rename(&from, self.spool.messages(state)?, &to)?;
+        *place = (state, name);
+        Ok(())
     }
 
     fn sync(&self, states: &[QueueState]) -> Result<(), PathError> {
@@ -262,7 +320,8 @@ impl Claim<'_> {
     }
 
     fn path(&self) -> std::path::PathBuf {
-        self.spool.path_of_message(self.queue_file.state, &self.queue_file.name)
+        let (state, name) = self.place();
+        self.spool.path_of_message(state, &name)
     }
 }
 

@@ -10,9 +10,9 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 
 use crate::mail::envelope::Envelope;
-use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::line::{EnvelopeLine, HEAD_BYTES};
+use crate::spool::file_name::FileName;
 use crate::sys::dir::{self, Dir};
 use crate::sys::error::{AtPath, PathError};
 use crate::sys::lock;

@@ -19,6 +19,8 @@ pub enum SpoolError {
     Distrust(Distrust),
     /// Unknown version of the layout: path of the version file, and its content.
     Version(PathBuf, String),
+    /// Spool of the earlier version, on which a run of that version is at work: its path, and the command.
+    EarlierVersionAtWork(PathBuf, &'static str),
     /// Directory that contains other files.
     NotASpool(PathBuf),
     /// Spool on a filesystem of this name, which several machines can use at the same time.
@@ -39,9 +41,16 @@ impl fmt::Display for SpoolError {
             SpoolError::Distrust(error) => error.fmt(f),
             SpoolError::Version(path, found) => write!(
                 f,
-                "{}: layout version {} is not supported, only \"1\"; use the version of mspool that created the spool",
+                "{}: layout version {} is not supported, only \"1\" and \"2\"; use the version of mspool that created the spool",
                 path.display(),
                 quoted(found)
+            ),
+            SpoolError::EarlierVersionAtWork(path, runner) => write!(
+                f,
+                "{}: mspool {} of an earlier version is running on this spool, which this version is about to convert; \
+                 stop it, and try again",
+                path.display(),
+                runner
             ),
             SpoolError::NotASpool(path) => {
                 write!(f, "{} is not a spool and not empty; use an empty or new directory", path.display())

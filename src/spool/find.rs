@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
+use crate::spool::file_name::FileName;
 use crate::sys::clock::Clock;
 use crate::sys::error::PathError;
 

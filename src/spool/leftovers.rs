@@ -20,6 +20,7 @@ use crate::values::time::RunningTime;
 
 use crate::spool::error::SpoolError;
 use crate::spool::names::names;
+use crate::spool::spare_log;
 use crate::spool::{QueueState, Spool, SpoolDirectory};
 
 /// Running time after which a leftover is removed: 36 hours, as in Maildir, and longer than any hand-off.
@@ -106,6 +107,7 @@ fn path_in_spool(place: SpoolDirectory) -> String {
 /// Returns true for a file that mspool makes there for a short time. Files with other names are not ours to remove.
 fn is_leftover(place: SpoolDirectory, name: &str, facts: &FileStat) -> bool {
     match place {
+        SpoolDirectory::Tmp if name.starts_with(spare_log::PREFIX) => facts.regular,
         SpoolDirectory::Tmp | SpoolDirectory::ReceivedTmp | SpoolDirectory::Message(QueueState::Corrupt) => {
             facts.regular && QueueId::parse(name).is_ok()
         }

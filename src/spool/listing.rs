@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::mail::envelope::file_name::FileName;
+use crate::spool::file_name::FileName;
 use crate::sys::error::PathError;
 use crate::values::table::TableIndex;
 use crate::values::time::Timestamp;

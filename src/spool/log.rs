@@ -3,27 +3,30 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 
-use crate::mail::envelope::Envelope;
 use crate::mail::envelope::id::QueueId;
-use crate::mail::history::History;
+use crate::mail::envelope::recipient::RecipientIndex;
+use crate::mail::history::mark::HistoryMarks;
 use crate::mail::history::record::LogRecord;
+use crate::mail::history::{self, History};
 use crate::sys::dir;
 use crate::sys::error::{AtPath, PathError};
 use crate::sys::file_stat::stat_of;
+use crate::values::table::Table;
 
+use crate::spool::queue_file::QueueFile;
+use crate::spool::spare_log::SpareLog;
 use crate::spool::{Spool, SpoolDirectory};
 
 /// Open log of a message.
 #[derive(Debug)]
 pub struct MessageLog {
     file: File,
-    path: std::path::PathBuf,
+    path: PathBuf,
     created: bool,
     /// True after a failed write, which may have written part of a line.
     torn: bool,
-    /// Size in bytes after this run's last write; a larger file has lines of another process.
-    size: u64,
 }
 
 impl Spool {
@@ -39,9 +42,22 @@ impl Spool {
         Ok(bytes)
     }
 
-    /// Reads the history of a message, per recipient, from its log.
-    pub fn history(&self, envelope: &Envelope) -> Result<History, PathError> {
-        Ok(History::read(&envelope.recipients, &self.read_log(&envelope.id)?))
+    /// Reads the history of a message, per recipient, from the marks in its name and from its log.
+    pub fn history(&self, message: &QueueFile) -> Result<History, PathError> {
+        let envelope = &message.envelope;
+        Ok(History::read(&envelope.recipients, &message.name.marks, &self.read_log(&envelope.id)?))
+    }
+
+    /// Reads the records of a message, those that the marks in its name stand for included.
+    pub fn records(&self, message: &QueueFile) -> Result<Vec<LogRecord>, PathError> {
+        let envelope = &message.envelope;
+        Ok(history::records(&envelope.recipients, &message.name.marks, &self.read_log(&envelope.id)?))
+    }
+
+    /// Reads the records of a message that is not in the spool any more, from its log.
+    pub fn records_without_message(&self, id: &QueueId) -> Result<Vec<LogRecord>, PathError> {
+        let none: Table<RecipientIndex, ()> = Table::default();
+        Ok(history::records(&none, &HistoryMarks::None, &self.read_log(id)?))
     }
 
     /// Appends one record to a message's log, and syncs the log and its name.
@@ -57,7 +73,7 @@ impl Spool {
         let dir = self.dir(SpoolDirectory::Log)?;
         let path = dir.path_of(id.as_str());
         let mut file = dir.append_to_own(id.as_str())?;
-        let mut size = stat_of(&file, &path)?.size;
+        let size = stat_of(&file, &path)?.size;
         let created = size == 0;
         if size > 0 {
             let mut last = [b'\n'];
@@ -65,11 +81,30 @@ impl Spool {
             if last != *b"\n" {
                 // A crash truncated the last line. It is ignored, and must not merge with the next line.
                 file.write_all(b"\n").at("write", &path)?;
-                size += 1;
             }
         }
-        debug_assert!(created == (size == 0), "an existing log has a line");
-        Ok(MessageLog { file, path, created, torn: false, size })
+        Ok(MessageLog { file, path, created, torn: false })
+    }
+
+    /// Returns a spare log, for the result of a hand-off that is not logged otherwise.
+    pub fn spare_log(&self) -> Result<SpareLog, PathError> {
+        self.spare_logs.take(self.dir(SpoolDirectory::Tmp)?)
+    }
+
+    /// Takes back a spare log that was not needed.
+    pub fn give_back(&self, spare: SpareLog) {
+        self.spare_logs.give_back(spare);
+    }
+
+    /// Makes a spare log the log of a message, which has none and is claimed. If that fails, the message gets a log of the
+    /// usual kind.
+    pub fn log_from_spare(&self, id: &QueueId, spare: SpareLog) -> Result<MessageLog, PathError> {
+        let (tmp, logs) = (self.dir(SpoolDirectory::Tmp)?, self.dir(SpoolDirectory::Log)?);
+        let path = logs.path_of(id.as_str());
+        match tmp.rename(&spare.name, logs, id.as_str()) {
+            Ok(()) => Ok(MessageLog { file: spare.file, path, created: true, torn: false }),
+            Err(_) => self.log(id),
+        }
     }
 
     /// Syncs the names of new logs.
@@ -103,13 +138,7 @@ impl MessageLog {
         }
         self.file.write_all(&line).at("write", &self.path)?;
         self.torn = false;
-        self.size += line.len() as u64;
         Ok(())
-    }
-
-    /// True if another process has appended lines: an incoming report is noted without a claim.
-    pub fn has_foreign_lines(&self) -> bool {
-        stat_of(&self.file, &self.path).is_ok_and(|facts| facts.size > self.size)
     }
 
     /// Starts writing the lines to the disk without waiting.

@@ -6,21 +6,27 @@
 pub mod claim;
 pub mod draft;
 pub mod error;
+pub mod file_name;
 mod find;
 pub mod in_place;
 mod leftovers;
 pub mod listing;
 pub mod log;
 mod names;
+mod open;
+pub mod program_register;
 pub mod queue_file;
 mod report_key;
 pub mod resent;
 pub mod runner;
 pub mod running_time;
 pub mod source_state;
+pub mod spare_log;
 mod state_file;
 pub mod sweep;
 pub mod transport_state;
+mod twins;
+pub mod unsynced_names;
 pub mod work;
 
 use std::path::{Path, PathBuf};
@@ -31,13 +37,12 @@ use crate::sys::dir::Dir;
 use crate::sys::error::PathError;
 use crate::sys::filesystem::{self, Filesystem};
 use crate::sys::space::{self, FreeSpace};
-use crate::sys::trust::Trust;
+
 use crate::sys::trust::ownership;
 
 use crate::spool::error::SpoolError;
-
-/// Supported version of the layout, as in the `version` file.
-const VERSION: &str = "1";
+use crate::spool::program_register::ProgramRegister;
+use crate::spool::spare_log::SpareLogs;
 
 /// Durable state of a message: its directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -139,6 +144,21 @@ pub struct Spool {
     dirs: [OnceLock<Dir>; PLACES.len()],
     /// Key for tags, once it was read.
     report_key: OnceLock<ReportKey>,
+    spare_logs: SpareLogs,
+    programs: ProgramRegister,
+}
+
+impl Drop for Spool {
+    /// Removes what this process keeps in the spool for itself.
+    fn drop(&mut self) {
+        // A directory that was never opened holds nothing of ours.
+        if let Some(tmp) = self.slot(SpoolDirectory::Tmp).get() {
+            self.spare_logs.remove_from(tmp);
+        }
+        if let Some(state) = self.slot(SpoolDirectory::Transports).get() {
+            self.programs.remove_from(state);
+        }
+    }
 }
 
 /// Use of a filesystem that several machines can have mounted.
@@ -152,66 +172,6 @@ pub enum SpoolSharing {
 }
 
 impl Spool {
-    /// Opens the spool at this absolute path. Creates it if the path does not exist.
-    ///
-    /// # Errors
-    /// The path is writable for other users, on a filesystem of several machines, not a spool, or of another version; or
-    /// it cannot be created or opened.
-    pub fn open(path: &Path, trust: &Trust, sharing: SpoolSharing) -> Result<Spool, SpoolError> {
-        trust.check_directories(path)?;
-        let root = match Dir::open(path) {
-            Ok(root) => root,
-            Err(error) if error.is_not_found() => Dir::make(path).map_err(SpoolError::CannotMake)?,
-            Err(error) => return Err(error.into()),
-        };
-        ownership::ours(path, &root.stat()?)?;
-        let filesystem = filesystem::of(&root)?;
-        if filesystem.reaches_other_hosts && sharing == SpoolSharing::No {
-            return Err(SpoolError::SharedFilesystem(path.to_owned(), filesystem.name));
-        }
-        let spool = Spool { root, parents: Default::default(), dirs: Default::default(), report_key: OnceLock::new() };
-        match spool.version()?.as_deref() {
-            Some(VERSION) => {}
-            Some(other) => return Err(SpoolError::Version(spool.root.path_of("version"), other.to_owned())),
-            None => spool.lay_out()?,
-        }
-        Ok(spool)
-    }
-
-    fn version(&self) -> Result<Option<String>, PathError> {
-        use std::io::Read;
-        let file = match self.root.open_own("version") {
-            Err(error) if error.is_not_found() => return Ok(None),
-            file => file?,
-        };
-        let mut text = String::new();
-        let read = file.take(100).read_to_string(&mut text);
-        read.map_err(|error| PathError::new("read", self.root.path_of("version"), error))?;
-        Ok(Some(text.trim().to_owned()))
-    }
-
-    /// Creates the directories. The version file is written last: if it is missing after a crash, the next run repeats
-    /// this. Several processes can do so at the same time.
-    fn lay_out(&self) -> Result<(), SpoolError> {
-        let stranger = names::names(self.root.path())?.into_iter().find(|name| {
-            let name = name.to_string_lossy();
-            !["out", "log", "state", "inbox", "in", "work"].contains(&name.as_ref()) && !name.starts_with(".version.")
-        });
-        if stranger.is_some() && self.version()?.is_none() {
-            return Err(SpoolError::NotASpool(self.root.path().to_owned()));
-        }
-        let make = || -> Result<(), PathError> {
-            for place in PLACES {
-                self.make(place)?;
-            }
-            for parent in ["out", "in"] {
-                self.root.open_in(parent)?.sync()?;
-            }
-            self.root.replace("version", format!("{VERSION}\n").as_bytes())
-        };
-        make().map_err(SpoolError::CannotMake)
-    }
-
     fn make(&self, place: SpoolDirectory) -> Result<Dir, PathError> {
         match place.names() {
             (Some(parent), name) => self.root.make_in(parent)?.make_in(name),
@@ -250,13 +210,17 @@ impl Spool {
         space::room(&self.root)
     }
 
+    /// Makes the names of a state's messages durable.
+    pub fn sync_state(&self, state: QueueState) -> Result<(), PathError> {
+        self.messages(state)?.sync()
+    }
+
     fn messages(&self, state: QueueState) -> Result<&Dir, PathError> {
         self.dir(SpoolDirectory::Message(state))
     }
 
     fn dir(&self, place: SpoolDirectory) -> Result<&Dir, PathError> {
-        let index = PLACES.iter().position(|known| *known == place).unwrap_or_default();
-        let slot = &self.dirs[index];
+        let slot = self.slot(place);
         if let Some(dir) = slot.get() {
             return Ok(dir);
         }
@@ -270,6 +234,10 @@ impl Spool {
             dir => dir?,
         };
         Ok(slot.get_or_init(|| dir))
+    }
+
+    fn slot(&self, place: SpoolDirectory) -> &OnceLock<Dir> {
+        &self.dirs[PLACES.iter().position(|known| *known == place).unwrap_or_default()]
     }
 
     /// Opens `out` or `in`, of which neither may be a link: the kernel would follow it on the way to what is inside.

@@ -6,8 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::mail::envelope::Envelope;
-use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::line::{self, LineCheck};
+use crate::spool::file_name::FileName;
 use crate::sys::dir::{self, Dir};
 use crate::sys::error::PathError;
 use crate::sys::file_stat::{FileStat, stat_of};
@@ -75,6 +75,9 @@ impl From<PathError> for UnusableFile {
     }
 }
 
+/// Reason for a file with several names.
+pub(super) const SECOND_NAME: &str = "has a second name elsewhere";
+
 /// Opens a message: a regular file that belongs to this user and has no second hard link.
 pub(super) fn open_message(dir: &Dir, name: &str) -> Result<(File, FileStat), UnusableFile> {
     // Checked before opening, because opening a device or a FIFO can block or have side effects.
@@ -89,7 +92,7 @@ pub(super) fn open_message(dir: &Dir, name: &str) -> Result<(File, FileStat), Un
     } else if facts.owner != identity::user() {
         Err(UnusableFile::Stray("belongs to another user"))
     } else if facts.links > 1 {
-        Err(UnusableFile::Stray("has a second name elsewhere"))
+        Err(UnusableFile::Stray(SECOND_NAME))
     } else {
         Ok((file, facts))
     }

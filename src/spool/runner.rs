@@ -3,12 +3,12 @@
 
 use std::fs::File;
 
+use crate::mail::envelope::id::QueueId;
 use crate::mail::history::History;
-use crate::mail::history::record::ProgramMark;
 use crate::sys::error::{AtPath, PathError};
-use crate::sys::presence;
-use crate::sys::process::{self, ProcessStart};
+use crate::sys::{lock, presence};
 
+use crate::spool::program_register::{RegisteredProgram, has_running_program};
 use crate::spool::queue_file::QueueFile;
 use crate::spool::{Spool, SpoolDirectory};
 
@@ -48,6 +48,22 @@ impl Spool {
         Ok(RunnerLock(file))
     }
 
+    /// Returns the kind of a run of an earlier version that is active: some of those lock the file instead of marking it.
+    pub(super) fn runner_of_earlier_version(&self) -> Result<Option<RunnerKind>, PathError> {
+        let dir = self.dir(SpoolDirectory::Transports)?;
+        for runner in [RunnerKind::Watch, RunnerKind::Flush] {
+            match dir.open_own(&runner.file()) {
+                Ok(file) if presence::is_marked(&file) => return Ok(Some(runner)),
+                Ok(file) if !lock::try_exclusive(&file).at("lock", dir.path_of(&runner.file()))? => {
+                    return Ok(Some(runner));
+                }
+                Err(error) if !error.is_not_found() => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(None)
+    }
+
     /// Returns the kind of the active run, `watch` before `flush`; `None` if no run is active.
     pub fn runner(&self) -> Result<Option<RunnerKind>, PathError> {
         let dir = self.dir(SpoolDirectory::Transports)?;
@@ -62,21 +78,19 @@ impl Spool {
     }
 }
 
-impl QueueFile {
-    /// True if a run is working on the message, or a program that outlived its run.
-    pub fn is_active(&self, history: &History) -> bool {
-        presence::is_marked(self.file()) || is_handed_over(history)
+impl Spool {
+    /// Registers a program that was started for a message.
+    pub fn register_program(&self, id: &QueueId, pid: u32) -> Result<RegisteredProgram<'_>, PathError> {
+        self.programs.register(self.dir(SpoolDirectory::Transports)?, id, pid)
     }
-}
 
-/// Returns the mark of a program that runs now; `None` if the system does not tell.
-pub fn mark_of(pid: u32) -> Option<ProgramMark> {
-    let ProcessStart { ticks, boot } = process::start_of(pid)?;
-    Some(ProgramMark { pid, ticks, boot })
-}
+    /// True if a program of an attempt without a result still runs, although its run died.
+    pub fn is_handed_over(&self, id: &QueueId, history: &History) -> Result<bool, PathError> {
+        Ok(history.has_open_attempt() && has_running_program(self.dir(SpoolDirectory::Transports)?, id)?)
+    }
 
-/// True if a program of an attempt without a result still runs, although its runner died. Such a program may have closed
-/// the descriptor with the lock, as ssh(1) and sudo(8) do.
-pub fn is_handed_over(history: &History) -> bool {
-    history.open_programs().iter().any(|program| mark_of(program.pid).as_ref() == Some(program))
+    /// True if a run is working on the message, or a program that outlived its run.
+    pub fn is_active(&self, message: &QueueFile, history: &History) -> Result<bool, PathError> {
+        Ok(presence::is_marked(message.file()) || self.is_handed_over(&message.envelope.id, history)?)
+    }
 }

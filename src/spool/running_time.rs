@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::mail::envelope::file_name::ClockTrust;
 use crate::spool::Spool;
 use crate::spool::error::SpoolError;
+use crate::spool::file_name::ClockTrust;
 use crate::values::time::{RunningTime, Timestamp};
 
 /// Name of the state file.

@@ -51,6 +51,10 @@ impl Spool {
             for entry in self.entries(state)? {
                 let DirectoryEntry::Message(name) = entry? else { continue };
                 if name.is_retention_over(time.now, time.running, time.clock) {
+                    if gone.is_empty() {
+                        // A power failure must not restore a message under a name that it had before.
+                        QueueState::WAITING.iter().try_for_each(|waiting| self.sync_state(*waiting))?;
+                    }
                     self.messages(state)?.remove_if_there(&name.to_string())?;
                     gone.push(name.id);
                 }

@@ -194,11 +194,10 @@ impl<'a> MessageComposer<'a> {
 
     /// Returns a new Message-ID: the unique part of the queue id, at this host.
     fn message_id(&self, id: &QueueId) -> String {
-        let local = id.as_str().splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
         let host: String =
             self.session.settings.hostname.chars().filter(|c| c.is_ascii_alphanumeric() || ".-".contains(*c)).collect();
         let host = if host.is_empty() { "localhost".to_owned() } else { host };
-        format!("{local}@{host}")
+        format!("{}@{host}", id.without_host())
     }
 
     fn local_sender(&self) -> Result<Sender> {

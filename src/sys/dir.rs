@@ -8,7 +8,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{self, AtFlags, FallocateFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::sys::distrust::{DistrustReason, refusal};
@@ -234,6 +234,15 @@ pub fn read_next(fd: impl std::os::fd::AsFd, buffer: &mut [u8]) -> std::io::Resu
 /// Moves the position of the descriptor.
 pub fn seek(fd: impl std::os::fd::AsFd, at: u64) -> std::io::Result<()> {
     Ok(fs::seek(fd, fs::SeekFrom::Start(at)).map(|_| ())?)
+}
+
+/// Reserves space on the disk for the first `bytes` of a file, and leaves its size alone. On filesystems that cannot do so
+/// this does nothing.
+pub fn reserve(file: &File, bytes: u64) -> std::io::Result<()> {
+    match fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, bytes) {
+        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Asks the kernel to begin writing a file's content, without waiting. A hint only: [`sync`] reports whether it worked.

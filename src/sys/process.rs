@@ -40,23 +40,9 @@ pub struct ChildProcess {
 /// Time between two tries to get a descriptor for a program that runs.
 const DESCRIPTOR_WAIT: Duration = Duration::from_millis(5);
 
-/// Start of a process, by which it is told apart from a later one with the same id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProcessStart {
-    /// Time of the start in clock ticks since the boot.
-    pub ticks: u64,
-    /// Id of the boot.
-    pub boot: String,
-}
-
-/// Returns the start of a process that has not ended; `None` if there is none, or if /proc does not tell. Only processes of
-/// our own container can be seen.
-pub fn start_of(pid: u32) -> Option<ProcessStart> {
-    Some(ProcessStart { ticks: start_ticks(pid)?, boot: boot_id()? })
-}
-
-/// Returns the time of the start of a process that has not ended, in clock ticks since the boot; see proc(5).
-fn start_ticks(pid: u32) -> Option<u64> {
+/// Returns the time of the start of a process, in clock ticks since the boot; see proc(5). `None` if it has ended, or if
+/// /proc does not tell: only processes of our own container can be seen.
+pub fn start_ticks(pid: u32) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name of the program, in parentheses, can contain anything.
     let mut fields = text.rsplit_once(')')?.1.split_whitespace();
@@ -64,7 +50,15 @@ fn start_ticks(pid: u32) -> Option<u64> {
     if matches!(state, "Z" | "X") { None } else { fields.nth(18)?.parse().ok() }
 }
 
-fn boot_id() -> Option<String> {
+/// Returns the current time in clock ticks since the boot, rounded up.
+pub fn ticks_now() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let ticks = rustix::param::clock_ticks_per_second();
+    (time.tv_sec as u64).saturating_mul(ticks) + (time.tv_nsec as u64).saturating_mul(ticks) / 1_000_000_000 + 1
+}
+
+/// Returns the id of this boot.
+pub fn boot_id() -> Option<String> {
     Some(std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
 }
 

@@ -20,7 +20,7 @@ pub(super) fn configured(configured: &[(String, String)]) -> Vec<(String, String
 pub(super) fn of_hand_off(transport: &Transport, hand_off: &HandOff<'_>, recipients: &[&str]) -> Vec<(String, String)> {
     let mut env = configured(&transport.env);
     let own = [
-        ("MSPOOL_ID", hand_off.id.to_owned()),
+        ("MSPOOL_ID", hand_off.id.to_string()),
         ("MSPOOL_SENDER", hand_off.sender.as_str().to_owned()),
         ("MSPOOL_RETURN_PATH", hand_off.return_path.to_owned()),
         ("MSPOOL_RECIPIENTS", recipients.join("\n")),

@@ -247,7 +247,7 @@ impl FilterStage<'_> {
             sender: hand_off.sender.as_str(),
             return_path: hand_off.return_path,
             recipients: &recipients,
-            id: hand_off.id,
+            id: hand_off.id.as_str(),
             envid: hand_off.envid,
             transport: &self.transport.name,
             attempt: hand_off.attempt,

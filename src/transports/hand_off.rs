@@ -4,6 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use crate::mail::address::{Address, Sender};
+use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::status::Status;
 use crate::transports::answer::{ResultKind, TransportResult};
@@ -12,7 +13,7 @@ use crate::transports::answer::{ResultKind, TransportResult};
 #[derive(Debug)]
 pub struct HandOff<'a> {
     /// Queue id.
-    pub id: &'a str,
+    pub id: &'a QueueId,
     /// Envelope sender.
     pub sender: &'a Sender,
     /// Envelope sender with a tag that proves bounces; empty for the null sender.

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use crate::mail::address::Address;
+use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::message::folder::Folder;
 use crate::mail::message::header::{Header, InputSupply, MAX_HEADER_BYTES};
@@ -183,12 +184,11 @@ fn copy(input: BorrowedFd<'_>, mut at: u64, file: &mut File) -> io::Result<()> {
 
 /// Returns the file name for a message and a recipient. It is the same in every attempt, so that a retry finds the copy
 /// of an attempt whose end was not recorded.
-fn file_name(id: &str, recipient: RecipientIndex, part: &str) -> String {
-    let host = id.match_indices('.').nth(1).map_or(id.len(), |(at, _)| at);
+fn file_name(id: &QueueId, recipient: RecipientIndex, part: &str) -> String {
     let mut print = Fingerprint::default();
     print.add(part.as_bytes());
     let part = if part.is_empty() { String::new() } else { format!("S{}", &print.finish()[..16]) };
-    format!("{}D{}{part}{}", &id[..host], recipient.position(), &id[host..])
+    id.maildir_name(&format!("D{}{part}", recipient.position()))
 }
 
 fn read_header(input: BorrowedFd<'_>, at: u64) -> io::Result<Vec<u8>> {
@@ -209,6 +209,7 @@ fn read_header(input: BorrowedFd<'_>, at: u64) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use crate::mail::envelope::id::QueueId;
     use crate::mail::envelope::recipient::RecipientIndex;
     use crate::values::table::TableIndex;
 
@@ -216,8 +217,8 @@ mod tests {
 
     #[test]
     fn each_recipient_has_a_name_of_its_own() {
-        let id = "1795308431.M123456P42Q0R00c0ffee.mail.example.org";
-        assert_eq!(file_name(id, RecipientIndex::new(3), ""), "1795308431.M123456P42Q0R00c0ffeeD3.mail.example.org");
+        let id = &QueueId::parse("1xUk0d-0W7E0000007-0000").unwrap();
+        assert_eq!(file_name(id, RecipientIndex::new(3), ""), format!("{}.{id}D3.mspool", id.seconds()));
         assert_ne!(file_name(id, RecipientIndex::new(3), "1"), file_name(id, RecipientIndex::new(3), "2"));
     }
 }

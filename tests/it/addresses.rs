@@ -147,7 +147,7 @@ fn a_report_to_somebody_of_this_host_goes_where_their_mail_goes() {
     fs::write(world.path("aliases"), "\"broken: ::\n").unwrap();
     assert_eq!(world.mspool(&["flush"]).run().code, 74);
     world.mspool(&["flush"]).run().fails(74, "cannot be notified yet");
-    assert_eq!(world.state(&id), "new", "it waits for its report");
+    assert_eq!(world.state(&id), "cur", "it waits for its report");
     fs::write(world.path("aliases"), "root: eve@example.org\n").unwrap();
     world.flush_quietly();
     world.flush();

@@ -47,11 +47,7 @@ fn a_delivery_that_ended_unseen_is_found_again() {
         let id = world.enqueue(&["bob@x"]);
         world.flush();
         // As if the runner had died between the delivery and its result.
-        let (_, path) = world.find(&id).unwrap();
-        fs::rename(path, world.spool().join("out/new").join(&id)).unwrap();
-        let log = world.spool().join("log").join(&id);
-        let first = fs::read_to_string(&log).unwrap().lines().next().unwrap().to_owned();
-        fs::write(&log, format!("{first}\n")).unwrap();
+        world.put_back(&id, "cur", "A");
         if read_meanwhile {
             let file = &files(&world, "new")[0];
             let name = format!("{}:2,S", file.file_name().unwrap().to_str().unwrap());
@@ -69,8 +65,7 @@ fn a_delivery_whose_trace_a_power_cut_took_is_no_failure() {
     let world = world();
     let id = world.enqueue(&["bob@x"]);
     world.flush();
-    fs::rename(world.find(&id).unwrap().1, world.spool().join("out/new").join(&id)).unwrap();
-    fs::remove_file(world.spool().join("log").join(&id)).unwrap();
+    world.put_back(&id, "new", "");
     world.flush();
     assert_eq!((world.state(&id).as_str(), files(&world, "new").len()), ("sent", 1));
 }

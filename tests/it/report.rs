@@ -199,7 +199,7 @@ fn reports_wait_for_nobody() {
     let child = world.mspool(&["flush"]).start();
     wait_for("the attempt", || !world.trace().is_empty());
     assert_eq!(world.report(&id)["active"], true);
-    assert!(world.mspool(&["report"]).run().ok().contains("new*"));
+    assert!(world.mspool(&["report"]).run().ok().contains("cur*"));
     let status = world.json(&["report", "status", "--json"]);
     assert_eq!((status[0]["active"].as_u64(), status[1]["runner"].as_str()), (Some(1), Some("flush")));
     world.mspool(&["report", "stats"]).run().ok();

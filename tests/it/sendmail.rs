@@ -45,7 +45,6 @@ fn a_message_is_queued_with_a_complete_header() {
     .silent();
     let (envelope, message) = queued(&world);
     let id = world.files("new")[0].file_name().unwrap().to_string_lossy().into_owned();
-    let short = id.rsplit_once('.').unwrap().0;
     let uid = if crate::world::is_root() {
         "0".to_owned()
     } else {
@@ -55,7 +54,7 @@ fn a_message_is_queued_with_a_complete_header() {
         message,
         format!(
             "Received: by laptop (mspool, from userid {uid})\n\tid {id}; Fri, 1 May 2026 12:00:00 +0000\n\
-             From: CronDaemon <joe@laptop>\nDate: Fri, 1 May 2026 12:00:00 +0000\nMessage-ID: <{short}@laptop>\n\
+             From: CronDaemon <joe@laptop>\nDate: Fri, 1 May 2026 12:00:00 +0000\nMessage-ID: <{id}@laptop>\n\
              To: undisclosed-recipients:;\nSubject: hi\n\n.\nHello.\n"
         )
     );

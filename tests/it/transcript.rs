@@ -6,14 +6,29 @@
 
 use std::collections::BTreeMap;
 
+use mspool::mail::envelope::id::QueueId;
+
 /// Real ids, by the ids of the transcript.
 #[derive(Clone, Debug, Default)]
 pub struct Ids(BTreeMap<String, String>);
 
 impl Ids {
+    /// Knows from the start that the host of the transcript is this one.
+    pub fn of_host(shown: &str, real: &str) -> Ids {
+        Ids(BTreeMap::from([(shown.to_owned(), real.to_owned())]))
+    }
+
+    /// Notes that one text stands for another; false if it stands for yet another one.
+    fn learn(&mut self, shown: &str, real: &str) -> bool {
+        self.0.entry(shown.to_owned()).or_insert_with(|| real.to_owned()) == real
+    }
+
     /// Replaces the ids of the transcript in a command.
     pub fn apply(&self, command: &str) -> String {
-        self.0.iter().fold(command.to_owned(), |command, (shown, real)| command.replace(shown, real))
+        // The longest first: the name of a file has an id in it.
+        let mut known: Vec<_> = self.0.iter().filter(|(shown, _)| shown.contains('-')).collect();
+        known.sort_by_key(|(shown, _)| std::cmp::Reverse(shown.len()));
+        known.into_iter().fold(command.to_owned(), |command, (shown, real)| command.replace(shown, real))
     }
 }
 
@@ -79,25 +94,15 @@ fn pieces(word: &str) -> Vec<String> {
 }
 
 fn is_same_piece(shown: &str, real: &str, ids: &mut Ids) -> bool {
-    if let (Some(shown_host), Some(real_host)) = (host_of_id(shown), host_of_id(real)) {
-        // The host of an id is learned like an id: it also stands alone, as in an address.
-        let host = ids.0.entry(shown_host.to_owned()).or_insert_with(|| real_host.to_owned()) == real_host;
-        return host && ids.0.entry(shown.to_owned()).or_insert_with(|| real.to_owned()) == real;
+    if let (Ok(shown), Ok(real)) = (QueueId::parse(shown), QueueId::parse(real)) {
+        ids.learn(&shown.maildir_name(""), &real.maildir_name(""));
+        return ids.learn(shown.as_str(), real.as_str());
     }
     shown == real
         || ids.0.get(shown).is_some_and(|known| known == real)
         || (is_time(shown) && is_time(real))
         || (is_duration(shown) && is_duration(real))
         || is_about(shown, real)
-}
-
-/// Host in a queue id, `SECONDS.MmicrosecondsPpid…RrandomHEX.HOST`. Other text has none.
-pub fn host_of_id(text: &str) -> Option<&str> {
-    let (seconds, rest) = text.split_once('.')?;
-    let (middle, host) = rest.split_once('.')?;
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let has_parts = middle.starts_with('M') && ['P', 'Q', 'R'].iter().all(|part| middle.contains(*part));
-    (is_number(seconds) && seconds.len() >= 10 && has_parts).then_some(host)
 }
 
 /// True for `2026-11-22T07:33:03Z` and `08:01:21`, and for the words of a date such as `Sun` and `Nov`.
@@ -136,33 +141,31 @@ fn is_about(shown: &str, real: &str) -> bool {
 #[test]
 fn a_transcript_matches_another_run_of_the_same_commands() {
     let shown = [
-        "1795332505.M406280P26242Q0Rcdf6b996.laptop: bob@example.com: deferred; next attempt 2026-11-22T07:33:03Z.",
+        "1xUkEj-1hgi1DdeGLh-0YcA: bob@example.com: deferred; next attempt 2026-11-22T07:33:03Z.",
         "<MAILER-DAEMON@laptop> 29B     0s  in 4m38s  317 Sun Nov 22 08:01:21",
         "[...]",
-        "1795332505.M406280P26242Q0Rcdf6b996.laptop",
+        "1xUkEj-1hgi1DdeGLh-0YcA",
     ];
     let real = [
-        "1800000000.M1P7Q0R00000000.my.host: bob@example.com: deferred; next attempt 2027-01-02T00:00:00Z.",
+        "1xoVBg-0001aaaaaaa-0000: bob@example.com: deferred; next attempt 2027-01-02T00:00:00Z.",
         "<MAILER-DAEMON@my.host>  29B 1s in 5m 330 Mon Dec  2 00:00:01",
-        "1800000001.M1P8Q0R00000000.my.host",
-        "1800000000.M1P7Q0R00000000.my.host",
+        "1xoVBh-0001bbbbbbb-0000",
+        "1xoVBg-0001aaaaaaa-0000",
     ];
-    let mut ids = Ids::default();
+    let host = Ids::of_host("laptop", "my.host");
+    let mut ids = host.clone();
     assert!(matches(&shown, &real, &mut ids));
-    assert_eq!(
-        ids.apply("mspool report 1795332505.M406280P26242Q0Rcdf6b996.laptop"),
-        format!("mspool report {}", real[3])
-    );
+    assert_eq!(ids.apply("mspool report 1xUkEj-1hgi1DdeGLh-0YcA"), format!("mspool report {}", real[3]));
     for (line, other) in [
-        (0, "1800000000.M1P7Q0R00000000.my.host: bob@example.com: failed; next attempt 2027-01-02T00:00:00Z."),
-        (0, "1800000000.M1P7Q0R00000000.my.host: bob@example.com: deferred; next attempt soon."),
+        (0, "1xoVBg-0001aaaaaaa-0000: bob@example.com: failed; next attempt 2027-01-02T00:00:00Z."),
+        (0, "1xoVBg-0001aaaaaaa-0000: bob@example.com: deferred; next attempt soon."),
         (1, "<MAILER-DAEMON@other>  29B 1s in 5m 330 Mon Dec 12 00:00:01"),
         (1, "<MAILER-DAEMON@my.host>  30B 1s in 5m 330 Mon Dec 12 00:00:01"),
         (1, "<MAILER-DAEMON@my.host>  29B 1s in 5m 430 Mon Dec 2 00:00:01"),
-        (3, "1800000001.M1P8Q0R00000000.my.host"),
+        (3, "1xoVBh-0001bbbbbbb-0000"),
     ] {
         let mut real = real;
         real[line] = other;
-        assert!(!matches(&shown, &real, &mut Ids::default()), "{other}");
+        assert!(!matches(&shown, &real, &mut host.clone()), "{other}");
     }
 }

@@ -300,7 +300,19 @@ impl World {
     pub fn due(&self, id: &str) -> Option<u64> {
         let (_, path) = self.find(id).unwrap();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        name.split_once(",T=").map(|(_, seconds)| seconds.parse().unwrap())
+        let seconds = name.split(',').find_map(|mark| mark.strip_prefix("T="));
+        seconds.map(|seconds| seconds.parse().unwrap())
+    }
+
+    /// Moves a message back to a state, as if its run had died there. Of the marks in its name, those whose letters are given
+    /// stay.
+    #[track_caller]
+    pub fn put_back(&self, id: &str, state: &str, marks: &str) {
+        let (_, path) = self.find(id).unwrap();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let kept = |mark: &&str| *mark == id || mark.starts_with(|letter| marks.contains(letter));
+        let name = name.split(',').filter(kept).collect::<Vec<_>>().join(",");
+        fs::rename(path, self.spool().join("out").join(state).join(name)).unwrap();
     }
 
     /// Every file in `out/STATE`, sorted.

@@ -7,12 +7,12 @@ use anyhow::Result;
 use crate::delivery::context::DeliveryContext;
 use crate::exit::ExitStatus;
 use crate::inbox::attempt::attempt_and_file;
-use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
 use crate::output::print;
 use crate::session::Network;
 use crate::spool::QueueState;
 use crate::spool::error::SpoolError;
+use crate::spool::file_name::FileName;
 use crate::sys::boot_time::{self, BootInstant};
 
 /// Interval at which the queue is checked, because another run may be working on the message.
@@ -50,9 +50,12 @@ pub fn outcome(
         match found {
             // To take that for an end would be a wrong success.
             FoundMessage::Perhaps => {}
-            FoundMessage::No | FoundMessage::In(QueueState::Sent | QueueState::Received, _) => {
+            FoundMessage::In(QueueState::Sent, _) => {
+                // The run that moved it may not have synced the directory yet.
+                context.spool.sync_state(QueueState::Sent)?;
                 return Ok(ExitStatus::Ok);
             }
+            FoundMessage::No | FoundMessage::In(QueueState::Received, _) => return Ok(ExitStatus::Ok),
             FoundMessage::In(QueueState::Failed, _) => return Ok(ExitStatus::Unavailable),
             FoundMessage::In(QueueState::Corrupt, name) => {
                 print::error(&format!(
@@ -102,7 +105,7 @@ pub fn outcome(
 fn owed_addresses(context: &DeliveryContext<'_>, id: &QueueId) -> Result<String> {
     let Some((state, name)) = context.spool.find(id)? else { return Ok("no recipient".to_owned()) };
     let Ok(message) = context.spool.read(state, &name) else { return Ok("its recipients".to_owned()) };
-    let history = context.spool.history(&message.envelope)?;
+    let history = context.spool.history(&message)?;
     let address = |recipient| message.envelope.recipients[recipient].address.to_string();
     let names: Vec<String> = history.unsettled().map(address).collect();
     Ok(names.join(", "))

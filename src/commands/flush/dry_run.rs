@@ -58,7 +58,7 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
                     continue;
                 }
             };
-            let history = spool.history(&message.envelope)?;
+            let history = spool.history(&message)?;
             let explainer = DryRunExplainer {
                 time,
                 trials: &trials,
@@ -66,7 +66,7 @@ pub fn run(session: &Session, options: &FlushOptions) -> Result<ExitStatus> {
                 spool: &spool,
                 options,
                 only,
-                active: message.is_active(&history),
+                active: spool.is_active(&message, &history)?,
                 limit_is_reached: left == 0,
             };
             let mut acts = false;

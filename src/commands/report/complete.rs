@@ -86,7 +86,7 @@ fn record_result(
         Err(refusal) => return Ok(Err(refusal.answer(id))),
     };
     let envelope = &claim.message().envelope;
-    let mut history = spool.history(envelope)?;
+    let mut history = spool.history(claim.message())?;
     let Some(index) = envelope.recipients.find(|one| one.address.key() == recipient.key()) else {
         return Ok(Err((ExitStatus::Data, format!("{id}: {recipient} is not one of its recipients"))));
     };

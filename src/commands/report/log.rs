@@ -1,5 +1,6 @@
 //! `report log`: the events of all messages, oldest first.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use anyhow::Result;
@@ -11,10 +12,11 @@ use crate::mail::history::record::{LogEvent, LogRecord};
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
+use crate::spool::{QueueState, Spool};
 use crate::values::time::Timestamp;
 
 use crate::commands::report::one::of_record;
-use crate::commands::report::view::view;
+use crate::commands::report::view::{MessageView, RecipientView, view};
 
 #[derive(Serialize)]
 struct LogLine<'a> {
@@ -24,6 +26,9 @@ struct LogLine<'a> {
     /// Addresses of the recipients, which the record names by their index in the envelope.
     addresses: Vec<String>,
 }
+
+/// Messages whose events are printed: one entry for each id, with the message if it is still in the spool.
+type LoggedMessages = BTreeMap<QueueId, Option<MessageView>>;
 
 /// Prints the events of the messages with these ids, or of all, that are not older than `since`. Exit status 66, or 1 of
 /// several, for an id that is not in the spool.
@@ -35,44 +40,46 @@ pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], format: 
     let spool = session.spool()?;
     let mut missing = ExitStatus::Ok;
     let several = ids.len() > 1;
-    let ids = if ids.is_empty() {
-        spool.logs()?
+    let messages = if ids.is_empty() {
+        all(session, &spool)?
     } else {
         let ids = ids.iter().map(|text| session.id(text)).collect::<Result<Vec<_>>>()?;
-        for id in &ids {
-            if spool.find(id)?.is_none() && spool.read_log(id)?.is_empty() {
+        let mut messages = LoggedMessages::new();
+        for id in ids {
+            let message = match spool.find(&id)? {
+                Some((state, name)) => view(&spool, &session.settings, session.time(&spool)?, state, &name)?,
+                None => None,
+            };
+            if message.is_none() && spool.read_log(&id)?.is_empty() {
                 print::error(&format!("{id} is not in the spool"));
                 missing = ExitStatus::NoInput;
             }
+            messages.insert(id, message);
         }
-        ids
+        messages
     };
-    let mut records: Vec<(LogRecord, usize)> = Vec::new();
-    for (index, id) in ids.iter().enumerate() {
-        let log = spool.read_log(id)?;
-        let lines = log.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<LogRecord>(line).ok());
-        records
-            .extend(lines.filter(|record| since.is_none_or(|since| record.at >= since)).map(|record| (record, index)));
-    }
-    // A note between runs, of no use to anybody else.
-    records.retain(|(record, _)| !matches!(record.event, LogEvent::Started(_)));
-    records.sort_by_key(|(record, index)| (record.at, *index));
-    let mut out = print::stdout();
-    for (record, index) in &records {
-        let id = &ids[*index];
-        let found = spool.find(id)?;
-        let message = match found {
-            Some((state, name)) => view(&spool, &session.settings, session.time(&spool)?, state, &name)?,
-            None => None,
+    let mut records: Vec<(LogRecord, &QueueId)> = Vec::new();
+    for (id, message) in &messages {
+        let of_message = match message {
+            Some(message) => message.records.clone(),
+            None => spool.records_without_message(id)?,
         };
-        let recipients = message.map(|message| message.recipients).unwrap_or_default();
+        records.extend(of_message.into_iter().map(|record| (record, id)));
+    }
+    records.retain(|(record, _)| since.is_none_or(|since| record.at >= since));
+    // A note between runs, of no use to anybody else.
+    records.retain(|(record, _)| !matches!(record.event, LogEvent::Started {}));
+    records.sort_by_key(|(record, _)| record.at);
+    let mut out = print::stdout();
+    for (record, id) in &records {
+        let recipients = messages.get(*id).and_then(Option::as_ref).map_or(&[][..], |message| &message.recipients);
         match format {
             OutputFormat::Json => {
-                let addresses = recipients.iter().map(|recipient| recipient.shown()).collect();
+                let addresses = recipients.iter().map(RecipientView::shown).collect();
                 print::json(&mut out, &LogLine { id, record, addresses })?;
             }
             OutputFormat::Text => {
-                for text in of_record(id, record, &recipients) {
+                for text in of_record(id, record, recipients) {
                     print::line(&mut out, &format!("{} {id}: {text}", record.at))?;
                 }
             }
@@ -80,4 +87,21 @@ pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], format: 
     }
     out.flush()?;
     Ok(if several { combine(&[missing, ExitStatus::Ok]) } else { missing })
+}
+
+/// Returns all messages with events: those with marks in their names, and those with a log.
+fn all(session: &Session, spool: &Spool) -> Result<LoggedMessages> {
+    let time = session.time(spool)?;
+    let mut messages: LoggedMessages = spool.logs()?.into_iter().map(|id| (id, None)).collect();
+    // In the order in which messages move: one that moves meanwhile is seen in its old or its new state, or in both.
+    for state in QueueState::ALL.into_iter().chain([QueueState::Received]) {
+        for name in spool.messages_in_order(state)? {
+            if (!name.marks.is_empty() || messages.contains_key(&name.id))
+                && let Some(message) = view(spool, &session.settings, time, state, &name)?
+            {
+                messages.insert(name.id, Some(message));
+            }
+        }
+    }
+    Ok(messages)
 }

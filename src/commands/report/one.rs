@@ -47,8 +47,7 @@ pub fn run(session: &Session, ids: &[String], format: OutputFormat) -> Result<Ex
         }
         match found {
             Some(view) => {
-                let log = spool.read_log(&id)?;
-                print(&mut out, &view, &log, format)?;
+                print(&mut out, &view, format)?;
                 statuses.push(ExitStatus::Ok);
             }
             None => {
@@ -61,7 +60,7 @@ pub fn run(session: &Session, ids: &[String], format: OutputFormat) -> Result<Ex
     Ok(combine(&statuses))
 }
 
-fn print(out: &mut impl Write, view: &MessageView, log: &[u8], format: OutputFormat) -> Result<()> {
+fn print(out: &mut impl Write, view: &MessageView, format: OutputFormat) -> Result<()> {
     if format == OutputFormat::Json {
         return print::json(out, view);
     }
@@ -93,11 +92,9 @@ fn print(out: &mut impl Write, view: &MessageView, log: &[u8], format: OutputFor
             print::line(out, &format!("    unproven report, which changed nothing: {}", of_unproven(report)))?;
         }
     }
-    for line in log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        if let Ok(record) = serde_json::from_slice::<LogRecord>(line) {
-            for text in of_record(&view.id, &record, &view.recipients) {
-                print::line(out, &format!("  {}  {text}", record.at))?;
-            }
+    for record in &view.records {
+        for text in of_record(&view.id, record, &view.recipients) {
+            print::line(out, &format!("  {}  {text}", record.at))?;
         }
     }
     Ok(())
@@ -166,7 +163,7 @@ pub fn of_record(id: &QueueId, record: &LogRecord, recipients: &[RecipientView])
             .collect(),
         LogEvent::Held => vec!["held".to_owned()],
         LogEvent::Released => vec!["released".to_owned()],
-        LogEvent::Started(_) | LogEvent::Reporting { .. } => Vec::new(),
+        LogEvent::Started {} | LogEvent::Reporting { .. } => Vec::new(),
         LogEvent::Reported { kind, recipients, report, text } => {
             let what = match kind {
                 ReportKind::Success => "success",

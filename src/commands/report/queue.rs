@@ -6,12 +6,12 @@ use anyhow::Result;
 use bytesize::ByteSize;
 
 use crate::exit::ExitStatus;
-use crate::mail::envelope::file_name::FileName;
 use crate::mail::history::state::{RecipientEventKind, RecipientState};
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
 use crate::spool::QueueState;
+use crate::spool::file_name::FileName;
 use crate::sys::terminal_columns;
 use crate::values::plural::counted;
 use crate::values::printable;

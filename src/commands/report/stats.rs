@@ -143,7 +143,7 @@ fn count(
             continue;
         }
         let recipients = &message.envelope.recipients;
-        let history = spool.history(&message.envelope)?;
+        let history = spool.history(&message)?;
         let minutes = now.since(message.envelope.arrival).as_secs() / 60;
         for index in history.in_state(RecipientState::Owed) {
             let address = &recipients[index].address;

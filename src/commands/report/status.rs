@@ -226,9 +226,9 @@ fn loads(
         for entry in spool.entries(state)? {
             let DirectoryEntry::Message(name) = entry? else { continue };
             let Ok(message) = spool.read(state, &name) else { continue };
-            let history = spool.history(&message.envelope)?;
+            let history = spool.history(&message)?;
             let next = name.due.unwrap_or(message.envelope.arrival);
-            let active = message.is_active(&history);
+            let active = spool.is_active(&message, &history)?;
             for recipient in history.owed() {
                 all.owed += 1;
                 let plan = plan(&inputs, &message.envelope, &history, recipient);

@@ -3,14 +3,15 @@
 use serde::Serialize;
 
 use crate::delivery::age::MessageAge;
-use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::Recipient;
 use crate::mail::history::progress::UnprovenReport;
+use crate::mail::history::record::LogRecord;
 use crate::mail::history::state::RecipientState;
 use crate::mail::message::mime;
 use crate::mail::status::Status;
 use crate::settings::Settings;
+use crate::spool::file_name::FileName;
 use crate::spool::queue_file::UnusableFile;
 use crate::spool::running_time::SpoolTime;
 use crate::spool::{QueueState, Spool};
@@ -46,6 +47,9 @@ pub struct MessageView {
     pub active: bool,
     /// Reason why the message cannot be read.
     pub text: Option<String>,
+    /// Records of the message, in their order.
+    #[serde(skip)]
+    pub records: Vec<LogRecord>,
     /// Recipients, in the order of the envelope.
     pub recipients: Vec<RecipientView>,
 }
@@ -104,16 +108,21 @@ pub fn view(
         Ok(message) => message,
         Err(UnusableFile::Gone) => return Ok(None),
         Err(UnusableFile::Path(error)) => return Err(error),
-        Err(UnusableFile::Stray(reason)) => return Ok(Some(unreadable(state, name, reason.to_owned()))),
+        Err(UnusableFile::Stray(reason)) => return Ok(Some(unreadable(spool, state, name, reason.to_owned())?)),
         Err(UnusableFile::Corrupt(reason) | UnusableFile::Incomplete(reason)) => {
-            return Ok(Some(unreadable(state, name, reason)));
+            return Ok(Some(unreadable(spool, state, name, reason)?));
         }
     };
     let envelope = &message.envelope;
-    let history = spool.history(envelope)?;
+    if message.name.marks.result().is_some() {
+        // What is told is durable, also if the run that marked it has not synced it yet.
+        spool.sync_state(state)?;
+    }
+    let history = spool.history(&message)?;
+    let records = spool.records(&message)?;
     let finished = matches!(state, QueueState::Sent | QueueState::Failed | QueueState::Corrupt);
     let waiting = matches!(state, QueueState::New | QueueState::Cur);
-    let active = message.is_active(&history);
+    let active = spool.is_active(&message, &history)?;
     let subject = mime::subject(message.head());
     let recipient = |(Recipient { address, expanded_from, .. }, progress): (
         &Recipient,
@@ -161,12 +170,13 @@ pub fn view(
         envid: envelope.envid.as_ref().map(|id| id.as_str().to_owned()),
         active,
         text: None,
+        records,
         recipients: envelope.recipients.iter().zip(&history.recipients).map(recipient).collect(),
     }))
 }
 
-fn unreadable(state: QueueState, name: &FileName, reason: String) -> MessageView {
-    MessageView {
+fn unreadable(spool: &Spool, state: QueueState, name: &FileName, reason: String) -> Result<MessageView, PathError> {
+    Ok(MessageView {
         id: name.id.clone(),
         state: state.word(),
         sender: String::new(),
@@ -180,6 +190,7 @@ fn unreadable(state: QueueState, name: &FileName, reason: String) -> MessageView
         envid: None,
         active: false,
         text: Some(reason),
+        records: spool.records_without_message(&name.id)?,
         recipients: Vec::new(),
-    }
+    })
 }

@@ -97,7 +97,7 @@ impl<'a> OriginalFinder<'a> {
             }
         };
         let envelope = &claim.message().envelope;
-        let history = self.spool.history(envelope)?;
+        let history = self.spool.history(claim.message())?;
         let lost = |state: RecipientState| state.properties().loss == Loss::Certain;
         let failed = self.lost_recipients(envelope, &history, |recipient| lost(history.recipients[recipient].state))?;
         let before = self.last_resend(&history)?;
@@ -222,7 +222,7 @@ impl<'a> OriginalFinder<'a> {
             return refuse(RefusalKind::Busy, format!("{id}: {}", ClaimRefusal::InProgress));
         };
         let envelope = &claim.message().envelope;
-        let history = self.spool.history(envelope)?;
+        let history = self.spool.history(claim.message())?;
         // Recipients who are still owed, or who have read the message, cannot have failed: the bounce is wrong about them.
         let lost = |state: RecipientState| state.properties().loss != Loss::None;
         let names = RecipientNames::of(envelope);

@@ -1,4 +1,4 @@
-//! Queue ids: the permanent name of a message, in the format of Maildir file names.
+//! Queue ids: the permanent name of a message.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -6,14 +6,21 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Maximum length of an id, in bytes. Leaves room in a file name for the marks after it.
+/// Maximum length of an id of earlier versions, in bytes. Leaves room in a file name for the marks after it.
 const LONGEST: usize = 200;
 
-/// Maximum length of the host name in a new id, in bytes: with a tag, the id is an envelope id of at most 100 characters
-/// (RFC 3461, section 4.4).
-const MAX_HOST: usize = 36;
+/// Digits of a queue id, in the order of their bytes, so that ids sort by time.
+const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// Queue id: `SECONDS.MmicrosecondsPpidQcounterRrandom.host`. Ids sort by arrival time and are never reused.
+/// Length of a queue id, in bytes.
+const LENGTH: usize = 23;
+
+/// Queue id: three groups of 6, 11 and 4 digits of base 62, in the shape of the ids of Exim 4.97. The first 6 digits are
+/// the second of the arrival, the next 4 its microsecond, and the other 11 are random. Ids sort by arrival time and are
+/// never reused.
+///
+/// Ids of earlier versions have the format of Maildir file names, `SECONDS.MmicrosecondsPpidQcounterRrandom.host`, and
+/// stay valid.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct QueueId(String);
@@ -33,44 +40,49 @@ impl std::error::Error for QueueIdError {}
 /// Generator of queue ids. A process has exactly one, so that its ids sort in the order of creation.
 #[derive(Debug)]
 pub struct IdGenerator {
-    host: String,
-    random: u32,
-    made: Mutex<LastGenerated>,
-}
-
-/// State after the last generated id.
-#[derive(Debug, Default)]
-struct LastGenerated {
-    count: u64,
-    last_micros: u64,
+    /// Source of random bits, so that no id tells another one.
+    random: fn() -> u64,
+    last_micros: Mutex<u64>,
 }
 
 impl IdGenerator {
-    /// Builds a generator. `host` becomes the last part of each id, with every byte that is special in Maildir names
-    /// replaced by `-`. `random` distinguishes two processes with the same process id on hosts with the same name.
-    pub fn new(host: &str, random: u64) -> IdGenerator {
-        let safe =
-            |byte: u8| if byte.is_ascii_alphanumeric() || b".-_".contains(&byte) { char::from(byte) } else { '-' };
-        let host: String = host.bytes().take(MAX_HOST).map(safe).collect();
-        let host = if host.trim_matches('.').is_empty() { "localhost".to_owned() } else { host };
-        IdGenerator { host, random: random as u32, made: Mutex::default() }
+    /// Builds a generator from a source of random bits.
+    pub fn new(random: fn() -> u64) -> IdGenerator {
+        IdGenerator { random, last_micros: Mutex::default() }
     }
 
     /// Returns a new id for a message that arrived at `now` (time since the Unix epoch). It sorts after every earlier
     /// id of this generator.
     pub fn next_id(&self, now: Duration) -> QueueId {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let earliest = if made.count == 0 { 0 } else { made.last_micros + 1 };
-        let stamp = (now.as_micros() as u64).max(earliest);
-        let number = made.count;
-        *made = LastGenerated { count: number + 1, last_micros: stamp };
-        let (seconds, micros) = (stamp / 1_000_000, stamp % 1_000_000);
-        let pid = std::process::id();
-        debug_assert!(made.last_micros >= earliest, "each id sorts after the one before");
-        let id = format!("{seconds}.M{micros:06}P{pid}Q{number}R{:08x}.{}", self.random, self.host);
+        let mut last = self.last_micros.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = (now.as_micros() as u64).max(*last + 1);
+        let random = (self.random)();
+        let mut id = String::with_capacity(LENGTH);
+        push_digits(&mut id, *last / 1_000_000, 6);
+        id.push('-');
+        push_digits(&mut id, *last % 1_000_000, 4);
+        push_digits(&mut id, random, 7);
+        id.push('-');
+        push_digits(&mut id, random / 62u64.pow(7), 4);
         debug_assert!(is_id(&id), "{id} is read back as an id");
         QueueId(id)
     }
+}
+
+/// Appends the last `count` digits of a number.
+fn push_digits(text: &mut String, number: u64, count: u32) {
+    for place in (0..count).rev() {
+        let digit = number / 62u64.pow(place) % 62;
+        text.push(char::from(DIGITS[digit as usize]));
+    }
+}
+
+/// Returns the number that these digits stand for; `None` for anything else.
+fn number(digits: &str) -> Option<u64> {
+    digits.bytes().try_fold(0u64, |number, byte| {
+        let digit = DIGITS.binary_search(&byte).ok()?;
+        number.checked_mul(62)?.checked_add(digit as u64)
+    })
 }
 
 impl QueueId {
@@ -86,21 +98,61 @@ impl QueueId {
     }
 
     /// Returns the arrival time in microseconds since the Unix epoch. Comparing these numbers gives the same order as
-    /// comparing the ids, and is faster.
+    /// comparing the ids, and is right between ids of different versions too.
     pub fn micros(&self) -> u64 {
-        let mut parts = self.0.split(['.', 'P']);
-        let seconds: u64 = parts.next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0);
-        let micros = parts.next().and_then(|micros| micros.strip_prefix('M')?.parse().ok()).unwrap_or(0);
-        seconds.saturating_mul(1_000_000).saturating_add(micros)
+        let (seconds, micros) = match self.time_digits() {
+            Some((seconds, micros)) => (number(seconds), number(micros)),
+            None => {
+                let mut parts = self.0.split(['.', 'P']);
+                let seconds = parts.next().and_then(|seconds| seconds.parse().ok());
+                (seconds, parts.next().and_then(|micros| micros.strip_prefix('M')?.parse().ok()))
+            }
+        };
+        seconds.unwrap_or(0).saturating_mul(1_000_000).saturating_add(micros.unwrap_or(0))
     }
 
     /// Returns the arrival time in seconds since the Unix epoch.
     pub fn seconds(&self) -> u64 {
-        self.0.split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0)
+        self.micros() / 1_000_000
+    }
+
+    /// Returns the digits of the second and of the microsecond; `None` for an id of an earlier version.
+    fn time_digits(&self) -> Option<(&str, &str)> {
+        (self.0.as_bytes().get(6) == Some(&b'-') && self.0.len() == LENGTH).then(|| (&self.0[..6], &self.0[7..11]))
+    }
+
+    /// Returns the part of the id that is unique without the host, which ids of earlier versions end with.
+    pub fn without_host(&self) -> &str {
+        &self.0[..self.host_at()]
+    }
+
+    fn host_at(&self) -> usize {
+        self.0.match_indices('.').nth(1).map_or(self.0.len(), |(at, _)| at)
+    }
+
+    /// Returns the name of a message in a Maildir, `SECONDS.UNIQUE.mspool`. `copy` is added to the middle part, where a
+    /// message has several copies. The same id always gives the same name, so that a copy is found again.
+    pub fn maildir_name(&self, copy: &str) -> String {
+        match self.time_digits() {
+            Some(_) => format!("{}.{}{copy}.mspool", self.seconds(), self.0),
+            None => format!("{}{copy}{}", self.without_host(), &self.0[self.host_at()..]),
+        }
     }
 }
 
 fn is_id(text: &str) -> bool {
+    is_current_id(text) || is_earlier_id(text)
+}
+
+/// True for a text that [`IdGenerator::next_id`] can make.
+fn is_current_id(text: &str) -> bool {
+    let mut groups = text.split('-');
+    let mut has = |length| groups.next().is_some_and(|group| group.len() == length && number(group).is_some());
+    text.len() == LENGTH && has(6) && has(11) && has(4) && number(&text[7..11]).is_some_and(|micros| micros < 1_000_000)
+}
+
+/// True for an id as earlier versions made it.
+fn is_earlier_id(text: &str) -> bool {
     fn digits(text: &str) -> Option<&str> {
         let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         (1..=20).contains(&end).then(|| &text[end..])
@@ -145,9 +197,15 @@ mod tests {
 
     use super::*;
 
+    const EARLIER: &str = "1795308431.M123456P42Q0R00c0ffee.mail.example.org";
+
+    fn seven() -> u64 {
+        7
+    }
+
     #[test]
     fn ids_of_one_process_sort_by_age_even_when_the_clock_stands_still_or_goes_back() {
-        let ids = IdGenerator::new("host", 7);
+        let ids = IdGenerator::new(seven);
         let times = [5, 5, 5, 3, 9, 4];
         let ids: Vec<QueueId> = times.iter().map(|s| ids.next_id(Duration::from_secs(1_700_000_000 + s))).collect();
         let mut sorted = ids.clone();
@@ -157,17 +215,40 @@ mod tests {
     }
 
     #[test]
-    fn a_strange_host_name_stays_one_plain_file_name() {
-        let id = IdGenerator::new("we/ird:host,x", 1).next_id(Duration::from_secs(1_700_000_000));
-        assert!(id.as_str().ends_with(".we-ird-host-x"), "{id}");
-        assert_eq!(QueueId::parse(id.as_str()).as_ref(), Ok(&id));
-        assert_eq!(id.seconds(), 1_700_000_000);
-        assert!(IdGenerator::new("", 1).next_id(Duration::ZERO).as_str().ends_with(".localhost"));
+    fn an_id_has_the_arrival_and_random_digits() {
+        let id = IdGenerator::new(seven).next_id(Duration::from_micros(1_795_308_431_123_456));
+        assert!(id.as_str().ends_with("0000007-0000"), "{id}");
+        assert_eq!((id.micros(), id.seconds()), (1_795_308_431_123_456, 1_795_308_431));
+        assert_eq!(id.maildir_name("D3"), format!("1795308431.{id}D3.mspool"));
+        assert_eq!(id.without_host(), id.as_str());
+    }
+
+    #[test]
+    fn an_id_of_an_earlier_version_stays_valid_and_sorts_before() {
+        let earlier = QueueId::parse(EARLIER).unwrap();
+        assert_eq!(earlier.micros(), 1_795_308_431_123_456);
+        assert_eq!(earlier.maildir_name("D3"), "1795308431.M123456P42Q0R00c0ffeeD3.mail.example.org");
+        assert_eq!(earlier.without_host(), "1795308431.M123456P42Q0R00c0ffee");
+        let id = IdGenerator::new(seven).next_id(Duration::from_secs(1_795_308_432));
+        assert!(earlier < id && earlier.micros() < id.micros());
     }
 
     #[test]
     fn a_path_is_no_id() {
-        for text in ["", "a", "../../x", "1.M1P1Q1R00000000.", "1.M1P1Q1R00000000.a/b", "1.M1P1Q1R00000000.a,T=1"] {
+        for text in [
+            "",
+            "a",
+            "../../x",
+            "1.M1P1Q1R00000000.",
+            "1.M1P1Q1R00000000.a/b",
+            "1.M1P1Q1R00000000.a,T=1",
+            "1xUk0d-0W7E0000007-000",
+            "1xUk0d-0W7E0000007-00000",
+            "1xUk0d-0W7E000000/-0000",
+            "1xUk0d-zzzz0000007-0000",
+            "1xUk0d-0W7E00é0007-0000",
+            "-----------------------",
+        ] {
             assert_eq!(QueueId::parse(text), Err(QueueIdError), "{text}");
         }
         assert_eq!(QueueId::parse(&format!("1.M1P1Q1R00000000.{}", "a".repeat(10_000))), Err(QueueIdError));
@@ -175,10 +256,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn minted_ids_parse(host in ".{0,80}", random: u64, seconds in 0u64..9_999_999_999) {
-            let id = IdGenerator::new(&host, random).next_id(Duration::from_secs(seconds));
-            prop_assert_eq!(id.micros(), seconds * 1_000_000);
+        fn generated_ids_parse(micros in 0u64..9_999_999_999_000_000) {
+            let id = IdGenerator::new(seven).next_id(Duration::from_micros(micros));
+            prop_assert_eq!(id.micros(), micros.max(1));
             prop_assert_eq!(QueueId::parse(id.as_str()).unwrap(), id);
+        }
+
+        #[test]
+        fn any_text_can_be_judged(text in "\\PC{0,30}", id in "[0-9A-Za-z]{6}-[0-9A-Za-z]{11}-[0-9A-Za-z]{4}") {
+            let _ = QueueId::parse(&text);
+            if let Ok(id) = QueueId::parse(&id) {
+                prop_assert_eq!(id.micros() % 1_000_000, number(&id.as_str()[7..11]).unwrap());
+            }
         }
     }
 }

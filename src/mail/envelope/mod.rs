@@ -1,7 +1,6 @@
 //! Envelope of a message: sender, recipients, and the options of the sender. It is written once, as the first line of
 //! the queue file, and never changed.
 
-pub mod file_name;
 pub mod id;
 pub mod line;
 pub mod recipient;

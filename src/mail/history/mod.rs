@@ -1,5 +1,7 @@
-//! State of every recipient, computed from the records of a message's log.
+//! State of every recipient, computed from the records of a message: those that the marks in its name stand for, and those
+//! of its log.
 
+pub mod mark;
 pub mod progress;
 pub mod record;
 pub mod state;
@@ -8,8 +10,9 @@ use std::collections::BTreeSet;
 
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::RecipientIndex;
+use crate::mail::history::mark::HistoryMarks;
 use crate::mail::history::progress::{RecipientProgress, UnprovenReport};
-use crate::mail::history::record::{LogEvent, LogRecord, ProgramMark, ReportProof};
+use crate::mail::history::record::{LogEvent, LogRecord, ReportProof};
 use crate::mail::history::state::{RecipientState, ReportKind};
 use crate::values::table::Table;
 use crate::values::time::{RunningTime, Timestamp};
@@ -37,10 +40,10 @@ pub struct History {
     pub tried_transports: BTreeSet<String>,
     /// True when the source of a received message knows that it need not send it again.
     pub was_acknowledged: bool,
-    /// True for a message that was set aside because its end is missing.
-    pub was_incomplete: bool,
-    /// Programs that were started for the message, the first first.
-    pub programs: Vec<ProgramMark>,
+    /// True when a received message is in the store.
+    pub was_filed: bool,
+    /// Number of lines in the log, if it has any.
+    pub log_lines: usize,
     /// Number of log lines that could not be parsed.
     pub unreadable: usize,
 }
@@ -51,23 +54,21 @@ impl History {
         History { recipients: recipients.map(|_| RecipientProgress::default()), ..History::default() }
     }
 
-    /// Computes the history from a log. Lines that cannot be parsed are skipped and counted: mspool never acts on a
-    /// line that a crash truncated, so at worst one delivery is repeated.
-    pub fn read<T>(recipients: &Table<RecipientIndex, T>, log: &[u8]) -> History {
+    /// Computes the history from the marks in the name of a message, and from its log. Lines that cannot be parsed are
+    /// skipped and counted: mspool never acts on a line that a crash truncated, so at worst one delivery is repeated.
+    pub fn read<T>(recipients: &Table<RecipientIndex, T>, marks: &HistoryMarks, log: &[u8]) -> History {
         let mut history = History::new(recipients);
-        for line in log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            match serde_json::from_slice::<LogRecord>(line) {
-                Ok(record) => history.apply(&record),
-                Err(_) => history.unreadable += 1,
-            }
-        }
+        let logged = logged(log);
+        history.log_lines = lines(log).count();
+        history.unreadable = history.log_lines - logged.len();
+        merged(recipients, marks, logged).iter().for_each(|record| history.apply(record));
         debug_assert_eq!(history.recipients.len(), recipients.len(), "no record adds a recipient");
         history
     }
 
     /// Returns true for the log of a message that was set aside because its end is missing.
     pub fn is_of_incomplete(log: &[u8]) -> bool {
-        History::read(&Table::<RecipientIndex, ()>::from(Vec::new()), log).was_incomplete
+        logged(log).iter().any(|record| matches!(record.event, LogEvent::Incomplete { .. }))
     }
 
     /// Applies one more record.
@@ -148,10 +149,13 @@ impl History {
                     each(&mut self.recipients, recipients, |progress| progress.resent.push(id.clone()));
                 }
             }
+            LogEvent::Filed { .. } => self.was_filed = true,
             LogEvent::Acknowledged => self.was_acknowledged = true,
-            LogEvent::Started(mark) => self.programs.push(mark.clone()),
-            LogEvent::Incomplete { .. } => self.was_incomplete = true,
-            LogEvent::Held | LogEvent::Filed { .. } | LogEvent::Dropped { .. } | LogEvent::Trouble { .. } => {}
+            LogEvent::Started {}
+            | LogEvent::Held
+            | LogEvent::Dropped { .. }
+            | LogEvent::Incomplete { .. }
+            | LogEvent::Trouble { .. } => {}
             LogEvent::Released => {
                 for progress in self.recipients.iter_mut().filter(|progress| progress.state == RecipientState::Owed) {
                     progress.next = None;
@@ -181,10 +185,9 @@ impl History {
         *self == History::new(&self.recipients)
     }
 
-    /// Returns the programs that may still work on an attempt without a result.
-    pub fn open_programs(&self) -> &[ProgramMark] {
-        let is_open = self.recipients.iter().any(|progress| progress.outcome_unknown);
-        if is_open { &self.programs } else { &[] }
+    /// Returns true if the result of an attempt is unknown: its program may still run.
+    pub fn has_open_attempt(&self) -> bool {
+        self.recipients.iter().any(|progress| progress.outcome_unknown)
     }
 
     /// Returns true if no action is left for any recipient.
@@ -219,6 +222,26 @@ impl History {
     pub fn attempts(&self) -> u32 {
         self.recipients.iter().map(|progress| progress.attempts).max().unwrap_or(0)
     }
+}
+
+/// Returns the records of a message, in their order. An attempt that is marked in the name and restated in the log counts
+/// once. Any table of the recipients says how many there are.
+pub fn records<T>(recipients: &Table<RecipientIndex, T>, marks: &HistoryMarks, log: &[u8]) -> Vec<LogRecord> {
+    merged(recipients, marks, logged(log))
+}
+
+fn merged<T>(recipients: &Table<RecipientIndex, T>, marks: &HistoryMarks, logged: Vec<LogRecord>) -> Vec<LogRecord> {
+    let marked = marks.records(recipients.indices());
+    let logged = logged.into_iter().filter(|record| !marked.contains(record)).collect();
+    [marked, logged].concat()
+}
+
+fn logged(log: &[u8]) -> Vec<LogRecord> {
+    lines(log).filter_map(|line| serde_json::from_slice(line).ok()).collect()
+}
+
+fn lines(log: &[u8]) -> impl Iterator<Item = &[u8]> {
+    log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
 }
 
 /// Applies `change` to the recipients at these indices. Skips indices out of range, which a damaged log can contain.
@@ -300,7 +323,7 @@ mod tests {
             result(11, &[1], RecipientState::Owed, AttemptCost::Full),
             attempt(71, 2, &[1]),
         ];
-        let history = History::read(&people(2), &log(&story));
+        let history = History::read(&people(2), &HistoryMarks::None, &log(&story));
         assert_eq!(history.owed().collect::<Vec<_>>(), indices(&[1]));
         assert_eq!(history.recipients[RecipientIndex::new(1)].attempts, 2);
         assert!(history.recipients[RecipientIndex::new(1)].outcome_unknown && !first(&history).outcome_unknown);
@@ -311,15 +334,15 @@ mod tests {
     #[test]
     fn what_is_not_charged_does_not_count() {
         let story = [attempt(10, 1, &[0]), result(11, &[0], RecipientState::Owed, AttemptCost::None)];
-        assert_eq!(first(&History::read(&people(1), &log(&story))).attempts, 0);
+        assert_eq!(first(&History::read(&people(1), &HistoryMarks::None, &log(&story))).attempts, 0);
         let story = [attempt(10, 1, &[0]), result(11, &[0], RecipientState::Owed, AttemptCost::Declined)];
-        assert_eq!(first(&History::read(&people(1), &log(&story))).declined_by, ["relay"]);
+        assert_eq!(first(&History::read(&people(1), &HistoryMarks::None, &log(&story))).declined_by, ["relay"]);
     }
 
     #[test]
     fn one_recipient_that_is_due_makes_the_message_due() {
         let story = [attempt(10, 1, &[0]), result(11, &[0], RecipientState::Owed, AttemptCost::Full)];
-        assert_eq!(History::read(&people(2), &log(&story)).next(), None);
+        assert_eq!(History::read(&people(2), &HistoryMarks::None, &log(&story)).next(), None);
     }
 
     #[test]
@@ -336,9 +359,35 @@ mod tests {
         let mut bytes = log(&[attempt(10, 1, &[0]), result(11, &[0], RecipientState::Delivered, AttemptCost::Full)]);
         let whole = bytes.len();
         bytes.extend_from_slice(b"{\"at\":\"1970-01-01T00:00:10Z\",\"event\":\"sung\"}\nnoise\n");
-        let history = History::read(&people(1), &bytes);
+        let history = History::read(&people(1), &HistoryMarks::None, &bytes);
         assert_eq!((history.unreadable, first(&history).state), (2, RecipientState::Delivered));
-        assert_eq!(first(&History::read(&people(1), &bytes[..whole - 5])).state, RecipientState::Owed);
+        assert_eq!(
+            first(&History::read(&people(1), &HistoryMarks::None, &bytes[..whole - 5])).state,
+            RecipientState::Owed
+        );
+    }
+
+    #[test]
+    fn marks_tell_the_same_as_a_log() {
+        let marks = HistoryMarks::parse("A=relay:10:5,R=r:11:6:2.0.0:ok:4F").unwrap();
+        let records = marks.records([0, 1].map(RecipientIndex::new).into_iter());
+        let by_name = History::read(&people(2), &marks, b"");
+        let mut by_log = History::read(&people(2), &HistoryMarks::None, &log(&records));
+        // The log restates the attempt when there is more to tell.
+        let by_both = History::read(&people(2), &marks, &log(&records[..1]));
+        assert_eq!(
+            (by_log.log_lines, by_both.log_lines, by_both.recipients.clone()),
+            (2, 1, by_name.recipients.clone())
+        );
+        by_log.log_lines = 0;
+        assert_eq!(by_name, by_log);
+        assert!(by_name.is_sent() && first(&by_name).attempts == 1 && !by_name.is_blank());
+    }
+
+    #[test]
+    fn an_attempt_that_an_earlier_version_recorded_is_read() {
+        let line = br#"{"at":"2026-11-24T00:00:00Z","event":"started","pid":7,"ticks":8,"boot":"x"}"#;
+        assert_eq!(History::read(&people(1), &HistoryMarks::None, line).unreadable, 0);
     }
 
     proptest! {
@@ -347,7 +396,7 @@ mod tests {
             let mut bytes = noise;
             bytes.push(b'\n');
             bytes.extend(log(&[attempt(1, 1, &[place]), result(2, &[place], RecipientState::Failed, AttemptCost::Full)]));
-            let history = History::read(&people(count), &bytes);
+            let history = History::read(&people(count), &HistoryMarks::None, &bytes);
             prop_assert_eq!(history.recipients.len(), count);
         }
 
@@ -358,8 +407,8 @@ mod tests {
                 result(2, &[0], RecipientState::Delivered, AttemptCost::Full),
                 result(2, &[1], RecipientState::Failed, AttemptCost::Full),
             ]);
-            let history = History::read(&people(2), &bytes[..cut.min(bytes.len())]);
-            let whole = History::read(&people(2), &bytes);
+            let history = History::read(&people(2), &HistoryMarks::None, &bytes[..cut.min(bytes.len())]);
+            let whole = History::read(&people(2), &HistoryMarks::None, &bytes);
             for (part, all) in history.recipients.iter().zip(&whole.recipients) {
                 prop_assert!(part.state == all.state || part.state == RecipientState::Owed);
             }

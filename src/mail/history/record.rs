@@ -41,8 +41,8 @@ pub enum LogEvent {
         /// Recipients of the attempt.
         recipients: Vec<RecipientIndex>,
     },
-    /// Start of a program of the attempt. A run that finds the attempt without a result asks whether it still runs.
-    Started(ProgramMark),
+    /// Start of a program, as earlier versions recorded it.
+    Started {},
     /// Decision about recipients.
     Result {
         /// Transport that gave the result; `None` if mspool decided.
@@ -189,17 +189,6 @@ impl Decision {
 
 /// Words for a message whose end is missing and that has no history.
 pub const CUT_SHORT: &str = "cut short, perhaps by a power failure before it was accepted";
-
-/// Mark of a program that was started for a message, by which another process can ask whether it still runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProgramMark {
-    /// Process id.
-    pub pid: u32,
-    /// Time of its start in clock ticks since the boot.
-    pub ticks: u64,
-    /// Id of the boot.
-    pub boot: String,
-}
 
 /// Proof that a report comes from a system that was given the message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::{Duration, Instant};
 
+use mspool::mail::envelope::id::QueueId;
+
 use crate::faults::stage::{FaultedRun, Stage, id_of};
 use crate::faults::tracer::{Fault, FaultPoint, Tracee};
 use crate::world::{Ran, World};
@@ -231,7 +233,7 @@ impl Judge<'_> {
 
     fn ids_in(text: &str) -> BTreeSet<String> {
         let words = text.split(|letter: char| letter.is_whitespace() || matches!(letter, ':' | ';' | ',' | '"'));
-        words.filter(|word| word.ends_with(".laptop.example") && word.contains(".M")).map(str::to_owned).collect()
+        words.filter(|word| QueueId::parse(word).is_ok()).map(str::to_owned).collect()
     }
 
     fn submits(&mut self, messages: usize) -> BTreeSet<String> {

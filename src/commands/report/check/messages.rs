@@ -3,10 +3,10 @@
 use anyhow::Result;
 
 use crate::exit::ExitStatus;
-use crate::mail::envelope::file_name::FileName;
 use crate::mail::history::History;
 use crate::mail::history::record::CUT_SHORT;
 use crate::session::Session;
+use crate::spool::file_name::FileName;
 use crate::spool::listing::DirectoryEntry;
 use crate::spool::queue_file::{QueueFile, UnusableFile};
 use crate::spool::{QueueState, Spool};
@@ -108,7 +108,7 @@ fn message_problem(
         Err(UnusableFile::Corrupt(reason)) => return wrong(reason),
         Err(UnusableFile::Path(error)) => return wrong(error.to_string()),
     };
-    let history = spool.history(&message.envelope)?;
+    let history = spool.history(&message)?;
     if history.unreadable > 0 {
         let lines = counted(history.unreadable, "unreadable line");
         let path = spool.path_of_message(state, name);
