@@ -4,7 +4,7 @@
 //! In short:
 //!
 //! - The directory of a message file is the durable state of the message; a lock on the file means that a run is working
-//!   on it. A message file is never modified; its events are appended to a log of the same name ([`spool`]).
+//!   on it. The content of a message file is never modified; its events are marks in its name, or records in a log ([`spool`]).
 //! - Every change of state consumes a [`spool::claim::Claim`].
 //! - A result that is not durable has no consequences: no report, no move (`delivery/commit.rs`).
 //! - Only a clear answer settles a recipient. Without one the recipient is still owed ([`mail::history`]).
