@@ -1,28 +1,30 @@
 //! `receive`: accepts mail and files it in the store.
 //!
-//! A message is first made durable in `in/new`; from then on mspool is responsible for it. Hooks and filing follow in the
-//! same run, in the next flush, or in a watch.
+//! A message is filed in the store at once, and the exit status says that it is durable there. If that is not possible now,
+//! or if a watch is running that does it, the message is made durable in `in/new`: from then on mspool is responsible for it.
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use crate::delivery::context::DeliveryContext;
 use crate::exit::{ExitStatus, RefusalKind, refuse};
 use crate::inbox::accept;
+use crate::inbox::correlate::SentMailIndex;
 use crate::inbox::fetch;
+use crate::inbox::file;
 use crate::inbox::in_place;
 use crate::inbox::pending;
 use crate::mail::address::{Address, Sender};
-use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::{Envelope, WayTrust};
 use crate::mail::message::header::{Header, InputSupply};
 use crate::output::arrivals::ArrivalConsole;
 use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
+use crate::spool::QueueState;
 use crate::spool::draft::UnsyncedMessage;
-use crate::spool::{QueueState, Spool};
+use crate::spool::queue_file::UnusableFile;
 use crate::submission::input::{self, StandardInput};
 use crate::submission::limits::check_room;
 use crate::submission::loops;
@@ -73,33 +75,23 @@ pub fn run(session: &Session, options: &ReceiveOptions) -> Result<ExitStatus> {
         ..accept::new_envelope(session, mailbox, sender, loops::inherited(&spool)?, None)
     };
     let draft = accept::write_draft(&spool, &envelope, &head, &mut input, session.settings.queue.message_limit)?;
-    UnsyncedMessage::commit(vec![draft.rename_into(QueueState::Received, None)?])?;
-    // The message is durable: an error status now would make the caller deliver it a second time.
-    if let Err(error) = file_received(session, &spool, &signals, options, &envelope.id) {
-        print::error(&format!("{error:#}; the message is in the spool, and the next run files it"));
+    if pending::is_watch_running(&spool)? {
+        UnsyncedMessage::commit(vec![draft.rename_into(QueueState::Received, None)?])?;
+        return Ok(ExitStatus::Ok);
     }
-    Ok(ExitStatus::Ok)
-}
-
-/// Files a received message and every other message in `in/new`, unless a running watch does it.
-fn file_received(
-    session: &Session,
-    spool: &Spool,
-    signals: &Signals,
-    options: &ReceiveOptions,
-    id: &QueueId,
-) -> Result<()> {
-    if pending::is_watch_running(spool)? {
-        return Ok(());
-    }
+    let received = draft.unqueued().map_err(|unusable| match unusable {
+        UnusableFile::Path(error) => error.into(),
+        unusable => anyhow!("the message that was just written {unusable}"),
+    })?;
     let console = ArrivalConsole::new(session.verbosity, options.format);
-    let context = DeliveryContext::new(session, spool, signals, &console)?;
-    pending::file_one(&context, id)?;
-    // Other runs may have been interrupted before they filed their messages.
+    let context = DeliveryContext::new(session, &spool, &signals, &console)?;
+    file::file_unqueued(&context, &mut SentMailIndex::default(), received)?;
+    // The message is durable: an error status now would make the caller deliver it a second time. Other runs may have been
+    // interrupted before they filed their messages.
     if let Err(error) = pending::file_all(&context) {
         print::error(&format!("{error:#}"));
     }
-    Ok(())
+    Ok(ExitStatus::Ok)
 }
 
 /// Fetches mail from the named sources, or from all without a name; at most `limit` messages per source.

@@ -19,6 +19,7 @@ use crate::spool::claim::Claim;
 use crate::spool::draft::UnsyncedMessage;
 use crate::spool::{QueueState, Spool};
 use crate::transports::configured::{ConfiguredCommand, refuse_untrusted};
+use crate::transports::hand_off::EarlierAttempt;
 use crate::transports::hook::{Hook, HookVerdict};
 use crate::transports::maildir;
 use crate::transports::placeholder::Placeholder;
@@ -106,7 +107,16 @@ pub fn run_final_steps(context: &DeliveryContext<'_>, claim: &Claim<'_>, history
             if let Some(maildir) = &copy {
                 let message = claim.message();
                 let file = message.file().as_fd();
-                maildir::file_message(maildir, &folder, &envelope.id.maildir_name(""), b"", file, message.body_at)?;
+                let earlier = EarlierAttempt::MaybeDelivered;
+                maildir::file_message(
+                    maildir,
+                    &folder,
+                    &envelope.id.maildir_name(""),
+                    b"",
+                    file,
+                    message.body_at,
+                    earlier,
+                )?;
             }
         }
     }

@@ -17,8 +17,12 @@ use crate::mail::message::header::{Header, InputSupply, MAX_HEADER_BYTES};
 use crate::mail::report::bounce;
 use crate::output::observer::NewMail;
 use crate::spool::claim::Claim;
+use crate::spool::draft::UnqueuedMessage;
+use crate::spool::log::MessageLog;
+use crate::spool::queue_file::QueueFile;
 use crate::spool::source_state::UnacknowledgedMessage;
 use crate::transports::configured::refuse_untrusted;
+use crate::transports::hand_off::EarlierAttempt;
 use crate::transports::maildir;
 use crate::transports::notify::NewMailValues;
 use crate::values::quoting::quoted;
@@ -59,72 +63,156 @@ pub fn file(
     claim: Claim<'_>,
     source: SourceKnowledge,
 ) -> Result<FilingResult> {
+    let filing = steps(context, index, claim.message()).map_err(|error| error.cause)?;
+    let id = claim.message().envelope.id.clone();
+    if filing.result != FilingResult::NotNow {
+        remember_unacknowledged(context, claim.message(), source)?;
+        claim.finish_filed()?;
+    }
+    filing.news.announce(context, &id);
+    Ok(filing.result)
+}
+
+/// Files a message that was just received from a caller, who learns from the exit status that it is durable. It is queued
+/// only if it cannot be filed now.
+///
+/// # Errors
+///
+/// An error means that the message was not received.
+pub fn file_unqueued(
+    context: &DeliveryContext<'_>,
+    index: &mut SentMailIndex,
+    received: UnqueuedMessage<'_>,
+) -> Result<()> {
+    match steps(context, index, received.message()) {
+        Ok(filing) => {
+            let id = received.message().envelope.id.clone();
+            if filing.result == FilingResult::NotNow {
+                received.queue()?;
+            } else {
+                received.discard();
+            }
+            filing.news.announce(context, &id);
+        }
+        Err(error) => {
+            let id = received.message().envelope.id.clone();
+            if let Err(mut failed) = received.queue() {
+                if error.may_be_filed(context, &id) && !failed.may_be_queued.contains(&id) {
+                    failed.may_be_queued.push(id);
+                }
+                return Err(failed.into());
+            }
+            let cause = error.cause;
+            context.observer.error(&format!("{cause:#}; the message is in the spool, and the next run files it"));
+        }
+    }
+    Ok(())
+}
+
+/// Error of filing a message.
+struct FilingError {
+    cause: anyhow::Error,
+    /// Folder in which it was being filed, if it came so far.
+    folder: Option<Folder>,
+}
+
+impl<E: Into<anyhow::Error>> From<E> for FilingError {
+    fn from(cause: E) -> FilingError {
+        FilingError { cause: cause.into(), folder: None }
+    }
+}
+
+impl FilingError {
+    /// True unless it is certain that the message is not in the store.
+    fn may_be_filed(&self, context: &DeliveryContext<'_>, id: &QueueId) -> bool {
+        let Some(folder) = &self.folder else { return false };
+        let inbox = Folder::inbox();
+        let is_in = |folder| maildir::may_have(&context.settings.store, folder, &id.maildir_name(""));
+        is_in(folder) || is_in(&inbox)
+    }
+}
+
+/// What became of a message.
+struct Filing {
+    result: FilingResult,
+    news: FilingNews,
+}
+
+/// News of a message, to be told once nothing can make its filing happen again.
+enum FilingNews {
+    /// There is none.
+    None,
+    /// It is in the store, at this path.
+    Filed { folder: Folder, path: PathBuf, classification: Classification },
+    /// This hook dropped it.
+    Dropped(String),
+}
+
+impl FilingNews {
+    fn announce(self, context: &DeliveryContext<'_>, id: &QueueId) {
+        match self {
+            FilingNews::None => {}
+            FilingNews::Filed { folder, path, classification } => {
+                announce(context, id, &classification, &folder, path);
+            }
+            FilingNews::Dropped(hook) => context.observer.dropped(id, &hook),
+        }
+    }
+}
+
+/// Runs the hooks, files the message, and applies the report in it. The message itself stays where it is.
+fn steps(
+    context: &DeliveryContext<'_>,
+    index: &mut SentMailIndex,
+    message: &QueueFile,
+) -> std::result::Result<Filing, FilingError> {
     check_hooks(context)?;
-    let message = claim.message();
-    let envelope = message.envelope.clone();
+    let envelope = &message.envelope;
     let head = message.first_bytes(MAX_HEADER_BYTES)?;
     let header = Header::scan(&head, InputSupply::End);
     let report = bounce::read_report(&head);
-    let received = ReceivedReport::new(&envelope, header.as_ref(), &report);
+    let received = ReceivedReport::new(envelope, header.as_ref(), &report);
     if context.spool.history(message)?.was_filed {
-        return apply_later(context, index, claim, &received);
+        // Another run worked on the message that the report is about.
+        let applied = correlate::apply_report(context, index, &received)?;
+        return Ok(Filing { result: result_after(&Ok(applied)), news: FilingNews::None });
     }
-    let classification = Classification::of(context.settings, &envelope, header.as_ref(), &report);
+    let classification = Classification::of(context.settings, envelope, header.as_ref(), &report);
     // A `From ` line that the delivery program put before the message is not part of it.
     let marker = header.as_ref().map_or(0, |header| header.marker.len()) as u64;
-    let body_at = message.body_at + marker;
-    let mut filer = MessageFiler { context, envelope: &envelope, log: context.spool.log(&envelope.id)? };
-    let hooks = HookRun { context, envelope: &envelope, classification: &classification };
-    let (decision, problems) = hooks.run(&mut || Ok(claim.private_copy(marker)?))?;
+    let mut filer = MessageFiler::new(context, envelope)?;
+    let hooks = HookRun { context, envelope, classification: &classification };
+    let (decision, problems) = hooks.run(&mut || Ok(context.spool.private_copy_of(message, marker)?))?;
     for text in problems {
         filer.record_problem(text)?;
     }
     let folder = match decision {
         HookDecision::In(folder) => folder,
-        HookDecision::NotNow => return Ok(FilingResult::NotNow),
+        HookDecision::NotNow => return Ok(Filing { result: FilingResult::NotNow, news: FilingNews::None }),
         HookDecision::Dropped(hook) => {
             filer.record(LogEvent::Dropped { hook: hook.clone() })?;
             filer.log.sync()?;
-            remember_unacknowledged(context, &claim, source)?;
-            claim.finish_filed()?;
-            context.observer.dropped(&envelope.id, &hook);
-            return Ok(FilingResult::Dropped);
+            return Ok(Filing { result: FilingResult::Dropped, news: FilingNews::Dropped(hook) });
         }
     };
-    let trace = trace_lines(context, &envelope, header.as_ref());
-    let (path, folder) = filer.deliver(&claim, folder, trace.as_bytes(), body_at)?;
+    let trace = trace_lines(context, envelope, header.as_ref());
+    let delivered = filer.deliver(message, folder.clone(), trace.as_bytes(), message.body_at + marker);
+    let (path, folder) = delivered.map_err(|cause| FilingError { cause, folder: Some(folder) })?;
     filer.record(LogEvent::Filed { folder: folder.as_str().to_owned(), class: classification.class.clone() })?;
     let applied = correlate::apply_report(context, index, &received);
     if let Err(error) = &applied {
         // The message is filed. An error here would file it a second time in the next run.
         filer.record_problem(format!("cannot apply the report in this message: {error:#}"))?;
     }
-    remember_unacknowledged(context, &claim, source)?;
-    let is_done = !matches!(applied, Ok(Application::NotNow));
-    if is_done {
-        claim.finish_filed()?;
-    }
-    announce(context, &envelope.id, &classification, &folder, path);
-    Ok(if is_done { FilingResult::Yes } else { FilingResult::NotNow })
+    Ok(Filing { result: result_after(&applied), news: FilingNews::Filed { folder, path, classification } })
 }
 
-/// Applies the report in a message that was filed while another run worked on the message that the report is about.
-fn apply_later(
-    context: &DeliveryContext<'_>,
-    index: &mut SentMailIndex,
-    claim: Claim<'_>,
-    received: &ReceivedReport<'_>,
-) -> Result<FilingResult> {
-    if correlate::apply_report(context, index, received)? == Application::NotNow {
-        return Ok(FilingResult::NotNow);
-    }
-    claim.finish_filed()?;
-    Ok(FilingResult::Yes)
+fn result_after(applied: &Result<Application>) -> FilingResult {
+    if matches!(applied, Ok(Application::NotNow)) { FilingResult::NotNow } else { FilingResult::Yes }
 }
 
 /// Records a message that its source may send again, so that the copy is recognized.
-fn remember_unacknowledged(context: &DeliveryContext<'_>, claim: &Claim<'_>, source: SourceKnowledge) -> Result<()> {
-    let message = claim.message();
+fn remember_unacknowledged(context: &DeliveryContext<'_>, message: &QueueFile, source: SourceKnowledge) -> Result<()> {
     let (Some(origin), SourceKnowledge::MayNotKnow) = (&message.envelope.source, source) else { return Ok(()) };
     if context.spool.history(message)?.was_acknowledged {
         return Ok(());
@@ -202,10 +290,18 @@ pub fn announce(
 struct MessageFiler<'f, 'e> {
     context: &'f DeliveryContext<'e>,
     envelope: &'f Envelope,
-    log: crate::spool::log::MessageLog,
+    log: MessageLog,
+    /// Whether an earlier run may have filed the message. It made the log before, and an empty log is a sign of it.
+    earlier: EarlierAttempt,
 }
 
-impl MessageFiler<'_, '_> {
+impl<'f, 'e> MessageFiler<'f, 'e> {
+    fn new(context: &'f DeliveryContext<'e>, envelope: &'f Envelope) -> Result<MessageFiler<'f, 'e>> {
+        let has_log = context.spool.has_log(&envelope.id)?;
+        let earlier = if has_log { EarlierAttempt::MaybeDelivered } else { EarlierAttempt::NotDelivered };
+        Ok(MessageFiler { context, envelope, log: context.spool.log(&envelope.id)?, earlier })
+    }
+
     fn record(&mut self, event: LogEvent) -> Result<()> {
         Ok(self.log.append(&LogRecord::new(self.context.now(), event))?)
     }
@@ -218,14 +314,20 @@ impl MessageFiler<'_, '_> {
 
     /// Writes the message to its folder, or to the inbox if the folder cannot be used: the user must get the message in any
     /// case. Returns the path and the folder.
-    fn deliver(&mut self, claim: &Claim<'_>, folder: Folder, trace: &[u8], body_at: u64) -> Result<(PathBuf, Folder)> {
+    fn deliver(
+        &mut self,
+        message: &QueueFile,
+        folder: Folder,
+        trace: &[u8],
+        body_at: u64,
+    ) -> Result<(PathBuf, Folder)> {
         let (store, name) = (&self.context.settings.store, self.envelope.id.maildir_name(""));
-        let file = claim.message().file();
-        match maildir::file_message(store, &folder, &name, trace, file.as_fd(), body_at) {
+        let file = message.file();
+        match maildir::file_message(store, &folder, &name, trace, file.as_fd(), body_at, self.earlier) {
             Ok(path) => Ok((path, folder)),
             Err(error) if folder != Folder::inbox() && !error.is_shortage() => {
                 let inbox = Folder::inbox();
-                let path = maildir::file_message(store, &inbox, &name, trace, file.as_fd(), body_at)?;
+                let path = maildir::file_message(store, &inbox, &name, trace, file.as_fd(), body_at, self.earlier)?;
                 self.record_problem(format!(
                     "folder {} cannot be used: {error}; filed in the inbox instead",
                     quoted(folder.as_str())

@@ -16,6 +16,7 @@ use crate::session::Session;
 use crate::submission::input;
 use crate::submission::options::HeaderUse;
 use crate::sys::dir::Dir;
+use crate::transports::hand_off::EarlierAttempt;
 use crate::transports::maildir;
 
 use crate::inbox::classify::Classification;
@@ -95,7 +96,8 @@ fn one(session: &Session, context: &DeliveryContext<'_>, store: &Path, new: &Dir
     let classification = Classification::of(context.settings, &envelope, header.as_ref(), &report);
     let hooks = HookRun { context, envelope: &envelope, classification: &classification };
     // A copy, since a hook must not be able to change the message.
-    let (decision, problems) = hooks.run(&mut || Ok(context.spool.private_copy(&file, &new.path_of(name))?))?;
+    let (decision, problems) =
+        hooks.run(&mut || Ok(context.spool.private_copy_of_file(&file, &new.path_of(name))?))?;
     for text in problems {
         context.observer.error(&format!("{name}: {text}"));
     }
@@ -115,7 +117,7 @@ fn one(session: &Session, context: &DeliveryContext<'_>, store: &Path, new: &Dir
     let path = if folder == Folder::inbox() {
         new.path_of(name)
     } else {
-        let path = maildir::file_message(store, &folder, name, b"", &file, 0)?;
+        let path = maildir::file_message(store, &folder, name, b"", &file, 0, EarlierAttempt::MaybeDelivered)?;
         new.remove_if_there(name)?;
         path
     };

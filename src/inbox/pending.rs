@@ -3,7 +3,6 @@
 use anyhow::Result;
 
 use crate::delivery::context::DeliveryContext;
-use crate::mail::envelope::id::QueueId;
 use crate::spool::claim::ClaimOutcome;
 use crate::spool::file_name::FileName;
 use crate::spool::runner::RunnerKind;
@@ -60,17 +59,6 @@ pub fn file_all(context: &DeliveryContext<'_>) -> Result<FilingCounts> {
 }
 
 /// Files one message. Returns `false` if it stays in the spool, for example because another run has claimed it.
-///
-/// # Errors
-///
-/// An error of the spool or of the store; the message then stays in the spool.
-pub fn file_one(context: &DeliveryContext<'_>, id: &QueueId) -> Result<bool> {
-    match context.spool.find_received(id)? {
-        Some(name) => one(context, &mut SentMailIndex::default(), &name),
-        None => Ok(true),
-    }
-}
-
 fn one(context: &DeliveryContext<'_>, index: &mut SentMailIndex, name: &FileName) -> Result<bool> {
     match context.spool.claim(QueueState::Received, name)? {
         ClaimOutcome::Claimed(claim) => {

@@ -8,7 +8,6 @@
 //! What is claimed was verified: its envelope and its bytes have their checksums.
 
 use std::fs::File;
-use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
 
 use crate::mail::history::mark::{AttemptMark, ResultMark};
@@ -19,11 +18,10 @@ use crate::sys::error::{AtPath, PathError};
 use crate::sys::file_stat::{FileStat, stat_of};
 use crate::sys::lock;
 use crate::sys::presence;
-use crate::sys::private_copy;
 use crate::values::time::{RunningTime, Timestamp};
 
 use crate::spool::queue_file::{QueueFile, SECOND_NAME, UnusableFile, open_message};
-use crate::spool::{QueueState, Spool, SpoolDirectory};
+use crate::spool::{QueueState, Spool};
 
 /// Exclusive right to a message. Dropping it releases the message unchanged; every method that takes `self` moves or
 /// removes the message.
@@ -215,16 +213,7 @@ impl Claim<'_> {
     /// Returns a copy of the message after its first `skip` bytes, for the standard input of a program. Nothing that the
     /// program does with it reaches the spool, and it never sees the envelope.
     pub fn private_copy(&self, skip: u64) -> Result<File, PathError> {
-        let message = &self.queue_file;
-        let size = message.envelope.size.saturating_sub(skip);
-        let copy = match message.whole() {
-            Some(bytes) => private_copy::of_bytes(&bytes[skip.min(message.envelope.size) as usize..]),
-            None => {
-                let work = self.spool.dir(SpoolDirectory::Work)?;
-                private_copy::of_file(message.file().as_fd(), message.body_at + skip, size, work)
-            }
-        };
-        copy.at("copy", self.path())
+        self.spool.private_copy_of(&self.queue_file, skip)
     }
 
     /// Moves the message to `cur`, due at that time; `None` is now. Not synced: after a crash, the synced log tells the
@@ -317,11 +306,6 @@ impl Claim<'_> {
 
     fn sync(&self, states: &[QueueState]) -> Result<(), PathError> {
         states.iter().try_for_each(|state| self.spool.messages(*state)?.sync())
-    }
-
-    fn path(&self) -> std::path::PathBuf {
-        let (state, name) = self.place();
-        self.spool.path_of_message(state, &name)
     }
 }
 

@@ -15,10 +15,12 @@ use crate::mail::envelope::line::{EnvelopeLine, HEAD_BYTES};
 use crate::spool::file_name::FileName;
 use crate::sys::dir::{self, Dir};
 use crate::sys::error::{AtPath, PathError};
+use crate::sys::file_stat::stat_of;
 use crate::sys::lock;
 use crate::values::checksum::Checksum;
 use crate::values::time::Timestamp;
 
+use crate::spool::queue_file::{QueueFile, UnusableFile};
 use crate::spool::{QueueState, Spool, SpoolDirectory};
 
 /// Size of the buffer in bytes. A message that fits is written in one system call.
@@ -38,7 +40,17 @@ pub struct Draft<'s> {
     sum: Checksum,
     written: u64,
     at: Option<(QueueState, String)>,
+    /// True when the file has its end, its size and its checksums.
+    complete: bool,
     keep: bool,
+}
+
+/// Received message that is complete, and not in the queue: it is filed in the store at once, or queued if that is not
+/// possible. Until then no other process sees it, and a crash leaves nothing but a file for the sweep.
+#[derive(Debug)]
+pub struct UnqueuedMessage<'s> {
+    draft: Draft<'s>,
+    message: QueueFile,
 }
 
 /// Error of writing an envelope or a message.
@@ -115,8 +127,20 @@ impl<'s> Draft<'s> {
         let file = tmp.create_new(name.id.as_str())?;
         let body_at = buffer.len() as u64;
         let sum = Checksum::default();
-        let draft =
-            Draft { spool, tmp: place, name, file, buffer, line, body_at, sum, written: 0, at: None, keep: false };
+        let draft = Draft {
+            spool,
+            tmp: place,
+            name,
+            file,
+            buffer,
+            line,
+            body_at,
+            sum,
+            written: 0,
+            at: None,
+            complete: false,
+            keep: false,
+        };
         // This cannot fail to get the lock, because the file is new. The lock tells the sweep that the writer is alive.
         lock::try_exclusive(&draft.file).at("lock", tmp.path_of(draft.name.id.as_str()))?;
         Ok(draft)
@@ -175,9 +199,22 @@ impl<'s> Draft<'s> {
         Err(self.withdraw_after(cause))
     }
 
+    /// Completes a received message, without queueing it.
+    pub fn unqueued(mut self) -> Result<UnqueuedMessage<'s>, UnusableFile> {
+        self.complete()?;
+        let path = self.path();
+        let file = self.file.try_clone().at("open", &path)?;
+        let facts = stat_of(&file, &path)?;
+        let message = QueueFile::parse(QueueState::Received, &self.name, file, facts, &path)?;
+        Ok(UnqueuedMessage { draft: self, message })
+    }
+
     /// Writes what is still missing: the end of the message, its size, and the checksums.
     fn complete(&mut self) -> Result<(), PathError> {
-        debug_assert!(self.at.is_none() && !self.keep, "a draft is completed once");
+        debug_assert!(self.at.is_none() && !self.keep, "a draft is completed before it is queued");
+        if std::mem::replace(&mut self.complete, true) {
+            return Ok(());
+        }
         let head = self.line.head(self.size(), self.sum);
         if self.written == 0 {
             self.buffer[..HEAD_BYTES].copy_from_slice(&head);
@@ -219,6 +256,21 @@ impl<'s> Draft<'s> {
                 self.spool.path().join(parent.unwrap_or_default()).join(name).join(self.name.id.as_str())
             }
         }
+    }
+}
+
+impl UnqueuedMessage<'_> {
+    /// Returns the message.
+    pub fn message(&self) -> &QueueFile {
+        &self.message
+    }
+
+    /// Removes a message that is durable elsewhere, or that is not wanted.
+    pub fn discard(self) {}
+
+    /// Queues the message in `in/new`, durably.
+    pub fn queue(self) -> Result<(), CommitError> {
+        UnsyncedMessage::commit(vec![self.draft.rename_into(QueueState::Received, None)?])
     }
 }
 

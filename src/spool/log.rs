@@ -42,6 +42,11 @@ impl Spool {
         Ok(bytes)
     }
 
+    /// True if a message has a log, even an empty one.
+    pub fn has_log(&self, id: &QueueId) -> Result<bool, PathError> {
+        Ok(self.dir(SpoolDirectory::Log)?.stat_name(id.as_str())?.is_some())
+    }
+
     /// Reads the history of a message, per recipient, from the marks in its name and from its log.
     pub fn history(&self, message: &QueueFile) -> Result<History, PathError> {
         let envelope = &message.envelope;

@@ -11,6 +11,7 @@ use crate::sys::file_stat::stat_of;
 use crate::sys::private_copy;
 use crate::values::table::TableIndex;
 
+use crate::spool::queue_file::QueueFile;
 use crate::spool::{Spool, SpoolDirectory};
 
 /// Work directory, empty at first. Dropping it removes the directory and its content.
@@ -32,8 +33,22 @@ impl Drop for WorkDir {
 }
 
 impl Spool {
+    /// Returns a copy of a message after its first `skip` bytes, for the standard input of a program. Nothing that the
+    /// program does with it reaches the spool, and it never sees the envelope.
+    pub fn private_copy_of(&self, message: &QueueFile, skip: u64) -> Result<File, PathError> {
+        let size = message.envelope.size.saturating_sub(skip);
+        let copy = match message.whole() {
+            Some(bytes) => private_copy::of_bytes(&bytes[skip.min(message.envelope.size) as usize..]),
+            None => {
+                let work = self.dir(SpoolDirectory::Work)?;
+                private_copy::of_file(message.file().as_fd(), message.body_at + skip, size, work)
+            }
+        };
+        copy.at("copy", self.path_of_message(message.state, &message.name))
+    }
+
     /// Returns a private copy of a file of another program, such as a message in its Maildir; `path` is for the error.
-    pub fn private_copy(&self, file: &File, path: &Path) -> Result<File, PathError> {
+    pub fn private_copy_of_file(&self, file: &File, path: &Path) -> Result<File, PathError> {
         let size = stat_of(file, path)?.size;
         private_copy::of_file(file.as_fd(), 0, size, self.dir(SpoolDirectory::Work)?).at("copy", path)
     }

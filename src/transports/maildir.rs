@@ -151,7 +151,8 @@ fn file_for(
 }
 
 /// Files a message in a folder of a store, with the header lines `trace` before it. A message of this name that exists
-/// is not filed again, so that a retry after a crash makes no second copy. Returns the path.
+/// is not filed again, so that a retry after a crash makes no second copy. After an earlier attempt it is looked for in `cur`
+/// as well, where a mail program may have moved it. Returns the path.
 pub fn file_message(
     store: &Path,
     folder: &Folder,
@@ -159,15 +160,26 @@ pub fn file_message(
     trace: &[u8],
     input: impl AsFd,
     body_at: u64,
+    earlier_attempt: EarlierAttempt,
 ) -> Result<PathBuf, PathError> {
     let maildir = Maildir::folder(store, folder)?;
-    if !maildir.has(name)? {
+    if earlier_attempt == EarlierAttempt::NotDelivered || !maildir.has(name)? {
         maildir.file(name, |file| {
             file.write_all(trace)?;
             copy(input.as_fd(), body_at, file)
         })?;
     }
     Ok(maildir.new.path_of(name))
+}
+
+/// True unless it is certain that no message of this name is in `new` of a folder of a store.
+pub fn may_have(store: &Path, folder: &Folder, name: &str) -> bool {
+    let place = folder.directory().map_or(store.to_owned(), |directory| store.join(directory));
+    let found = Dir::open(&place.join("new")).and_then(|new| new.stat_name(name));
+    match found {
+        Ok(found) => found.is_some(),
+        Err(error) => !error.is_not_found(),
+    }
 }
 
 fn copy(input: BorrowedFd<'_>, mut at: u64, file: &mut File) -> io::Result<()> {

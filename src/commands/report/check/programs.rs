@@ -60,10 +60,15 @@ pub(super) fn check_transport(
 
 /// Checks that the path is a Maildir, or that mspool can create one there.
 fn check_maildir(path: &Path) -> (ExitStatus, &'static str) {
-    let is_empty = || std::fs::read_dir(path).is_ok_and(|mut dir| dir.next().is_none());
+    // Folders can be there before the Maildir's own directories, and a run that was killed has made only some of those.
+    let is_part = |entry: std::fs::DirEntry| {
+        let name = entry.file_name();
+        name == "tmp" || name == "cur" || name.as_encoded_bytes().starts_with(b".") && entry.path().join("new").is_dir()
+    };
+    let has_nothing_else = || std::fs::read_dir(path).is_ok_and(|mut dir| dir.all(|entry| entry.is_ok_and(is_part)));
     match path.symlink_metadata() {
         Err(_) => (ExitStatus::Ok, "Maildir, created on first use"),
-        Ok(_) if path.join("new").is_dir() || is_empty() => (ExitStatus::Ok, "Maildir"),
+        Ok(_) if path.join("new").is_dir() || has_nothing_else() => (ExitStatus::Ok, "Maildir"),
         Ok(_) => (ExitStatus::Config, "is not a Maildir"),
     }
 }
