@@ -14,6 +14,7 @@ mod text;
 mod value;
 
 use crate::mail::message::header::{Header, InputSupply, MAX_HEADER_BYTES};
+use crate::mail::report::bounce::original::ReportBytes;
 use crate::mail::report::bounce::parts::{MimePart, MimeParts, plain_line_ends};
 
 pub use crate::mail::report::bounce::original::ReturnedOriginal;
@@ -73,6 +74,7 @@ impl IncomingReport {
 
 /// Parses a whole message as a report. The message can be truncated, and can contain any bytes.
 pub fn read_report(bytes: &[u8]) -> IncomingReport {
+    let received = bytes;
     let bytes = &*plain_line_ends(bytes);
     let parts = MimeParts::of(bytes);
     let complaint = |part: &MimePart| part.kind.is("message/feedback-report");
@@ -84,7 +86,8 @@ pub fn read_report(bytes: &[u8]) -> IncomingReport {
     let find = |names: [&str; 2]| parts.list.iter().position(|part| names.iter().any(|name| part.kind.is(name)));
     let status = find(["message/delivery-status", "message/global-delivery-status"]);
     let disposition = find(["message/disposition-notification", "message/global-disposition-notification"]);
-    let returned = original::find(bytes, &parts.list, status.or(disposition).unwrap_or(0));
+    let returned =
+        original::find(&ReportBytes { received, plain: bytes }, &parts.list, status.or(disposition).unwrap_or(0));
     let mut understood =
         IncomingReport { original: returned.place, message_id: returned.message_id, ..IncomingReport::not_a_report() };
     if let Some(part) = status.and_then(|at| parts.list.get(at)) {
@@ -163,6 +166,9 @@ mod tests {
         assert_eq!(original(&dsn("message/global-headers")), "header");
         assert_eq!(original(&dsn("message/global")), "full");
         assert_eq!(original(&dsn("text/plain")), "none");
+        assert_eq!(original(&dsn("message/rfc822").replace("\nHello.\n", "\n  \n")), "header");
+        assert_eq!(original(&dsn("message/rfc822").replace("\n\nHello.\n", "\n")), "header");
+        assert_eq!(original(&dsn("message/rfc822").replace(MAIL, "Hello.\n")), "full");
         let cut = dsn("message/rfc822").replace("\n--=b=--\n", "");
         let understood = read_report(cut.as_bytes());
         assert_eq!(understood.message_id.as_deref(), Some("m@h"));
@@ -189,7 +195,6 @@ mod tests {
             plain.replace("multipart/report; report-type=delivery-status", "MULTIPART/Mixed"),
             plain.replace("message/delivery-status", "message/global-delivery-status"),
             plain.replace('\n', "\r\n"),
-            plain.replace('\n', "\r"),
             plain.replace(&format!("\n{FIELDS}"), &format!("Content-Transfer-Encoding: Base64\n\n{FIELDS_IN_BASE64}")),
             nested,
         ] {
@@ -198,6 +203,9 @@ mod tests {
             assert_eq!(understood.original.word(), "full", "{text}");
             assert_eq!(understood.message_id.as_deref(), Some("m@h"), "{text}");
         }
+        let understood = read_report(plain.replace('\n', "\r").as_bytes());
+        assert_eq!((understood.kind, understood.recipients.len()), (IncomingReportKind::Dsn, 1));
+        assert_eq!((understood.original.word(), understood.message_id.as_deref()), ("header", Some("m@h")));
     }
 
     #[test]
@@ -280,9 +288,9 @@ mod tests {
 
         #[test]
         fn the_original_is_exact(
-            mail in prop::collection::vec(any::<u8>(), 1..200), tail in "(\r|\n|\r\n)?", end in "\r?\n",
+            body in prop::collection::vec(any::<u8>(), 0..200), tail in "(\r|\n|\r\n)?", end in "\r?\n",
         ) {
-            let mail = [mail.as_slice(), tail.as_bytes()].concat();
+            let mail = [b"To: a@x\n\n.", body.as_slice(), tail.as_bytes()].concat();
             let (before, after) = dsn("message/rfc822").replace(MAIL, "\0").split_once('\0').map(|(before, after)| {
                 (before.replace('\n', &end).into_bytes(), after.replace('\n', &end).into_bytes())
             }).unwrap();
