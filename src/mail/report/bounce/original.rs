@@ -56,7 +56,8 @@ pub fn find(report: &ReportBytes<'_>, parts: &[MimePart], teller: usize) -> Foun
     }
 }
 
-fn is_message(part: &MimePart) -> bool {
+/// Returns true for a part that contains a message.
+pub fn is_message(part: &MimePart) -> bool {
     part.kind.is("message/rfc822") || part.kind.is("message/global")
 }
 

@@ -11,6 +11,9 @@ pub const MOST: usize = 1000;
 /// Prefixes that can precede an address.
 const MARKS: [&str; 5] = ["* ", "- ", ">>> ", "Recipient: ", "Recipient address: "];
 
+/// Maximum number of lines below a wording that belong to its single address.
+const LONGEST_NOTE: usize = 100;
+
 /// Recipient in the list, with its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundRecipient {
@@ -62,7 +65,7 @@ pub fn inline(rest: &str, below: &[&str]) -> Vec<FoundRecipient> {
     let mut found = Vec::new();
     let first = if rest.is_empty() { below.first().copied().unwrap_or_default() } else { rest };
     if leading(first).is_some() {
-        found = list(first, below);
+        found = list(first, below.get(..LONGEST_NOTE).unwrap_or(below));
         found.truncate(1);
     }
     found

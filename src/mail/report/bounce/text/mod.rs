@@ -55,14 +55,14 @@ fn recipients(header: &Header<'_>, text: &str) -> Option<Vec<ReportedRecipient>>
         return Some(fields);
     }
     let subject = header.all("Subject").next().map(HeaderField::value).unwrap_or_default();
-    let action = if family::is_delay(&page, &subject) { ReportedAction::Delayed } else { ReportedAction::Failed };
-    let mut found = family::recipients(&page);
+    let mut found = family::recipients(&page, &subject);
     if found.is_empty() && daemon {
-        found = named_in(header);
+        let action = family::action(&page, &subject, "");
+        found = named_in(header).into_iter().map(|found| (found, action)).collect();
     }
     let alone = found.len() == 1;
     let mut reported: Vec<ReportedRecipient> = Vec::new();
-    for found in found {
+    for (found, action) in found {
         if reported.iter().all(|known| known.address != found.address) {
             reported.push(told(&page, found, action, alone));
         }
@@ -121,7 +121,7 @@ fn named_in(header: &Header<'_>) -> Vec<FoundRecipient> {
 }
 
 /// Returns true if a mail system wrote the message: the sender is null, or has a name that mail systems use.
-fn is_from_daemon(header: &Header<'_>) -> bool {
+pub fn is_from_daemon(header: &Header<'_>) -> bool {
     let value = |name| header.all(name).next().map(|field| field.value().to_ascii_lowercase());
     let names = ["mailer-daemon", "postmaster", "mail delivery system", "mail delivery subsystem"];
     let return_path = value("Return-Path").unwrap_or_else(|| "?".to_owned());
@@ -197,6 +197,18 @@ mod tests {
             assert_eq!(read_report(text.as_bytes()).recipients[0].original.as_deref(), Some("o@x.test"));
         }
         assert_eq!(crate::mail::report::bounce::text::made_from("(no)"), None);
+    }
+
+    #[test]
+    fn every_recipient_is_named() {
+        let text = "Unknown user: a@x.test\nno\nUnknown user: b@x.test\n\nOriginal message follows.\n\nUnknown user: c@x.test\n";
+        assert_eq!(from_daemon(text), ["a@x.test failed -", "b@x.test failed -"]);
+        let text = "Failed to deliver to 'a@x.test'\nSMTP 550 5.1.1 no\n\nFailed to deliver to 'b@x.test'\nSMTP 552 5.2.2 full\n";
+        assert_eq!(from_daemon(text), ["a@x.test failed 5.1.1", "b@x.test failed 5.2.2"]);
+        let text = "   ----- The following addresses had permanent fatal errors -----\n<a@x.test>\n\n   ----- The following \
+                    addresses had transient non-fatal errors -----\n<b@x.test>\n\n   ----- Transcript of session follows \
+                    -----\n550 5.1.1 <a@x.test>... User unknown\n<b@x.test>... Deferred: 451 4.2.0 busy\n";
+        assert_eq!(from_daemon(text), ["a@x.test failed 5.1.1", "b@x.test delayed 4.2.0"]);
     }
 
     #[test]
