@@ -120,6 +120,37 @@ fn in_doubt_no_state_changes() {
 }
 
 #[test]
+fn a_text_of_unknown_wording_changes_a_state_only_with_a_status_code() {
+    let (world, id, _) = relayed();
+    let bounce = |recipient: &str, reason: &str| {
+        format!(
+            "From: Mailer Daemon <mailer-daemon@mx.example>\nTo: joe@example.org\nSubject: Undeliverable\n\n\
+             Alas, nothing could be done for\n\n    {recipient}\n    {reason}\n\n\
+             --- Original message ---\nFrom: joe@example.org\nMessage-ID: <first@example.org>\n\nHello.\n"
+        )
+    };
+    world.receive(bounce("bob@x.example", "550 5.1.1 no such user"), &["-f", "", "--trusted"]);
+    assert_eq!([0, 1].map(|place| world.recipient(&id, place).0), ["relayed", "relayed"], "another address");
+    let id = world.enqueue_bytes(
+        SENT.replace("first@", "third@").as_bytes(),
+        &["-f", "joe@example.org", "bob@x.example", "eve@x.example"],
+    );
+    world.flush();
+    let receive = |recipient: &str, reason: &str, trust: &[&str]| {
+        let report = bounce(recipient, reason).replace("first@", "third@");
+        world.receive(report, &[&["-f", ""], trust].concat());
+    };
+    receive("bob@x.example", "The mailbox is full, we give up.", &["--trusted"]);
+    assert_eq!(world.recipient(&id, 0).0, "relayed", "words alone are recorded only");
+    let log = world.mspool(&["report", "log", &id]).run().ok();
+    assert!(log.contains("The mailbox is full"), "{log}");
+    receive("eve@x.example", "Remote host said: 550 5.1.1 no such user", &[]);
+    assert_eq!(world.recipient(&id, 1).0, "relayed", "a code is no proof");
+    receive("eve@x.example", "Remote host said: 550 5.1.1 no such user", &["--trusted"]);
+    assert_eq!((world.recipient(&id, 1).0.as_str(), world.recipient(&id, 1).1.as_str()), ("failed", "5.1.1"));
+}
+
+#[test]
 fn a_report_that_a_gateway_wrapped_counts_by_its_own_tag() {
     let (world, id, envid) = relayed();
     let wrapped = |sender: &str, envid: &str| {

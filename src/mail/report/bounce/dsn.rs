@@ -4,7 +4,7 @@
 //! or at a field that it already has.
 
 use crate::mail::report::bounce::code;
-use crate::mail::report::bounce::reported::{ReportedAction, ReportedRecipient};
+use crate::mail::report::bounce::reported::{ReportCertainty, ReportedAction, ReportedRecipient};
 use crate::mail::report::bounce::value;
 use crate::mail::status::Status;
 
@@ -139,7 +139,8 @@ impl DsnGroup {
         let action = if contradicted { ReportedAction::Other } else { action };
         let derived = || from_text.filter(|status| action.allows(*status)).or_else(|| action.status());
         let remote_mta = self.remote_mta.as_deref().map(value::untyped).and_then(value::said);
-        Some(ReportedRecipient { address, original, action, status: given.or_else(derived), diagnostic, remote_mta })
+        let (certainty, status) = (ReportCertainty::Stated, given.or_else(derived));
+        Some(ReportedRecipient { address, original, action, certainty, status, diagnostic, remote_mta })
     }
 }
 

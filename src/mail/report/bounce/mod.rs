@@ -20,16 +20,31 @@ use crate::mail::message::header::{Header, InputSupply, MAX_HEADER_BYTES};
 use crate::mail::message::mime::TransferEncoding;
 use crate::mail::report::bounce::original::ReportBytes;
 use crate::mail::report::bounce::parts::{MimePart, MimeParts, plain_line_ends};
+use crate::mail::report::bounce::text::TextReport;
 
 pub use crate::mail::report::bounce::incoming::{IncomingReport, IncomingReportKind};
 pub use crate::mail::report::bounce::original::ReturnedOriginal;
-pub use crate::mail::report::bounce::reported::{ReportedAction, ReportedRecipient};
+pub use crate::mail::report::bounce::reported::{ReportCertainty, ReportedAction, ReportedRecipient};
 
 /// Maximum number of messages in a report that are searched for a wrapped report.
 const MOST_WRAPPED: usize = 4;
 
+/// Readers that a text goes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextReaders {
+    /// The reader of known wordings, then the reader of structures.
+    All,
+    /// The reader of structures alone. It shows how much is recognized of the bounces of an unknown mail system.
+    Structure,
+}
+
 /// Parses a whole message as a report. The message can be truncated, and can contain any bytes.
 pub fn read_report(bytes: &[u8]) -> IncomingReport {
+    read_report_with(bytes, TextReaders::All)
+}
+
+/// Parses a whole message as a report, its text with these readers. The message can be truncated, and can contain any bytes.
+pub fn read_report_with(bytes: &[u8], readers: TextReaders) -> IncomingReport {
     let plain = plain_line_ends(bytes);
     let report = ReportBytes { received: bytes, plain: &plain };
     let parts = MimeParts::of(report.plain);
@@ -42,17 +57,28 @@ pub fn read_report(bytes: &[u8]) -> IncomingReport {
     }
     let head = report.plain.get(..MAX_HEADER_BYTES).unwrap_or(report.plain);
     let Some(header) = Header::scan(head, InputSupply::End) else { return fields };
-    if let Some(read) = text::read(&header, &text::texts(report.plain, &parts.list)) {
-        let kind = if fields.kind == IncomingReportKind::None { IncomingReportKind::Text } else { fields.kind };
-        let message_id = fields.message_id.or(read.message_id);
-        return IncomingReport { kind, message_id, recipients: read.recipients, ..fields };
+    let texts = text::texts(report.plain, &parts.list);
+    let known = if readers == TextReaders::All { text::read(&header, &texts) } else { None };
+    if let Some(read) = known {
+        return with_text(fields, read);
     }
     if text::is_from_daemon(&header)
         && let Some(wrapped) = read_wrapped(&report, &parts)
     {
         return wrapped;
     }
+    let returned = original::returned_header(&report, &parts.list);
+    let returned = returned.as_deref().and_then(|bytes| Header::scan(bytes, InputSupply::End));
+    if let Some(read) = text::infer(&header, &texts, returned.as_ref()) {
+        return with_text(fields, read);
+    }
     if fields.kind == IncomingReportKind::None { IncomingReport::not_a_report() } else { fields }
+}
+
+fn with_text(fields: IncomingReport, read: TextReport) -> IncomingReport {
+    let kind = if fields.kind == IncomingReportKind::None { IncomingReportKind::Text } else { fields.kind };
+    let message_id = fields.message_id.or(read.message_id);
+    IncomingReport { kind, message_id, recipients: read.recipients, ..fields }
 }
 
 /// Returns true for an abuse complaint (RFC 5965): it has the structure of a report, but says nothing about delivery.

@@ -56,6 +56,13 @@ pub fn find(report: &ReportBytes<'_>, parts: &[MimePart], teller: usize) -> Foun
     }
 }
 
+/// Returns the decoded header of the first returned message among the parts.
+pub fn returned_header(report: &ReportBytes<'_>, parts: &[MimePart]) -> Option<Vec<u8>> {
+    let part = parts.iter().find(|part| is_message(part) || is_header(part))?;
+    let body = part.encoding.decode(report.plain.get(part.body.clone())?);
+    Some(body.get(..MAX_HEADER_BYTES).unwrap_or(&body).to_vec())
+}
+
 /// Returns true for a part that contains a message.
 pub fn is_message(part: &MimePart) -> bool {
     part.kind.is("message/rfc822") || part.kind.is("message/global")

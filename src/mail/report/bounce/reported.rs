@@ -118,6 +118,26 @@ impl ReportedAction {
     }
 }
 
+/// Certainty that a report says what was read from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReportCertainty {
+    /// The report says so in its fields or in a known wording, or with a permanent status code in the text about the
+    /// recipient.
+    Stated,
+    /// The recipient was found by the structure of a text and the words in it.
+    Inferred,
+}
+
+impl ReportCertainty {
+    /// Returns the certainty as one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            ReportCertainty::Stated => "stated",
+            ReportCertainty::Inferred => "inferred",
+        }
+    }
+}
+
 /// Recipient in an incoming report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportedRecipient {
@@ -127,6 +147,8 @@ pub struct ReportedRecipient {
     pub original: Option<String>,
     /// Action that the report states or implies.
     pub action: ReportedAction,
+    /// Certainty of the address and the action.
+    pub certainty: ReportCertainty,
     /// Status that the report states or implies.
     pub status: Option<Status>,
     /// Diagnostic text of the reporting system, safe to print.

@@ -75,6 +75,11 @@ impl<'t> TextPage<'t> {
         &self.small
     }
 
+    /// Returns the number of the line with the byte at `start` of [`TextPage::small`].
+    pub fn line_of(&self, start: usize) -> Option<usize> {
+        self.starts.partition_point(|line| *line <= start).checked_sub(1)
+    }
+
     /// Finds a wording, given in lower case, across line breaks.
     pub fn find(&self, wording: &str) -> Option<PagePosition<'_, 't>> {
         self.position_after(self.small.find(wording)? + wording.len())
@@ -98,8 +103,7 @@ impl<'t> TextPage<'t> {
 
     fn positions(&self, starts: impl Iterator<Item = usize>, len: usize) -> Vec<PagePosition<'_, 't>> {
         let starts: Vec<usize> = starts.take(MOST_FOUND).collect();
-        let line_of = |start: usize| self.starts.partition_point(|line| *line <= start).saturating_sub(1);
-        let ends = starts.iter().skip(1).map(|start| line_of(*start)).chain([self.lines.len()]);
+        let ends = starts.iter().skip(1).filter_map(|start| self.line_of(*start)).chain([self.lines.len()]);
         let position = |(start, end): (&usize, usize)| {
             let mut found = self.position_after(*start + len)?;
             let before_next = end.saturating_sub(self.lines.len() - found.below.len());
