@@ -308,6 +308,9 @@ mod tests {
             "transcript of session follows\n",
             "Original-Recipient: utf-8;\\x{",
             "Message-ID: <\n",
+            "From: mailer-daemon@x\n",
+            "undeliverable: ",
+            "a@x.test ",
         ];
         prop_oneof![
             4 => prop::sample::select(known.to_vec()).prop_map(|text| text.as_bytes().to_vec()),

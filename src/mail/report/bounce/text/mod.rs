@@ -279,6 +279,25 @@ mod tests {
     }
 
     #[test]
+    fn a_text_of_unknown_wording_is_read_by_its_structure() {
+        let text = "Alas! These went astray:\n\n  * a@x.test -- 550 5.1.1 never heard of them\n  * b@x.test -- too much \
+                    mail, over quota\n\nAsk help@mx.test: contact help@mx.test\n\n--- Original message ---\n\
+                    From: joe@h\nTo: c@x.test\nMessage-ID: <m@h>\n";
+        let understood =
+            read_report(format!("From: Mail Robot <mdaemon@mx.test>\nTo: joe@h.test\n\n{text}").as_bytes());
+        assert_eq!(lines(&understood), ["a@x.test failed 5.1.1", "b@x.test failed -"]);
+        let certain: Vec<&str> = understood.recipients.iter().map(|recipient| recipient.certainty.word()).collect();
+        assert_eq!((certain, understood.message_id.as_deref()), (vec!["stated", "inferred"], Some("m@h")));
+        assert_eq!(
+            from_daemon("Your mail to a@x.test is delayed. We will keep trying.\n451 4.4.1 no answer\n"),
+            ["a@x.test delayed 4.4.1"]
+        );
+        for sender in ["News <news@smtp.shop.test>", "joe@h.test", "list-owner@x.test"] {
+            assert!(told(&format!("From: {sender}\nTo: joe@h.test\n\n{text}")).is_empty(), "{sender}");
+        }
+    }
+
+    #[test]
     fn people_who_talk_about_bounces_send_none() {
         let quoted =
             "Look what I got:\n\nHi. This is the qmail-send program at mx.test.\n\n<a@x.test>:\nno. (#5.1.1)\n";

@@ -21,6 +21,8 @@ const RECIPIENT_FIELDS: [&str; 2] = ["To", "Cc"];
 pub struct KnownAddresses {
     /// Addresses that cannot have failed: the sender of the message, and the mail system.
     pub parties: HashSet<String>,
+    /// True if a message is returned or quoted.
+    pub has_returned: bool,
     /// Recipients of the returned message.
     pub recipients: HashSet<String>,
 }
@@ -29,7 +31,8 @@ impl KnownAddresses {
     /// Reads the header of a bounce, that of the returned message if it is a part of its own, and the message that the text
     /// quotes.
     pub fn of(header: &Header<'_>, returned: Option<&Header<'_>>, page: &TextPage<'_>) -> KnownAddresses {
-        let mut known = KnownAddresses::default();
+        let has_returned = returned.is_some() || !page.quoted().is_empty();
+        let mut known = KnownAddresses { has_returned, ..KnownAddresses::default() };
         for name in OWN_FIELDS {
             header.all(name).for_each(|field| add(&mut known.parties, &field.value()));
         }

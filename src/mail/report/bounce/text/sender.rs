@@ -40,6 +40,8 @@ pub fn is_from_daemon(header: &Header<'_>) -> bool {
 /// Returns the evidence that a mail system wrote the message; `None` if there is none.
 pub fn system_sender(header: &Header<'_>) -> Option<SystemSender> {
     let from = mime::field_text(header, "From").unwrap_or_default().to_lowercase();
+    // The domain can be that of any sender.
+    let from = from.rsplit_once('@').map_or(from.as_str(), |(name, _)| name);
     if is_named(header) || MORE_NAMES.iter().any(|name| from.contains(name)) {
         return Some(SystemSender::Named);
     }

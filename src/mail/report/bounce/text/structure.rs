@@ -15,6 +15,9 @@ use crate::mail::status::StatusClass;
 /// Maximum number of lines that belong to one address, and of lines before it that introduce it.
 const LONGEST_BLOCK: usize = 30;
 
+/// Maximum number of bytes of the text about one address.
+const LONGEST_SAID: usize = 2000;
+
 /// Recipient that the structure of a text names.
 #[derive(Debug, PartialEq, Eq)]
 pub struct InferredRecipient {
@@ -33,7 +36,9 @@ pub fn recipients(
 ) -> Vec<InferredRecipient> {
     let text = StructuredText::of(page, sender, known);
     let is_bounce = evidence::of_subject(subject) == EvidenceWeight::Strong || text.has_strong_evidence();
-    if evidence::is_absence(subject) || !is_bounce {
+    // Parcels are undeliverable too. Without the name of a mail system, the text must have what only a bounce has.
+    let is_about_mail = sender == SystemSender::Named || known.has_returned || text.has_code();
+    if evidence::is_absence(subject) || !is_bounce || !is_about_mail {
         return Vec::new();
     }
     let blocks = [text.blocks(), text.sentences(known), text.single()];
@@ -79,6 +84,10 @@ impl<'p, 't> StructuredText<'p, 't> {
 
     fn has_strong_evidence(&self) -> bool {
         (0..self.lines.len()).any(|number| self.evidence(number).is_strong())
+    }
+
+    fn has_code(&self) -> bool {
+        (0..self.lines.len()).any(|number| self.evidence(number).code.is_some())
     }
 
     fn is_enough(&self, number: usize) -> bool {
@@ -189,7 +198,8 @@ impl<'p, 't> StructuredText<'p, 't> {
         let line = self.line(one.line).trim();
         let own = if self.evidence(one.line).code.is_some() || rest.is_empty() { line } else { rest };
         for text in [own].into_iter().filter(|text| *text != one.address).chain(below).filter(|text| !text.is_empty()) {
-            said.push_str(text);
+            let space = LONGEST_SAID.saturating_sub(said.len()).min(text.len());
+            said.push_str(text.get(..text.floor_char_boundary(space)).unwrap_or_default());
             said.push('\n');
         }
         InferredRecipient { found: FoundRecipient { address: one.address.to_owned(), said }, certainty }
@@ -229,7 +239,7 @@ mod tests {
     use super::*;
 
     fn read_from(sender: SystemSender, subject: &str, text: &str) -> Vec<(String, &'static str)> {
-        let mut known = KnownAddresses::default();
+        let mut known = KnownAddresses { has_returned: true, ..KnownAddresses::default() };
         known.parties.insert("joe@h.test".to_owned());
         known.recipients.insert("meant@x.test".to_owned());
         let found = recipients(&TextPage::of(text), sender, &known, subject);
@@ -298,6 +308,10 @@ mod tests {
         assert_eq!(null("Your order", "Payment for a@x.test failed: the card has expired.\n"), []);
         assert_eq!(null("Failure", "The address a@x.test was not found.\n"), []);
         assert_eq!(null("Failure", "<a@x.test>: unknown user\n"), [inferred("a@x.test")]);
+        let parcel = "We were unable to deliver your parcel.\nAsk shop@x.test.\n";
+        let found =
+            recipients(&TextPage::of(parcel), SystemSender::Null, &KnownAddresses::default(), "Delivery failed");
+        assert_eq!(found, []);
     }
 
     proptest! {
