@@ -118,10 +118,20 @@ pub fn of_line<'t>(lines: &[&'t str], number: usize) -> Vec<CandidateAddress<'t>
         };
         let dotted = address.rsplit_once('@').is_some_and(|(_, domain)| domain.contains('.'));
         if dotted && listing::is_address(address) && !is_excluded(above, before, address) {
-            found.push(CandidateAddress { line: number, address, position: position(before), rest });
+            let position = beside(&found, before).unwrap_or_else(|| position(before));
+            found.push(CandidateAddress { line: number, address, position, rest });
         }
     }
     found
+}
+
+/// Returns the position of the address before, if only a separator of a list lies between.
+fn beside(found: &[CandidateAddress<'_>], before: &str) -> Option<CandidatePosition> {
+    let last = found.last()?;
+    let between = before.rsplit_once(last.address)?.1;
+    let words = between.trim_matches(|c: char| c.is_whitespace() || "<>'\",;".contains(c));
+    let is_list = (words.is_empty() && between.contains([',', ';'])) || words == "and" || words == "&";
+    is_list.then_some(last.position)
 }
 
 /// Returns every address in a text.

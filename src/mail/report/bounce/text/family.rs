@@ -9,9 +9,9 @@ use crate::mail::report::bounce::text::page::{PagePosition, TextPage};
 enum FamilyPosition {
     /// In a list after the wording.
     List,
-    /// One address directly after each occurrence of the wording.
+    /// Addresses in one line directly after each occurrence of the wording.
     Inline,
-    /// One address directly after each occurrence of the wording that begins a line.
+    /// Addresses in one line directly after each occurrence of the wording that begins a line.
     LineStart,
     /// In the SMTP replies below.
     Replies,

@@ -263,6 +263,8 @@ mod tests {
         let text = "Alas, mail for these people went astray:\n\n<a@x.test>\nRemote host: 550 5.1.1 no such user\n\n\
                     <b@x.test>\nThe mailbox is over quota.\n\nAsk postmaster@mx.test.\n";
         assert_eq!(read(text), [stated("a@x.test"), inferred("b@x.test")]);
+        let text = "<a@x.test>; <b@x.test>: unknown user\n";
+        assert_eq!(read(text), [inferred("a@x.test"), inferred("b@x.test")]);
         let text = "Undeliverable to the following:\n\n  * a@x.test\n  * b@x.test\n\nSorry.\n";
         assert_eq!(read(text), [inferred("a@x.test"), inferred("b@x.test")]);
     }
