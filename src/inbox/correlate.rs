@@ -22,7 +22,9 @@ use crate::mail::history::History;
 use crate::mail::history::record::{LogEvent, LogRecord, ReportProof};
 use crate::mail::history::state::RecipientState;
 use crate::mail::message::header::{Header, HeaderField, InputSupply};
-use crate::mail::report::bounce::{IncomingReport, IncomingReportKind, ReportedAction, ReportedRecipient};
+use crate::mail::report::bounce::{
+    IncomingReport, IncomingReportKind, ReportCertainty, ReportedAction, ReportedRecipient,
+};
 use crate::mail::report::proof::{self, ReportTag};
 use crate::output::observer::RecipientEvent;
 use crate::spool::claim::ClaimOutcome;
@@ -289,7 +291,7 @@ fn log_event(
     proof: ReportProof,
 ) -> Option<LogEvent> {
     let progress = &history.recipients[recipient];
-    let reported_state = new_state(kind, progress.state, reported.action)?;
+    let reported_state = new_state(kind, progress.state, reported)?;
     let word = reported.action.word();
     let (state, is_known) = match proof {
         ReportProof::Given => {
@@ -352,10 +354,15 @@ impl RecipientNames {
 }
 
 /// Returns the state of a recipient after a report; `None` if the report does not apply. Only a recipient that was handed
-/// over can change, and a failed one stays failed.
-fn new_state(kind: IncomingReportKind, before: RecipientState, action: ReportedAction) -> Option<RecipientState> {
+/// over can change, and a failed one stays failed. What was inferred from the structure of a text is recorded, and changes
+/// no state.
+fn new_state(kind: IncomingReportKind, before: RecipientState, reported: &ReportedRecipient) -> Option<RecipientState> {
+    let action = reported.action;
     if !before.properties().follows_reports {
         return None;
+    }
+    if reported.certainty == ReportCertainty::Inferred {
+        return Some(before);
     }
     if kind == IncomingReportKind::Mdn {
         // A receipt says how the message was disposed of, not whether it was delivered.

@@ -18,6 +18,8 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
     let report = "From: MAILER-DAEMON@x\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n\n\
                   x\n--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\n";
     let part = "--b\nContent-Type: message/rfc822\n\n";
+    let bounce = "Return-Path: <>\nFrom: MAILER-DAEMON@x\nSubject: Undeliverable mail\n\nIt failed:\n\n";
+    let bounce_of_reports = "From: MAILER-DAEMON@x\nContent-Type: multipart/mixed; boundary=b\n\n";
     let text: Vec<(&str, String)> = vec![
         ("nested parts", nested(20_000)),
         ("parts without end", format!("Content-Type: multipart/mixed; boundary=b\n\n{}", "--b\n\n".repeat(100_000))),
@@ -44,6 +46,16 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
         ("a report of many", format!("{report}{}", "Final-Recipient: rfc822; a@x\nAction: failed\n\n".repeat(20_000))),
         ("a report in a report", format!("{report}--b\n{}", report.repeat(3_000))),
         ("returned messages", format!("{report}{}", part.repeat(50_000))),
+        ("a bounce of addresses", format!("{bounce}{}", "550 a@x.test no such user\n".repeat(40_000))),
+        ("a bounce without spaces", format!("{bounce}550 {}", "a@x.test,".repeat(100_000))),
+        ("a bounce of at signs", format!("{bounce}550 undeliverable {}", "@".repeat(900_000))),
+        ("a bounce of one address", format!("{bounce}550 {}@{}\n", "a".repeat(400_000), "x.".repeat(200_000))),
+        (
+            "a bounce of commands",
+            format!("{bounce}{}", "rcpt to:<a@x.test>\n\n<a@x.test>: unknown user\n".repeat(30_000)),
+        ),
+        ("a bounce of fields", format!("{bounce}failed: a@x.test\n{}", "X-A: b\nSubject: c\n".repeat(50_000))),
+        ("wrapped reports", format!("{bounce_of_reports}{}", format!("{part}{report}").repeat(3_000))),
         (
             "transfer encodings",
             format!("{report}{part}Content-Transfer-Encoding: base64\n\n{}", "=\u{fffd}A".repeat(100_000)),

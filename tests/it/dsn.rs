@@ -1,5 +1,7 @@
 //! Reports to senders: who gets one, when, and what it says.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::world::{NOON, World};
@@ -40,7 +42,7 @@ fn a_failure_is_reported_once_with_the_message_in_it() {
     for line in [
         "Return-Path: <>",
         "To: <joe@example.org>",
-        "Subject: Not delivered: minutes",
+        "Subject: Undelivered mail: minutes",
         "In-Reply-To: <first@example.org>",
         "References: <first@example.org>",
         "Auto-Submitted: auto-replied",
@@ -65,6 +67,24 @@ fn a_failure_is_reported_once_with_the_message_in_it() {
     assert_eq!(world.inbox().len(), 1, "reported once");
     let report = world.mspool(&["report", &id]).run().ok();
     assert!(report.contains("reported failure to the sender: no1@x, no2@x"), "{report}");
+}
+
+/// Prints the addresses that flufl.bounce, the reader of Mailman, calls failed in the message on standard input.
+const FLUFL: &str = "import email, sys\nfrom flufl.bounce import scan_message\n\
+    found = scan_message(email.message_from_binary_file(sys.stdin.buffer))\n\
+    print(*sorted(address.decode() for address in found))";
+
+#[test]
+fn other_programs_recognize_a_bounce() {
+    let world = world();
+    world.enqueue(&["-f", "joe@example.org", "no1@x", "no2@x"]);
+    world.flush_quietly();
+    let ran = world.program(Path::new("/usr/bin/python3"), &["-c", FLUFL]).input(&world.inbox()[0]).run();
+    if ran.code != 0 {
+        eprintln!("skipped: no flufl.bounce in python3");
+        return;
+    }
+    assert_eq!(ran.out, "no1@x no2@x\n");
 }
 
 #[test]
@@ -205,6 +225,7 @@ fn a_delay_is_reported_once_to_those_who_ask() {
     assert_eq!(report["envelope_id"], asked.as_str());
     assert_eq!(actions(&report), [("later@x".into(), "delayed".into(), "4.2.1".into())]);
     assert!(inbox[0].contains("Will-Retry-Until: Wed, 6 May 2026 12:00:00 +0000"), "{}", inbox[0]);
+    assert!(inbox[0].contains("\nSubject: Delayed mail: test\n"), "{}", inbox[0]);
     world.run_machine_until(NOON + 5 * 86_400);
     world.flush_quietly();
     let kinds: Vec<String> =

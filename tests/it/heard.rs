@@ -103,6 +103,71 @@ fn delivery_and_reading_move_a_recipient_on() {
 }
 
 #[test]
+fn in_doubt_no_state_changes() {
+    let (world, id, envid) = relayed();
+    for (action, status) in [("deliverable", "2.1.5"), ("probed", "5.1.1"), ("failed", "2.0.0"), ("delivered", "5.0.0")]
+    {
+        world.receive(dsn(&envid, "", "bob@x", action, status), &["-f", ""]);
+        assert_eq!(world.recipient(&id, 0).0, "relayed", "{action} {status}");
+    }
+    let without_action = dsn(&envid, "", "bob@x", "x", "2.1.5").replace("Action: x\n", "");
+    world.receive(without_action, &["-f", ""]);
+    assert_eq!(world.recipient(&id, 0).0, "relayed");
+    world.receive(dsn(&envid, "", "bob@x>", "expired", "x").replace("Status: x\n", ""), &["-f", ""]);
+    let typed = dsn(&envid, "", "eve@x", "failed", "4.4.7").replace("rfc822; eve@x", "rfc/822;eve@x");
+    world.receive(typed, &["-f", ""]);
+    assert_eq!([0, 1].map(|place| world.recipient(&id, place).0), ["failed", "failed"]);
+}
+
+#[test]
+fn a_text_of_unknown_wording_changes_a_state_only_with_a_status_code() {
+    let (world, id, _) = relayed();
+    let bounce = |recipient: &str, reason: &str| {
+        format!(
+            "From: Mailer Daemon <mailer-daemon@mx.example>\nTo: joe@example.org\nSubject: Undeliverable\n\n\
+             Alas, nothing could be done for\n\n    {recipient}\n    {reason}\n\n\
+             --- Original message ---\nFrom: joe@example.org\nMessage-ID: <first@example.org>\n\nHello.\n"
+        )
+    };
+    world.receive(bounce("bob@x.example", "550 5.1.1 no such user"), &["-f", "", "--trusted"]);
+    assert_eq!([0, 1].map(|place| world.recipient(&id, place).0), ["relayed", "relayed"], "another address");
+    let id = world.enqueue_bytes(
+        SENT.replace("first@", "third@").as_bytes(),
+        &["-f", "joe@example.org", "bob@x.example", "eve@x.example"],
+    );
+    world.flush();
+    let receive = |recipient: &str, reason: &str, trust: &[&str]| {
+        let report = bounce(recipient, reason).replace("first@", "third@");
+        world.receive(report, &[&["-f", ""], trust].concat());
+    };
+    receive("bob@x.example", "The mailbox is full, we give up.", &["--trusted"]);
+    assert_eq!(world.recipient(&id, 0).0, "relayed", "words alone are recorded only");
+    let log = world.mspool(&["report", "log", &id]).run().ok();
+    assert!(log.contains("The mailbox is full"), "{log}");
+    receive("eve@x.example", "Remote host said: 550 5.1.1 no such user", &[]);
+    assert_eq!(world.recipient(&id, 1).0, "relayed", "a code is no proof");
+    receive("eve@x.example", "Remote host said: 550 5.1.1 no such user", &["--trusted"]);
+    assert_eq!((world.recipient(&id, 1).0.as_str(), world.recipient(&id, 1).1.as_str()), ("failed", "5.1.1"));
+}
+
+#[test]
+fn a_report_that_a_gateway_wrapped_counts_by_its_own_tag() {
+    let (world, id, envid) = relayed();
+    let wrapped = |sender: &str, envid: &str| {
+        format!(
+            "From: {sender}\nTo: joe@example.org\nContent-Type: multipart/mixed; boundary=g\n\n--g\n\nScanned.\n\
+             --g\nContent-Type: message/rfc822\n\n{}\n--g--\n",
+            dsn(envid, "", "bob@x", "failed", "5.1.1")
+        )
+    };
+    world.receive(wrapped("joe@friend.example", &envid), &["-f", ""]);
+    world.receive(wrapped("MAILER-DAEMON@gate.example", &id), &["-f", ""]);
+    assert_eq!(world.recipient(&id, 0).0, "relayed");
+    world.receive(wrapped("MAILER-DAEMON@gate.example", &envid), &["-f", ""]);
+    assert_eq!(world.recipient(&id, 0).0, "failed");
+}
+
+#[test]
 fn the_message_is_found_by_the_senders_own_name_and_by_its_message_id() {
     let world = World::at_noon();
     world.relay("cat >/dev/null", "relays = true");

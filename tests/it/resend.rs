@@ -89,7 +89,7 @@ fn a_report_alone_is_enough_when_it_has_the_message() {
     let headers = text
         .replace("Content-Type: message/rfc822", "Content-Type: text/rfc822-headers")
         .replace("1@example.org", "2@example.org");
-    elsewhere.mspool(&["resend", "-"]).input(headers).run().fails(65, "contains no full copy of the message");
+    elsewhere.mspool(&["resend", "-"]).input(headers).run().fails(65, "contains only the header of the message");
     drop(world);
 }
 
@@ -208,4 +208,23 @@ fn a_report_that_does_not_fit_the_message_here_sends_nothing() {
     );
     assert_ne!(tagged, forged);
     world.mspool(&["resend", "-"]).input(tagged).run().fails(65, "does not match it");
+}
+
+#[test]
+fn what_report_parse_calls_full_can_be_sent_again() {
+    let (_world, _, report) = failed();
+    let elsewhere = World::at_noon();
+    let text = fs::read_to_string(&report).unwrap();
+    let header_alone = text.replace(&MAIL[MAIL.find("\n\n").unwrap()..], "\n\n");
+    let lone_cr = text.replace('\n', "\r");
+    for (report, original) in [(text.as_str(), "full"), (header_alone.as_str(), "header"), (lone_cr.as_str(), "header")]
+    {
+        let parsed = elsewhere.mspool(&["report", "parse", "-"]).input(report).run().ok();
+        assert!(parsed.contains(&format!("\"original\":\"{original}\"")), "{parsed}");
+        let ran = elsewhere.mspool(&["resend", "--dry-run", "-"]).input(report).run();
+        match original {
+            "full" => assert_eq!(ran.ok(), "no1@x\nno2@x\n"),
+            _ => ran.fails(65, "contains only the header of the message"),
+        }
+    }
 }

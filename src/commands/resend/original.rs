@@ -289,11 +289,9 @@ fn returned_message(subject: &str, bytes: &[u8], report: &IncomingReport) -> Res
         refuse(RefusalKind::BadData, text)
     };
     match &report.original {
-        ReturnedOriginal::Full(range) => {
-            let original = bytes.get(range.clone()).unwrap_or_default();
-            if has_no_body(original) { missing("only the header") } else { Ok(original.to_vec()) }
-        }
-        _ => missing("no full copy"),
+        ReturnedOriginal::Full(range) => Ok(bytes.get(range.clone()).unwrap_or_default().to_vec()),
+        ReturnedOriginal::Header(_) => missing("only the header"),
+        ReturnedOriginal::None => missing("no copy"),
     }
 }
 
@@ -303,13 +301,6 @@ fn failed_address(reported: &ReportedRecipient) -> Option<Address> {
     let parse = |text: &str| Address::new(AddressType::smtp(), text).or_else(|_| Address::parse(text)).ok();
     let last = parse(&reported.address).filter(|address| !address.is_smtp() || address.domain().is_some());
     last.or_else(|| parse(reported.original.as_deref()?)).or_else(|| parse(&reported.address))
-}
-
-/// True for a message without a body: some systems return only the header, labelled as the full message.
-fn has_no_body(original: &[u8]) -> bool {
-    let head = original.get(..MAX_HEADER_BYTES).unwrap_or(original);
-    Header::scan(head, InputSupply::End)
-        .is_none_or(|header| original[header.len.min(original.len())..].trim_ascii().is_empty())
 }
 
 /// Returns the name of the input for a message: quoted, or `standard input`.

@@ -4,7 +4,7 @@
 //! or at a field that it already has.
 
 use crate::mail::report::bounce::code;
-use crate::mail::report::bounce::reported::{ReportedAction, ReportedRecipient};
+use crate::mail::report::bounce::reported::{ReportCertainty, ReportedAction, ReportedRecipient};
 use crate::mail::report::bounce::value;
 use crate::mail::status::Status;
 
@@ -130,11 +130,17 @@ impl DsnGroup {
             Status::parse(text.get(..end)?)
         });
         let from_text = diagnostic.as_deref().and_then(code::find);
-        let word = self.action.as_deref().and_then(|text| ReportedAction::parse(text.split([' ', '(', ';']).next()?));
-        let action = word.unwrap_or_else(|| ReportedAction::by_status(given.or(from_text)));
+        let action = match self.action.as_deref().and_then(|text| text.split([' ', '(', ';']).next()) {
+            // A word that is not known says nothing, whatever the status: `deliverable` is the answer to an address test.
+            Some(word) => ReportedAction::of_delivery(word).unwrap_or(ReportedAction::Other),
+            None => ReportedAction::by_status(given.or(from_text)),
+        };
+        let contradicted = given.is_some_and(|status| action.contradicts(status));
+        let action = if contradicted { ReportedAction::Other } else { action };
         let derived = || from_text.filter(|status| action.allows(*status)).or_else(|| action.status());
         let remote_mta = self.remote_mta.as_deref().map(value::untyped).and_then(value::said);
-        Some(ReportedRecipient { address, original, action, status: given.or_else(derived), diagnostic, remote_mta })
+        let (certainty, status) = (ReportCertainty::Stated, given.or_else(derived));
+        Some(ReportedRecipient { address, original, action, certainty, status, diagnostic, remote_mta })
     }
 }
 
@@ -192,6 +198,28 @@ mod tests {
         assert_eq!(told(text), [one("a@x", "failed", "4.4.7")]);
         assert_eq!(told("Final-Recipient: a@x\nDiagnostic-Code: 450 wait\n"), [one("a@x", "delayed", "4.0.0")]);
         assert_eq!(told("Final-Recipient: a@x\n"), [one("a@x", "other", "")]);
+        assert_eq!(told("Final-Recipient: a@x\nAction: expired\n"), [one("a@x", "failed", "5.0.0")]);
+        assert_eq!(told("Final-Recipient: a@x\nAction: Error\nStatus: 4.4.7\n"), [one("a@x", "failed", "4.4.7")]);
         assert_eq!(told("Action: failed\nStatus: 5.0.0\n"), []);
+    }
+
+    #[test]
+    fn in_doubt_a_report_says_nothing() {
+        for (action, status) in [
+            ("deliverable", "2.1.5"),
+            ("deliverable", "5.1.1"),
+            ("probing", "5.0.0"),
+            ("failed", "2.0.0"),
+            ("expired", "2.0.0"),
+            ("delayed", "2.0.0"),
+            ("delivered", "5.1.1"),
+            ("relayed", "4.4.1"),
+        ] {
+            let text = format!("Final-Recipient: rfc822; a@x\nAction: {action}\nStatus: {status}\n");
+            assert_eq!(told(&text), [one("a@x", "other", status)], "{action} {status}");
+        }
+        assert_eq!(told("Final-Recipient: a@x\nStatus: 2.1.5\n"), [one("a@x", "other", "2.1.5")]);
+        let text = "Final-Recipient: a@x\nAction: delayed\nStatus: 5.4.1\n";
+        assert_eq!(told(text), [one("a@x", "delayed", "5.4.1")]);
     }
 }

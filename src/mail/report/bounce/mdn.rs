@@ -1,7 +1,7 @@
 //! Disposition part of an MDN (RFC 8098 section 3): the action of the recipient's mail program.
 
 use crate::mail::report::bounce::dsn::{DsnItem, items};
-use crate::mail::report::bounce::reported::{ReportedAction, ReportedRecipient};
+use crate::mail::report::bounce::reported::{ReportCertainty, ReportedAction, ReportedRecipient};
 use crate::mail::report::bounce::value;
 
 /// Content of a disposition part.
@@ -30,6 +30,7 @@ pub fn read(body: &[u8]) -> MdnFields {
         address,
         original,
         action,
+        certainty: ReportCertainty::Stated,
         status: None,
         diagnostic: why.and_then(value::said),
         remote_mta: None,

@@ -6,6 +6,7 @@
 
 mod code;
 mod dsn;
+mod incoming;
 mod mdn;
 mod original;
 mod parts;
@@ -13,110 +14,123 @@ mod reported;
 mod text;
 mod value;
 
+use std::ops::Range;
+
 use crate::mail::message::header::{Header, InputSupply, MAX_HEADER_BYTES};
+use crate::mail::message::mime::TransferEncoding;
+use crate::mail::report::bounce::original::ReportBytes;
 use crate::mail::report::bounce::parts::{MimePart, MimeParts, plain_line_ends};
+use crate::mail::report::bounce::text::TextReport;
 
+pub use crate::mail::report::bounce::incoming::{IncomingReport, IncomingReportKind};
 pub use crate::mail::report::bounce::original::ReturnedOriginal;
-pub use crate::mail::report::bounce::reported::{ReportedAction, ReportedRecipient};
+pub use crate::mail::report::bounce::reported::{ReportCertainty, ReportedAction, ReportedRecipient};
 
-/// Kind of an incoming report.
+/// Maximum number of messages in a report that are searched for a wrapped report.
+const MOST_WRAPPED: usize = 4;
+
+/// Readers that a text goes through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IncomingReportKind {
-    /// Delivery status notification (RFC 3464).
-    Dsn,
-    /// Message disposition notification (RFC 8098).
-    Mdn,
-    /// Plain-text bounce with known wording.
-    Text,
-    /// Not a report, or one that cannot be parsed.
-    None,
-}
-
-impl IncomingReportKind {
-    /// Returns the kind as one word.
-    pub fn word(self) -> &'static str {
-        match self {
-            IncomingReportKind::Dsn => "dsn",
-            IncomingReportKind::Mdn => "mdn",
-            IncomingReportKind::Text => "text",
-            IncomingReportKind::None => "none",
-        }
-    }
-}
-
-/// Content of an incoming report on other messages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IncomingReport {
-    /// Kind of the report.
-    pub kind: IncomingReportKind,
-    /// Decoded envelope id of the reported message (RFC 3464 section 2.2.1).
-    pub envelope_id: Option<String>,
-    /// `Message-ID` of the reported message, without brackets.
-    pub message_id: Option<String>,
-    /// Reported recipients in the order of the report.
-    pub recipients: Vec<ReportedRecipient>,
-    /// Position of the returned message in the report.
-    pub original: ReturnedOriginal,
-}
-
-impl IncomingReport {
-    fn not_a_report() -> IncomingReport {
-        IncomingReport {
-            kind: IncomingReportKind::None,
-            envelope_id: None,
-            message_id: None,
-            recipients: Vec::new(),
-            original: ReturnedOriginal::None,
-        }
-    }
+pub enum TextReaders {
+    /// The reader of known wordings, then the reader of structures.
+    All,
+    /// The reader of structures alone. It shows how much is recognized of the bounces of an unknown mail system.
+    Structure,
 }
 
 /// Parses a whole message as a report. The message can be truncated, and can contain any bytes.
 pub fn read_report(bytes: &[u8]) -> IncomingReport {
-    let bytes = &*plain_line_ends(bytes);
-    let parts = MimeParts::of(bytes);
-    let complaint = |part: &MimePart| part.kind.is("message/feedback-report");
-    // An abuse complaint (RFC 5965) has the structure of a report, but says nothing about delivery.
-    if parts.kind.parameter("report-type") == Some("feedback-report") || parts.list.iter().any(complaint) {
+    read_report_with(bytes, TextReaders::All)
+}
+
+/// Parses a whole message as a report, its text with these readers. The message can be truncated, and can contain any bytes.
+pub fn read_report_with(bytes: &[u8], readers: TextReaders) -> IncomingReport {
+    let plain = plain_line_ends(bytes);
+    let report = ReportBytes { received: bytes, plain: &plain };
+    let parts = MimeParts::of(report.plain);
+    if is_complaint(&parts) {
         return IncomingReport::not_a_report();
     }
-    let body = |part: &MimePart| part.encoding.decode(bytes.get(part.body.clone()).unwrap_or_default()).into_owned();
+    let fields = read_fields(&report, &parts);
+    if !fields.recipients.is_empty() || fields.kind == IncomingReportKind::Mdn {
+        return fields;
+    }
+    let head = report.plain.get(..MAX_HEADER_BYTES).unwrap_or(report.plain);
+    let Some(header) = Header::scan(head, InputSupply::End) else { return fields };
+    let texts = text::texts(report.plain, &parts.list);
+    let known = if readers == TextReaders::All { text::read(&header, &texts) } else { None };
+    if let Some(read) = known {
+        return with_text(fields, read);
+    }
+    if text::is_from_daemon(&header)
+        && let Some(wrapped) = read_wrapped(&report, &parts)
+    {
+        return wrapped;
+    }
+    let returned = original::returned_header(&report, &parts.list);
+    let returned = returned.as_deref().and_then(|bytes| Header::scan(bytes, InputSupply::End));
+    if let Some(read) = text::infer(&header, &texts, returned.as_ref()) {
+        return with_text(fields, read);
+    }
+    if fields.kind == IncomingReportKind::None { IncomingReport::not_a_report() } else { fields }
+}
+
+fn with_text(fields: IncomingReport, read: TextReport) -> IncomingReport {
+    let kind = if fields.kind == IncomingReportKind::None { IncomingReportKind::Text } else { fields.kind };
+    let message_id = fields.message_id.or(read.message_id);
+    IncomingReport { kind, message_id, recipients: read.recipients, ..fields }
+}
+
+/// Returns true for an abuse complaint (RFC 5965): it has the structure of a report, but says nothing about delivery.
+fn is_complaint(parts: &MimeParts) -> bool {
+    let complaint = |part: &MimePart| part.kind.is("message/feedback-report");
+    parts.kind.parameter("report-type") == Some("feedback-report") || parts.list.iter().any(complaint)
+}
+
+/// Parses the machine-readable part of a report. Without one the kind is [`IncomingReportKind::None`].
+fn read_fields(report: &ReportBytes<'_>, parts: &MimeParts) -> IncomingReport {
+    let body =
+        |part: &MimePart| part.encoding.decode(report.plain.get(part.body.clone()).unwrap_or_default()).into_owned();
     let find = |names: [&str; 2]| parts.list.iter().position(|part| names.iter().any(|name| part.kind.is(name)));
     let status = find(["message/delivery-status", "message/global-delivery-status"]);
     let disposition = find(["message/disposition-notification", "message/global-disposition-notification"]);
-    let returned = original::find(bytes, &parts.list, status.or(disposition).unwrap_or(0));
+    let returned = original::find(report, &parts.list, status.or(disposition).unwrap_or(0));
     let mut understood =
         IncomingReport { original: returned.place, message_id: returned.message_id, ..IncomingReport::not_a_report() };
     if let Some(part) = status.and_then(|at| parts.list.get(at)) {
-        let report = dsn::read(&body(part));
+        let read = dsn::read(&body(part));
         understood.kind = IncomingReportKind::Dsn;
-        understood.envelope_id = report.envelope_id;
-        understood.recipients = report.recipients;
+        understood.envelope_id = read.envelope_id;
+        understood.recipients = read.recipients;
     } else if let Some(part) = disposition.and_then(|at| parts.list.get(at)) {
-        let report = mdn::read(&body(part));
+        let read = mdn::read(&body(part));
         understood.kind = IncomingReportKind::Mdn;
-        understood.message_id = report.message_id.or(understood.message_id);
-        understood.recipients.extend(report.recipient);
+        understood.message_id = read.message_id.or(understood.message_id);
+        understood.recipients.extend(read.recipient);
     }
-    if !understood.recipients.is_empty() || understood.kind == IncomingReportKind::Mdn {
-        return understood;
-    }
-    let head = bytes.get(..MAX_HEADER_BYTES).unwrap_or(bytes);
-    let texts = text::texts(bytes, &parts.list);
-    let read = Header::scan(head, InputSupply::End).and_then(|header| text::read(&header, &texts));
-    match read {
-        Some(read) => {
-            let kind = if understood.kind == IncomingReportKind::Dsn {
-                IncomingReportKind::Dsn
-            } else {
-                IncomingReportKind::Text
-            };
-            let message_id = understood.message_id.or(read.message_id);
-            IncomingReport { kind, message_id, recipients: read.recipients, ..understood }
-        }
-        None if understood.kind == IncomingReportKind::Dsn => understood,
-        None => IncomingReport::not_a_report(),
-    }
+    understood
+}
+
+/// Parses the delivery report that a gateway put as a whole into a message of its own. A report inside that report is not
+/// opened.
+fn read_wrapped(report: &ReportBytes<'_>, parts: &MimeParts) -> Option<IncomingReport> {
+    parts.list.iter().filter(|part| original::is_message(part)).take(MOST_WRAPPED).find_map(|part| {
+        let inner = ReportBytes {
+            received: report.received.get(part.body.clone())?,
+            plain: &part.encoding.decode(report.plain.get(part.body.clone())?),
+        };
+        let parts = MimeParts::of(inner.plain);
+        let read = if is_complaint(&parts) { None } else { Some(read_fields(&inner, &parts)) };
+        let read = read.filter(|read| read.kind == IncomingReportKind::Dsn && !read.recipients.is_empty())?;
+        let shifted = |range: Range<usize>| range.start + part.body.start..range.end + part.body.start;
+        let original = match read.original {
+            _ if part.encoding != TransferEncoding::Identity => ReturnedOriginal::None,
+            ReturnedOriginal::None => ReturnedOriginal::None,
+            ReturnedOriginal::Header(range) => ReturnedOriginal::Header(shifted(range)),
+            ReturnedOriginal::Full(range) => ReturnedOriginal::Full(shifted(range)),
+        };
+        Some(IncomingReport { original, ..read })
+    })
 }
 
 #[cfg(test)]
@@ -163,6 +177,9 @@ mod tests {
         assert_eq!(original(&dsn("message/global-headers")), "header");
         assert_eq!(original(&dsn("message/global")), "full");
         assert_eq!(original(&dsn("text/plain")), "none");
+        assert_eq!(original(&dsn("message/rfc822").replace("\nHello.\n", "\n  \n")), "header");
+        assert_eq!(original(&dsn("message/rfc822").replace("\n\nHello.\n", "\n")), "header");
+        assert_eq!(original(&dsn("message/rfc822").replace(MAIL, "Hello.\n")), "full");
         let cut = dsn("message/rfc822").replace("\n--=b=--\n", "");
         let understood = read_report(cut.as_bytes());
         assert_eq!(understood.message_id.as_deref(), Some("m@h"));
@@ -189,7 +206,6 @@ mod tests {
             plain.replace("multipart/report; report-type=delivery-status", "MULTIPART/Mixed"),
             plain.replace("message/delivery-status", "message/global-delivery-status"),
             plain.replace('\n', "\r\n"),
-            plain.replace('\n', "\r"),
             plain.replace(&format!("\n{FIELDS}"), &format!("Content-Transfer-Encoding: Base64\n\n{FIELDS_IN_BASE64}")),
             nested,
         ] {
@@ -198,6 +214,9 @@ mod tests {
             assert_eq!(understood.original.word(), "full", "{text}");
             assert_eq!(understood.message_id.as_deref(), Some("m@h"), "{text}");
         }
+        let understood = read_report(plain.replace('\n', "\r").as_bytes());
+        assert_eq!((understood.kind, understood.recipients.len()), (IncomingReportKind::Dsn, 1));
+        assert_eq!((understood.original.word(), understood.message_id.as_deref()), ("header", Some("m@h")));
     }
 
     #[test]
@@ -229,6 +248,40 @@ mod tests {
         }
     }
 
+    #[test]
+    fn one_level_of_wrapping_by_a_gateway_is_opened() {
+        let report = dsn("message/rfc822");
+        let wrap = |sender: &str, field: &str, inner: &str| {
+            format!(
+                "From: {sender}\nContent-Type: multipart/mixed; boundary=g\n\n--g\n\nScanned.\n--g\n\
+                 Content-Type: message/rfc822\n{field}\n{inner}\n--g--\n"
+            )
+        };
+        let read = |text: &str| read_report(text.as_bytes());
+        let text = wrap("MAILER-DAEMON@gate.test", "", &report);
+        let understood = read(&text);
+        assert_eq!((understood.kind, understood.envelope_id.as_deref()), (IncomingReportKind::Dsn, Some("E+1")));
+        assert_eq!((understood.recipients.len(), understood.message_id.as_deref()), (1, Some("m@h")));
+        let ReturnedOriginal::Full(range) = understood.original else { panic!("{understood:?}") };
+        assert_eq!(&text[range], MAIL);
+        let encoded = wrap(
+            "MAILER-DAEMON@gate.test",
+            "Content-Transfer-Encoding: quoted-printable\n",
+            &report.replace('=', "=3D"),
+        );
+        let understood = read(&encoded);
+        assert_eq!((understood.recipients.len(), understood.original), (1, ReturnedOriginal::None));
+        // A person who forwards a bounce, two levels, and a message that is no delivery report.
+        let twice = wrap(
+            "MAILER-DAEMON@a.test",
+            "",
+            &wrap("MAILER-DAEMON@b.test", "", &report).replace("=g", "=h").replace("--g", "--h"),
+        );
+        for text in [wrap("joe@h.test", "", &report), twice, wrap("MAILER-DAEMON@gate.test", "", MAIL)] {
+            assert_eq!(read(&text), IncomingReport::not_a_report(), "{text}");
+        }
+    }
+
     fn piece() -> impl Strategy<Value = Vec<u8>> {
         let known = [
             "\n",
@@ -255,6 +308,9 @@ mod tests {
             "transcript of session follows\n",
             "Original-Recipient: utf-8;\\x{",
             "Message-ID: <\n",
+            "From: mailer-daemon@x\n",
+            "undeliverable: ",
+            "a@x.test ",
         ];
         prop_oneof![
             4 => prop::sample::select(known.to_vec()).prop_map(|text| text.as_bytes().to_vec()),
@@ -280,9 +336,9 @@ mod tests {
 
         #[test]
         fn the_original_is_exact(
-            mail in prop::collection::vec(any::<u8>(), 1..200), tail in "(\r|\n|\r\n)?", end in "\r?\n",
+            body in prop::collection::vec(any::<u8>(), 0..200), tail in "(\r|\n|\r\n)?", end in "\r?\n",
         ) {
-            let mail = [mail.as_slice(), tail.as_bytes()].concat();
+            let mail = [b"To: a@x\n\n.", body.as_slice(), tail.as_bytes()].concat();
             let (before, after) = dsn("message/rfc822").replace(MAIL, "\0").split_once('\0').map(|(before, after)| {
                 (before.replace('\n', &end).into_bytes(), after.replace('\n', &end).into_bytes())
             }).unwrap();

@@ -12,9 +12,10 @@ use crate::mail::report::bounce::value;
 pub enum ReturnedOriginal {
     /// No message was returned, or only quoted in a text, or encoded.
     None,
-    /// Byte range of the header, possibly incomplete. Also used for a truncated message.
+    /// Byte range of the header, possibly incomplete. Also used for a truncated message, and for one without a body: some
+    /// systems return only the header, labelled as the full message.
     Header(Range<usize>),
-    /// Byte range of the unchanged message.
+    /// Byte range of the unchanged message, which has a body.
     Full(Range<usize>),
 }
 
@@ -29,6 +30,14 @@ impl ReturnedOriginal {
     }
 }
 
+/// Bytes of a report, as it was received and as it is parsed. Both have the same length.
+pub struct ReportBytes<'b> {
+    /// Bytes as they were received.
+    pub received: &'b [u8],
+    /// Bytes with the line ends LF or CRLF.
+    pub plain: &'b [u8],
+}
+
 /// Returned message that was found in a report.
 pub struct FoundOriginal {
     /// Position in the report.
@@ -38,16 +47,24 @@ pub struct FoundOriginal {
 }
 
 /// Finds the returned message: after part `teller`, which has the status, or else before it.
-pub fn find(bytes: &[u8], parts: &[MimePart], teller: usize) -> FoundOriginal {
+pub fn find(report: &ReportBytes<'_>, parts: &[MimePart], teller: usize) -> FoundOriginal {
     let (before, behind) = parts.split_at_checked(teller).unwrap_or((parts, &[]));
     let returned = |part: &&MimePart| is_message(part) || is_header(part);
     match behind.iter().find(returned).or_else(|| before.iter().find(returned)) {
-        Some(part) => FoundOriginal { place: place(bytes, part), message_id: message_id(bytes, part) },
+        Some(part) => FoundOriginal { place: place(report, part), message_id: message_id(report.plain, part) },
         None => FoundOriginal { place: ReturnedOriginal::None, message_id: None },
     }
 }
 
-fn is_message(part: &MimePart) -> bool {
+/// Returns the decoded header of the first returned message among the parts.
+pub fn returned_header(report: &ReportBytes<'_>, parts: &[MimePart]) -> Option<Vec<u8>> {
+    let part = parts.iter().find(|part| is_message(part) || is_header(part))?;
+    let body = part.encoding.decode(report.plain.get(part.body.clone())?);
+    Some(body.get(..MAX_HEADER_BYTES).unwrap_or(&body).to_vec())
+}
+
+/// Returns true for a part that contains a message.
+pub fn is_message(part: &MimePart) -> bool {
     part.kind.is("message/rfc822") || part.kind.is("message/global")
 }
 
@@ -55,7 +72,7 @@ fn is_header(part: &MimePart) -> bool {
     part.kind.is("text/rfc822-headers") || part.kind.is("message/global-headers")
 }
 
-fn place(bytes: &[u8], part: &MimePart) -> ReturnedOriginal {
+fn place(report: &ReportBytes<'_>, part: &MimePart) -> ReturnedOriginal {
     // An encoded body differs from the message that was sent. RFC 2046 section 5.2.1 forbids it.
     if part.body.is_empty() || part.encoding != TransferEncoding::Identity {
         return ReturnedOriginal::None;
@@ -63,13 +80,20 @@ fn place(bytes: &[u8], part: &MimePart) -> ReturnedOriginal {
     if is_header(part) {
         return ReturnedOriginal::Header(part.body.clone());
     }
-    match (part.extent, header(bytes.get(part.body.clone()).unwrap_or_default())) {
-        (PartExtent::Whole, _) => ReturnedOriginal::Full(part.body.clone()),
-        (PartExtent::Cut, Some(header)) if header.len > 0 => {
-            ReturnedOriginal::Header(part.body.start..part.body.start + header.len)
-        }
-        (PartExtent::Cut, _) => ReturnedOriginal::None,
+    if part.extent == PartExtent::Whole && has_body(report.received.get(part.body.clone()).unwrap_or_default()) {
+        return ReturnedOriginal::Full(part.body.clone());
     }
+    match header(report.plain.get(part.body.clone()).unwrap_or_default()) {
+        Some(header) if header.len > 0 => ReturnedOriginal::Header(part.body.start..part.body.start + header.len),
+        _ => ReturnedOriginal::None,
+    }
+}
+
+/// Returns true for a message with a body. One whose lines end in a lone CR has none: no mail system could read it if it
+/// were sent again.
+fn has_body(message: &[u8]) -> bool {
+    let end = header(message).map_or(message.len(), |header| header.len);
+    !message.get(end..).unwrap_or_default().trim_ascii().is_empty()
 }
 
 fn message_id(bytes: &[u8], part: &MimePart) -> Option<String> {

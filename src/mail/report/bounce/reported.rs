@@ -25,7 +25,7 @@ pub enum ReportedAction {
     Processed,
     /// The recipient declined to send a disposition.
     Denied,
-    /// The report has no action, or an unknown one.
+    /// The report has no action, an unknown one, or one that its status contradicts. It says nothing about the delivery.
     Other,
 }
 
@@ -61,6 +61,12 @@ impl ReportedAction {
         }
     }
 
+    /// Parses the action of a delivery report: a keyword of the RFC, or a word that some systems write for `failed`.
+    pub(super) fn of_delivery(word: &str) -> Option<ReportedAction> {
+        let failed = ["failure", "error", "expired"].iter().any(|other| other.eq_ignore_ascii_case(word));
+        if failed { Some(ReportedAction::Failed) } else { ReportedAction::parse(word) }
+    }
+
     /// Parses a keyword of the RFC, ignoring case.
     pub(super) fn parse(word: &str) -> Option<ReportedAction> {
         ReportedAction::ALL
@@ -68,13 +74,23 @@ impl ReportedAction {
             .find(|action| *action != ReportedAction::Other && action.word().eq_ignore_ascii_case(word))
     }
 
-    /// Returns the action that a status implies, for a report without an action.
+    /// Returns the action that a status implies, for a report without an action. Success implies none: the message can be
+    /// in the mailbox, or only on the way, or the report can be about an address alone.
     pub(super) fn by_status(status: Option<Status>) -> ReportedAction {
         match status.map(Status::class) {
-            Some(StatusClass::Success) => ReportedAction::Delivered,
             Some(StatusClass::Temporary) => ReportedAction::Delayed,
             Some(StatusClass::Permanent) => ReportedAction::Failed,
-            None => ReportedAction::Other,
+            Some(StatusClass::Success) | None => ReportedAction::Other,
+        }
+    }
+
+    /// Returns true if a report states both the action and the status, and one of them must be wrong.
+    pub(super) fn contradicts(self, status: Status) -> bool {
+        let is_success = status.class() == StatusClass::Success;
+        match self {
+            ReportedAction::Failed | ReportedAction::Delayed => is_success,
+            ReportedAction::Delivered | ReportedAction::Relayed | ReportedAction::Expanded => !is_success,
+            _ => false,
         }
     }
 
@@ -102,6 +118,26 @@ impl ReportedAction {
     }
 }
 
+/// Certainty that a report says what was read from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReportCertainty {
+    /// The report says so in its fields or in a known wording, or with a permanent status code in the text about the
+    /// recipient.
+    Stated,
+    /// The recipient was found by the structure of a text and the words in it.
+    Inferred,
+}
+
+impl ReportCertainty {
+    /// Returns the certainty as one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            ReportCertainty::Stated => "stated",
+            ReportCertainty::Inferred => "inferred",
+        }
+    }
+}
+
 /// Recipient in an incoming report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportedRecipient {
@@ -111,6 +147,8 @@ pub struct ReportedRecipient {
     pub original: Option<String>,
     /// Action that the report states or implies.
     pub action: ReportedAction,
+    /// Certainty of the address and the action.
+    pub certainty: ReportCertainty,
     /// Status that the report states or implies.
     pub status: Option<Status>,
     /// Diagnostic text of the reporting system, safe to print.

@@ -17,9 +17,19 @@ fn split(value: &str) -> (&str, &str) {
     }
 }
 
+/// Splits the value of a recipient field into type and address. Some systems write types that are no words, such as
+/// `rfc/822`.
+fn split_address(value: &str) -> (&str, &str) {
+    let odd = |kind: &str| kind.chars().all(|c| c.is_ascii_graphic() && !"@<>\"".contains(c));
+    match value.split_once(';') {
+        Some((kind, rest)) if odd(kind.trim()) => (kind.trim(), rest.trim()),
+        _ => ("", value.trim()),
+    }
+}
+
 /// Parses the address of a recipient field. The type `utf-8` can use the encoding `\x{…}` (RFC 6533 section 3).
 pub fn recipient(value: &str) -> Option<String> {
-    let (kind, text) = split(value);
+    let (kind, text) = split_address(value);
     let text = bare(text)?;
     let decoded = kind.eq_ignore_ascii_case("utf-8").then(|| from_unicode_escapes(&text)).flatten();
     Some(decoded.filter(|text| is_address(text)).unwrap_or(text))
@@ -28,7 +38,7 @@ pub fn recipient(value: &str) -> Option<String> {
 /// Parses an `Original-Recipient`, encoded as xtext (RFC 3461 section 4), or with `\x{…}` for the type `utf-8` (RFC
 /// 6533 section 3). Many systems do not encode it, so the text is decoded only if the result is an address.
 pub fn original_recipient(value: &str) -> Option<String> {
-    let (kind, text) = split(value);
+    let (kind, text) = split_address(value);
     let text = bare(text)?;
     let decoded = if kind.eq_ignore_ascii_case("utf-8") { from_unicode_escapes(&text) } else { from_xtext(&text) };
     Some(decoded.filter(|text| is_address(text)).unwrap_or(text))
@@ -58,9 +68,11 @@ fn is_address(text: &str) -> bool {
     Address::new(AddressType::smtp(), text).is_ok()
 }
 
+/// Returns an address without its brackets, and without a bracket that has lost its partner.
 fn bare(text: &str) -> Option<String> {
     let text = text.trim();
-    let text = text.strip_prefix('<').and_then(|inner| inner.strip_suffix('>')).unwrap_or(text).trim();
+    let inner = text.strip_prefix('<').unwrap_or(text);
+    let text = inner.strip_suffix('>').unwrap_or(inner).trim();
     (!text.is_empty() && text.len() <= address::LONGEST).then(|| printable::line(text))
 }
 
@@ -105,6 +117,17 @@ mod tests {
         assert_eq!(recipient("a@x").as_deref(), Some("a@x"));
         assert_eq!(recipient("utf-8; j\\x{FC}rg@x").as_deref(), Some("j\u{fc}rg@x"));
         assert_eq!(recipient("rfc822;"), None);
+        assert_eq!(recipient("rfc/822;a@x").as_deref(), Some("a@x"));
+        assert_eq!(recipient("\"a;b\"@x").as_deref(), Some("\"a;b\"@x"));
+        assert_eq!(untyped("a/b; c"), "a/b; c");
+    }
+
+    #[test]
+    fn a_bracket_that_has_lost_its_partner_is_dropped() {
+        for text in ["rfc822; a@x>", "rfc822;<a@x", "rfc822; <a@x>", "; a@x", "a@x>"] {
+            assert_eq!(recipient(text).as_deref(), Some("a@x"), "{text}");
+            assert_eq!(original_recipient(text).as_deref(), Some("a@x"), "{text}");
+        }
     }
 
     #[test]

@@ -67,10 +67,11 @@ impl Dsn<'_> {
         format!("report-{}", short(self.id))
     }
 
+    /// Returns the subject. Its first words are those that other programs recognize a bounce and a delay by.
     fn subject(&self) -> String {
         let what = match self.kind {
-            ReportKind::Failure => "Not delivered",
-            ReportKind::Delay => "Delayed",
+            ReportKind::Failure => "Undelivered mail",
+            ReportKind::Delay => "Delayed mail",
             ReportKind::Success if self.recipients.iter().all(|about| about.action == DsnAction::Relayed) => "Relayed",
             ReportKind::Success => "Delivered",
         };

@@ -1,16 +1,17 @@
 //! Wordings of known mail systems, with the position of the addresses.
 
+use crate::mail::report::bounce::reported::ReportedAction;
 use crate::mail::report::bounce::text::listing::{self, FoundRecipient};
-use crate::mail::report::bounce::text::page::TextPage;
+use crate::mail::report::bounce::text::page::{PagePosition, TextPage};
 
 /// Position of the addresses relative to the wording.
 #[derive(Clone, Copy)]
 enum FamilyPosition {
     /// In a list after the wording.
     List,
-    /// One address directly after the wording.
+    /// Addresses in one line directly after each occurrence of the wording.
     Inline,
-    /// One address directly after the wording, which begins a line.
+    /// Addresses in one line directly after each occurrence of the wording that begins a line.
     LineStart,
     /// In the SMTP replies below.
     Replies,
@@ -121,22 +122,33 @@ const DELAYS: [&str; 9] = [
 /// Subjects of messages that are still being retried.
 const DELAY_SUBJECTS: [&str; 3] = ["could not send mail for past", "still being retried", "delayed mail"];
 
-/// Returns the recipients that the text names.
-pub fn recipients(page: &TextPage<'_>) -> Vec<FoundRecipient> {
-    let read = |(wording, position): &(&str, FamilyPosition)| {
-        let at = match position {
-            FamilyPosition::LineStart => page.find_line(wording)?,
-            _ => page.find(wording)?,
+/// Returns the recipients that the text names, each with its action: a text can have a section for each action.
+pub fn recipients(page: &TextPage<'_>, subject: &str) -> Vec<(FoundRecipient, ReportedAction)> {
+    let read = |(wording, position): &(&'static str, FamilyPosition)| {
+        let found: Vec<FoundRecipient> = match position {
+            FamilyPosition::List => page.find(wording).map(|at| listing::list(at.rest, at.below)).unwrap_or_default(),
+            FamilyPosition::Inline => each(&page.find_all(wording)),
+            FamilyPosition::LineStart => each(&page.find_lines(wording)),
+            FamilyPosition::Replies => page.find(wording).map(|at| listing::replies(at.below)).unwrap_or_default(),
+            FamilyPosition::To => page.find(wording).map(|_| listing::to(page.quoted())).unwrap_or_default(),
         };
-        let found = match position {
-            FamilyPosition::List => listing::list(at.rest, at.below),
-            FamilyPosition::Inline | FamilyPosition::LineStart => listing::inline(at.rest, at.below),
-            FamilyPosition::Replies => listing::replies(at.below),
-            FamilyPosition::To => listing::to(page.quoted()),
-        };
-        Some(found).filter(|found| !found.is_empty())
+        (!found.is_empty()).then_some((*wording, *position, found))
     };
-    WORDINGS.iter().find_map(read).unwrap_or_default()
+    let Some(first) = WORDINGS.iter().find_map(read) else { return Vec::new() };
+    let is_list = |position: &FamilyPosition| matches!(position, FamilyPosition::List);
+    // Only lists have sections. Any other wording can be part of what is said about a recipient.
+    let sections = WORDINGS.iter().filter(|(wording, position)| is_list(position) && *wording != first.0);
+    let others: Vec<_> = if is_list(&first.1) { sections.filter_map(read).collect() } else { Vec::new() };
+    let mut recipients: Vec<(FoundRecipient, ReportedAction)> = Vec::new();
+    for (wording, _, found) in [first].into_iter().chain(others) {
+        let action = action(page, subject, wording);
+        recipients.extend(found.into_iter().map(|found| (found, action)));
+    }
+    recipients
+}
+
+fn each(places: &[PagePosition<'_, '_>]) -> Vec<FoundRecipient> {
+    places.iter().flat_map(|at| listing::inline(at.rest, at.below)).collect()
 }
 
 /// Returns true if the text begins with words that only a mail system writes.
@@ -144,9 +156,16 @@ pub fn opens_report(page: &TextPage<'_>) -> bool {
     OPENINGS.iter().any(|opening| page.small().starts_with(opening))
 }
 
-/// Returns true if the message is still being retried.
-pub fn is_delay(page: &TextPage<'_>, subject: &str) -> bool {
+/// Returns the action for the recipients at a wording: delayed if the message is still being retried. `""` stands for no
+/// wording.
+pub fn action(page: &TextPage<'_>, subject: &str, wording: &str) -> ReportedAction {
     let subject = subject.to_ascii_lowercase();
-    let in_text = DELAYS.iter().any(|wording| page.small().contains(wording));
-    in_text || DELAY_SUBJECTS.iter().any(|wording| subject.contains(wording))
+    // The heading of another section says nothing about this one.
+    let heads_other = |delay: &str| {
+        let head = |other: &str| other != wording && other.contains(delay) && page.small().contains(other);
+        !wording.contains(delay) && !wording.is_empty() && WORDINGS.iter().any(|(other, _)| head(other))
+    };
+    let in_text = DELAYS.iter().any(|delay| page.small().contains(delay) && !heads_other(delay));
+    let is_delay = in_text || DELAY_SUBJECTS.iter().any(|delay| subject.contains(delay));
+    if is_delay { ReportedAction::Delayed } else { ReportedAction::Failed }
 }

@@ -8,8 +8,14 @@ const FARTHEST: usize = 20;
 /// Maximum number of recipients read from one text.
 pub const MOST: usize = 1000;
 
+/// Maximum number of addresses after the first one of a line.
+const MOST_BESIDE: usize = 100;
+
 /// Prefixes that can precede an address.
 const MARKS: [&str; 5] = ["* ", "- ", ">>> ", "Recipient: ", "Recipient address: "];
+
+/// Maximum number of lines below a wording that belong to its single address.
+const LONGEST_NOTE: usize = 100;
 
 /// Recipient in the list, with its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +38,8 @@ pub fn list(rest: &str, below: &[&str]) -> Vec<FoundRecipient> {
     let mut found: Vec<FoundRecipient> = Vec::new();
     let mut shape = None;
     let mut told = false;
+    // Index of the first recipient of a line with several, and of the last, whose text is about all of them.
+    let mut lines: Vec<(usize, usize)> = Vec::new();
     let rest = Some(rest).filter(|rest| leading(rest).is_some());
     for (number, line) in rest.into_iter().chain(below.iter().copied()).enumerate() {
         if found.len() == MOST || (found.is_empty() && number > FARTHEST) || (!found.is_empty() && is_rule(line)) {
@@ -41,7 +49,11 @@ pub fn list(rest: &str, below: &[&str]) -> Vec<FoundRecipient> {
             Some((its, first)) => {
                 shape = Some(its);
                 told = false;
+                let start = found.len();
+                let beside = beside(line, &first.address);
                 found.push(first);
+                found.extend(beside);
+                lines.push((start, found.len() - 1));
             }
             None => {
                 let Some(last) = found.last_mut() else { continue };
@@ -54,16 +66,34 @@ pub fn list(rest: &str, below: &[&str]) -> Vec<FoundRecipient> {
             }
         }
     }
+    for (start, last) in lines.into_iter().filter(|(start, last)| start < last) {
+        let said = found.get(last).map(|last| last.said.clone()).unwrap_or_default();
+        found.get_mut(start..last).unwrap_or_default().iter_mut().for_each(|one| one.said.clone_from(&said));
+    }
     found
 }
 
-/// Parses the single address after a wording.
+/// Parses the addresses that follow the first one of a line, after a comma, a semicolon or `and`.
+fn beside(line: &str, first: &str) -> Vec<FoundRecipient> {
+    let mut found = Vec::new();
+    let mut rest = line.split_once(first).map_or("", |(_, rest)| rest);
+    while found.len() < MOST_BESIDE {
+        let text = rest.trim_start_matches(['>', '"', '\'', ' ']);
+        let Some(text) = [",", ";", "and ", "& "].iter().find_map(|between| text.strip_prefix(between)) else { break };
+        let Some((_, next)) = leading(text) else { break };
+        rest = text.split_once(next.address.as_str()).map_or("", |(_, rest)| rest);
+        found.push(next);
+    }
+    found
+}
+
+/// Parses the addresses directly after a wording, in one line.
 pub fn inline(rest: &str, below: &[&str]) -> Vec<FoundRecipient> {
     let mut found = Vec::new();
     let first = if rest.is_empty() { below.first().copied().unwrap_or_default() } else { rest };
-    if leading(first).is_some() {
-        found = list(first, below);
-        found.truncate(1);
+    if let Some((_, alone)) = leading(first) {
+        found = list(first, below.get(..LONGEST_NOTE).unwrap_or(below));
+        found.truncate(1 + beside(first, &alone.address).len());
     }
     found
 }
@@ -149,6 +179,9 @@ mod tests {
         assert_eq!(found("* a@x<mailto:a@x>\n\nwhy\n\nmore"), [pair("a@x", "why|")]);
         assert_eq!(found("a@x\n\nFor this reason:\n\nwhy\n\nmore"), [pair("a@x", "For this reason:|why|")]);
         assert_eq!(found("nobody\nhere"), []);
+        assert_eq!(found("<a@x>, <b@x>:\nno\n\n"), [pair("a@x", "no|"), pair("b@x", "no|")]);
+        assert_eq!(found("a@x; b@x and c@x: no"), [pair("a@x", "no|"), pair("b@x", "no|"), pair("c@x", "no|")]);
+        assert_eq!(found("a@x: b@x said no"), [pair("a@x", "b@x said no|")]);
     }
 
     #[test]
@@ -156,6 +189,7 @@ mod tests {
         assert_eq!(inline("<a@x>.", &["", "no"])[0], FoundRecipient { address: "a@x".into(), said: "no\n".into() });
         assert_eq!(inline("'a@x', sorry", &[])[0].address, "a@x");
         assert_eq!(inline("a friend", &["b@x"]), []);
+        assert_eq!(inline("a@x and b@x", &["c@x"]).len(), 2);
     }
 
     #[test]

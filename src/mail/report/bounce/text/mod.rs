@@ -1,19 +1,29 @@
 //! Plain-text bounces. No standard defines their format, so three conditions must be met: a sender that writes bounces,
-//! a known wording, and an address at the position where that wording has it.
+//! a known wording, and an address at the position where that wording has it. Where no wording is known, [`infer`] goes by
+//! the structure of the text.
 
+mod candidate;
+mod evidence;
 mod family;
 mod listing;
 mod page;
+mod parties;
+mod sender;
+mod structure;
 
 use crate::mail::message::header::{Header, HeaderField};
 use crate::mail::message::mime;
 use crate::mail::report::bounce::code;
 use crate::mail::report::bounce::dsn;
 use crate::mail::report::bounce::parts::MimePart;
-use crate::mail::report::bounce::reported::{ReportedAction, ReportedRecipient};
+use crate::mail::report::bounce::reported::{ReportCertainty, ReportedAction, ReportedRecipient};
 use crate::mail::report::bounce::text::listing::FoundRecipient;
 use crate::mail::report::bounce::text::page::TextPage;
+use crate::mail::report::bounce::text::parties::KnownAddresses;
+use crate::mail::report::bounce::text::sender::SystemSender;
 use crate::mail::report::bounce::value;
+
+pub use crate::mail::report::bounce::text::sender::is_from_daemon;
 
 /// Maximum number of text parts read.
 const MOST_TEXTS: usize = 4;
@@ -38,15 +48,58 @@ pub fn texts(bytes: &[u8], parts: &[MimePart]) -> Vec<String> {
     if plain.is_empty() { of(|part| part.kind.is("text/html")) } else { plain }
 }
 
-/// Parses the texts of the message with this header. Returns `None` if they are not a bounce.
+/// Parses the texts of the message with this header by known wordings. Returns `None` if they are not a bounce.
 pub fn read(header: &Header<'_>, texts: &[String]) -> Option<TextReport> {
     let recipients = texts.iter().find_map(|text| recipients(header, text))?;
     Some(TextReport { recipients, message_id: texts.iter().find_map(|text| quoted_message_id(text)) })
 }
 
+/// Parses the texts of the message with this header by their structure. `returned` is the header of the returned message,
+/// if that is a part of its own. Returns `None` if the texts are not a bounce.
+pub fn infer(header: &Header<'_>, texts: &[String], returned: Option<&Header<'_>>) -> Option<TextReport> {
+    let sender = sender::system_sender(header)?;
+    let in_texts = texts.iter().find_map(|text| inferred(header, sender, text, returned));
+    let recipients = in_texts.or_else(|| named_by(header, sender, texts.first()?))?;
+    Some(TextReport { recipients, message_id: texts.iter().find_map(|text| quoted_message_id(text)) })
+}
+
+/// Returns the recipients that the header of the bounce names.
+fn named_by(header: &Header<'_>, sender: SystemSender, text: &str) -> Option<Vec<ReportedRecipient>> {
+    let page = TextPage::of(text);
+    let found = if sender == SystemSender::Named { named_in(header) } else { Vec::new() };
+    let subject = mime::field_text(header, "Subject").unwrap_or_default();
+    let action = if evidence::is_delay(&page, &subject) { ReportedAction::Delayed } else { ReportedAction::Failed };
+    let alone = found.len() == 1;
+    let reported: Vec<_> = found.into_iter().map(|found| told(&page, found, action, alone)).collect();
+    Some(reported).filter(|reported| !reported.is_empty())
+}
+
+fn inferred(
+    header: &Header<'_>,
+    sender: SystemSender,
+    text: &str,
+    returned: Option<&Header<'_>>,
+) -> Option<Vec<ReportedRecipient>> {
+    let page = TextPage::of(text);
+    let fields = fields(text);
+    if !fields.is_empty() {
+        return Some(fields);
+    }
+    let subject = mime::field_text(header, "Subject").unwrap_or_default();
+    let known = KnownAddresses::of(header, returned, &page);
+    let found = structure::recipients(&page, sender, &known, &subject);
+    let action = if evidence::is_delay(&page, &subject) { ReportedAction::Delayed } else { ReportedAction::Failed };
+    let alone = found.len() == 1;
+    let reported = found.into_iter().map(|one| {
+        let certainty = one.certainty;
+        ReportedRecipient { certainty, ..told(&page, one.found, action, alone) }
+    });
+    Some(reported.collect()).filter(|reported: &Vec<ReportedRecipient>| !reported.is_empty())
+}
+
 fn recipients(header: &Header<'_>, text: &str) -> Option<Vec<ReportedRecipient>> {
     let page = TextPage::of(text);
-    let daemon = is_from_daemon(header);
+    let daemon = sender::is_from_daemon(header);
     if !daemon && !family::opens_report(&page) {
         return None;
     }
@@ -55,14 +108,14 @@ fn recipients(header: &Header<'_>, text: &str) -> Option<Vec<ReportedRecipient>>
         return Some(fields);
     }
     let subject = header.all("Subject").next().map(HeaderField::value).unwrap_or_default();
-    let action = if family::is_delay(&page, &subject) { ReportedAction::Delayed } else { ReportedAction::Failed };
-    let mut found = family::recipients(&page);
+    let mut found = family::recipients(&page, &subject);
     if found.is_empty() && daemon {
-        found = named_in(header);
+        let action = family::action(&page, &subject, "");
+        found = named_in(header).into_iter().map(|found| (found, action)).collect();
     }
     let alone = found.len() == 1;
     let mut reported: Vec<ReportedRecipient> = Vec::new();
-    for found in found {
+    for (found, action) in found {
         if reported.iter().all(|known| known.address != found.address) {
             reported.push(told(&page, found, action, alone));
         }
@@ -87,6 +140,7 @@ fn told(page: &TextPage<'_>, found: FoundRecipient, action: ReportedAction, alon
         address: found.address,
         original,
         action,
+        certainty: ReportCertainty::Stated,
         status,
         diagnostic: value::said(&said),
         remote_mta: None,
@@ -118,17 +172,6 @@ fn named_in(header: &Header<'_>) -> Vec<FoundRecipient> {
         .take(listing::MOST)
         .map(|address| FoundRecipient { address: address.to_owned(), said: String::new() })
         .collect()
-}
-
-/// Returns true if a mail system wrote the message: the sender is null, or has a name that mail systems use.
-fn is_from_daemon(header: &Header<'_>) -> bool {
-    let value = |name| header.all(name).next().map(|field| field.value().to_ascii_lowercase());
-    let names = ["mailer-daemon", "postmaster", "mail delivery system", "mail delivery subsystem"];
-    let return_path = value("Return-Path").unwrap_or_else(|| "?".to_owned());
-    let from = value("From").unwrap_or_default();
-    let marker = String::from_utf8_lossy(header.marker).to_ascii_lowercase();
-    let named = [&from, &return_path, &marker].iter().any(|text| names.iter().any(|name| text.contains(name)));
-    named || matches!(return_path.as_str(), "" | "<>") || from == "<>"
 }
 
 /// Returns the first `Message-ID` in the text, which is that of the quoted message.
@@ -200,6 +243,18 @@ mod tests {
     }
 
     #[test]
+    fn every_recipient_is_named() {
+        let text = "Unknown user: a@x.test\nno\nUnknown user: b@x.test\n\nOriginal message follows.\n\nUnknown user: c@x.test\n";
+        assert_eq!(from_daemon(text), ["a@x.test failed -", "b@x.test failed -"]);
+        let text = "Failed to deliver to 'a@x.test'\nSMTP 550 5.1.1 no\n\nFailed to deliver to 'b@x.test'\nSMTP 552 5.2.2 full\n";
+        assert_eq!(from_daemon(text), ["a@x.test failed 5.1.1", "b@x.test failed 5.2.2"]);
+        let text = "   ----- The following addresses had permanent fatal errors -----\n<a@x.test>\n\n   ----- The following \
+                    addresses had transient non-fatal errors -----\n<b@x.test>\n\n   ----- Transcript of session follows \
+                    -----\n550 5.1.1 <a@x.test>... User unknown\n<b@x.test>... Deferred: 451 4.2.0 busy\n";
+        assert_eq!(from_daemon(text), ["a@x.test failed 5.1.1", "b@x.test delayed 4.2.0"]);
+    }
+
+    #[test]
     fn the_answer_may_stand_below_the_list() {
         let text = "   ----- The following addresses had permanent fatal errors -----\n<a@x.test>\n\n   ----- \
                     Transcript of session follows -----\n>>> RCPT To:<a@x.test>\n<<< 553 5.3.0 No such name\n";
@@ -221,6 +276,25 @@ mod tests {
         let text = "From: mailer-daemon@mx.test\nX-Failed-Recipients: a@x.test,\n b@x.test\n\nTut uns leid.\n";
         assert_eq!(told(text), ["a@x.test failed -", "b@x.test failed -"]);
         assert!(told(&text.replace("mailer-daemon", "joe")).is_empty());
+    }
+
+    #[test]
+    fn a_text_of_unknown_wording_is_read_by_its_structure() {
+        let text = "Alas! These went astray:\n\n  * a@x.test -- 550 5.1.1 never heard of them\n  * b@x.test -- too much \
+                    mail, over quota\n\nAsk help@mx.test: contact help@mx.test\n\n--- Original message ---\n\
+                    From: joe@h\nTo: c@x.test\nMessage-ID: <m@h>\n";
+        let understood =
+            read_report(format!("From: Mail Robot <mdaemon@mx.test>\nTo: joe@h.test\n\n{text}").as_bytes());
+        assert_eq!(lines(&understood), ["a@x.test failed 5.1.1", "b@x.test failed -"]);
+        let certain: Vec<&str> = understood.recipients.iter().map(|recipient| recipient.certainty.word()).collect();
+        assert_eq!((certain, understood.message_id.as_deref()), (vec!["stated", "inferred"], Some("m@h")));
+        assert_eq!(
+            from_daemon("Your mail to a@x.test is delayed. We will keep trying.\n451 4.4.1 no answer\n"),
+            ["a@x.test delayed 4.4.1"]
+        );
+        for sender in ["News <news@smtp.shop.test>", "joe@h.test", "list-owner@x.test"] {
+            assert!(told(&format!("From: {sender}\nTo: joe@h.test\n\n{text}")).is_empty(), "{sender}");
+        }
     }
 
     #[test]

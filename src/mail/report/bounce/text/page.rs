@@ -3,6 +3,9 @@
 /// Maximum number of bytes read from a text.
 const LONGEST: usize = 1 << 16;
 
+/// Maximum number of occurrences of a wording that are read.
+const MOST_FOUND: usize = 100;
+
 /// Prefixes of lines after which a mail system quotes the message.
 const QUOTES: [&str; 14] = [
     "original message",
@@ -72,16 +75,42 @@ impl<'t> TextPage<'t> {
         &self.small
     }
 
+    /// Returns the number of the line with the byte at `start` of [`TextPage::small`].
+    pub fn line_of(&self, start: usize) -> Option<usize> {
+        self.starts.partition_point(|line| *line <= start).checked_sub(1)
+    }
+
     /// Finds a wording, given in lower case, across line breaks.
     pub fn find(&self, wording: &str) -> Option<PagePosition<'_, 't>> {
         self.position_after(self.small.find(wording)? + wording.len())
     }
 
-    /// Finds a wording, given in lower case, at the beginning of a line.
-    pub fn find_line(&self, wording: &str) -> Option<PagePosition<'_, 't>> {
-        let start =
-            self.starts.iter().find(|start| self.small.get(**start..).is_some_and(|s| s.starts_with(wording)))?;
-        self.position_after(*start + wording.len())
+    /// Finds each occurrence of a wording, given in lower case, across line breaks: at most [`MOST_FOUND`], each with the
+    /// lines up to the next one.
+    pub fn find_all(&self, wording: &str) -> Vec<PagePosition<'_, 't>> {
+        self.positions(self.small.match_indices(wording).map(|(start, _)| start), wording.len())
+    }
+
+    /// Finds each line that begins with a wording, given in lower case: at most [`MOST_FOUND`], each with the lines up to
+    /// the next one.
+    pub fn find_lines(&self, wording: &str) -> Vec<PagePosition<'_, 't>> {
+        let begins = |start: &usize| self.small.get(*start..).is_some_and(|small| small.starts_with(wording));
+        let mut starts: Vec<usize> = self.starts.iter().copied().filter(begins).collect();
+        // An empty line has no words of its own, and begins where the next line does.
+        starts.dedup();
+        self.positions(starts.into_iter(), wording.len())
+    }
+
+    fn positions(&self, starts: impl Iterator<Item = usize>, len: usize) -> Vec<PagePosition<'_, 't>> {
+        let starts: Vec<usize> = starts.take(MOST_FOUND).collect();
+        let ends = starts.iter().skip(1).filter_map(|start| self.line_of(*start)).chain([self.lines.len()]);
+        let position = |(start, end): (&usize, usize)| {
+            let mut found = self.position_after(*start + len)?;
+            let before_next = end.saturating_sub(self.lines.len() - found.below.len());
+            found.below = found.below.get(..before_next).unwrap_or(found.below);
+            Some(found)
+        };
+        starts.iter().zip(ends).filter_map(position).collect()
     }
 
     fn position_after(&self, end: usize) -> Option<PagePosition<'_, 't>> {
@@ -107,8 +136,25 @@ mod tests {
         let found = page.find("could not be delivered to:").unwrap();
         assert_eq!((found.rest, found.below), ("a@x", &[""][..]));
         assert_eq!(page.quoted().len(), 2);
-        assert!(page.find_line("to:").is_some() && page.find_line("be").is_none());
+        assert_eq!((page.find_lines("to:").len(), page.find_lines("be").len()), (1, 0));
         assert_eq!(page.small(), "it could not be delivered to: a@x ");
+    }
+
+    #[test]
+    fn each_occurrence_has_the_lines_up_to_the_next() {
+        let page = TextPage::of("No: a@x\nwhy\n\nno: b@x no: c@x\nmore\n");
+        let of = |found: Vec<PagePosition<'_, '_>>| -> Vec<(String, Vec<String>)> {
+            let text = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
+            found.iter().map(|found| (found.rest.to_owned(), text(found.below))).collect()
+        };
+        let pair =
+            |rest: &str, below: &[&str]| (rest.to_owned(), below.iter().map(|line| (*line).to_owned()).collect());
+        assert_eq!(
+            of(page.find_all("no:")),
+            [pair("a@x", &["why", ""]), pair("b@x no: c@x", &[]), pair("c@x", &["more"])]
+        );
+        assert_eq!(of(page.find_lines("no:")), [pair("a@x", &["why", ""]), pair("b@x no: c@x", &["more"])]);
+        assert_eq!(TextPage::of(&"no:\n".repeat(9000)).find_all("no:").len(), MOST_FOUND);
     }
 
     #[test]
