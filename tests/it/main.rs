@@ -28,6 +28,7 @@ mod heard;
 mod hostile;
 mod injection;
 mod intruders;
+mod linking;
 mod loops;
 mod maildir;
 mod manual;
