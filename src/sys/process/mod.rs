@@ -1,16 +1,21 @@
 //! Starting programs, and ending them with their process groups.
 //!
-//! posix_spawn(3), not fork(2): its cost does not grow with our memory, and none of our code runs in the child.
+//! Neither way to start them copies our memory, as fork(2) would: `clone3` is the quick one, `posix` the one that works
+//! everywhere.
+
+#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_pointer_width = "64"))]
+mod clone3;
+mod posix;
+mod prepared;
 
 use std::ffi::{CStr, CString};
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use std::ptr;
-use std::time::Duration;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
+use rustix::process::{Pid, Signal, WaitOptions};
+
+use crate::sys::process::prepared::PreparedStart;
 
 /// Everything that a new program gets: all other descriptors are close-on-exec.
 #[derive(Debug)]
@@ -37,8 +42,8 @@ pub struct ChildProcess {
     fd: OwnedFd,
 }
 
-/// Time between two tries to get a descriptor for a program that runs.
-const DESCRIPTOR_WAIT: Duration = Duration::from_millis(5);
+/// True once this system refused clone3(2). A fact about the process: its system call filter cannot be loosened.
+static CLONE3_IS_REFUSED: AtomicBool = AtomicBool::new(false);
 
 /// Start of a process, by which it is told apart from a later one with the same id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,56 +95,28 @@ impl ProgramStart<'_> {
     /// Starts the program in a new session, with no signal blocked and the usual signals not ignored. Without a terminal, a
     /// question on `/dev/tty` fails at once; in a process group of our session it would stop the program.
     pub fn start(&self) -> io::Result<ChildProcess> {
-        let pid = self.spawn()?;
-        match open_pidfd(pid) {
-            Ok(fd) => Ok(ChildProcess { pid, fd }),
-            Err(error) => {
-                // Without a descriptor to wait for, its time limit could not be kept.
-                let _ = rustix::process::kill_process_group(pid, Signal::KILL);
-                let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
-                Err(error.into())
+        let fds = self.fds.iter().copied().zip(0..).chain(self.held.into_iter().zip(HELD_FD..));
+        let program = PreparedStart::new(self.path, self.argv, self.env, fds, HELD_FD)?;
+        if !CLONE3_IS_REFUSED.load(Ordering::Relaxed) {
+            if let Some((pid, fd)) = start_by_clone3(&program)? {
+                return Ok(ChildProcess { pid, fd });
             }
+            CLONE3_IS_REFUSED.store(true, Ordering::Relaxed);
         }
-    }
-
-    fn spawn(&self) -> io::Result<Pid> {
-        let pointers = |strings: &[CString]| -> Vec<*mut libc::c_char> {
-            strings.iter().map(|text| text.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect()
-        };
-        let (argv, env) = (pointers(self.argv), pointers(self.env));
-        let mut actions = SpawnActions::new()?;
-        let targets = self.fds.iter().zip(0..).chain(self.held.iter().zip(HELD_FD..));
-        let mut moved = Vec::new();
-        for (fd, target) in targets {
-            let mut source = fd.as_raw_fd();
-            if source <= HELD_FD {
-                // Its number is that of a target, and would be taken before its turn.
-                let copy = rustix::io::fcntl_dupfd_cloexec(fd, HELD_FD + 1)?;
-                source = copy.as_raw_fd();
-                moved.push(copy);
-            }
-            actions.dup2(source, target)?;
-        }
-        let attributes = SpawnAttributes::new()?;
-        let mut pid = 0;
-        // SAFETY: every pointer is to a live, initialised object of the type that posix_spawn(3) asks for, and both
-        // lists end in a null pointer.
-        check(unsafe {
-            libc::posix_spawn(&mut pid, self.path.as_ptr(), &actions.0, &attributes.0, argv.as_ptr(), env.as_ptr())
-        })?;
-        Pid::from_raw(pid).ok_or_else(|| io::ErrorKind::Other.into())
+        let (pid, fd) = posix::start(&program)?;
+        Ok(ChildProcess { pid, fd })
     }
 }
 
-/// The program runs already, and to kill it may cut off a delivery: wait a little for a descriptor first.
-fn open_pidfd(pid: Pid) -> rustix::io::Result<OwnedFd> {
-    for _ in 0..20 {
-        match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
-            Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR) => std::thread::sleep(DESCRIPTOR_WAIT),
-            answer => return answer,
-        }
+/// Starts a program by clone3(2); `None` where that is refused, or the processor is one that `clone3` does not know.
+fn start_by_clone3(program: &PreparedStart<'_>) -> io::Result<Option<(Pid, OwnedFd)>> {
+    #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_pointer_width = "64"))]
+    return clone3::start(program);
+    #[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_pointer_width = "64")))]
+    {
+        let _ = program;
+        Ok(None)
     }
-    rustix::process::pidfd_open(pid, PidfdFlags::empty())
 }
 
 impl ChildProcess {
@@ -180,83 +157,120 @@ impl ChildProcess {
     }
 }
 
-/// True for errors that pass: no memory, processes or descriptors available.
-pub fn is_shortage(error: &io::Error) -> bool {
-    let now = [libc::EAGAIN, libc::ENOMEM, libc::EMFILE, libc::ENFILE];
-    error.raw_os_error().is_some_and(|number| now.contains(&number))
-}
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{Read, Seek};
+    use std::os::fd::AsFd;
 
-struct SpawnActions(libc::posix_spawn_file_actions_t);
+    use super::*;
+    use crate::sys::process::prepared::RESET;
 
-impl SpawnActions {
-    fn new() -> io::Result<SpawnActions> {
-        let mut raw = MaybeUninit::uninit();
-        // SAFETY: the call initialises the object or fails.
-        check(unsafe { libc::posix_spawn_file_actions_init(raw.as_mut_ptr()) })?;
-        // SAFETY: initialised just now.
-        Ok(SpawnActions(unsafe { raw.assume_init() }))
+    /// A way to start a program; `None` where this system refuses it.
+    type Start = fn(&PreparedStart<'_>) -> io::Result<Option<(Pid, OwnedFd)>>;
+
+    const WAYS: [Start; 2] = [start_by_clone3, |program| posix::start(program).map(Some)];
+
+    /// Runs a program with its output in a file: its end and the output, or the number of the error.
+    fn run(start: Start, path: &CStr, argv: &[&CStr], held: Option<BorrowedFd<'_>>) -> Result<(ChildEnd, String), i32> {
+        let argv: Vec<CString> = argv.iter().map(|text| (*text).to_owned()).collect();
+        let mut output = tempfile::tempfile().unwrap();
+        let null = File::open("/dev/null").unwrap();
+        let fds = [null.as_fd(), output.as_fd(), output.as_fd()];
+        let all = fds.into_iter().zip(0..).chain(held.into_iter().zip(HELD_FD..));
+        let env = [c"A=1".to_owned()];
+        let program = PreparedStart::new(path, &argv, &env, all, HELD_FD).unwrap();
+        let (pid, fd) = match start(&program) {
+            Ok(started) => started.expect("this system has both ways"),
+            Err(error) => return Err(error.raw_os_error().unwrap()),
+        };
+        let end = ChildProcess { pid, fd }.reap().unwrap();
+        let mut text = String::new();
+        output.rewind().unwrap();
+        output.read_to_string(&mut text).unwrap();
+        Ok((end, text))
     }
 
-    fn dup2(&mut self, from: i32, to: i32) -> io::Result<()> {
-        // SAFETY: an initialised object and two numbers.
-        check(unsafe { libc::posix_spawn_file_actions_adddup2(&mut self.0, from, to) })
-    }
-}
-
-impl Drop for SpawnActions {
-    fn drop(&mut self) {
-        // SAFETY: initialised in `new`, destroyed once.
-        unsafe { libc::posix_spawn_file_actions_destroy(&mut self.0) };
-    }
-}
-
-/// Signals that we or our parent may have left ignored. Not all signals: each costs a system call per program.
-const RESET: [libc::c_int; 9] = [
-    libc::SIGHUP,
-    libc::SIGINT,
-    libc::SIGQUIT,
-    libc::SIGPIPE,
-    libc::SIGALRM,
-    libc::SIGTERM,
-    libc::SIGUSR1,
-    libc::SIGUSR2,
-    libc::SIGCHLD,
-];
-
-struct SpawnAttributes(libc::posix_spawnattr_t);
-
-impl SpawnAttributes {
-    fn new() -> io::Result<SpawnAttributes> {
-        let mut raw = MaybeUninit::uninit();
-        let mut some = MaybeUninit::uninit();
-        let mut none = MaybeUninit::uninit();
-        let session: libc::c_int = libc::POSIX_SPAWN_SETSID.into();
-        let flags = session | libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETSIGMASK;
-        // SAFETY: each object is initialised by the first call that is given it, and only then read.
-        unsafe {
-            check(libc::posix_spawnattr_init(raw.as_mut_ptr()))?;
-            let mut attributes = SpawnAttributes(raw.assume_init());
-            libc::sigemptyset(some.as_mut_ptr());
-            for signal in RESET {
-                libc::sigaddset(some.as_mut_ptr(), signal);
-            }
-            libc::sigemptyset(none.as_mut_ptr());
-            check(libc::posix_spawnattr_setsigdefault(&mut attributes.0, some.as_ptr()))?;
-            check(libc::posix_spawnattr_setsigmask(&mut attributes.0, none.as_ptr()))?;
-            check(libc::posix_spawnattr_setflags(&mut attributes.0, flags as libc::c_short))?;
-            Ok(attributes)
+    #[test]
+    fn both_ways_give_a_program_the_same() {
+        let held = File::open("/dev/null").unwrap();
+        let script =
+            c"env -u PWD -u OLDPWD -u SHLVL -u _; read -r pid name state ppid group session rest </proc/$$/stat; \
+            [ $pid = $session ] && [ $pid = $group ] && echo leads; \
+            for n in 0 1 2 3 4 5 6 7 8 9; do [ -h /proc/$$/fd/$n ] && echo $n; done; umask; pwd; exit 7";
+        for held in [None, Some(held.as_fd())] {
+            let [clone3, posix] = WAYS.map(|start| run(start, c"/bin/sh", &[c"sh", c"-c", script], held).unwrap());
+            assert_eq!(clone3, posix);
+            assert_eq!(clone3.0, ChildEnd::Exited(7), "{clone3:?}");
+            assert!(clone3.1.contains("A=1\nleads\n0\n1\n2\n"), "{clone3:?}");
+            assert_eq!(clone3.1.contains("\n4\n"), held.is_some(), "{clone3:?}");
         }
     }
-}
 
-impl Drop for SpawnAttributes {
-    fn drop(&mut self) {
-        // SAFETY: initialised in `new`, destroyed once.
-        unsafe { libc::posix_spawnattr_destroy(&mut self.0) };
+    #[test]
+    fn both_ways_reset_signals() {
+        for signal in [libc::SIGPIPE, libc::SIGUSR1] {
+            // SAFETY: sets a disposition, no handler of ours.
+            unsafe { libc::signal(signal, libc::SIG_IGN) };
+        }
+        let masks = WAYS.map(|start| {
+            let status = [c"grep", c"-E", c"^Sig(Blk|Ign):", c"/proc/self/status"];
+            let (_, text) = run(start, c"/bin/grep", &status, None).unwrap();
+            let of = |line: &str| u64::from_str_radix(line.split('\t').nth(1).unwrap(), 16).unwrap();
+            let masks: Vec<u64> = text.lines().map(of).collect();
+            // Signals 32 and 33 are the C library's own. Each program sets them as its own library needs.
+            (masks[0], masks[1] & !(3 << 31))
+        });
+        assert_eq!(masks[0], masks[1]);
+        let reset = RESET.iter().fold(0, |mask, signal| mask | 1 << (signal - 1));
+        assert_eq!((masks[0].0, masks[0].1 & reset), (0, 0));
     }
-}
 
-/// Turns the result of a posix_spawn function, which returns its error and leaves errno alone, into a `Result`.
-fn check(error: libc::c_int) -> io::Result<()> {
-    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+    #[test]
+    fn both_ways_report_what_keeps_a_program_from_running() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str, mode: u32| {
+            use std::os::unix::fs::PermissionsExt;
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            CString::new(path.to_str().unwrap()).unwrap()
+        };
+        let cases = [
+            (c"/nonexistent/program".to_owned(), libc::ENOENT),
+            (file("closed", "#!/bin/sh\n", 0o644), libc::EACCES),
+            (file("text", "no program\n", 0o755), libc::ENOEXEC),
+            (file("lost", "#!/nonexistent/interpreter\n", 0o755), libc::ENOENT),
+            (CString::new(dir.path().to_str().unwrap()).unwrap(), libc::EACCES),
+        ];
+        for (path, error) in cases {
+            assert_eq!(WAYS.map(|start| run(start, &path, &[c"x"], None)), [Err(error), Err(error)], "{path:?}");
+        }
+    }
+
+    #[test]
+    fn programs_start_from_many_threads_at_once() {
+        std::thread::scope(|threads| {
+            for worker in 0..8 {
+                threads.spawn(move || {
+                    for round in 0..25 {
+                        let text = format!("{worker} {round}");
+                        let argument = CString::new(text.as_str()).unwrap();
+                        let ran = run(WAYS[0], c"/bin/echo", &[c"echo", argument.as_c_str()], None);
+                        assert_eq!(ran, Ok((ChildEnd::Exited(0), format!("{text}\n"))));
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_start_leaves_the_blocked_signals_as_they_were() {
+        let blocked = || std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let line = |status: String| status.lines().find(|line| line.starts_with("SigBlk:")).map(str::to_owned);
+        let before = line(blocked());
+        assert!(run(WAYS[0], c"/bin/true", &[c"true"], None).is_ok());
+        assert!(run(WAYS[0], c"/nonexistent", &[c"true"], None).is_err());
+        assert_eq!(line(blocked()), before);
+    }
 }
