@@ -3,6 +3,7 @@
 //! Every test has a world of its own: a home, a spool, a configuration, and transports that write down what they were
 //! given. Nothing here sleeps for a fixed time, and no deadline depends on the machine's clock.
 
+mod accounts;
 mod addresses;
 mod answers;
 mod architecture;
