@@ -14,8 +14,6 @@ mod hints;
 mod init;
 mod operate;
 mod quick;
-#[cfg(test)]
-mod quick_tests;
 mod receive;
 mod report;
 mod resend;
