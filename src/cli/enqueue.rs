@@ -42,20 +42,20 @@ Examples:
 ///
 /// Reads one message from standard input, queues it durably and prints its queue id. With any exit status other than
 /// 0, nothing was queued; the exceptions are --wait, --mbox and --maildir.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(after_help = EXAMPLES, after_long_help = help::with_time_forms(EXAMPLES))]
 #[command(override_usage = "mspool enqueue [OPTIONS] ADDR...\n       mspool enqueue -t [OPTIONS]")]
 pub struct EnqueueArgs {
     /// Recipient, as TYPE:ADDRESS or a mail address: bob@example.org, FAX:+49301234
     #[arg(value_name = "ADDR", value_parser = values::recipient)]
-    recipients: Vec<Address>,
+    pub(super) recipients: Vec<Address>,
 
     /// Recipient; repeat for more
     #[arg(
         long, value_name = "[TYPE:]ADDR", action = ArgAction::Append, allow_hyphen_values = true,
         value_parser = values::recipient, help_heading = ADDRESSES
     )]
-    to: Vec<Address>,
+    pub(super) to: Vec<Address>,
     /// Envelope sender; '' is the null sender
     ///
     /// Default: with -t the Sender or From field, else the configured sender, else your user name at this host.
@@ -63,12 +63,12 @@ pub struct EnqueueArgs {
         short = 'f', long = "from", value_name = "SENDER", allow_hyphen_values = true,
         value_parser = values::sender, help_heading = ADDRESSES
     )]
-    sender: Option<Sender>,
+    pub(super) sender: Option<Sender>,
     /// Read recipients from To, Cc and Bcc
     ///
     /// Also removes Bcc, and adds a missing Date and Message-ID.
     #[arg(short = 't', long = "read-recipients", help_heading = ADDRESSES)]
-    header: bool,
+    pub(super) header: bool,
     /// Use this transport only
     #[arg(long, value_name = "NAME", help_heading = ADDRESSES)]
     transport: Option<String>,

@@ -10,7 +10,7 @@ use crate::spool::draft::CommitError;
 use crate::spool::error::SpoolError;
 use crate::sys::distrust::Distrust;
 use crate::sys::error::PathError;
-use crate::sys::process::is_shortage;
+use crate::sys::error::is_shortage;
 
 use crate::config::error::ConfigError;
 

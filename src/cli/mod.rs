@@ -8,10 +8,12 @@ mod enqueue;
 mod errors;
 pub mod exit_status;
 mod flush;
+mod global;
 mod help;
 mod hints;
 mod init;
 mod operate;
+mod quick;
 mod receive;
 mod report;
 mod resend;
@@ -20,7 +22,6 @@ mod values;
 mod watch;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -40,6 +41,7 @@ use crate::session::Session;
 use crate::sys::clock::Clock;
 use crate::sys::identity;
 
+use crate::cli::global::GlobalArgs;
 use crate::cli::help::GLOBAL_OPTIONS;
 use crate::cli::sendmail::names::SendmailCall;
 
@@ -69,34 +71,6 @@ struct MspoolArgs<C: Subcommand> {
     version: Option<bool>,
     #[command(subcommand)]
     command: C,
-}
-
-/// Options before or after every command.
-#[derive(Debug, clap::Args)]
-struct GlobalArgs {
-    /// Spool directory
-    ///
-    /// Default: $MSPOOL_SPOOL, else "spool" of the configuration, else ~/.local/state/mspool, or /var/spool/mspool
-    /// for root.
-    #[arg(long, value_name = "DIR", global = true, help_heading = GLOBAL_OPTIONS)]
-    spool: Option<PathBuf>,
-    /// Configuration file
-    ///
-    /// Default: $MSPOOL_CONFIG, else ~/.config/mspool/config.toml (not for root), else /etc/mspool/config.toml.
-    #[arg(long, value_name = "FILE", global = true, help_heading = GLOBAL_OPTIONS)]
-    config: Option<PathBuf>,
-    /// Use no network: only deliver to Maildirs
-    #[arg(long, global = true, help_heading = GLOBAL_OPTIONS)]
-    offline: bool,
-    /// Print errors and requested output only
-    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = GLOBAL_OPTIONS)]
-    quiet: bool,
-    /// Print every result
-    #[arg(short, long, global = true, help_heading = GLOBAL_OPTIONS)]
-    verbose: bool,
-    /// Print help: a summary with -h, all details with --help
-    #[arg(short = 'h', long, action = ArgAction::Help, global = true, help_heading = GLOBAL_OPTIONS)]
-    help: Option<bool>,
 }
 
 // The list of commands. These lines stand in the help of mspool; the text above the arguments of a command heads the
@@ -176,8 +150,18 @@ pub fn main(args: impl IntoIterator<Item = OsString> + std::panic::UnwindSafe) -
     ExitCode::from(exit.unwrap_or(ExitStatus::Software).code())
 }
 
+/// Parses the arguments, the usual ones without building the parser.
+fn parse(args: &[OsString]) -> Result<MspoolArgs<MspoolCommand>, clap::Error> {
+    match quick::recognize_enqueue(args) {
+        Some((global, enqueue)) => {
+            Ok(MspoolArgs { global, version: None, command: MspoolCommand::Enqueue(Box::new(enqueue)) })
+        }
+        None => MspoolArgs::try_parse_from(args),
+    }
+}
+
 fn parse_and_run(args: &[OsString]) -> ExitStatus {
-    match MspoolArgs::<MspoolCommand>::try_parse_from(args) {
+    match parse(args) {
         Ok(parsed) => {
             let is_delivery_command =
                 matches!(&parsed.command, MspoolCommand::Receive(args) if args.is_delivery_command());
@@ -225,11 +209,17 @@ fn run(args: MspoolArgs<MspoolCommand>) -> Result<ExitStatus> {
 }
 
 fn run_sendmail(call: &SendmailCall) -> Result<ExitStatus> {
-    let before: Vec<OsString> = std::iter::once("mspool".into()).chain(call.global_args.iter().cloned()).collect();
-    let global = match GlobalArgsOnly::try_parse_from(&before) {
-        Ok(parsed) => parsed.global,
-        // The whole parser has the words for it: help, the version, or the same error.
-        Err(_) => return Ok(parse_and_run(&before)),
+    let global = match quick::recognize_global(&call.global_args) {
+        Some(global) => global,
+        None => {
+            let before: Vec<OsString> =
+                std::iter::once("mspool".into()).chain(call.global_args.iter().cloned()).collect();
+            match GlobalArgsOnly::try_parse_from(&before) {
+                Ok(parsed) => parsed.global,
+                // The whole parser has the words for it: help, the version, or the same error.
+                Err(_) => return Ok(parse_and_run(&before)),
+            }
+        }
     };
     refuse_privilege()?;
     let request = sendmail::request::parse(call.name, &call.arguments)?;

@@ -67,6 +67,9 @@ impl MessageInput for File {
 /// Number of bytes that are read before a message is examined.
 const HEAD_BYTES: usize = 64 << 10;
 
+/// Size of the buffer at first: most messages fit, and each page of it costs the process time.
+const FIRST_BYTES: usize = 8 << 10;
+
 /// Beginning of a message: at least its header, if that is used; usually all of a small message.
 #[derive(Debug)]
 pub struct MessageHead {
@@ -82,12 +85,12 @@ pub struct MessageHead {
 ///
 /// A refusal with [`RefusalKind::BadData`] if a header that is used does not end within 1 MiB; an error of the input.
 pub fn head(input: &mut dyn MessageInput, header: HeaderUse) -> Result<MessageHead> {
-    let mut bytes = vec![0; HEAD_BYTES];
+    let mut bytes = vec![0; FIRST_BYTES];
     let mut filled = 0;
     loop {
         if filled == bytes.len() {
-            let is_enough = header == HeaderUse::None || Header::scan(&bytes, InputSupply::More).is_some();
-            if is_enough {
+            let has_header = || header == HeaderUse::None || Header::scan(&bytes, InputSupply::More).is_some();
+            if bytes.len() >= HEAD_BYTES && has_header() {
                 return Ok(MessageHead { bytes, supply: InputSupply::More });
             }
             if bytes.len() >= MAX_HEADER_BYTES {

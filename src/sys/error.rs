@@ -21,7 +21,7 @@ impl PathError {
     /// True for a full disk and other shortages, which pass.
     pub fn is_shortage(&self) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        matches!(self.source.kind(), StorageFull | QuotaExceeded) || crate::sys::process::is_shortage(&self.source)
+        matches!(self.source.kind(), StorageFull | QuotaExceeded) || is_shortage(&self.source)
     }
 
     /// Builds an error from its parts.
@@ -78,4 +78,10 @@ impl<T, E: Into<io::Error>> AtPath<T> for Result<T, E> {
     fn at(self, doing: &'static str, path: impl AsRef<Path>) -> Result<T, PathError> {
         self.map_err(|source| PathError::new(doing, path, source))
     }
+}
+
+/// True for errors that pass: no memory, processes or descriptors available.
+pub fn is_shortage(error: &io::Error) -> bool {
+    let now = [libc::EAGAIN, libc::ENOMEM, libc::EMFILE, libc::ENFILE];
+    error.raw_os_error().is_some_and(|number| now.contains(&number))
 }

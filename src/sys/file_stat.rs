@@ -52,7 +52,8 @@ impl From<fs::Stat> for FileStat {
             owner: stat.st_uid,
             group: stat.st_gid,
             mode: stat.st_mode & 0o7777,
-            links: stat.st_nlink,
+            #[allow(clippy::useless_conversion, reason = "32 bits on aarch64")]
+            links: stat.st_nlink.into(),
             regular: kind == FileType::RegularFile,
             directory: kind == FileType::Directory,
             link: kind == FileType::Symlink,

@@ -11,6 +11,7 @@ pub mod file_stat;
 pub mod filesystem;
 pub mod identity;
 pub mod lock;
+mod name_service;
 pub mod presence;
 pub mod private_copy;
 pub mod process;
@@ -20,6 +21,8 @@ pub mod space;
 pub mod trust;
 
 use rustix::fs::OFlags;
+
+use crate::sys::name_service::AccountDatabase;
 
 /// True if standard input was closed when this program started. Rust opens `/dev/null` in its place then, for reading and
 /// writing; a caller that means an empty input opens it for reading only.
@@ -67,7 +70,8 @@ pub fn terminal_columns(fd: impl std::os::fd::AsFd) -> Option<usize> {
     rustix::termios::tcgetwinsize(fd).ok().map(|size| size.ws_col.into()).filter(|columns| *columns > 0)
 }
 
-/// Returns the name of the user we act as: from the password file, else from the environment, else the number.
+/// Returns the name of the user we act as: from the password file or the name service, else from the environment,
+/// else the number.
 pub fn user_name() -> String {
     let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
     let known = password_field(PasswordField::Name).or_else(|| variable("LOGNAME")).or_else(|| variable("USER"));
@@ -93,11 +97,15 @@ enum PasswordField {
     Home = 5,
 }
 
-/// Returns a field of our line in the password file. Not through the C library, which loads modules for other sources
-/// of users and then cannot be linked statically.
+/// Returns a field of our line in the password file, or in what the name service answers. Not through the C library,
+/// which loads modules for other sources of users and then cannot be linked statically.
 fn password_field(field: PasswordField) -> Option<String> {
     let user = identity::user().to_string();
-    let text = std::fs::read_to_string("/etc/passwd").ok()?;
-    let own = text.lines().find(|line| line.split(':').nth(2) == Some(user.as_str()))?;
-    own.split(':').nth(field as usize).filter(|text| !text.is_empty()).map(str::to_owned)
+    let own = |text: String| {
+        let line = text.lines().find(|line| line.split(':').nth(2) == Some(user.as_str()))?;
+        Some(line.to_owned())
+    };
+    let in_file = std::fs::read_to_string("/etc/passwd").ok().and_then(own);
+    let line = in_file.or_else(|| name_service::ask(AccountDatabase::Users, &user).and_then(own))?;
+    line.split(':').nth(field as usize).filter(|text| !text.is_empty()).map(str::to_owned)
 }

@@ -8,8 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::sys::error::reason_text;
-use crate::sys::process::{ChildEnd, ChildProcess, ProgramStart, is_shortage};
+use crate::sys::error::{is_shortage, reason_text};
+use crate::sys::process::{ChildEnd, ChildProcess, ProgramStart};
 use crate::sys::ready;
 use crate::sys::signals::Signals;
 use crate::sys::trust::Trust;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::world::{MAIL, NOON, World, binary, wait_for};
+use crate::world::{MAIL, NOON, Run, World, binary, can_run, wait_for};
 
 /// A command that writes down its descriptors and its environment in `seen/NAME.PID`, then does this. The shell has no
 /// script open, and no program or pattern is used to list them: what is listed is what it was given.
@@ -18,8 +18,34 @@ fn spy(world: &World, name: &str, then: &str) -> String {
     format!("[\"/bin/sh\", \"-c\", {script:?}, {name:?}]")
 }
 
+/// Ways to start programs: clone3(2), and the one for systems that refuse it, as service managers and containers do by a
+/// system call filter. strace stands in for the filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Clone3,
+    Refused,
+}
+
+impl Way {
+    fn all() -> impl Iterator<Item = Way> {
+        let has_strace = can_run("strace", &["-f", "-e", REFUSE, "true"]);
+        [Way::Clone3].into_iter().chain(has_strace.then_some(Way::Refused))
+    }
+
+    /// A run of the program that starts others in this way.
+    fn mspool(self, world: &World, args: &[&str]) -> Run {
+        let refused = ["-f", "-o", "/dev/null", "-e", "trace=clone3", "-e", REFUSE, &binary()];
+        match self {
+            Way::Clone3 => world.mspool(args),
+            Way::Refused => world.program(Path::new("strace"), &[&refused, args].concat()),
+        }
+    }
+}
+
+const REFUSE: &str = "inject=clone3:error=ENOSYS";
+
 /// A world in which every kind of command runs, each of them a spy, and what ran: name and contents of the files.
-fn every_command_has_run(suffix: &str, sender: &str) -> BTreeMap<String, Vec<String>> {
+fn every_command_has_run(suffix: &str, sender: &str, way: Way) -> BTreeMap<String, Vec<String>> {
     let world = World::at_noon();
     let filter = spy(&world, "filter", "cat");
     let last = |name: &str| spy(&world, name, "cat >/dev/null");
@@ -39,7 +65,7 @@ fn every_command_has_run(suffix: &str, sender: &str) -> BTreeMap<String, Vec<Str
     for _ in 0..5 {
         world.enqueue(&["-f", sender, "ann@lines", "eve@lines"]);
     }
-    let flush = world.mspool(&["flush", "--both"]);
+    let flush = way.mspool(&world, &["flush", "--both"]);
     let strange = [("IFS", "x"), ("BASH_ENV", "/x"), ("FOO", "() { :;}; touch canary"), ("LD_PRELOAD", "")];
     let flush = strange.into_iter().fold(flush, |run, (name, value)| run.env(name, value));
     flush.env("MSPOOL_FOO", "1").env("LANG", "C").run().silent();
@@ -71,7 +97,7 @@ fn every_command_has_run(suffix: &str, sender: &str) -> BTreeMap<String, Vec<Str
 
 #[test]
 fn no_command_gets_a_descriptor_that_the_manual_does_not_list() {
-    for (name, runs) in every_command_has_run("fds", "joe@x") {
+    for (name, runs) in Way::all().flat_map(|way| every_command_has_run("fds", "joe@x", way)) {
         // Descriptor 4 holds the lock of the message that is handed over.
         let expected = match name.as_str() {
             "lines" => "0 1 2 3 4\n",
@@ -92,7 +118,7 @@ fn no_command_gets_a_variable_that_the_manual_does_not_list() {
     let shells_own = ["PWD", "OLDPWD", "SHLVL", "_"];
     let hand_off = ["ATTEMPT", "ENVID", "ID", "RECIPIENTS", "RETURN_PATH", "SENDER", "TRANSPORT"];
     let flags = ["TO_ME", "CC_ME", "RECIP_ME", "FROM_ME", "AUTO_SUBMITTED", "NULL_SENDER", "FLAGS", "CLASS", "FOLDER"];
-    for (name, runs) in every_command_has_run("env", sender) {
+    for (name, runs) in Way::all().flat_map(|way| every_command_has_run("env", sender, way)) {
         let own: Vec<&str> = match name.as_str() {
             "command" | "lines" => hand_off.to_vec(),
             "filter" => [&hand_off[..], &["WORK"]].concat(),
@@ -120,6 +146,26 @@ fn no_command_gets_a_variable_that_the_manual_does_not_list() {
                 odd.collect::<Vec<_>>()
             );
         }
+    }
+}
+
+#[test]
+fn clone3_starts_each_program_and_is_asked_once_where_it_is_refused() {
+    if !can_run("strace", &["true"]) {
+        return;
+    }
+    for (inject, calls) in [("trace=clone3", 3), (REFUSE, 1)] {
+        let world = World::with_relay("cat >/dev/null");
+        let ids = [(); 3].map(|()| world.enqueue(&["bob@x"]));
+        let trace = world.path("strace");
+        let strace = ["-f", "-e", "trace=clone3", "-e", inject, "-o", trace.to_str().unwrap()];
+        let flush = [&binary(), "flush", "--jobs", "1"];
+        world.program(Path::new("strace"), &[&strace[..], &flush].concat()).run().silent();
+        let text = fs::read_to_string(&trace).unwrap();
+        // glibc makes this call too, for threads and in posix_spawn, but with other flags.
+        let found = text.lines().filter(|line| line.contains("CLONE_PIDFD") && line.contains("CLONE_CLEAR_SIGHAND"));
+        assert_eq!(found.count(), calls, "{text}");
+        assert!(ids.iter().all(|id| world.recipient(id, 0).0 == "delivered"), "{inject}");
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every test has a world of its own: a home, a spool, a configuration, and transports that write down what they were
 //! given. Nothing here sleeps for a fixed time, and no deadline depends on the machine's clock.
 
+mod accounts;
 mod addresses;
 mod answers;
 mod architecture;
@@ -28,6 +29,7 @@ mod heard;
 mod hostile;
 mod injection;
 mod intruders;
+mod linking;
 mod loops;
 mod maildir;
 mod manual;

@@ -1,9 +1,10 @@
 //! Private groups: groups whose members are only the user we act as, and root.
 //!
 //! Read from the files in `/etc`, not through the C library, which loads modules for other sources of users and then
-//! cannot be linked statically.
+//! cannot be linked statically. Where `nsswitch.conf` names such sources, getent(1) is asked for single accounts.
 
 use crate::sys::identity::user;
+use crate::sys::name_service::{AccountDatabase, ask, services};
 
 /// Users and groups of this host.
 #[derive(Debug)]
@@ -14,14 +15,14 @@ pub(super) struct Accounts {
     complete: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct User {
     name: String,
     id: u32,
     primary_group: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Group {
     name: String,
     id: u32,
@@ -36,27 +37,31 @@ impl Accounts {
     }
 
     fn parse(passwd: &str, group: &str, nsswitch: &str) -> Accounts {
-        let user = |line: &str| {
-            let mut fields = line.split(':');
-            let (name, id, primary_group) = (fields.next()?, fields.nth(1)?, fields.next()?);
-            Some(User { name: name.to_owned(), id: id.parse().ok()?, primary_group: primary_group.parse().ok()? })
-        };
-        let group_of = |line: &str| {
-            let mut fields = line.split(':');
-            let (name, id, members) = (fields.next()?, fields.nth(1)?, fields.next()?);
-            let members = members.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
-            Some(Group { name: name.to_owned(), id: id.parse().ok()?, members })
-        };
-        Accounts {
-            users: passwd.lines().filter_map(user).collect(),
-            groups: group.lines().filter_map(group_of).collect(),
-            complete: has_only_local_accounts(nsswitch),
-        }
+        Accounts { users: users(passwd), groups: groups(group), complete: has_only_local_accounts(nsswitch) }
     }
 
-    /// True when only the user we act as and root are in the group. Where accounts also come from the network, their
-    /// primary groups are unknown, and the group must have the name of the owner.
+    /// True when only the user we act as and root are in the group. Asks for what the files do not say.
     pub(super) fn is_private(&self, group: u32, owner: u32) -> bool {
+        if self.complete {
+            return self.is_known_private(group, owner);
+        }
+        let lines = |database, key: &str| ask(database, key).unwrap_or_default();
+        let mut all = Accounts { users: self.users.clone(), groups: self.groups.clone(), complete: false };
+        all.groups.extend(groups(&lines(AccountDatabase::Groups, &group.to_string())));
+        let members = all.groups.iter().filter(|known| known.id == group).flat_map(|known| known.members.clone());
+        let unknown: Vec<String> = members.filter(|name| all.users.iter().all(|user| user.name != *name)).collect();
+        for name in unknown {
+            all.users.extend(users(&lines(AccountDatabase::Users, &name)));
+        }
+        if all.users.iter().all(|user| user.id != owner) {
+            all.users.extend(users(&lines(AccountDatabase::Users, &owner.to_string())));
+        }
+        all.is_known_private(group, owner)
+    }
+
+    /// True when only the user we act as and root are in the group, as far as is known. Where accounts also come from the network, their
+    /// primary groups are unknown, and the group must have the name of the owner.
+    fn is_known_private(&self, group: u32, owner: u32) -> bool {
         let trusted = |id: u32| id == 0 || id == user();
         let member = |name: &String| self.users.iter().any(|known| known.name == *name && trusted(known.id));
         let named_so: Vec<&Group> = self.groups.iter().filter(|known| known.id == group).collect();
@@ -68,14 +73,31 @@ impl Accounts {
     }
 }
 
+/// Returns the users in lines of passwd(5), without lines that are not of this form.
+fn users(passwd: &str) -> Vec<User> {
+    let user = |line: &str| {
+        let mut fields = line.split(':');
+        let (name, id, primary_group) = (fields.next()?, fields.nth(1)?, fields.next()?);
+        Some(User { name: name.to_owned(), id: id.parse().ok()?, primary_group: primary_group.parse().ok()? })
+    };
+    passwd.lines().filter_map(user).collect()
+}
+
+/// Returns the groups in lines of group(5), without lines that are not of this form.
+fn groups(group: &str) -> Vec<Group> {
+    let group_of = |line: &str| {
+        let mut fields = line.split(':');
+        let (name, id, members) = (fields.next()?, fields.nth(1)?, fields.next()?);
+        let members = members.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        Some(Group { name: name.to_owned(), id: id.parse().ok()?, members })
+    };
+    group.lines().filter_map(group_of).collect()
+}
+
 /// True when `nsswitch.conf` names no other source of users and groups than local files.
 fn has_only_local_accounts(nsswitch: &str) -> bool {
     let is_local = |word: &str| word.starts_with('[') || ["files", "compat", "systemd", "db"].contains(&word);
-    let sources = nsswitch.lines().filter_map(|line| {
-        let line = line.split('#').next().unwrap_or_default().trim();
-        ["passwd:", "group:", "initgroups:"].iter().find_map(|database| line.strip_prefix(database))
-    });
-    sources.flat_map(str::split_whitespace).all(is_local)
+    services(nsswitch).all(is_local)
 }
 
 #[cfg(test)]
@@ -91,7 +113,7 @@ mod tests {
             "me:x:5000:\neve:x:5001:\nteam:x:5002:me,eve\nstaff:x:5003:\nours:x:5004:me,root\nfar:x:5005:ghost\n";
         let of = |nsswitch| Accounts::parse(&passwd, group, nsswitch);
         let private = |accounts: &Accounts| -> Vec<u32> {
-            (5000..5007).filter(|group| accounts.is_private(*group, me)).collect()
+            (5000..5007).filter(|group| accounts.is_known_private(*group, me)).collect()
         };
         assert_eq!(private(&of("passwd: files systemd\ngroup: files [SUCCESS=merge] systemd")), [5000, 5003, 5004]);
         assert_eq!(private(&of("passwd: files sss # remote\n")), [5000]);

@@ -64,8 +64,9 @@ impl Trust {
         if ![user(), 0].contains(&stat.owner) {
             return Err(DistrustReason::Owner(stat.owner));
         }
-        let by_group = stat.mode & 0o020 != 0 && !self.is_private_group(path, stat);
-        if by_group || stat.mode & 0o002 != 0 { Err(DistrustReason::Writable(stat.mode)) } else { Ok(()) }
+        // In this order: the group of a directory like /tmp does not matter, and is not looked up.
+        let by_others = stat.mode & 0o002 != 0 || (stat.mode & 0o020 != 0 && !self.is_private_group(path, stat));
+        if by_others { Err(DistrustReason::Writable(stat.mode)) } else { Ok(()) }
     }
 
     fn is_private_group(&self, path: &Path, stat: &FileStat) -> bool {
