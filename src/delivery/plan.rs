@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::delivery::age::MessageAge;
 use crate::mail::address::Address;
+use crate::mail::address::list;
 use crate::mail::envelope::Envelope;
 use crate::mail::envelope::file_name::ClockTrust;
 use crate::mail::envelope::recipient::RecipientIndex;
@@ -25,8 +26,8 @@ pub enum RecipientPlan {
     Wait,
     /// Hand the message to this transport.
     HandOver(TransportIndex),
-    /// Fail the recipient: no transport takes it, with the reason.
-    NoRoute(String),
+    /// Fail the recipient: no transport takes it, with the status and the reason.
+    NoRoute(Status, String),
     /// Keep the recipient owed: no transport is configured for it.
     Unconfigured,
     /// Fail the recipient: its time is over, with the status and the reason.
@@ -83,6 +84,10 @@ pub fn plan(
         let text = format!("not delivered by {deadline}{}", last(&progress.text));
         return RecipientPlan::Expire(Status::TOO_LATE, text);
     }
+    if address.is_invalid() {
+        let reason = list::parse(address.text()).err().map_or_else(String::new, |error| format!(": {error}"));
+        return RecipientPlan::NoRoute(Status::BAD_SYNTAX, format!("the header has no address here{reason}"));
+    }
     let waits = progress.waits(now);
     match progress.state {
         RecipientState::Async => {
@@ -119,8 +124,10 @@ pub fn plan(
         Some(transport) => RecipientPlan::HandOver(transport),
         None if settings.has_no_transports => RecipientPlan::Unconfigured,
         None if candidates.is_empty() && envelope.transport.is_some() => RecipientPlan::Unconfigured,
-        None if candidates.is_empty() => RecipientPlan::NoRoute(format!("no transport takes {}", describe(address))),
-        None => RecipientPlan::NoRoute(format!("every transport declined {}", describe(address))),
+        None if candidates.is_empty() => {
+            RecipientPlan::NoRoute(Status::NO_ROUTE, format!("no transport takes {}", describe(address)))
+        }
+        None => RecipientPlan::NoRoute(Status::NO_ROUTE, format!("every transport declined {}", describe(address))),
     }
 }
 

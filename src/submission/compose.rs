@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use crate::exit::{Refusal, RefusalKind, refuse};
+use crate::exit::{RefusalKind, refuse};
 use crate::mail::address::list;
-use crate::mail::address::{Address, Sender};
+use crate::mail::address::{Address, AddressType, Sender};
 use crate::mail::envelope::id::{IdGenerator, QueueId};
 use crate::mail::envelope::recipient::Recipient;
 use crate::mail::envelope::{Envelope, without_duplicates};
@@ -93,7 +93,15 @@ impl<'a> MessageComposer<'a> {
         let mut header_sender = None;
         let header = Header::scan(&head.bytes, InputSupply::End);
         if let Some(header) = header.as_ref().filter(|_| options.header == HeaderUse::Recipients) {
-            recipients.extend(header_recipients(head)?);
+            let HeaderRecipients { addresses, bad } = HeaderRecipients::read(header);
+            recipients.extend(addresses);
+            match bad.first() {
+                Some(first) if recipients.is_empty() => {
+                    return refuse(RefusalKind::BadData, format!("{first}; nothing was queued"));
+                }
+                // The sender gets a report about them, as about any recipient that fails.
+                _ => recipients.extend(bad.iter().filter_map(|bad| Address::invalid(&bad.text).ok())),
+            }
             header_sender = sender_of(header).filter(|_| options.completion == HeaderCompletion::Submission);
         }
         let mut recipients = without_duplicates(recipients.into_iter().map(Recipient::from).collect());
@@ -212,26 +220,49 @@ impl<'a> MessageComposer<'a> {
     }
 }
 
-/// Returns the recipients in the header: `To`, `Cc` and `Bcc`, or their `Resent-` fields.
-///
-/// # Errors
-///
-/// A refusal with [`RefusalKind::BadData`] for a field that cannot be parsed.
-pub fn header_recipients(head: &MessageHead) -> Result<Vec<Address>> {
-    let Some(header) = Header::scan(&head.bytes, InputSupply::End) else { return Ok(Vec::new()) };
-    let mut found = Vec::new();
-    for field in header.recipient_fields() {
-        let bad_field = |what: String| {
-            let text =
-                format!("header field {} {what}: {}; nothing was queued", quoted(&name(field)), quoted(&field.value()));
-            Refusal::new(RefusalKind::BadData, text)
-        };
-        for text in list::parse(&field.value()).map_err(|error| bad_field(error.to_string()))? {
-            let address = Address::new(crate::mail::address::AddressType::smtp(), &text);
-            found.push(address.map_err(|error| bad_field(format!("names an address that {error}")))?);
-        }
+/// Recipients in the header: `To`, `Cc` and `Bcc`, or their `Resent-` fields.
+#[derive(Debug, Default)]
+pub struct HeaderRecipients {
+    /// Addresses.
+    pub addresses: Vec<Address>,
+    /// Texts that are not addresses.
+    pub bad: Vec<BadHeaderRecipient>,
+}
+
+/// Text in a header that should be the address of a recipient, and is not.
+#[derive(Debug)]
+pub struct BadHeaderRecipient {
+    /// Name of the field.
+    field: String,
+    /// The text.
+    pub text: String,
+    /// Reason, which continues a sentence that begins with the text.
+    reason: String,
+}
+
+impl std::fmt::Display for BadHeaderRecipient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "header field {} {}: {}", quoted(&self.field), self.reason, quoted(&self.text))
     }
-    Ok(found)
+}
+
+impl HeaderRecipients {
+    /// Reads the recipients of a header.
+    pub fn read(header: &Header<'_>) -> HeaderRecipients {
+        let mut found = HeaderRecipients::default();
+        for field in header.recipient_fields() {
+            let sorted = list::sort(&field.value());
+            let bad = |text: String, reason: String| BadHeaderRecipient { field: name(field), text, reason };
+            found.bad.extend(sorted.bad.into_iter().map(|entry| bad(entry.text, entry.error.to_string())));
+            for text in sorted.addresses {
+                match Address::new(AddressType::smtp(), &text) {
+                    Ok(address) => found.addresses.push(address),
+                    Err(error) => found.bad.push(bad(text, format!("names an address that {error}"))),
+                }
+            }
+        }
+        found
+    }
 }
 
 /// Returns the name of a header field.

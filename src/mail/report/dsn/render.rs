@@ -119,9 +119,14 @@ fn short(id: &QueueId) -> String {
     id.as_str().splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
 }
 
-/// Returns `type; address` (RFC 3464 section 2.1.2): `rfc822` for internet mail, other types in lower case.
+/// Returns `type; address` (RFC 3464 section 2.1.2): `rfc822` for internet mail, `unknown` for a text that is not an
+/// address, other types in lower case.
 fn typed(address: &Address) -> String {
-    let kind = if address.is_smtp() { "rfc822".to_owned() } else { address.kind().as_str().to_ascii_lowercase() };
+    let kind = match address.kind().as_str() {
+        _ if address.is_smtp() => "rfc822".to_owned(),
+        _ if address.is_invalid() => "unknown".to_owned(),
+        other => other.to_ascii_lowercase(),
+    };
     typed_text(&kind, address.text())
 }
 
