@@ -66,7 +66,7 @@ pub struct EnqueueArgs {
     sender: Option<Sender>,
     /// Read recipients from To, Cc and Bcc
     ///
-    /// Also removes Bcc, and adds a missing Date and Message-ID.
+    /// Also removes Bcc and Return-Path, and adds a missing Date and Message-ID.
     #[arg(short = 't', long = "read-recipients", help_heading = ADDRESSES)]
     header: bool,
     /// Use this transport only

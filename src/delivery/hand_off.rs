@@ -1,5 +1,6 @@
 //! Hand-offs: giving messages to transports, and applying what the transports answered.
 
+use std::fs::File;
 use std::os::fd::AsFd;
 
 use anyhow::Result;
@@ -14,6 +15,9 @@ use crate::mail::envelope::Envelope;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::envelope::request::BodyType;
 use crate::mail::history::record::LogEvent;
+use crate::mail::history::state::RecipientState;
+use crate::mail::message::header::{Header, InputSupply, MAX_HEADER_BYTES};
+use crate::spool::claim::Claim;
 use crate::spool::runner;
 use crate::spool::work::WorkDir;
 use crate::transports::answer::{self, BrokenTransport, HandOffResult, ResultKind, TransportResult, TroubleKind};
@@ -22,7 +26,7 @@ use crate::transports::command::MAX_RECIPIENTS;
 use crate::transports::deliver::deliver;
 use crate::transports::hand_off::{EarlierAttempt, HandOff};
 use crate::transports::program::{ProgramControl, ProgramObserver};
-use crate::transports::transport::TransportIndex;
+use crate::transports::transport::{Transport, TransportIndex};
 
 /// Recorder of the programs of a hand-off. The lock of the message is not enough: ssh(1) and others close the descriptor
 /// that holds it, and go on when a run is killed.
@@ -117,7 +121,7 @@ impl<'e> RunState<'e> {
             let first = recipients.first().copied().unwrap_or_default();
             let needs_work = !transport.preprocess.is_empty();
             let work = needs_work.then(|| context.spool.work(&envelope.id, &transport.name, first)).transpose()?;
-            let copy = transport.runs_programs().then(|| message.claim.private_copy(0)).transpose()?;
+            let copy = copy_for(&message.claim, transport)?;
             anyhow::Ok((work, copy, message.record_attempt(context.spool, transport, recipients, context.time())?))
         })();
         let (work, copy, attempt) = begun.inspect_err(|_| message.release_recipients(recipients))?;
@@ -253,6 +257,22 @@ impl<'e> RunState<'e> {
         }
         Ok(())
     }
+}
+
+/// Returns the copy of a message for a transport: for its programs, and for one that relays without the `Return-Path` that
+/// the sender wrote: only the system of the final delivery has one (RFC 5321, section 4.4). `None` means that the
+/// transport reads the queued file.
+fn copy_for(claim: &Claim<'_>, transport: &Transport) -> Result<Option<File>> {
+    if transport.success_state() == RecipientState::Relayed {
+        let head = claim.message().first_bytes(MAX_HEADER_BYTES)?;
+        let header = Header::scan(&head, InputSupply::End);
+        let kept = header.as_ref().and_then(|header| Some((header, header.fields_without("Return-Path")?)));
+        if let Some((header, fields)) = kept {
+            let head = [header.marker, &fields].concat();
+            return Ok(Some(claim.private_copy_with(&head, header.len as u64)?));
+        }
+    }
+    Ok(transport.runs_programs().then(|| claim.private_copy(0)).transpose()?)
 }
 
 /// Returns the bytes that filters may make of a message: room for encoding and signing the largest.

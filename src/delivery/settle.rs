@@ -21,7 +21,7 @@ use crate::spool::claim::Claim;
 use crate::spool::draft::UnsyncedMessage;
 use crate::transports::configured::{ConfiguredCommand, refuse_untrusted};
 use crate::transports::hook::{Hook, HookVerdict};
-use crate::transports::maildir;
+use crate::transports::maildir::{self, ReadMark};
 use crate::transports::placeholder::Placeholder;
 
 use crate::delivery::context::DeliveryContext;
@@ -122,7 +122,8 @@ pub fn run_final_steps(context: &DeliveryContext<'_>, claim: &Claim<'_>, history
             if let Some(maildir) = &copy {
                 let message = claim.message();
                 let file = message.file().as_fd();
-                maildir::file_message(maildir, &folder, envelope.id.as_str(), b"", file, message.body_at)?;
+                let id = envelope.id.as_str();
+                maildir::file_message(maildir, &folder, id, ReadMark::Read, b"", file, message.body_at)?;
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::output::observer::NewMail;
 use crate::spool::claim::Claim;
 use crate::spool::source_state::UnacknowledgedMessage;
 use crate::transports::configured::refuse_untrusted;
-use crate::transports::maildir;
+use crate::transports::maildir::{self, ReadMark};
 use crate::transports::notify::NewMailValues;
 use crate::values::quoting::quoted;
 
@@ -87,8 +87,12 @@ pub fn file(
             return Ok(FilingResult::Dropped);
         }
     };
-    let trace = trace_lines(context, &envelope, header.as_ref());
-    let (path, folder) = filer.deliver(&claim, folder, trace.as_bytes(), body_at)?;
+    let mut trace = trace_lines(context, &envelope, header.as_ref()).into_bytes();
+    // A `Return-Path` that the sender wrote must not be taken for the one of this delivery.
+    let kept_fields = header.as_ref().and_then(|header| Some((header.fields_without("Return-Path")?, header.len)));
+    let rest_at = kept_fields.as_ref().map_or(body_at, |(_, len)| message.body_at + *len as u64);
+    trace.extend(kept_fields.map_or_else(Vec::new, |(fields, _)| fields));
+    let (path, folder) = filer.deliver(&claim, folder, &trace, rest_at)?;
     filer.record(LogEvent::Filed { folder: folder.as_str().to_owned(), class: classification.class.clone() })?;
     let received = ReceivedReport::new(&envelope, header.as_ref(), &report);
     if let Err(error) = correlate::apply_report(context, index, &received) {
@@ -123,11 +127,7 @@ fn trace_lines(context: &DeliveryContext<'_>, envelope: &Envelope, header: Optio
     let eol = header.map_or("\n", Header::line_end);
     let mailbox =
         envelope.address(RecipientIndex::default()).map_or(String::new(), |address| address.text().to_owned());
-    let mut lines = String::new();
-    if !header.is_some_and(|header| header.has("Return-Path")) {
-        lines.push_str(&format!("Return-Path: <{}>{eol}", envelope.sender.as_str()));
-    }
-    lines.push_str(&format!("Delivered-To: {mailbox}{eol}"));
+    let mut lines = format!("Return-Path: <{}>{eol}Delivered-To: {mailbox}{eol}", envelope.sender.as_str());
     lines.push_str(&format!(
         "Received: by {} (mspool) id {}{eol}\tfor <{mailbox}>; {}{eol}",
         context.settings.hostname,
@@ -200,11 +200,11 @@ impl MessageFiler<'_, '_> {
     fn deliver(&mut self, claim: &Claim<'_>, folder: Folder, trace: &[u8], body_at: u64) -> Result<(PathBuf, Folder)> {
         let (store, id) = (&self.context.settings.store, self.envelope.id.as_str());
         let file = claim.message().file();
-        match maildir::file_message(store, &folder, id, trace, file.as_fd(), body_at) {
+        match maildir::file_message(store, &folder, id, ReadMark::Unread, trace, file.as_fd(), body_at) {
             Ok(path) => Ok((path, folder)),
             Err(error) if folder != Folder::inbox() && !error.is_shortage() => {
                 let inbox = Folder::inbox();
-                let path = maildir::file_message(store, &inbox, id, trace, file.as_fd(), body_at)?;
+                let path = maildir::file_message(store, &inbox, id, ReadMark::Unread, trace, file.as_fd(), body_at)?;
                 self.record_problem(format!(
                     "folder {} cannot be used: {error}; filed in the inbox instead",
                     quoted(folder.as_str())

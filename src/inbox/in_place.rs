@@ -16,7 +16,7 @@ use crate::session::Session;
 use crate::submission::input;
 use crate::submission::options::HeaderUse;
 use crate::sys::dir::Dir;
-use crate::transports::maildir;
+use crate::transports::maildir::{self, ReadMark};
 
 use crate::inbox::classify::Classification;
 use crate::inbox::correlate::{self, ReceivedReport, SentMailIndex};
@@ -110,7 +110,7 @@ fn one(session: &Session, context: &DeliveryContext<'_>, store: &Path, new: &Dir
     let path = if folder == Folder::inbox() {
         new.path_of(name)
     } else {
-        let path = maildir::file_message(store, &folder, name, b"", &file, 0)?;
+        let path = maildir::file_message(store, &folder, name, ReadMark::Unread, b"", &file, 0)?;
         new.remove_if_there(name)?;
         path
     };

@@ -165,13 +165,20 @@ impl Claim<'_> {
     /// Returns a copy of the message after its first `skip` bytes, for the standard input of a program. Nothing that the
     /// program does with it reaches the spool, and it never sees the envelope.
     pub fn private_copy(&self, skip: u64) -> Result<File, PathError> {
+        self.private_copy_with(b"", skip)
+    }
+
+    /// Returns a copy like [`Claim::private_copy`], with `head` in place of the first `skip` bytes.
+    pub fn private_copy_with(&self, head: &[u8], skip: u64) -> Result<File, PathError> {
         let message = &self.queue_file;
         let size = message.envelope.size.saturating_sub(skip);
         let copy = match message.whole() {
-            Some(bytes) => private_copy::of_bytes(&bytes[skip.min(message.envelope.size) as usize..]),
-            None => {
+            Some(bytes) if head.is_empty() => {
+                private_copy::of_bytes(&bytes[skip.min(message.envelope.size) as usize..])
+            }
+            _ => {
                 let work = self.spool.dir(SpoolDirectory::Work)?;
-                private_copy::of_file(message.file().as_fd(), message.body_at + skip, size, work)
+                private_copy::of_file(head, message.file().as_fd(), message.body_at + skip, size, work)
             }
         };
         copy.at("copy", self.path())

@@ -35,7 +35,7 @@ impl Spool {
     /// Returns a private copy of a file of another program, such as a message in its Maildir; `path` is for the error.
     pub fn private_copy(&self, file: &File, path: &Path) -> Result<File, PathError> {
         let size = stat_of(file, path)?.size;
-        private_copy::of_file(file.as_fd(), 0, size, self.dir(SpoolDirectory::Work)?).at("copy", path)
+        private_copy::of_file(b"", file.as_fd(), 0, size, self.dir(SpoolDirectory::Work)?).at("copy", path)
     }
 
     /// Creates an empty work directory for the hand-off whose first recipient is at this index of the envelope.

@@ -291,11 +291,11 @@ fn sent_mail_goes_where_its_sender_said() {
     let folder = world.path("Sent");
     let copied = world.enqueue(&["--sent", folder.to_str().unwrap(), "bob@x"]);
     world.flush();
-    assert_eq!(fs::read(folder.join("new").join(&copied)).unwrap(), crate::world::MAIL.as_bytes());
+    assert_eq!(fs::read(folder.join("cur").join(format!("{copied}:2,S"))).unwrap(), crate::world::MAIL.as_bytes());
     // As if the run had died between the copy and the move.
     fs::rename(world.find(&copied).unwrap().1, world.spool().join("out/new").join(&copied)).unwrap();
     world.flush();
-    assert_eq!((world.state(&copied).as_str(), fs::read_dir(folder.join("new")).unwrap().count()), ("sent", 1));
+    assert_eq!((world.state(&copied).as_str(), fs::read_dir(folder.join("cur")).unwrap().count()), ("sent", 1));
     assert_eq!(world.due(&default), Some(7 * 86_400), "in running time");
     assert_eq!(world.due(&keep), None);
     assert_eq!(world.find(&delete), None);

@@ -27,7 +27,11 @@ pub struct SendmailFields {
     pub rewritten: Vec<(String, String)>,
 }
 
-/// Returns the completed header: without `Bcc`, with missing fields before the first one, and every other byte
+/// Fields that a submitted message loses: blind recipients, and the trace of a final delivery, which the last system
+/// writes (RFC 5321 section 4.4).
+const REMOVED: [&str; 3] = ["Bcc", "Resent-Bcc", "Return-Path"];
+
+/// Returns the completed header: without `Bcc` and `Return-Path`, with missing fields before the first one, and every other byte
 /// unchanged. If sendmail(1) submits a message with `Resent-` recipients, missing fields are added as `Resent-` fields
 /// (RFC 5322 section 3.6.6).
 pub fn completed(header: &Header<'_>, additions: &HeaderAdditions) -> Vec<u8> {
@@ -60,7 +64,7 @@ pub fn completed(header: &Header<'_>, additions: &HeaderAdditions) -> Vec<u8> {
         out.extend_from_slice(header.marker);
     }
     out.extend_from_slice(&missing_fields);
-    for field in header.fields.iter().filter(|field| !field.is("Bcc") && !field.is("Resent-Bcc")) {
+    for field in header.fields.iter().filter(|field| !REMOVED.iter().any(|name| field.is(name))) {
         let rewritten = additions.sendmail.as_ref().and_then(|sendmail| sendmail.rewrite(field));
         out.extend_from_slice(rewritten.as_deref().unwrap_or(field.raw()));
     }
