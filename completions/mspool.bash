@@ -207,7 +207,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__cancel)
-            opts="-q -v -h --spool --config --offline --quiet --verbose --help"
+            opts="-q -v -h --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -721,7 +721,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__hold)
-            opts="-q -v -h --spool --config --offline --quiet --verbose --help"
+            opts="-q -v -h --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -743,7 +743,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__init)
-            opts="-q -v -h --spool --config --offline --quiet --verbose --help"
+            opts="-q -v -h --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -765,7 +765,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__mailq)
-            opts="-q -v -h --spool --config --offline --quiet --verbose --help"
+            opts="-q -v -h --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -829,7 +829,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__release)
-            opts="-q -v -h --spool --config --offline --quiet --verbose --help"
+            opts="-q -v -h --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -223,18 +223,21 @@ complete -c mspool -n "__fish_mspool_using_subcommand watch" -s v -l verbose -d 
 complete -c mspool -n "__fish_mspool_using_subcommand watch" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand cancel" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand cancel" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand cancel" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand hold" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand hold" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand hold" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand hold" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand hold" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand hold" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand hold" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand release" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand release" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand release" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand release" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand release" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand release" -s v -l verbose -d 'Print every result'
@@ -260,12 +263,14 @@ complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -s v -l verbose 
 complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l json -d 'Print JSON Lines, as postqueue -j does'
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand init" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand init" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand init" -l json -d 'Print JSON'
 complete -c mspool -n "__fish_mspool_using_subcommand init" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand init" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand init" -s v -l verbose -d 'Print every result'
