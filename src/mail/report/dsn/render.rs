@@ -21,7 +21,7 @@ impl Dsn<'_> {
         let mut field = |name: &str, value: &str| out.push_str(&folded(name, value));
         field("Date", &self.now.rfc5322());
         field("From", &format!("Mail Delivery System <MAILER-DAEMON@{}>", self.host));
-        field("To", &format!("<{}>", self.to.as_str()));
+        field("To", &format!("<{}>", self.reader.as_str()));
         field("Subject", &self.subject());
         field("Message-ID", &format!("<{}@{}>", short(self.id), self.host));
         if let Some(id) = self.message_id.as_ref().filter(|id| is_message_id(id)) {
@@ -188,7 +188,7 @@ mod tests {
 
     use crate::mail::address::Sender;
     use crate::mail::envelope::recipient::Recipient;
-    use crate::mail::report::dsn::content::DsnRecipient;
+    use crate::mail::report::dsn::content::{DsnReader, DsnRecipient};
     use crate::mail::status::Status;
     use crate::values::time::Timestamp;
 
@@ -200,7 +200,7 @@ mod tests {
             kind: ReportKind::Failure,
             host: "mail.example.org",
             now: Timestamp::from_seconds(1_777_636_800),
-            to,
+            reader: DsnReader::Sender(to),
             envid: "a+b=c",
             about_id: id,
             arrival: Timestamp::from_seconds(1_777_636_000),
