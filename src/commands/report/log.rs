@@ -13,6 +13,7 @@ use crate::output::print;
 use crate::session::Session;
 use crate::values::time::Timestamp;
 
+use crate::commands::report::next_attempt::TransportDelays;
 use crate::commands::report::one::of_record;
 use crate::commands::report::view::view;
 
@@ -58,11 +59,12 @@ pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], format: 
     records.retain(|(record, _)| !matches!(record.event, LogEvent::Started(_)));
     records.sort_by_key(|(record, index)| (record.at, *index));
     let mut out = print::stdout();
+    let delays = TransportDelays::read(session, &spool, session.time(&spool)?)?;
     for (record, index) in &records {
         let id = &ids[*index];
         let found = spool.find(id)?;
         let message = match found {
-            Some((state, name)) => view(&spool, &session.settings, session.time(&spool)?, state, &name)?,
+            Some((state, name)) => view(&spool, &delays, state, &name)?,
             None => None,
         };
         let recipients = message.map(|message| message.recipients).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::commands::report::next_attempt::TransportDelays;
 use crate::delivery::age::MessageAge;
 use crate::mail::envelope::file_name::FileName;
 use crate::mail::envelope::id::QueueId;
@@ -10,9 +11,7 @@ use crate::mail::history::progress::UnprovenReport;
 use crate::mail::history::state::RecipientState;
 use crate::mail::message::mime;
 use crate::mail::status::Status;
-use crate::settings::Settings;
 use crate::spool::queue_file::UnusableFile;
-use crate::spool::running_time::SpoolTime;
 use crate::spool::{QueueState, Spool};
 use crate::sys::error::PathError;
 use crate::values::time::Timestamp;
@@ -32,6 +31,9 @@ pub struct MessageView {
     pub arrival: Timestamp,
     /// Time of the next attempt.
     pub next_attempt: Option<Timestamp>,
+    /// What the next attempt waits for besides a time: `paused` or `auth`.
+    #[serde(skip)]
+    pub wait: Option<&'static str>,
     /// Number of delivery attempts, the maximum over the recipients.
     pub attempts: u32,
     /// Time at which the message expires.
@@ -95,8 +97,7 @@ impl RecipientView {
 /// An error if the message or its log cannot be read; a damaged message is no error, it gets a `text`.
 pub fn view(
     spool: &Spool,
-    settings: &Settings,
-    time: SpoolTime,
+    delays: &TransportDelays<'_>,
     state: QueueState,
     name: &FileName,
 ) -> Result<Option<MessageView>, PathError> {
@@ -114,6 +115,8 @@ pub fn view(
     let finished = matches!(state, QueueState::Sent | QueueState::Failed | QueueState::Corrupt);
     let waiting = matches!(state, QueueState::New | QueueState::Cur);
     let active = message.is_active(&history);
+    let due = name.due.unwrap_or(envelope.arrival);
+    let next = waiting.then(|| delays.of_message(envelope, &history, due));
     let subject = mime::subject(message.head());
     let recipient = |(Recipient { address, expanded_from, .. }, progress): (
         &Recipient,
@@ -146,13 +149,14 @@ pub fn view(
         sender: envelope.sender.as_str().to_owned(),
         size: envelope.size,
         arrival: envelope.arrival,
-        next_attempt: waiting.then(|| name.due.unwrap_or(envelope.arrival)),
+        next_attempt: next.and_then(|next| next.time),
+        wait: next.and_then(|next| next.wait),
         attempts: history.attempts(),
         expires: (!finished)
             .then(|| {
                 // The lifetime does not end on hold, and begins again with a release.
                 let end = (state != QueueState::Hold)
-                    .then(|| MessageAge::of(envelope, &history, time).reaches(settings.queue.lifetime));
+                    .then(|| MessageAge::of(envelope, &history, delays.time).reaches(delays.settings.queue.lifetime));
                 end.into_iter().chain(envelope.deliver_by).min()
             })
             .flatten(),
@@ -173,6 +177,7 @@ fn unreadable(state: QueueState, name: &FileName, reason: String) -> MessageView
         size: 0,
         arrival: Timestamp::from_seconds(name.id.seconds()),
         next_attempt: None,
+        wait: None,
         attempts: 0,
         expires: None,
         subject: None,

@@ -60,10 +60,16 @@ pub(super) fn check_transport(
 
 /// Checks that the path is a Maildir, or that mspool can create one there.
 fn check_maildir(path: &Path) -> (ExitStatus, &'static str) {
-    let is_empty = || std::fs::read_dir(path).is_ok_and(|mut dir| dir.next().is_none());
+    // Folders of the Maildir may come before its own directories.
+    let has_only_folders = || {
+        let is_folder = |entry: std::fs::DirEntry| {
+            entry.file_name().as_encoded_bytes().starts_with(b".") && entry.path().join("new").is_dir()
+        };
+        std::fs::read_dir(path).is_ok_and(|mut dir| dir.all(|entry| entry.is_ok_and(is_folder)))
+    };
     match path.symlink_metadata() {
         Err(_) => (ExitStatus::Ok, "Maildir, created on first use"),
-        Ok(_) if path.join("new").is_dir() || is_empty() => (ExitStatus::Ok, "Maildir"),
+        Ok(_) if path.join("new").is_dir() || has_only_folders() => (ExitStatus::Ok, "Maildir"),
         Ok(_) => (ExitStatus::Config, "is not a Maildir"),
     }
 }
