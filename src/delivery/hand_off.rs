@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::fd::AsFd;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::delivery::context::DeliveryContext;
 use crate::delivery::message::{ClaimedMessage, HandOffOutcome, ReservedRecipients};
@@ -20,6 +20,7 @@ use crate::mail::message::header::{Header, InputSupply, MAX_HEADER_BYTES};
 use crate::spool::claim::Claim;
 use crate::spool::runner;
 use crate::spool::work::WorkDir;
+use crate::sys::private_copy;
 use crate::transports::answer::{self, BrokenTransport, HandOffResult, ResultKind, TransportResult, TroubleKind};
 use crate::transports::argv::RecipientBatch;
 use crate::transports::command::MAX_RECIPIENTS;
@@ -122,16 +123,25 @@ impl<'e> RunState<'e> {
             let needs_work = !transport.preprocess.is_empty();
             let work = needs_work.then(|| context.spool.work(&envelope.id, &transport.name, first)).transpose()?;
             let copy = copy_for(&message.claim, transport)?;
-            anyhow::Ok((work, copy, message.record_attempt(context.spool, transport, recipients, context.time())?))
+            let list = transport.runs_programs().then(|| list_of(envelope)).transpose()?;
+            anyhow::Ok((
+                work,
+                copy,
+                list,
+                message.record_attempt(context.spool, transport, recipients, context.time())?,
+            ))
         })();
-        let (work, copy, attempt) = begun.inspect_err(|_| message.release_recipients(recipients))?;
+        let (work, copy, all_recipients, attempt) = begun.inspect_err(|_| message.release_recipients(recipients))?;
         let claimed = message.claim.message();
         let names = self.names_for_reports(envelope, recipients);
+        let all_recipients = all_recipients.as_ref().map_or_else(String::new, private_copy::path_while_open);
         let hand_off = HandOff {
             id: envelope.id.as_str(),
             sender: &envelope.sender,
             return_path: &names.return_path,
             recipients: &addresses,
+            all_recipients: &all_recipients,
+            priority: envelope.priority.word(),
             envid: &names.envid,
             attempt: attempt.number,
             body: envelope.body.map_or("", BodyType::word),
@@ -257,6 +267,14 @@ impl<'e> RunState<'e> {
         }
         Ok(())
     }
+}
+
+/// Makes a file with all recipients of a message that are addresses, one per line, for the programs of one hand-off.
+fn list_of(envelope: &Envelope) -> Result<File> {
+    let addresses = envelope.recipients.iter().map(|recipient| &recipient.address);
+    let lines: Vec<String> =
+        addresses.filter(|address| !address.is_invalid()).map(|address| format!("{address}\n")).collect();
+    private_copy::of_bytes(lines.concat().as_bytes()).context("cannot make the list of all recipients")
 }
 
 /// Returns the copy of a message for a transport: for its programs, and for one that relays without the `Return-Path` that

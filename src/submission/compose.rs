@@ -7,7 +7,7 @@ use crate::mail::address::list;
 use crate::mail::address::{Address, AddressType, Sender};
 use crate::mail::envelope::id::{IdGenerator, QueueId};
 use crate::mail::envelope::recipient::Recipient;
-use crate::mail::envelope::{Envelope, without_duplicates};
+use crate::mail::envelope::{Envelope, Priority, without_duplicates};
 use crate::mail::message::completion::{self, HeaderAdditions, SendmailFields};
 use crate::mail::message::header::{Header, HeaderField, InputSupply};
 use crate::session::Session;
@@ -92,7 +92,8 @@ impl<'a> MessageComposer<'a> {
         let mut recipients = options.recipients.clone();
         let mut header_sender = None;
         let header = Header::scan(&head.bytes, InputSupply::End);
-        if let Some(header) = header.as_ref().filter(|_| options.header == HeaderUse::Recipients) {
+        let used_header = header.as_ref().filter(|_| options.header == HeaderUse::Recipients);
+        if let Some(header) = used_header {
             let HeaderRecipients { addresses, bad } = HeaderRecipients::read(header);
             recipients.extend(addresses);
             match bad.first() {
@@ -136,7 +137,7 @@ impl<'a> MessageComposer<'a> {
             ret: options.ret,
             envid: options.envid.clone(),
             transport: options.transport.clone(),
-            priority: options.priority,
+            priority: options.priority.or_else(|| used_header.and_then(Priority::of_header)).unwrap_or_default(),
             after_sent: options.after_sent.clone(),
             hops: loops::inherited(self.spool)?,
             running: Some(self.session.time(self.spool)?.running),
@@ -153,8 +154,7 @@ impl<'a> MessageComposer<'a> {
         let sendmail = match &self.options.completion {
             HeaderCompletion::None => return None,
             HeaderCompletion::Submission => None,
-            HeaderCompletion::Sendmail(name) => {
-                let name = name.clone().or_else(sys::full_name).unwrap_or_default();
+            HeaderCompletion::Sendmail(_) => {
                 let resolver = AddressResolver::new(settings);
                 let rewrite = |address: String| {
                     let new = resolver.sender(Sender::parse(&address).ok()?);
@@ -167,7 +167,6 @@ impl<'a> MessageComposer<'a> {
                         sys::identity::user(),
                         envelope.id
                     ),
-                    from: completion::from_value(&name, &self.author(envelope)),
                     rewritten: completion::authors(header).into_iter().filter_map(rewrite).collect(),
                 })
             }
@@ -176,11 +175,15 @@ impl<'a> MessageComposer<'a> {
                     "{from}\n\tby {} (mspool) with {with}\n\tid {}; {date}",
                     settings.hostname, envelope.id
                 ),
-                from: self.author(envelope).as_str().to_owned(),
                 rewritten: Vec::new(),
             }),
         };
-        let additions = HeaderAdditions { date, message_id: self.message_id(&envelope.id), sendmail };
+        let name = match &self.options.completion {
+            HeaderCompletion::Sendmail(name) => name.clone().or_else(sys::full_name).unwrap_or_default(),
+            _ => String::new(),
+        };
+        let from = completion::from_value(&name, &self.author(envelope));
+        let additions = HeaderAdditions { from, date, message_id: self.message_id(&envelope.id), sendmail };
         Some(completion::completed(header, &additions))
     }
 

@@ -36,8 +36,8 @@ pub struct SubmissionOptions {
     pub ret: Option<ReturnContent>,
     /// Envelope id (RFC 3461, section 4.4).
     pub envid: Option<EnvelopeId>,
-    /// Priority among due messages.
-    pub priority: Priority,
+    /// Priority among due messages; `None` means that of the header if it is used, or normal.
+    pub priority: Option<Priority>,
     /// Treatment of the message after delivery.
     pub after_sent: AfterSent,
     /// Initial state of the message.
@@ -63,7 +63,7 @@ impl SubmissionOptions {
             mdn_to: None,
             ret: None,
             envid: None,
-            priority: Priority::Normal,
+            priority: None,
             after_sent: AfterSent::Default,
             initial_state: InitialState::Queued,
             transport: None,

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create, openat};
 use rustix::io::Errno;
@@ -44,6 +44,11 @@ pub fn of_file(head: &[u8], source: BorrowedFd<'_>, at: u64, size: u64, large: &
         }
     }
     sealed(fill(memory_file()?, head, source, at, size)?)
+}
+
+/// Returns a path that opens a copy at its start, for programs of this user, while this process has it open.
+pub fn path_while_open(copy: &File) -> String {
+    format!("/proc/{}/fd/{}", std::process::id(), copy.as_raw_fd())
 }
 
 fn fill(mut file: File, head: &[u8], source: BorrowedFd<'_>, mut at: u64, size: u64) -> io::Result<File> {

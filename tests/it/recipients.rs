@@ -30,9 +30,12 @@ fn without_header_reading_bcc_stays_and_nothing_is_added() {
 fn a_missing_date_and_message_id_are_put_in() {
     let world = World::at_noon();
     world.config("hostname = \"mail.example.org\"");
-    let id = world.enqueue_bytes(b"To: a@x\r\nX: \xff\r\n\r\nx\r\n", &["-t"]);
+    let id = world.enqueue_bytes(b"To: a@x\r\nX: \xff\r\n\r\nx\r\n", &["-t", "-f", "joe@x"]);
     let text = String::from_utf8_lossy(&world.message(&id)).into_owned();
-    assert!(text.starts_with("Date: Fri, 1 May 2026 12:00:00 +0000\r\nMessage-ID: <1777636800.M"), "{text}");
+    assert!(
+        text.starts_with("From: joe@x\r\nDate: Fri, 1 May 2026 12:00:00 +0000\r\nMessage-ID: <1777636800.M"),
+        "{text}"
+    );
     assert!(text.contains("@mail.example.org>\r\nTo: a@x\r\nX: "), "{text}");
     assert!(text.ends_with("\r\n\r\nx\r\n"));
 }
@@ -70,7 +73,7 @@ fn a_body_without_a_header_gets_one() {
     let world = World::at_noon();
     let id = world.enqueue_bytes(b"hello there\n", &["-t", "a@x"]);
     let text = String::from_utf8(world.message(&id)).unwrap();
-    assert!(text.starts_with("Date: ") && text.ends_with(">\n\nhello there\n"), "{text}");
+    assert!(text.starts_with("From: ") && text.ends_with(">\n\nhello there\n"), "{text}");
 }
 
 #[test]
@@ -78,7 +81,7 @@ fn an_mbox_line_stays_first() {
     let world = World::at_noon();
     let id = world.enqueue_bytes(b"From joe Fri May  1\nTo: a@x\n\nx\n", &["-t"]);
     let text = String::from_utf8(world.message(&id)).unwrap();
-    assert!(text.starts_with("From joe Fri May  1\nDate: "), "{text}");
+    assert!(text.starts_with("From joe Fri May  1\nFrom: "), "{text}");
 }
 
 /// The report on a message whose header names a bad recipient, and the good ones that got it.
@@ -143,4 +146,19 @@ fn a_domain_that_cannot_exist_is_refused() {
         world.mspool(&["sendmail", bad]).input("x\n").run().fails(65, "domain that cannot exist");
     }
     assert!(world.files("new").is_empty());
+}
+
+#[test]
+fn a_missing_from_is_the_sender() {
+    let world = World::at_noon();
+    world.config("hostname = \"mail.example.org\"\n");
+    let from = |arguments: &[&str], header: &str| {
+        let id = world.enqueue_bytes(format!("{header}To: a@x\n\nx\n").as_bytes(), &[&["-t"], arguments].concat());
+        let text = String::from_utf8(world.message(&id)).unwrap();
+        let fields: Vec<String> = text.lines().filter(|line| line.starts_with("From:")).map(str::to_owned).collect();
+        fields.join("|")
+    };
+    assert_eq!(from(&["-f", "joe@x"], ""), "From: joe@x");
+    assert_eq!(from(&["-f", "joe@x"], "From: Ann <ann@x>\n"), "From: Ann <ann@x>");
+    assert!(from(&["-f", ""], "").ends_with("@mail.example.org"), "for the null sender, the user at this host");
 }

@@ -16,6 +16,7 @@ use crate::mail::address::{Address, Sender};
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::{Recipient, RecipientIndex, Recipients};
 use crate::mail::envelope::request::{BodyType, EnvelopeId, NotifyOn, ReturnContent};
+use crate::mail::message::header::Header;
 use crate::values::time::{RunningTime, Timestamp};
 
 /// Data that the spool keeps about a message besides its content.
@@ -123,6 +124,33 @@ pub enum Priority {
 impl Priority {
     fn is_normal(&self) -> bool {
         *self == Priority::Normal
+    }
+
+    /// Returns the word for the priority on disk and for commands.
+    pub fn word(self) -> &'static str {
+        match self {
+            Priority::Urgent => "urgent",
+            Priority::Normal => "normal",
+            Priority::Nonurgent => "nonurgent",
+        }
+    }
+
+    /// Returns the priority that a header asks for: by `MT-Priority`, -9 to 9 (RFC 6758), or by `Priority` (RFC 2156).
+    pub fn of_header(header: &Header<'_>) -> Option<Priority> {
+        let value = |name: &str| header.all(name).next().map(|field| field.value().to_ascii_lowercase());
+        let level = value("MT-Priority").and_then(|text| text.split_whitespace().next()?.parse::<i8>().ok());
+        match level.filter(|level| (-9..=9).contains(level)) {
+            Some(1..) => return Some(Priority::Urgent),
+            Some(0) => return Some(Priority::Normal),
+            Some(_) => return Some(Priority::Nonurgent),
+            None => {}
+        }
+        match value("Priority")?.as_str() {
+            "urgent" => Some(Priority::Urgent),
+            "normal" => Some(Priority::Normal),
+            "non-urgent" => Some(Priority::Nonurgent),
+            _ => None,
+        }
     }
 }
 

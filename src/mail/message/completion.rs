@@ -8,6 +8,8 @@ use crate::mail::message::mime;
 /// Values of header fields that are added if they are missing.
 #[derive(Clone, Debug, Default)]
 pub struct HeaderAdditions {
+    /// Value of the `From` field.
+    pub from: String,
     /// Value of the `Date` field.
     pub date: String,
     /// Value of the `Message-ID` field, without brackets.
@@ -21,8 +23,6 @@ pub struct HeaderAdditions {
 pub struct SendmailFields {
     /// Value of the `Received` field, which is always added.
     pub received: String,
-    /// Value of the `From` field, added if it is missing.
-    pub from: String,
     /// Addresses to replace in `From` and `Sender`, as pairs of old and new.
     pub rewritten: Vec<(String, String)>,
 }
@@ -47,9 +47,7 @@ pub fn completed(header: &Header<'_>, additions: &HeaderAdditions) -> Vec<u8> {
             add(&name, value);
         }
     };
-    if let Some(sendmail) = &additions.sendmail {
-        missing("From", &sendmail.from);
-    }
+    missing("From", &additions.from);
     missing("Date", &additions.date);
     missing("Message-ID", &format!("<{}>", additions.message_id));
     let mut missing_fields = out;
@@ -127,12 +125,12 @@ mod tests {
     use crate::mail::message::header::InputSupply;
 
     fn additions() -> HeaderAdditions {
-        HeaderAdditions { date: "D".into(), message_id: "m@h".into(), sendmail: None }
+        HeaderAdditions { from: "joe@h".into(), date: "D".into(), message_id: "m@h".into(), sendmail: None }
     }
 
     fn sendmail() -> HeaderAdditions {
         let rewritten = vec![("root".into(), "ops@example.com".into()), ("joe@laptop".into(), "me@example.com".into())];
-        let sendmail = SendmailFields { received: "by h\n\tid 1; D".into(), from: "joe@h".into(), rewritten };
+        let sendmail = SendmailFields { received: "by h\n\tid 1; D".into(), rewritten };
         HeaderAdditions { sendmail: Some(sendmail), ..additions() }
     }
 
@@ -143,8 +141,14 @@ mod tests {
     #[test]
     fn only_what_is_missing_is_put_in() {
         let bytes = b"To: a@x\r\nBCC: b@x,\r\n c@x\r\nDate: then\r\nX: y\r\n\r\n";
-        assert_eq!(complete(bytes, &additions()), "Message-ID: <m@h>\r\nTo: a@x\r\nDate: then\r\nX: y\r\n");
-        assert_eq!(complete(b"To: a@x\nhello there\n", &additions()), "Date: D\nMessage-ID: <m@h>\nTo: a@x\n\n");
+        assert_eq!(
+            complete(bytes, &additions()),
+            "From: joe@h\r\nMessage-ID: <m@h>\r\nTo: a@x\r\nDate: then\r\nX: y\r\n"
+        );
+        assert_eq!(
+            complete(b"To: a@x\nhello there\n", &additions()),
+            "From: joe@h\nDate: D\nMessage-ID: <m@h>\nTo: a@x\n\n"
+        );
     }
 
     #[test]
