@@ -51,6 +51,7 @@ complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l transport -d '
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l not-before -d 'Do not deliver before this time' -r
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l delay -d 'Do not deliver for this long; overrides --not-before' -r
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l deliver-by -d 'Give up at this time' -r
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l expires -d 'Fail what is not delivered at this time, because the message is of no use then' -r
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l priority -d 'Order among messages that are due' -r -f -a "urgent\t'Before all others'
 normal\t'In order of submission'
 nonurgent\t'After all others'"

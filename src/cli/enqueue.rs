@@ -84,6 +84,11 @@ pub struct EnqueueArgs {
     /// The configured lifetime still applies if it ends earlier.
     #[arg(long, value_name = "TIME", value_parser = values::time, help_heading = WHEN)]
     deliver_by: Option<TimeArg>,
+    /// Fail what is not delivered at this time, because the message is of no use then
+    ///
+    /// Default: with -t the time in the Expires or Expiry-Date field.
+    #[arg(long, value_name = "TIME", value_parser = values::time, help_heading = WHEN)]
+    expires: Option<TimeArg>,
     /// Order among messages that are due
     ///
     /// Default: with -t that of the MT-Priority or Priority field, else normal.
@@ -237,6 +242,7 @@ impl EnqueueArgs {
                     (None, time) => time.map(|time| time.after(now)),
                 },
                 deliver_by: self.deliver_by.map(|time| time.after(now)),
+                expires: self.expires.map(|time| time.after(now)),
                 notify: self.notify,
                 requests: requests_by_recipient(self.rcpt_notify, self.orcpt),
                 mdn_to: self.mdn_to.filter(|to| !to.is_null()),

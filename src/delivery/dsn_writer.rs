@@ -226,7 +226,7 @@ impl<'e> DsnWriter<'_, 'e> {
         let envelope = self.message.envelope();
         let age = MessageAge::of(envelope, self.history, self.time);
         let end = age.reaches(self.context.settings.queue.lifetime);
-        envelope.deliver_by.map_or(end, |deadline| deadline.min(end))
+        envelope.deadline().map_or(end, |deadline| deadline.min(end))
     }
 
     fn about(&self, recipient: RecipientIndex) -> DsnRecipient<'_> {

@@ -17,7 +17,7 @@ use crate::spool::running_time::SpoolTime;
 use crate::spool::transport_state::FailedTrial;
 use crate::transports::transport::TransportIndex;
 use crate::values::table::Table;
-use crate::values::time::{self, RunningTime};
+use crate::values::time::{self, RunningTime, Timestamp};
 
 /// Plan for one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,11 +78,16 @@ pub fn plan(
     if progress.state.is_settled() {
         return RecipientPlan::Wait;
     }
-    if let Some(deadline) = envelope.deliver_by.filter(|deadline| *deadline <= now)
-        && inputs.time.clock == ClockTrust::Plausible
-    {
-        let text = format!("not delivered by {deadline}{}", last(&progress.text));
-        return RecipientPlan::Expire(Status::TOO_LATE, text);
+    if inputs.time.clock == ClockTrust::Plausible {
+        let is_over = |deadline: &Timestamp| *deadline <= now;
+        if let Some(deadline) = envelope.deliver_by.filter(is_over) {
+            let text = format!("not delivered by {deadline}{}", last(&progress.text));
+            return RecipientPlan::Expire(Status::TOO_LATE, text);
+        }
+        if let Some(time) = envelope.expires.filter(is_over) {
+            let text = format!("the message expired {time}{}", last(&progress.text));
+            return RecipientPlan::Expire(Status::EXPIRED, text);
+        }
     }
     if address.is_invalid() {
         let reason = list::parse(address.text()).err().map_or_else(String::new, |error| format!(": {error}"));

@@ -85,7 +85,7 @@ pub fn settle(context: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Res
     }
     let envelope = &claim.message().envelope;
     let warning = reports_due::next_delay_report(context.settings, envelope, &history, time);
-    let wakes = [history.next(), warning, envelope.deliver_by].into_iter().flatten().min();
+    let wakes = [history.next(), warning, envelope.deadline()].into_iter().flatten().min();
     // A name never sends a message away for longer than the longest back-off: the time in it is believed no further.
     let latest = time.now.after(queue.retry.longest_delay());
     let due = wakes.filter(|_| history.next().is_some()).map(|due| due.min(latest)).filter(|due| *due > time.now);

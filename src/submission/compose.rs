@@ -22,6 +22,7 @@ use crate::submission::input::{self, MessageHead, MessageInput};
 use crate::submission::limits::{check_size, copy_rest};
 use crate::submission::options::{HeaderCompletion, HeaderUse, InitialState, SubmissionOptions};
 use crate::values::quoting::quoted;
+use crate::values::time::Timestamp;
 
 /// Reason for refusing a message without recipients.
 pub const NO_RECIPIENT: &str = "the message has no recipient; nothing was queued";
@@ -133,6 +134,7 @@ impl<'a> MessageComposer<'a> {
             body: options.body,
             not_before: options.not_before,
             deliver_by: options.deliver_by,
+            expires: options.expires.or_else(|| used_header.and_then(expiry_of)),
             notify: options.notify,
             ret: options.ret,
             envid: options.envid.clone(),
@@ -266,6 +268,12 @@ impl HeaderRecipients {
         }
         found
     }
+}
+
+/// Returns the time after which a message is of no use, by its header: `Expires` (RFC 4021) or `Expiry-Date`.
+fn expiry_of(header: &Header<'_>) -> Option<Timestamp> {
+    let field = header.all("Expires").chain(header.all("Expiry-Date")).next()?;
+    Timestamp::parse_date(&field.value())
 }
 
 /// Returns the name of a header field.

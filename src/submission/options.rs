@@ -26,6 +26,8 @@ pub struct SubmissionOptions {
     pub not_before: Option<Timestamp>,
     /// Time after which the message expires.
     pub deliver_by: Option<Timestamp>,
+    /// Time after which the message is of no use; `None` means that of the header if it is used.
+    pub expires: Option<Timestamp>,
     /// Events for which the sender wants a report (RFC 3461, section 4.1).
     pub notify: Option<NotifyOn>,
     /// Options of single recipients, which must be among the recipients.
@@ -58,6 +60,7 @@ impl SubmissionOptions {
             body: None,
             not_before: None,
             deliver_by: None,
+            expires: None,
             notify: None,
             requests: Vec::new(),
             mdn_to: None,

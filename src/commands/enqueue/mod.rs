@@ -136,6 +136,7 @@ struct AcceptedLine<'a> {
     recipients: Vec<&'a Address>,
     not_before: Option<Timestamp>,
     deliver_by: Option<Timestamp>,
+    expires: Option<Timestamp>,
 }
 
 /// Prints the id of an accepted message. A closed standard output is no error: the message is queued.
@@ -153,6 +154,7 @@ fn print_accepted(format: OutputFormat, envelope: &Envelope, size: u64, state: Q
                 recipients: envelope.recipients.iter().map(|recipient| &recipient.address).collect(),
                 not_before: envelope.not_before,
                 deliver_by: envelope.deliver_by,
+                expires: envelope.expires,
             },
         ),
     };

@@ -157,7 +157,7 @@ pub fn view(
                 // The lifetime does not end on hold, and begins again with a release.
                 let end = (state != QueueState::Hold)
                     .then(|| MessageAge::of(envelope, &history, delays.time).reaches(delays.settings.queue.lifetime));
-                end.into_iter().chain(envelope.deliver_by).min()
+                end.into_iter().chain(envelope.deadline()).min()
             })
             .flatten(),
         subject,

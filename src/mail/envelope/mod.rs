@@ -42,6 +42,9 @@ pub struct Envelope {
     /// Delivery deadline. No attempt is made after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deliver_by: Option<Timestamp>,
+    /// Time after which the message is of no use: what is not delivered then fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
     /// Reports that the sender requested (RFC 3461 section 4.1); `None` means the default, failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<NotifyOn>,
@@ -187,6 +190,7 @@ impl Envelope {
             recipients: recipients.into(),
             not_before: None,
             deliver_by: None,
+            expires: None,
             notify: None,
             ret: None,
             envid: None,
@@ -216,11 +220,16 @@ impl Envelope {
         self.envid.as_ref().map_or(self.id.as_str(), EnvelopeId::as_str)
     }
 
+    /// Returns the first of the times after which the message fails by the will of its sender.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.deliver_by.into_iter().chain(self.expires).min()
+    }
+
     /// Returns the time of the first action on a delayed message: the first attempt, or expiry before it. `None` if
     /// that time is not after `now`.
     pub fn delayed_until(&self, now: Timestamp) -> Option<Timestamp> {
         let time = self.not_before.filter(|time| *time > now)?;
-        Some(self.deliver_by.map_or(time, |deadline| deadline.min(time))).filter(|time| *time > now)
+        Some(self.deadline().map_or(time, |deadline| deadline.min(time))).filter(|time| *time > now)
     }
 }
 
@@ -302,7 +311,7 @@ mod tests {
                 recipients.iter().filter_map(|text| Some(Address::parse(text).ok()?.into())).collect();
             let time = times.map(Timestamp::from_seconds);
             let mail = Envelope {
-                size, recipients: recipients.into(), transport, hops, not_before: time, deliver_by: time,
+                size, recipients: recipients.into(), transport, hops, not_before: time, deliver_by: time, expires: time,
                 sender: Sender::parse(&sender).unwrap_or_default(),
                 after_sent: AfterSent::Sent(folder),
                 notify: Some(NotifyOn { success: true, failure: false, delay: true }),
