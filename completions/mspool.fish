@@ -51,7 +51,8 @@ complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l transport -d '
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l not-before -d 'Do not deliver before this time' -r
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l delay -d 'Do not deliver for this long; overrides --not-before' -r
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l deliver-by -d 'Give up at this time' -r
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l priority -d 'Order among messages that are due [default: normal]' -r -f -a "urgent\t'Before all others'
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l expires -d 'Fail what is not delivered at this time, because the message is of no use then' -r
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l priority -d 'Order among messages that are due' -r -f -a "urgent\t'Before all others'
 normal\t'In order of submission'
 nonurgent\t'After all others'"
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l wait -d 'Attempt delivery and wait for the result' -r
@@ -223,18 +224,21 @@ complete -c mspool -n "__fish_mspool_using_subcommand watch" -s v -l verbose -d 
 complete -c mspool -n "__fish_mspool_using_subcommand watch" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand cancel" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand cancel" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand cancel" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand hold" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand hold" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand hold" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand hold" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand hold" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand hold" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand hold" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand release" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand release" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand release" -l json -d 'Print JSON Lines'
 complete -c mspool -n "__fish_mspool_using_subcommand release" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand release" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand release" -s v -l verbose -d 'Print every result'
@@ -260,12 +264,14 @@ complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -s v -l verbose 
 complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l json -d 'Print JSON Lines, as postqueue -j does'
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand init" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand init" -l config -d 'Configuration file' -r -F
+complete -c mspool -n "__fish_mspool_using_subcommand init" -l json -d 'Print JSON'
 complete -c mspool -n "__fish_mspool_using_subcommand init" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand init" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand init" -s v -l verbose -d 'Print every result'

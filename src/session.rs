@@ -10,8 +10,8 @@ use crate::sys::clock::Clock;
 use crate::values::time::Timestamp;
 
 use crate::exit::{ExitStatus, Refusal, RefusalKind};
-use crate::output::mode::Verbosity;
-use crate::output::per_id::{Answer, for_each_id};
+use crate::output::mode::{OutputFormat, Verbosity};
+use crate::output::per_id::{Answer, PerIdOutput, for_each_id};
 use crate::output::print;
 use crate::settings::Settings;
 use crate::spool::running_time::SpoolTime;
@@ -89,12 +89,20 @@ impl Session {
     pub fn each_message(
         &self,
         ids: &[String],
+        format: OutputFormat,
         operation: &mut dyn FnMut(&Spool, &QueueId) -> Result<Answer>,
     ) -> Result<ExitStatus> {
         let spool = self.spool()?;
-        for_each_id(ids, self.verbosity, &mut |text| match self.id(text) {
-            Ok(id) => operation(&spool, &id),
-            Err(error) => Ok((ExitStatus::Data, format!("{error:#}"))),
+        for_each_id(ids, PerIdOutput { verbosity: self.verbosity, format }, &mut |text| match QueueId::parse(text) {
+            Ok(id) => {
+                let mut answer = operation(&spool, &id)?;
+                if format == OutputFormat::Json {
+                    // The state is information only: an error now would hide that the operation was done.
+                    answer.state = spool.find(&id).ok().flatten().map(|(state, _)| state.word());
+                }
+                Ok(answer)
+            }
+            Err(_) => Ok(Answer::new(ExitStatus::Data, "not a queue id; \"mspool report\" lists them")),
         })
     }
 }

@@ -93,12 +93,14 @@ pub enum AfterSubmission {
 }
 
 /// Route and size limit of reports to senders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportSettings {
     /// Route of a report to the sender.
     pub via: ReportRoute,
     /// Maximum size in bytes of a message that is returned in full.
     pub return_limit: u64,
+    /// Address that is told of failed mail from the null sender, such as reports; `None` tells no one.
+    pub double_bounce_to: Option<Address>,
 }
 
 /// Route of a report to the sender.

@@ -66,7 +66,7 @@ pub struct EnqueueArgs {
     pub(super) sender: Option<Sender>,
     /// Read recipients from To, Cc and Bcc
     ///
-    /// Also removes Bcc, and adds a missing Date and Message-ID.
+    /// Also removes Bcc and Return-Path, and adds a missing From, Date and Message-ID.
     #[arg(short = 't', long = "read-recipients", help_heading = ADDRESSES)]
     pub(super) header: bool,
     /// Use this transport only
@@ -84,7 +84,14 @@ pub struct EnqueueArgs {
     /// The configured lifetime still applies if it ends earlier.
     #[arg(long, value_name = "TIME", value_parser = values::time, help_heading = WHEN)]
     deliver_by: Option<TimeArg>,
-    /// Order among messages that are due [default: normal]
+    /// Fail what is not delivered at this time, because the message is of no use then
+    ///
+    /// Default: with -t the time in the Expires or Expiry-Date field.
+    #[arg(long, value_name = "TIME", value_parser = values::time, help_heading = WHEN)]
+    expires: Option<TimeArg>,
+    /// Order among messages that are due
+    ///
+    /// Default: with -t that of the MT-Priority or Priority field, else normal.
     #[arg(long, value_name = "LEVEL", help_heading = WHEN)]
     priority: Option<PriorityArg>,
     /// Hold the message until it is released
@@ -235,6 +242,7 @@ impl EnqueueArgs {
                     (None, time) => time.map(|time| time.after(now)),
                 },
                 deliver_by: self.deliver_by.map(|time| time.after(now)),
+                expires: self.expires.map(|time| time.after(now)),
                 notify: self.notify,
                 requests: requests_by_recipient(self.rcpt_notify, self.orcpt),
                 mdn_to: self.mdn_to.filter(|to| !to.is_null()),
@@ -243,11 +251,11 @@ impl EnqueueArgs {
                     RetArg::Hdrs => ReturnContent::Hdrs,
                 }),
                 envid: self.envid,
-                priority: match self.priority {
-                    Some(PriorityArg::Urgent) => Priority::Urgent,
-                    Some(PriorityArg::Nonurgent) => Priority::Nonurgent,
-                    Some(PriorityArg::Normal) | None => Priority::Normal,
-                },
+                priority: self.priority.map(|priority| match priority {
+                    PriorityArg::Urgent => Priority::Urgent,
+                    PriorityArg::Nonurgent => Priority::Nonurgent,
+                    PriorityArg::Normal => Priority::Normal,
+                }),
                 after_sent,
                 initial_state: if self.hold { InitialState::Held } else { InitialState::Queued },
                 transport: self.transport,

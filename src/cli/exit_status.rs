@@ -70,6 +70,7 @@ fn of_spool(error: &SpoolError) -> ExitStatus {
         | SpoolError::NotASpool(_)
         | SpoolError::SharedFilesystem(..)
         | SpoolError::OtherFilesystem(_)
+        | SpoolError::ReadOnly(_)
         | SpoolError::Content(..) => ExitStatus::Config,
     }
 }
@@ -83,6 +84,8 @@ fn of_io(error: &io::Error) -> ExitStatus {
         io::ErrorKind::BrokenPipe => ExitStatus::Ok,
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ExitStatus::TryAgain,
         io::ErrorKind::PermissionDenied => ExitStatus::NoPermission,
+        // The machine has to be set up in another way: a second try gives the same.
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::CrossesDevices => ExitStatus::Config,
         _ if is_shortage(error) => ExitStatus::TryAgain,
         _ => ExitStatus::Io,
     }

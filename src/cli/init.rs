@@ -7,6 +7,9 @@ use anyhow::Result;
 use crate::commands::init;
 use crate::exit::ExitStatus;
 
+use crate::cli::help::OUTPUT;
+use crate::cli::values;
+
 const EXAMPLES: &str = "\
 Examples:
   Write ~/.config/mspool/config.toml (as root: /etc/mspool/config.toml):
@@ -19,9 +22,13 @@ Examples:
 /// Prints its path. An existing file is never changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct InitArgs {}
+pub struct InitArgs {
+    /// Print JSON
+    #[arg(long, help_heading = OUTPUT)]
+    json: bool,
+}
 
 /// Writes the configuration to `path`.
-pub fn run(path: &Path) -> Result<ExitStatus> {
-    init::run(path)
+pub fn run(args: &InitArgs, path: &Path) -> Result<ExitStatus> {
+    init::run(path, values::output_form(args.json))
 }

@@ -185,7 +185,7 @@ fn run(args: MspoolArgs<MspoolCommand>) -> Result<ExitStatus> {
     refuse_privilege()?;
     let choice = ConfigChoice { config: args.global.config, spool: args.global.spool };
     match &args.command {
-        MspoolCommand::Init(_) => return init::run(&init_target(&choice)),
+        MspoolCommand::Init(args) => return init::run(args, &init_target(&choice)),
         MspoolCommand::Completions(args) => return completions::run(args),
         _ => {}
     }

@@ -13,6 +13,7 @@ use crate::mail::history::state::RecipientState;
 use crate::mail::status::Status;
 use crate::output::console::{Console, ProgressBarUse};
 use crate::output::mode::OutputFormat;
+use crate::output::per_id::Answer;
 use crate::session::Session;
 use crate::spool::QueueState;
 use crate::spool::listing::MessageIndex;
@@ -21,13 +22,13 @@ use crate::values::plural::counted;
 
 /// Cancels every unsettled recipient of each message. Exit status per id: 0 cancelled, 66 not queued or nothing owed, 75
 /// if another run is working on the message or a signal stopped the command.
-pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
+pub fn run(session: &Session, ids: &[String], format: OutputFormat) -> Result<ExitStatus> {
     let signals = Signals::listen(HangupMeaning::Stops)?;
     let console = Console::new(session.verbosity, OutputFormat::Text, ProgressBarUse::IfUseful, 0);
-    session.each_message(ids, &mut |spool, id| {
+    session.each_message(ids, format, &mut |spool, id| {
         let claim = match claim_by_id(spool, id, &[QueueState::New, QueueState::Cur, QueueState::Hold])? {
             Ok(claim) => claim,
-            Err(refusal) => return Ok(refusal.answer(id)),
+            Err(refusal) => return Ok(refusal.answer()),
         };
         let context = DeliveryContext::new(session, spool, &signals, &console)?;
         let history = spool.history(claim.message())?;
@@ -36,7 +37,7 @@ pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
         let message = ClaimedMessage::new(MessageIndex::default(), claim, history);
         if cancelled == 0 {
             settle::conclude(&context, message)?;
-            return Ok((ExitStatus::NoInput, format!("{id}: no recipient is owed")));
+            return Ok(Answer::new(ExitStatus::NoInput, "no recipient is owed"));
         }
         let decision = Decision {
             recipients: unsettled,
@@ -53,13 +54,13 @@ pub fn run(session: &Session, ids: &[String]) -> Result<ExitStatus> {
         settle::make_reports(&context, &message)?;
         let (claim, history) = message.into_parts(spool);
         if !settle::run_final_steps(&context, &claim, &history)? {
-            return Ok((
+            return Ok(Answer::new(
                 ExitStatus::TryAgain,
-                format!("{id}: cancelled, but interrupted before the message was moved; the next run moves it"),
+                "cancelled, but interrupted before the message was moved; the next run moves it",
             ));
         }
         claim.finish_cancelled(Some(context.time().running.after(session.settings.queue.keep_failed)))?;
         let rest = if settled > 0 { format!("; {settled} already settled") } else { String::new() };
-        Ok((ExitStatus::Ok, format!("{id}: cancelled for {}{rest}", counted(cancelled, "recipient"))))
+        Ok(Answer::new(ExitStatus::Ok, format!("cancelled for {}{rest}", counted(cancelled, "recipient"))))
     })
 }

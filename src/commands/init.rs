@@ -5,19 +5,26 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use serde::Serialize;
 
 use crate::exit::{ExitStatus, RefusalKind, refuse};
+use crate::output::mode::OutputFormat;
 use crate::output::print;
 
 /// Text that `init` writes: a valid configuration with the same meaning as no file.
 pub const TEMPLATE: &str = include_str!("../../fixtures/config.toml");
+
+#[derive(Serialize)]
+struct WrittenLine<'a> {
+    path: &'a str,
+}
 
 /// Writes the template to `path`, and prints the path. An existing file is never changed.
 ///
 /// # Errors
 ///
 /// A refusal with [`RefusalKind::AlreadyExists`] if the file exists; an error if it cannot be written.
-pub fn run(path: &Path) -> Result<ExitStatus> {
+pub fn run(path: &Path, format: OutputFormat) -> Result<ExitStatus> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).with_context(|| format!("cannot create directory {}", parent.display()))?;
     }
@@ -33,6 +40,11 @@ pub fn run(path: &Path) -> Result<ExitStatus> {
     };
     let written = file.write_all(TEMPLATE.as_bytes()).and_then(|()| file.sync_all());
     written.with_context(|| format!("cannot write {}", path.display()))?;
-    print::line(&mut print::stdout(), &path.display().to_string())?;
+    let (mut out, text) = (print::stdout(), path.display().to_string());
+    match format {
+        OutputFormat::Text => print::line(&mut out, &text)?,
+        OutputFormat::Json => print::json(&mut out, &WrittenLine { path: &text })?,
+    }
+    out.flush()?;
     Ok(ExitStatus::Ok)
 }

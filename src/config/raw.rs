@@ -114,6 +114,7 @@ pub struct RawNotify {
 pub struct RawReports {
     pub via: Option<Spanned<String>>,
     pub return_limit: Option<Spanned<String>>,
+    pub double_bounce_to: Option<Spanned<String>>,
 }
 
 /// Table `[aliases]`: alias files and permitted targets.

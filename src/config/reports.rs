@@ -3,7 +3,9 @@
 use crate::config::checker::ValueChecker;
 use crate::config::error::ConfigError;
 use crate::config::raw;
+use crate::mail::address::Address;
 use crate::settings::{ReportRoute, ReportSettings};
+use crate::values::quoting::quoted;
 
 /// Checks the table and fills in its defaults. `via` defaults to `queue` for root, to `inbox` for other users.
 pub(super) fn reports(checker: &ValueChecker<'_>, raw: &raw::RawReports) -> Result<ReportSettings, ConfigError> {
@@ -16,5 +18,15 @@ pub(super) fn reports(checker: &ValueChecker<'_>, raw: &raw::RawReports) -> Resu
         Some((_, "queue")) => ReportRoute::Queue,
         Some((at, _)) => return Err(checker.invalid(at, "via must be \"inbox\" or \"queue\"")),
     };
-    Ok(ReportSettings { via, return_limit: checker.size("return_limit", raw.return_limit.as_ref(), 64 << 10)? })
+    let double_bounce_to = raw.double_bounce_to.as_ref().map(|text| {
+        let address = Address::parse(text.get_ref()).ok().filter(Address::is_smtp);
+        address.ok_or_else(|| {
+            checker.invalid(text, format!("double_bounce_to {} is not a mail address", quoted(text.get_ref())))
+        })
+    });
+    Ok(ReportSettings {
+        via,
+        return_limit: checker.size("return_limit", raw.return_limit.as_ref(), 64 << 10)?,
+        double_bounce_to: double_bounce_to.transpose()?,
+    })
 }

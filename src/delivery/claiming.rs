@@ -38,9 +38,9 @@ impl ClaimRefusal {
         }
     }
 
-    /// Answer for a list of ids: the exit status, and the id with the reason.
-    pub fn answer(&self, id: &QueueId) -> Answer {
-        (self.exit(), format!("{id}: {self}"))
+    /// Answer for a list of ids: the exit status, and the reason.
+    pub fn answer(&self) -> Answer {
+        Answer::new(self.exit(), self.to_string())
     }
 }
 

@@ -15,7 +15,7 @@ use crate::mail::history::History;
 use crate::mail::history::record::LogEvent;
 use crate::mail::history::state::{RecipientEventKind, ReportKind};
 use crate::mail::message::header::{Header, HeaderField, InputSupply, MAX_HEADER_BYTES};
-use crate::mail::report::dsn::content::{Dsn, DsnAction, DsnRecipient, ReturnedPart};
+use crate::mail::report::dsn::content::{Dsn, DsnAction, DsnReader, DsnRecipient, ReturnedPart};
 use crate::mail::report::dsn::returned::{ReturnedEncoding, ReturnedScanner};
 use crate::mail::status::{Status, StatusClass};
 use crate::settings::ReportRoute;
@@ -58,8 +58,11 @@ pub fn write<'e>(context: &DeliveryContext<'e>, message: &ClaimedMessage<'_>) ->
     let mut written = Vec::new();
     for (kind, recipients) in reports_due::due(context.settings, message.envelope(), &history, time) {
         debug_assert!(!recipients.is_empty(), "a report is about somebody");
-        debug_assert!(!message.envelope().sender.is_null(), "the null sender gets no report");
-        let writer = DsnWriter { context, message, history: &history, kind, recipients, time };
+        let Some(reader) = reports_due::reader(context.settings, message.envelope()) else {
+            debug_assert!(false, "a report that is due has a reader");
+            continue;
+        };
+        let writer = DsnWriter { context, message, history: &history, kind, recipients, reader, time };
         written.push(writer.write()?);
     }
     Ok(written)
@@ -111,6 +114,7 @@ struct DsnWriter<'w, 'e> {
     history: &'w History,
     kind: ReportKind,
     recipients: Vec<RecipientIndex>,
+    reader: DsnReader<'w>,
     time: SpoolTime,
 }
 
@@ -132,10 +136,15 @@ impl<'e> DsnWriter<'_, 'e> {
         if self.kind == ReportKind::Delay && header.as_ref().is_some_and(Header::is_automatic) {
             return none(self, "nobody waits for automatic mail");
         }
-        let Ok(to) = Address::parse(envelope.sender.as_str()) else {
+        let Ok(to) = Address::parse(self.reader.as_str()) else {
             return none(self, "the sender's address cannot be written to");
         };
-        let to: Vec<Recipient> = match self.context.settings.reports.via {
+        let via = match self.reader {
+            DsnReader::Sender(_) => self.context.settings.reports.via,
+            // The address is not necessarily one of this spool.
+            DsnReader::Postmaster(_) => ReportRoute::Queue,
+        };
+        let to: Vec<Recipient> = match via {
             ReportRoute::Inbox => vec![to.into()],
             // A report to a user of this host goes the way of all mail to that user.
             ReportRoute::Queue => {
@@ -165,7 +174,7 @@ impl<'e> DsnWriter<'_, 'e> {
         };
         let event = LogEvent::Reporting { kind: self.kind, recipients: self.recipients.clone(), report: id.clone() };
         self.message.append_event(self.context.spool, event, self.time)?;
-        let (mut draft, state) = match self.context.settings.reports.via {
+        let (mut draft, state) = match via {
             ReportRoute::Inbox => (Draft::begin_received(self.context.spool, &report)?, QueueState::Received),
             ReportRoute::Queue => (Draft::begin(self.context.spool, &report)?, QueueState::New),
         };
@@ -200,7 +209,7 @@ impl<'e> DsnWriter<'_, 'e> {
             kind: self.kind,
             host: &self.context.settings.hostname,
             now: self.time.now,
-            to: &envelope.sender,
+            reader: self.reader,
             envid: envelope.report_id(),
             about_id: &envelope.id,
             arrival: envelope.arrival,
@@ -217,7 +226,7 @@ impl<'e> DsnWriter<'_, 'e> {
         let envelope = self.message.envelope();
         let age = MessageAge::of(envelope, self.history, self.time);
         let end = age.reaches(self.context.settings.queue.lifetime);
-        envelope.deliver_by.map_or(end, |deadline| deadline.min(end))
+        envelope.deadline().map_or(end, |deadline| deadline.min(end))
     }
 
     fn about(&self, recipient: RecipientIndex) -> DsnRecipient<'_> {

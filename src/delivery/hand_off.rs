@@ -1,9 +1,10 @@
 //! Hand-offs: giving messages to transports, and applying what the transports answered.
 
+use std::fs::File;
 use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::delivery::context::DeliveryContext;
 use crate::delivery::message::{ClaimedMessage, HandOffOutcome, ReservedRecipients};
@@ -14,15 +15,19 @@ use crate::mail::address::Address;
 use crate::mail::envelope::Envelope;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::envelope::request::BodyType;
+use crate::mail::history::state::RecipientState;
+use crate::mail::message::header::{Header, InputSupply, MAX_HEADER_BYTES};
+use crate::spool::claim::Claim;
 use crate::spool::program_register::RegisteredProgram;
 use crate::spool::work::WorkDir;
+use crate::sys::private_copy;
 use crate::transports::answer::{self, BrokenTransport, HandOffResult, ResultKind, TransportResult, TroubleKind};
 use crate::transports::argv::RecipientBatch;
 use crate::transports::command::MAX_RECIPIENTS;
 use crate::transports::deliver::deliver;
 use crate::transports::hand_off::{EarlierAttempt, HandOff};
 use crate::transports::program::{ProgramControl, ProgramObserver};
-use crate::transports::transport::TransportIndex;
+use crate::transports::transport::{Transport, TransportIndex};
 
 /// Registers the programs of a hand-off while they run.
 struct StartRecorder<'a, 'e> {
@@ -116,17 +121,26 @@ impl<'e> RunState<'e> {
             let first = recipients.first().copied().unwrap_or_default();
             let needs_work = !transport.preprocess.is_empty();
             let work = needs_work.then(|| context.spool.work(&envelope.id, &transport.name, first)).transpose()?;
-            let copy = transport.runs_programs().then(|| message.claim.private_copy(0)).transpose()?;
-            anyhow::Ok((work, copy, message.record_attempt(context.spool, transport, recipients, context.time())?))
+            let copy = copy_for(&message.claim, transport)?;
+            let list = transport.runs_programs().then(|| list_of(envelope)).transpose()?;
+            anyhow::Ok((
+                work,
+                copy,
+                list,
+                message.record_attempt(context.spool, transport, recipients, context.time())?,
+            ))
         })();
-        let (work, copy, attempt) = begun.inspect_err(|_| message.release_recipients(recipients))?;
+        let (work, copy, all_recipients, attempt) = begun.inspect_err(|_| message.release_recipients(recipients))?;
         let claimed = message.claim.message();
         let names = self.names_for_reports(envelope, recipients);
+        let all_recipients = all_recipients.as_ref().map_or_else(String::new, private_copy::path_while_open);
         let hand_off = HandOff {
             id: &envelope.id,
             sender: &envelope.sender,
             return_path: &names.return_path,
             recipients: &addresses,
+            all_recipients: &all_recipients,
+            priority: envelope.priority.word(),
             envid: &names.envid,
             attempt: attempt.number,
             body: envelope.body.map_or("", BodyType::word),
@@ -252,6 +266,30 @@ impl<'e> RunState<'e> {
         }
         Ok(())
     }
+}
+
+/// Makes a file with all recipients of a message that are addresses, one per line, for the programs of one hand-off.
+fn list_of(envelope: &Envelope) -> Result<File> {
+    let addresses = envelope.recipients.iter().map(|recipient| &recipient.address);
+    let lines: Vec<String> =
+        addresses.filter(|address| !address.is_invalid()).map(|address| format!("{address}\n")).collect();
+    private_copy::of_bytes(lines.concat().as_bytes()).context("cannot make the list of all recipients")
+}
+
+/// Returns the copy of a message for a transport: for its programs, and for one that relays without the `Return-Path` that
+/// the sender wrote: only the system of the final delivery has one (RFC 5321, section 4.4). `None` means that the
+/// transport reads the queued file.
+fn copy_for(claim: &Claim<'_>, transport: &Transport) -> Result<Option<File>> {
+    if transport.success_state() == RecipientState::Relayed {
+        let head = claim.message().first_bytes(MAX_HEADER_BYTES)?;
+        let header = Header::scan(&head, InputSupply::End);
+        let kept = header.as_ref().and_then(|header| Some((header, header.fields_without("Return-Path")?)));
+        if let Some((header, fields)) = kept {
+            let head = [header.marker, &fields].concat();
+            return Ok(Some(claim.private_copy_with(&head, header.len as u64)?));
+        }
+    }
+    Ok(transport.runs_programs().then(|| claim.private_copy(0)).transpose()?)
 }
 
 /// Returns the bytes that filters may make of a message: room for encoding and signing the largest.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::delivery::age::MessageAge;
 use crate::mail::address::Address;
+use crate::mail::address::list;
 use crate::mail::envelope::Envelope;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::history::History;
@@ -16,7 +17,7 @@ use crate::spool::running_time::SpoolTime;
 use crate::spool::transport_state::FailedTrial;
 use crate::transports::transport::TransportIndex;
 use crate::values::table::Table;
-use crate::values::time::{self, RunningTime};
+use crate::values::time::{self, RunningTime, Timestamp};
 
 /// Plan for one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +26,8 @@ pub enum RecipientPlan {
     Wait,
     /// Hand the message to this transport.
     HandOver(TransportIndex),
-    /// Fail the recipient: no transport takes it, with the reason.
-    NoRoute(String),
+    /// Fail the recipient: no transport takes it, with the status and the reason.
+    NoRoute(Status, String),
     /// Keep the recipient owed: no transport is configured for it.
     Unconfigured,
     /// Fail the recipient: its time is over, with the status and the reason.
@@ -77,11 +78,20 @@ pub fn plan(
     if progress.state.is_settled() {
         return RecipientPlan::Wait;
     }
-    if let Some(deadline) = envelope.deliver_by.filter(|deadline| *deadline <= now)
-        && inputs.time.clock == ClockTrust::Plausible
-    {
-        let text = format!("not delivered by {deadline}{}", last(&progress.text));
-        return RecipientPlan::Expire(Status::TOO_LATE, text);
+    if inputs.time.clock == ClockTrust::Plausible {
+        let is_over = |deadline: &Timestamp| *deadline <= now;
+        if let Some(deadline) = envelope.deliver_by.filter(is_over) {
+            let text = format!("not delivered by {deadline}{}", last(&progress.text));
+            return RecipientPlan::Expire(Status::TOO_LATE, text);
+        }
+        if let Some(time) = envelope.expires.filter(is_over) {
+            let text = format!("the message expired {time}{}", last(&progress.text));
+            return RecipientPlan::Expire(Status::EXPIRED, text);
+        }
+    }
+    if address.is_invalid() {
+        let reason = list::parse(address.text()).err().map_or_else(String::new, |error| format!(": {error}"));
+        return RecipientPlan::NoRoute(Status::BAD_SYNTAX, format!("the header has no address here{reason}"));
     }
     let waits = progress.waits(now);
     match progress.state {
@@ -119,8 +129,10 @@ pub fn plan(
         Some(transport) => RecipientPlan::HandOver(transport),
         None if settings.has_no_transports => RecipientPlan::Unconfigured,
         None if candidates.is_empty() && envelope.transport.is_some() => RecipientPlan::Unconfigured,
-        None if candidates.is_empty() => RecipientPlan::NoRoute(format!("no transport takes {}", describe(address))),
-        None => RecipientPlan::NoRoute(format!("every transport declined {}", describe(address))),
+        None if candidates.is_empty() => {
+            RecipientPlan::NoRoute(Status::NO_ROUTE, format!("no transport takes {}", describe(address)))
+        }
+        None => RecipientPlan::NoRoute(Status::NO_ROUTE, format!("every transport declined {}", describe(address))),
     }
 }
 

@@ -53,8 +53,8 @@ impl<'e> RunState<'e> {
                 {
                     admission.needed.entry(transport).or_default().push(recipient);
                 }
-                RecipientPlan::NoRoute(text) if selected && self.selection.transport.is_none() => {
-                    decisions.push(Decision::failed(recipient, Status::NO_ROUTE, text));
+                RecipientPlan::NoRoute(status, text) if selected && self.selection.transport.is_none() => {
+                    decisions.push(Decision::failed(recipient, status, text));
                 }
                 RecipientPlan::Expire(status, text) if selected => {
                     decisions.push(Decision::failed(recipient, status, text));
@@ -67,7 +67,7 @@ impl<'e> RunState<'e> {
                 RecipientPlan::Unconfigured => admission.unconfigured += 1,
                 RecipientPlan::Wait
                 | RecipientPlan::HandOver(_)
-                | RecipientPlan::NoRoute(_)
+                | RecipientPlan::NoRoute(..)
                 | RecipientPlan::Expire(..) => {}
             }
         }

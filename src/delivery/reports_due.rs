@@ -1,10 +1,12 @@
 //! DSNs that the sender of a message is owed, and when.
 
 use crate::delivery::age::MessageAge;
+use crate::mail::address::Address;
 use crate::mail::envelope::Envelope;
-use crate::mail::envelope::recipient::RecipientIndex;
+use crate::mail::envelope::recipient::{Recipient, RecipientIndex};
 use crate::mail::history::History;
 use crate::mail::history::state::ReportKind;
+use crate::mail::report::dsn::content::DsnReader;
 use crate::settings::{DelayWarningAudience, Settings};
 use crate::spool::running_time::SpoolTime;
 use crate::values::time::Timestamp;
@@ -34,10 +36,26 @@ pub fn next_delay_report(
     waits.then(|| age.reaches(after))
 }
 
+/// Returns the address that gets the DSNs on a message; `None` if there are none.
+///
+/// No report goes to the null sender, or two systems could report to each other for ever (RFC 5321 section 4.5.5). Of its
+/// failures, the address `double_bounce_to` is told, except when the message was for that address: a message that tells of a
+/// failure is never reported itself.
+pub(super) fn reader<'a>(settings: &'a Settings, envelope: &'a Envelope) -> Option<DsnReader<'a>> {
+    if !envelope.sender.is_null() {
+        return Some(DsnReader::Sender(&envelope.sender));
+    }
+    let to = settings.reports.double_bounce_to.as_ref()?;
+    let was_for_it = |recipient: &Recipient| {
+        let first = recipient.expanded_from.as_deref().and_then(|text| Address::parse(text).ok());
+        first.as_ref().unwrap_or(&recipient.address).key() == to.key()
+    };
+    (!envelope.recipients.iter().any(was_for_it)).then_some(DsnReader::Postmaster(to))
+}
+
 /// Returns the recipients in a state for a DSN of this kind, not reported yet, about which the sender wants to know.
 fn recipients_of(settings: &Settings, envelope: &Envelope, history: &History, kind: ReportKind) -> Vec<RecipientIndex> {
-    // RFC 5321 section 4.5.5: no report is made on a report, or two systems could report to each other for ever.
-    if envelope.sender.is_null() {
+    if kind != ReportKind::Failure && envelope.sender.is_null() || reader(settings, envelope).is_none() {
         return Vec::new();
     }
     let is_due = |recipient: &RecipientIndex| {

@@ -21,7 +21,7 @@ use crate::spool::{QueueState, Spool};
 use crate::transports::configured::{ConfiguredCommand, refuse_untrusted};
 use crate::transports::hand_off::EarlierAttempt;
 use crate::transports::hook::{Hook, HookVerdict};
-use crate::transports::maildir;
+use crate::transports::maildir::{self, FiledMessage, ReadMark};
 use crate::transports::placeholder::Placeholder;
 
 use crate::delivery::context::DeliveryContext;
@@ -75,7 +75,7 @@ pub fn settle(context: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Res
     }
     let envelope = &claim.message().envelope;
     let warning = reports_due::next_delay_report(context.settings, envelope, &history, time);
-    let wakes = [history.next(), warning, envelope.deliver_by].into_iter().flatten().min();
+    let wakes = [history.next(), warning, envelope.deadline()].into_iter().flatten().min();
     // A name never sends a message away for longer than the longest back-off: the time in it is believed no further.
     let latest = time.now.after(queue.retry.longest_delay());
     let due = wakes.filter(|_| history.next().is_some()).map(|due| due.min(latest)).filter(|due| *due > time.now);
@@ -106,16 +106,17 @@ pub fn run_final_steps(context: &DeliveryContext<'_>, claim: &Claim<'_>, history
         SentCopyTarget::In(folder) => {
             if let Some(maildir) = &copy {
                 let message = claim.message();
-                let file = message.file().as_fd();
-                let earlier = EarlierAttempt::MaybeDelivered;
                 maildir::file_message(
                     maildir,
                     &folder,
-                    &envelope.id.maildir_name(""),
-                    b"",
-                    file,
-                    message.body_at,
-                    earlier,
+                    &FiledMessage {
+                        name: &envelope.id.maildir_name(""),
+                        mark: ReadMark::Read,
+                        head: b"",
+                        input: message.file().as_fd(),
+                        body_at: message.body_at,
+                        earlier_attempt: EarlierAttempt::MaybeDelivered,
+                    },
                 )?;
             }
         }

@@ -23,7 +23,7 @@ use crate::spool::queue_file::QueueFile;
 use crate::spool::source_state::UnacknowledgedMessage;
 use crate::transports::configured::refuse_untrusted;
 use crate::transports::hand_off::EarlierAttempt;
-use crate::transports::maildir;
+use crate::transports::maildir::{self, FiledMessage, ReadMark};
 use crate::transports::notify::NewMailValues;
 use crate::values::quoting::quoted;
 
@@ -182,7 +182,7 @@ fn steps(
     let marker = header.as_ref().map_or(0, |header| header.marker.len()) as u64;
     let mut filer = MessageFiler::new(context, envelope)?;
     let hooks = HookRun { context, envelope, classification: &classification };
-    let (decision, problems) = hooks.run(&mut || Ok(context.spool.private_copy_of(message, marker)?))?;
+    let (decision, problems) = hooks.run(&mut || Ok(context.spool.private_copy_of(message, b"", marker)?))?;
     for text in problems {
         filer.record_problem(text)?;
     }
@@ -195,8 +195,12 @@ fn steps(
             return Ok(Filing { result: FilingResult::Dropped, news: FilingNews::Dropped(hook) });
         }
     };
-    let trace = trace_lines(context, envelope, header.as_ref());
-    let delivered = filer.deliver(message, folder.clone(), trace.as_bytes(), message.body_at + marker);
+    let mut trace = trace_lines(context, envelope, header.as_ref()).into_bytes();
+    // A `Return-Path` that the sender wrote must not be taken for the one of this delivery.
+    let kept_fields = header.as_ref().and_then(|header| Some((header.fields_without("Return-Path")?, header.len)));
+    let rest_at = kept_fields.as_ref().map_or(message.body_at + marker, |(_, len)| message.body_at + *len as u64);
+    trace.extend(kept_fields.map_or_else(Vec::new, |(fields, _)| fields));
+    let delivered = filer.deliver(message, folder.clone(), &trace, rest_at);
     let (path, folder) = delivered.map_err(|cause| FilingError { cause, folder: Some(folder) })?;
     filer.record(LogEvent::Filed { folder: folder.as_str().to_owned(), class: classification.class.clone() })?;
     let applied = correlate::apply_report(context, index, &received);
@@ -232,11 +236,7 @@ fn trace_lines(context: &DeliveryContext<'_>, envelope: &Envelope, header: Optio
     let eol = header.map_or("\n", Header::line_end);
     let mailbox =
         envelope.address(RecipientIndex::default()).map_or(String::new(), |address| address.text().to_owned());
-    let mut lines = String::new();
-    if !header.is_some_and(|header| header.has("Return-Path")) {
-        lines.push_str(&format!("Return-Path: <{}>{eol}", envelope.sender.as_str()));
-    }
-    lines.push_str(&format!("Delivered-To: {mailbox}{eol}"));
+    let mut lines = format!("Return-Path: <{}>{eol}Delivered-To: {mailbox}{eol}", envelope.sender.as_str());
     lines.push_str(&format!(
         "Received: by {} (mspool) id {}{eol}\tfor <{mailbox}>; {}{eol}",
         context.settings.hostname,
@@ -314,20 +314,21 @@ impl<'f, 'e> MessageFiler<'f, 'e> {
 
     /// Writes the message to its folder, or to the inbox if the folder cannot be used: the user must get the message in any
     /// case. Returns the path and the folder.
-    fn deliver(
-        &mut self,
-        message: &QueueFile,
-        folder: Folder,
-        trace: &[u8],
-        body_at: u64,
-    ) -> Result<(PathBuf, Folder)> {
+    fn deliver(&mut self, message: &QueueFile, folder: Folder, head: &[u8], body_at: u64) -> Result<(PathBuf, Folder)> {
         let (store, name) = (&self.context.settings.store, self.envelope.id.maildir_name(""));
-        let file = message.file();
-        match maildir::file_message(store, &folder, &name, trace, file.as_fd(), body_at, self.earlier) {
+        let filed = FiledMessage {
+            name: &name,
+            mark: ReadMark::Unread,
+            head,
+            input: message.file().as_fd(),
+            body_at,
+            earlier_attempt: self.earlier,
+        };
+        match maildir::file_message(store, &folder, &filed) {
             Ok(path) => Ok((path, folder)),
             Err(error) if folder != Folder::inbox() && !error.is_shortage() => {
                 let inbox = Folder::inbox();
-                let path = maildir::file_message(store, &inbox, &name, trace, file.as_fd(), body_at, self.earlier)?;
+                let path = maildir::file_message(store, &inbox, &filed)?;
                 self.record_problem(format!(
                     "folder {} cannot be used: {error}; filed in the inbox instead",
                     quoted(folder.as_str())

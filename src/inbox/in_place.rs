@@ -2,6 +2,7 @@
 //! Maildir. The messages are unchanged, and each is processed once.
 
 use std::collections::BTreeSet;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -17,7 +18,7 @@ use crate::submission::input;
 use crate::submission::options::HeaderUse;
 use crate::sys::dir::Dir;
 use crate::transports::hand_off::EarlierAttempt;
-use crate::transports::maildir;
+use crate::transports::maildir::{self, FiledMessage, ReadMark};
 
 use crate::inbox::classify::Classification;
 use crate::inbox::correlate::{self, Application, ReceivedReport, SentMailIndex};
@@ -117,7 +118,15 @@ fn one(session: &Session, context: &DeliveryContext<'_>, store: &Path, new: &Dir
     let path = if folder == Folder::inbox() {
         new.path_of(name)
     } else {
-        let path = maildir::file_message(store, &folder, name, b"", &file, 0, EarlierAttempt::MaybeDelivered)?;
+        let filed = FiledMessage {
+            name,
+            mark: ReadMark::Unread,
+            head: b"",
+            input: file.as_fd(),
+            body_at: 0,
+            earlier_attempt: EarlierAttempt::MaybeDelivered,
+        };
+        let path = maildir::file_message(store, &folder, &filed)?;
         new.remove_if_there(name)?;
         path
     };

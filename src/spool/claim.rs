@@ -213,7 +213,12 @@ impl Claim<'_> {
     /// Returns a copy of the message after its first `skip` bytes, for the standard input of a program. Nothing that the
     /// program does with it reaches the spool, and it never sees the envelope.
     pub fn private_copy(&self, skip: u64) -> Result<File, PathError> {
-        self.spool.private_copy_of(&self.queue_file, skip)
+        self.private_copy_with(b"", skip)
+    }
+
+    /// Returns a copy like [`Claim::private_copy`], with `head` in place of the first `skip` bytes.
+    pub fn private_copy_with(&self, head: &[u8], skip: u64) -> Result<File, PathError> {
+        self.spool.private_copy_of(&self.queue_file, head, skip)
     }
 
     /// Moves the message to `cur`, due at that time; `None` is now. Not synced: after a crash, the synced log tells the

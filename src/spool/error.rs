@@ -27,6 +27,8 @@ pub enum SpoolError {
     SharedFilesystem(PathBuf, &'static str),
     /// Subdirectory on another filesystem.
     OtherFilesystem(PathBuf),
+    /// Directory on a filesystem that is mounted read-only.
+    ReadOnly(PathBuf),
     /// Message that was not found, while directories changed: it may be there.
     Changing(QueueId),
     /// File of the spool with invalid content: its path, and what is wrong.
@@ -66,6 +68,9 @@ impl fmt::Display for SpoolError {
                 "{} is on another filesystem than the spool, so messages cannot be renamed into it; use one filesystem",
                 path.display()
             ),
+            SpoolError::ReadOnly(path) => {
+                write!(f, "{} is on a read-only filesystem; mount it writable, or choose another spool", path.display())
+            }
             SpoolError::Changing(id) => write!(
                 f,
                 "{id} was not found, but may be in the spool: its directories changed during every search; try again"

@@ -36,8 +36,7 @@ use crate::mail::report::proof::ReportKey;
 use crate::sys::dir::Dir;
 use crate::sys::error::PathError;
 use crate::sys::filesystem::{self, Filesystem};
-use crate::sys::space::{self, FreeSpace};
-
+use crate::sys::space::{self, FilesystemAccess, FreeSpace};
 use crate::sys::trust::ownership;
 
 use crate::spool::error::SpoolError;
@@ -262,6 +261,9 @@ impl Spool {
             ownership::ours(dir.path(), &facts)?;
             if facts.device != root.device {
                 return Err(SpoolError::OtherFilesystem(dir.path().to_owned()));
+            }
+            if space::room(dir)?.access == FilesystemAccess::ReadOnly {
+                return Err(SpoolError::ReadOnly(dir.path().to_owned()));
             }
         }
         Ok(())

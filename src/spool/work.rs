@@ -33,15 +33,17 @@ impl Drop for WorkDir {
 }
 
 impl Spool {
-    /// Returns a copy of a message after its first `skip` bytes, for the standard input of a program. Nothing that the
-    /// program does with it reaches the spool, and it never sees the envelope.
-    pub fn private_copy_of(&self, message: &QueueFile, skip: u64) -> Result<File, PathError> {
+    /// Returns a copy of a message, with `head` in place of its first `skip` bytes, for the standard input of a program.
+    /// Nothing that the program does with it reaches the spool, and it never sees the envelope.
+    pub fn private_copy_of(&self, message: &QueueFile, head: &[u8], skip: u64) -> Result<File, PathError> {
         let size = message.envelope.size.saturating_sub(skip);
         let copy = match message.whole() {
-            Some(bytes) => private_copy::of_bytes(&bytes[skip.min(message.envelope.size) as usize..]),
-            None => {
+            Some(bytes) if head.is_empty() => {
+                private_copy::of_bytes(&bytes[skip.min(message.envelope.size) as usize..])
+            }
+            _ => {
                 let work = self.dir(SpoolDirectory::Work)?;
-                private_copy::of_file(message.file().as_fd(), message.body_at + skip, size, work)
+                private_copy::of_file(head, message.file().as_fd(), message.body_at + skip, size, work)
             }
         };
         copy.at("copy", self.path_of_message(message.state, &message.name))
@@ -50,7 +52,7 @@ impl Spool {
     /// Returns a private copy of a file of another program, such as a message in its Maildir; `path` is for the error.
     pub fn private_copy_of_file(&self, file: &File, path: &Path) -> Result<File, PathError> {
         let size = stat_of(file, path)?.size;
-        private_copy::of_file(file.as_fd(), 0, size, self.dir(SpoolDirectory::Work)?).at("copy", path)
+        private_copy::of_file(b"", file.as_fd(), 0, size, self.dir(SpoolDirectory::Work)?).at("copy", path)
     }
 
     /// Creates an empty work directory for the hand-off whose first recipient is at this index of the envelope.

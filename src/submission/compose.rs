@@ -2,12 +2,12 @@
 
 use anyhow::Result;
 
-use crate::exit::{Refusal, RefusalKind, refuse};
+use crate::exit::{RefusalKind, refuse};
 use crate::mail::address::list;
-use crate::mail::address::{Address, Sender};
+use crate::mail::address::{Address, AddressType, Sender};
 use crate::mail::envelope::id::{IdGenerator, QueueId};
 use crate::mail::envelope::recipient::Recipient;
-use crate::mail::envelope::{Envelope, without_duplicates};
+use crate::mail::envelope::{Envelope, Priority, without_duplicates};
 use crate::mail::message::completion::{self, HeaderAdditions, SendmailFields};
 use crate::mail::message::header::{Header, HeaderField, InputSupply};
 use crate::session::Session;
@@ -22,6 +22,7 @@ use crate::submission::input::{self, MessageHead, MessageInput};
 use crate::submission::limits::{check_size, copy_rest};
 use crate::submission::options::{HeaderCompletion, HeaderUse, InitialState, SubmissionOptions};
 use crate::values::quoting::quoted;
+use crate::values::time::Timestamp;
 
 /// Reason for refusing a message without recipients.
 pub const NO_RECIPIENT: &str = "the message has no recipient; nothing was queued";
@@ -92,8 +93,17 @@ impl<'a> MessageComposer<'a> {
         let mut recipients = options.recipients.clone();
         let mut header_sender = None;
         let header = Header::scan(&head.bytes, InputSupply::End);
-        if let Some(header) = header.as_ref().filter(|_| options.header == HeaderUse::Recipients) {
-            recipients.extend(header_recipients(head)?);
+        let used_header = header.as_ref().filter(|_| options.header == HeaderUse::Recipients);
+        if let Some(header) = used_header {
+            let HeaderRecipients { addresses, bad } = HeaderRecipients::read(header);
+            recipients.extend(addresses);
+            match bad.first() {
+                Some(first) if recipients.is_empty() => {
+                    return refuse(RefusalKind::BadData, format!("{first}; nothing was queued"));
+                }
+                // The sender gets a report about them, as about any recipient that fails.
+                _ => recipients.extend(bad.iter().filter_map(|bad| Address::invalid(&bad.text).ok())),
+            }
             header_sender = sender_of(header).filter(|_| options.completion == HeaderCompletion::Submission);
         }
         let mut recipients = without_duplicates(recipients.into_iter().map(Recipient::from).collect());
@@ -124,11 +134,12 @@ impl<'a> MessageComposer<'a> {
             body: options.body,
             not_before: options.not_before,
             deliver_by: options.deliver_by,
+            expires: options.expires.or_else(|| used_header.and_then(expiry_of)),
             notify: options.notify,
             ret: options.ret,
             envid: options.envid.clone(),
             transport: options.transport.clone(),
-            priority: options.priority,
+            priority: options.priority.or_else(|| used_header.and_then(Priority::of_header)).unwrap_or_default(),
             after_sent: options.after_sent.clone(),
             hops: loops::inherited(self.spool)?,
             running: Some(self.session.time(self.spool)?.running),
@@ -145,8 +156,7 @@ impl<'a> MessageComposer<'a> {
         let sendmail = match &self.options.completion {
             HeaderCompletion::None => return None,
             HeaderCompletion::Submission => None,
-            HeaderCompletion::Sendmail(name) => {
-                let name = name.clone().or_else(sys::full_name).unwrap_or_default();
+            HeaderCompletion::Sendmail(_) => {
                 let resolver = AddressResolver::new(settings);
                 let rewrite = |address: String| {
                     let new = resolver.sender(Sender::parse(&address).ok()?);
@@ -159,7 +169,6 @@ impl<'a> MessageComposer<'a> {
                         sys::identity::user(),
                         envelope.id
                     ),
-                    from: completion::from_value(&name, &self.author(envelope)),
                     rewritten: completion::authors(header).into_iter().filter_map(rewrite).collect(),
                 })
             }
@@ -168,11 +177,15 @@ impl<'a> MessageComposer<'a> {
                     "{from}\n\tby {} (mspool) with {with}\n\tid {}; {date}",
                     settings.hostname, envelope.id
                 ),
-                from: self.author(envelope).as_str().to_owned(),
                 rewritten: Vec::new(),
             }),
         };
-        let additions = HeaderAdditions { date, message_id: self.message_id(&envelope.id), sendmail };
+        let name = match &self.options.completion {
+            HeaderCompletion::Sendmail(name) => name.clone().or_else(sys::full_name).unwrap_or_default(),
+            _ => String::new(),
+        };
+        let from = completion::from_value(&name, &self.author(envelope));
+        let additions = HeaderAdditions { from, date, message_id: self.message_id(&envelope.id), sendmail };
         Some(completion::completed(header, &additions))
     }
 
@@ -211,26 +224,55 @@ impl<'a> MessageComposer<'a> {
     }
 }
 
-/// Returns the recipients in the header: `To`, `Cc` and `Bcc`, or their `Resent-` fields.
-///
-/// # Errors
-///
-/// A refusal with [`RefusalKind::BadData`] for a field that cannot be parsed.
-pub fn header_recipients(head: &MessageHead) -> Result<Vec<Address>> {
-    let Some(header) = Header::scan(&head.bytes, InputSupply::End) else { return Ok(Vec::new()) };
-    let mut found = Vec::new();
-    for field in header.recipient_fields() {
-        let bad_field = |what: String| {
-            let text =
-                format!("header field {} {what}: {}; nothing was queued", quoted(&name(field)), quoted(&field.value()));
-            Refusal::new(RefusalKind::BadData, text)
-        };
-        for text in list::parse(&field.value()).map_err(|error| bad_field(error.to_string()))? {
-            let address = Address::new(crate::mail::address::AddressType::smtp(), &text);
-            found.push(address.map_err(|error| bad_field(format!("names an address that {error}")))?);
-        }
+/// Recipients in the header: `To`, `Cc` and `Bcc`, or their `Resent-` fields.
+#[derive(Debug, Default)]
+pub struct HeaderRecipients {
+    /// Addresses.
+    pub addresses: Vec<Address>,
+    /// Texts that are not addresses.
+    pub bad: Vec<BadHeaderRecipient>,
+}
+
+/// Text in a header that should be the address of a recipient, and is not.
+#[derive(Debug)]
+pub struct BadHeaderRecipient {
+    /// Name of the field.
+    field: String,
+    /// The text.
+    pub text: String,
+    /// Reason, which continues a sentence that begins with the text.
+    reason: String,
+}
+
+impl std::fmt::Display for BadHeaderRecipient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "header field {} {}: {}", quoted(&self.field), self.reason, quoted(&self.text))
     }
-    Ok(found)
+}
+
+impl HeaderRecipients {
+    /// Reads the recipients of a header.
+    pub fn read(header: &Header<'_>) -> HeaderRecipients {
+        let mut found = HeaderRecipients::default();
+        for field in header.recipient_fields() {
+            let sorted = list::sort(&field.value());
+            let bad = |text: String, reason: String| BadHeaderRecipient { field: name(field), text, reason };
+            found.bad.extend(sorted.bad.into_iter().map(|entry| bad(entry.text, entry.error.to_string())));
+            for text in sorted.addresses {
+                match Address::new(AddressType::smtp(), &text) {
+                    Ok(address) => found.addresses.push(address),
+                    Err(error) => found.bad.push(bad(text, format!("names an address that {error}"))),
+                }
+            }
+        }
+        found
+    }
+}
+
+/// Returns the time after which a message is of no use, by its header: `Expires` (RFC 4021) or `Expiry-Date`.
+fn expiry_of(header: &Header<'_>) -> Option<Timestamp> {
+    let field = header.all("Expires").chain(header.all("Expiry-Date")).next()?;
+    Timestamp::parse_date(&field.value())
 }
 
 /// Returns the name of a header field.

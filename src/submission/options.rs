@@ -26,6 +26,8 @@ pub struct SubmissionOptions {
     pub not_before: Option<Timestamp>,
     /// Time after which the message expires.
     pub deliver_by: Option<Timestamp>,
+    /// Time after which the message is of no use; `None` means that of the header if it is used.
+    pub expires: Option<Timestamp>,
     /// Events for which the sender wants a report (RFC 3461, section 4.1).
     pub notify: Option<NotifyOn>,
     /// Options of single recipients, which must be among the recipients.
@@ -36,8 +38,8 @@ pub struct SubmissionOptions {
     pub ret: Option<ReturnContent>,
     /// Envelope id (RFC 3461, section 4.4).
     pub envid: Option<EnvelopeId>,
-    /// Priority among due messages.
-    pub priority: Priority,
+    /// Priority among due messages; `None` means that of the header if it is used, or normal.
+    pub priority: Option<Priority>,
     /// Treatment of the message after delivery.
     pub after_sent: AfterSent,
     /// Initial state of the message.
@@ -58,12 +60,13 @@ impl SubmissionOptions {
             body: None,
             not_before: None,
             deliver_by: None,
+            expires: None,
             notify: None,
             requests: Vec::new(),
             mdn_to: None,
             ret: None,
             envid: None,
-            priority: Priority::Normal,
+            priority: None,
             after_sent: AfterSent::Default,
             initial_state: InitialState::Queued,
             transport: None,

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create, openat};
 use rustix::io::Errno;
@@ -26,15 +26,15 @@ pub fn of_bytes(bytes: &[u8]) -> io::Result<File> {
     sealed(file)
 }
 
-/// Makes a copy of `size` bytes from this offset of a file, positioned at its start. A large copy is a file without a name
+/// Makes a copy of `head` and of `size` bytes from this offset of a file, positioned at its start. A large copy is a file without a name
 /// in `large`, or in memory if the disk is full: mail must be able to leave a full disk.
 ///
 /// # Errors
 ///
 /// An error of a call; [`io::ErrorKind::UnexpectedEof`] if the file has fewer bytes.
-pub fn of_file(source: BorrowedFd<'_>, at: u64, size: u64, large: &Dir) -> io::Result<File> {
-    if size > MAX_IN_MEMORY {
-        match nameless_file(large).and_then(|file| fill(file, source, at, size)) {
+pub fn of_file(head: &[u8], source: BorrowedFd<'_>, at: u64, size: u64, large: &Dir) -> io::Result<File> {
+    if head.len() as u64 + size > MAX_IN_MEMORY {
+        match nameless_file(large).and_then(|file| fill(file, head, source, at, size)) {
             Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {}
             answer => {
                 let mut file = answer?;
@@ -43,10 +43,16 @@ pub fn of_file(source: BorrowedFd<'_>, at: u64, size: u64, large: &Dir) -> io::R
             }
         }
     }
-    sealed(fill(memory_file()?, source, at, size)?)
+    sealed(fill(memory_file()?, head, source, at, size)?)
 }
 
-fn fill(mut file: File, source: BorrowedFd<'_>, mut at: u64, size: u64) -> io::Result<File> {
+/// Returns a path that opens a copy at its start, for programs of this user, while this process has it open.
+pub fn path_while_open(copy: &File) -> String {
+    format!("/proc/{}/fd/{}", std::process::id(), copy.as_raw_fd())
+}
+
+fn fill(mut file: File, head: &[u8], source: BorrowedFd<'_>, mut at: u64, size: u64) -> io::Result<File> {
+    file.write_all(head)?;
     let end = at + size;
     let mut buffer = vec![0; PIECE.min(size as usize)];
     while at < end {
@@ -117,9 +123,12 @@ mod tests {
         for size in [0, 1, 65_536, 65_537, MAX_IN_MEMORY as usize, MAX_IN_MEMORY as usize + 1] {
             let (file, bytes) = source(size);
             let mut copied = Vec::new();
-            of_file(file.as_fd(), 9, size as u64, &dir).unwrap().read_to_end(&mut copied).unwrap();
+            of_file(b"", file.as_fd(), 9, size as u64, &dir).unwrap().read_to_end(&mut copied).unwrap();
             assert!(copied == bytes, "{size}");
-            assert!(of_file(file.as_fd(), 9, size as u64 + 1, &dir).is_err(), "{size}");
+            let mut with_head = Vec::new();
+            of_file(b"head ", file.as_fd(), 9, size as u64, &dir).unwrap().read_to_end(&mut with_head).unwrap();
+            assert!(with_head == [b"head ", &bytes[..]].concat(), "{size}");
+            assert!(of_file(b"", file.as_fd(), 9, size as u64 + 1, &dir).is_err(), "{size}");
         }
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0, "a large copy has no name");
     }

@@ -8,6 +8,7 @@ use crate::mail::address::{Address, split_type};
 use crate::mail::status::{Status, StatusClass};
 use crate::transports::exits::{ExitMeaning, ExitMeanings};
 use crate::transports::finished::{FinishedProgram, LinesCompleteness, ProgramEnding};
+use crate::transports::remote_id;
 use crate::values::printable::{self, TextLimit};
 use crate::values::time;
 
@@ -113,7 +114,11 @@ pub fn interpret(finished: &FinishedProgram, recipients: &[&Address], exits: &Ex
     let broken = BrokenTransport::shown_by(&base.kind, &base.text);
     debug_assert_eq!(lines.results.len(), recipients.len(), "one result for each recipient");
     let each = lines.results.into_iter().map(|outcome| outcome.unwrap_or_else(|| base.clone()));
-    HandOffResult { results: each.collect(), broken, remote_id: lines.remote_id }
+    let results: Vec<TransportResult> = each.collect();
+    let took = |one: &&TransportResult| matches!(one.kind, ResultKind::Accepted | ResultKind::Async);
+    let in_reply = || results.iter().filter(took).find_map(|one| remote_id::find(&one.text)).map(str::to_owned);
+    let remote_id = lines.remote_id.or_else(in_reply);
+    HandOffResult { results, broken, remote_id }
 }
 
 /// Returns the result of every recipient without a result line.

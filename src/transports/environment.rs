@@ -7,6 +7,9 @@ use crate::transports::transport::Transport;
 /// runs.
 const INHERITED: [&str; 5] = ["PATH", "HOME", "USER", "LANG", "TZ"];
 
+/// Version of the interface between mspool and commands: their environment, input, exit statuses and result lines.
+const PROTOCOL: &str = "1";
+
 /// Returns the environment of every command: inherited variables, and the configured ones, which take precedence.
 pub(super) fn configured(configured: &[(String, String)]) -> Vec<(String, String)> {
     let inherited = INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
@@ -24,6 +27,9 @@ pub(super) fn of_hand_off(transport: &Transport, hand_off: &HandOff<'_>, recipie
         ("MSPOOL_SENDER", hand_off.sender.as_str().to_owned()),
         ("MSPOOL_RETURN_PATH", hand_off.return_path.to_owned()),
         ("MSPOOL_RECIPIENTS", recipients.join("\n")),
+        ("MSPOOL_ALL_RECIPIENTS", hand_off.all_recipients.to_owned()),
+        ("MSPOOL_PRIORITY", hand_off.priority.to_owned()),
+        ("MSPOOL_PROTOCOL", PROTOCOL.to_owned()),
         ("MSPOOL_ENVID", hand_off.envid.to_owned()),
         ("MSPOOL_TRANSPORT", transport.name.clone()),
         ("MSPOOL_ATTEMPT", hand_off.attempt.to_string()),

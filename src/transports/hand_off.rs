@@ -20,6 +20,10 @@ pub struct HandOff<'a> {
     pub return_path: &'a str,
     /// Recipients, each with its index in the envelope.
     pub recipients: &'a [(RecipientIndex, &'a Address)],
+    /// Path of a file with all recipients of the message, one per line; empty for a transport that runs no programs.
+    pub all_recipients: &'a str,
+    /// Priority of the message, as a word.
+    pub priority: &'a str,
     /// Envelope id of the sender, or the queue id with a tag that proves reports.
     pub envid: &'a str,
     /// Number of this attempt, from 1.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use crate::mail::address::Address;
@@ -18,6 +18,15 @@ use crate::values::digest::Fingerprint;
 use crate::values::table::TableIndex;
 
 use crate::transports::hand_off::{EarlierAttempt, HandOff, refused_result};
+
+/// Mark of a filed message for mail programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadMark {
+    /// New mail, in `new`.
+    Unread,
+    /// A message that its reader knows, such as a copy of a sent one: in `cur`, with the flag `S`.
+    Read,
+}
 
 /// Maildir with its three directories open.
 #[derive(Debug)]
@@ -67,9 +76,23 @@ impl Maildir {
         Ok(false)
     }
 
-    /// Files a message: writes it in `tmp`, renames it into `new`, then syncs file and directory.
-    fn file(&self, name: &str, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), PathError> {
-        if self.new.stat_name(name)?.is_some() {
+    /// Returns the directory and the file name of a message with this mark.
+    fn target(&self, name: &str, mark: ReadMark) -> (&Dir, String) {
+        match mark {
+            ReadMark::Unread => (&self.new, name.to_owned()),
+            ReadMark::Read => (&self.cur, format!("{name}:2,S")),
+        }
+    }
+
+    /// Files a message: writes it in `tmp`, renames it into `new` or `cur`, then syncs file and directory.
+    fn file(
+        &self,
+        name: &str,
+        mark: ReadMark,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<(), PathError> {
+        let (target, target_name) = self.target(name, mark);
+        if target.stat_name(&target_name)?.is_some() {
             // Names are unique per message and recipient: an attempt whose end was not recorded has filed it.
             return Ok(());
         }
@@ -81,21 +104,21 @@ impl Maildir {
         self.tmp.remove_if_there(&draft)?;
         let mut file = self.tmp.create_new(&draft)?;
         let written = write(&mut file).at("write", self.tmp.path_of(&draft));
-        let placed = written.and_then(|()| self.tmp.rename(&draft, &self.new, name));
+        let placed = written.and_then(|()| self.tmp.rename(&draft, target, &target_name));
         if placed.is_err() {
             let _ = self.tmp.remove_if_there(&draft);
         }
         placed?;
-        let synced = dir::sync(&file, &self.new.path_of(name)).and_then(|()| self.new.sync());
+        let synced = dir::sync(&file, &target.path_of(&target_name)).and_then(|()| target.sync());
         if synced.is_err() {
-            let _ = self.new.remove_if_there(name);
+            let _ = target.remove_if_there(&target_name);
         }
         synced
     }
 }
 
 /// Files one copy per recipient, with `Return-Path` (RFC 5321 section 4.4) and `Delivered-To` (as qmail does) before
-/// the submitted message.
+/// the submitted message, which loses a `Return-Path` of its own.
 pub(super) fn deliver(path: &Path, hand_off: &HandOff<'_>) -> HandOffResult {
     let opened = Maildir::open(path).and_then(|maildir| {
         let head = read_header(hand_off.input, hand_off.body_at).at("read", path)?;
@@ -119,7 +142,7 @@ pub(super) fn deliver(path: &Path, hand_off: &HandOff<'_>) -> HandOffResult {
                 "mail loop: the message already has a Delivered-To field with this address",
             );
         }
-        match file_for(&maildir, hand_off, *recipient, address, header.as_ref().map_or("\n", Header::line_end)) {
+        match file_for(&maildir, hand_off, *recipient, address, header.as_ref()) {
             Ok(()) => TransportResult::new(ResultKind::Accepted, Status::DONE, ""),
             Err(error) => TransportResult::new(ResultKind::Deferred(None), Status::LOCAL_TROUBLE, error.to_string()),
         }
@@ -136,40 +159,55 @@ fn file_for(
     hand_off: &HandOff<'_>,
     recipient: RecipientIndex,
     address: &Address,
-    line_end: &str,
+    header: Option<&Header<'_>>,
 ) -> Result<(), PathError> {
     let name = file_name(hand_off.id, recipient, hand_off.part);
     if hand_off.earlier_attempt == EarlierAttempt::MaybeDelivered && maildir.has(&name)? {
         return Ok(());
     }
     let sender = hand_off.sender.as_str();
+    let line_end = header.map_or("\n", Header::line_end);
     let trace = format!("Return-Path: <{sender}>{line_end}Delivered-To: {}{line_end}", address.text());
-    maildir.file(&name, |file| {
+    let kept = header.and_then(|header| Some((header.marker, header.fields_without("Return-Path")?, header.len)));
+    maildir.file(&name, ReadMark::Unread, |file| {
         file.write_all(trace.as_bytes())?;
-        copy(hand_off.input, hand_off.body_at, file)
+        let Some((marker, fields, len)) = kept else { return copy(hand_off.input, hand_off.body_at, file) };
+        file.write_all(marker)?;
+        file.write_all(&fields)?;
+        copy(hand_off.input, hand_off.body_at + len as u64, file)
     })
 }
 
-/// Files a message in a folder of a store, with the header lines `trace` before it. A message of this name that exists
-/// is not filed again, so that a retry after a crash makes no second copy. After an earlier attempt it is looked for in `cur`
-/// as well, where a mail program may have moved it. Returns the path.
-pub fn file_message(
-    store: &Path,
-    folder: &Folder,
-    name: &str,
-    trace: &[u8],
-    input: impl AsFd,
-    body_at: u64,
-    earlier_attempt: EarlierAttempt,
-) -> Result<PathBuf, PathError> {
+/// Message that is filed in a store.
+#[derive(Clone, Copy, Debug)]
+pub struct FiledMessage<'a> {
+    /// Name of the file, without the flags.
+    pub name: &'a str,
+    /// State of the message for mail programs.
+    pub mark: ReadMark,
+    /// Bytes that are written before the message.
+    pub head: &'a [u8],
+    /// File with the message.
+    pub input: BorrowedFd<'a>,
+    /// Offset of what is written of that file, in bytes.
+    pub body_at: u64,
+    /// Whether an earlier run may have filed the message.
+    pub earlier_attempt: EarlierAttempt,
+}
+
+/// Files a message in a folder of a store. A message of this name that exists is not filed again, so that a retry after a
+/// crash makes no second copy. After an earlier attempt it is looked for in `cur` as well, where a mail program may have
+/// moved it. Returns the path.
+pub fn file_message(store: &Path, folder: &Folder, message: &FiledMessage<'_>) -> Result<PathBuf, PathError> {
     let maildir = Maildir::folder(store, folder)?;
-    if earlier_attempt == EarlierAttempt::NotDelivered || !maildir.has(name)? {
-        maildir.file(name, |file| {
-            file.write_all(trace)?;
-            copy(input.as_fd(), body_at, file)
+    if message.earlier_attempt == EarlierAttempt::NotDelivered || !maildir.has(message.name)? {
+        maildir.file(message.name, message.mark, |file| {
+            file.write_all(message.head)?;
+            copy(message.input, message.body_at, file)
         })?;
     }
-    Ok(maildir.new.path_of(name))
+    let (target, name) = maildir.target(message.name, message.mark);
+    Ok(target.path_of(&name))
 }
 
 /// True unless it is certain that no message of this name is in `new` of a folder of a store.

@@ -54,14 +54,19 @@ impl Timestamp {
     /// Parses an RFC 3339 timestamp, an RFC 5322 date, or a time span counted from `now`.
     pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, TimeError> {
         let bad = || TimeError(text.chars().take(60).collect());
-        let parsed = text
-            .parse::<jiff::Timestamp>()
-            .ok()
-            .or_else(|| jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp()));
-        match parsed {
-            Some(time) => u64::try_from(time.as_second()).map(Timestamp::from_seconds).map_err(|_| bad()),
-            None => parse_span(text).map(|span| now.after(span)).map_err(|_| bad()),
+        match text.parse::<jiff::Timestamp>() {
+            Ok(time) => u64::try_from(time.as_second()).map(Timestamp::from_seconds).map_err(|_| bad()),
+            Err(_) => match Timestamp::parse_date(text) {
+                Some(time) => Ok(time),
+                None => parse_span(text).map(|span| now.after(span)).map_err(|_| bad()),
+            },
         }
+    }
+
+    /// Parses an RFC 5322 date, such as the value of a `Date` field; `None` for any other text and before 1970.
+    pub fn parse_date(text: &str) -> Option<Timestamp> {
+        let time = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        u64::try_from(time.as_second()).ok().map(Timestamp::from_seconds)
     }
 
     /// Returns the time in the format of a `Date:` field (RFC 5322 section 3.3), in UTC.

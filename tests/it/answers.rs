@@ -263,9 +263,12 @@ fn the_environment_is_what_the_manual_says_and_nothing_else() {
         [
             "HOME",
             "LANG",
+            "MSPOOL_ALL_RECIPIENTS",
             "MSPOOL_ATTEMPT",
             "MSPOOL_ENVID",
             "MSPOOL_ID",
+            "MSPOOL_PRIORITY",
+            "MSPOOL_PROTOCOL",
             "MSPOOL_RECIPIENTS",
             "MSPOOL_RETURN_PATH",
             "MSPOOL_SENDER",
@@ -285,6 +288,8 @@ fn the_environment_is_what_the_manual_says_and_nothing_else() {
     has("MSPOOL_ENVID=E1");
     has("MSPOOL_TRANSPORT=relay");
     has("MSPOOL_ATTEMPT=1");
+    has("MSPOOL_PRIORITY=normal");
+    has("MSPOOL_PROTOCOL=1");
     has(&format!("MSPOOL_SPOOL={}", world.spool().display()));
 }
 
@@ -413,4 +418,53 @@ fn many_deliveries_leave_no_zombies() {
     assert!(!String::from_utf8_lossy(&listing.stdout).contains('Z'));
     crate::world::signal(&child, "TERM");
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));
+}
+
+#[test]
+fn a_command_can_read_the_list_of_all_recipients() {
+    let world = World::with_relay(
+        "cat >/dev/null; trace \"$3 of $(tr '\\n' ' ' <\"$MSPOOL_ALL_RECIPIENTS\")\"; (echo x >>\"$MSPOOL_ALL_RECIPIENTS\") 2>/dev/null && trace changed; exit 0",
+    );
+    world.configure("[transport.fax]\ntypes = [\"FAX\"]\nmaildir = \"~/fax\"\n");
+    world.enqueue_bytes(b"To: ann@x, bob at x\n\nhi\n", &["-t", "-f", "joe@x", "bob@x", "FAX:+49 30"]);
+    world.flush_quietly();
+    assert_eq!(world.trace(), ["bob@x of bob@x FAX:+49 30 ann@x "]);
+}
+
+#[test]
+fn the_priority_comes_from_the_header_unless_it_is_given() {
+    let priority = |header: &str, arguments: &[&str]| {
+        let world = World::with_relay("cat >/dev/null; trace \"$MSPOOL_PRIORITY\"");
+        let mail = format!("{header}\nTo: bob@x\n\nhi\n");
+        world.enqueue_bytes(mail.as_bytes(), &[&["-f", "joe@x"], arguments].concat());
+        world.flush();
+        world.trace().remove(0)
+    };
+    assert_eq!(priority("Priority: Urgent", &["-t"]), "urgent");
+    assert_eq!(priority("priority: non-urgent", &["-t"]), "nonurgent");
+    assert_eq!(priority("MT-Priority: 3 (high)\nPriority: non-urgent", &["-t"]), "urgent");
+    assert_eq!(priority("MT-Priority: -9", &["-t"]), "nonurgent");
+    assert_eq!(priority("MT-Priority: 99", &["-t"]), "normal");
+    assert_eq!(priority("Priority: urgent", &["-t", "--priority", "nonurgent"]), "nonurgent");
+    assert_eq!(priority("Priority: urgent", &["bob@x"]), "normal");
+}
+
+#[test]
+fn the_id_in_a_reply_is_kept() {
+    for (reply, id) in [
+        ("2.0.0 Ok: queued as 4Q3x9T1zyz", Some("4Q3x9T1zyz")),
+        ("250 OK id=1tABcd-000000012Qr-3xYz", Some("1tABcd-000000012Qr-3xYz")),
+        ("2.0.0 fine", None),
+        ("4.2.0 not queued as 4Q3x9T1zyz", None),
+    ] {
+        let world = World::with_relay(&format!("cat >/dev/null; echo '{reply}'"));
+        let sent = world.enqueue(&["bob@x"]);
+        world.flush();
+        assert_eq!(world.report(&sent)["recipients"][0]["remote_id"].as_str(), id, "{reply}");
+    }
+    let world = World::with_relay("");
+    world.relay("cat >/dev/null; echo 'ref own-1' >&3; echo 'queued as 4F2A'", "results = \"lines\"");
+    let sent = world.enqueue(&["bob@x"]);
+    world.flush();
+    assert_eq!(world.report(&sent)["recipients"][0]["remote_id"], "own-1", "a result line decides");
 }

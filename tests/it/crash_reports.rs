@@ -142,7 +142,8 @@ fn a_sent_copy_killed_at_every_call() {
     let world = World::with_relay("cat >/dev/null");
     let sent = world.path("Sent");
     fs::create_dir_all(sent.join("new")).unwrap();
-    let copies = || fs::read_dir(sent.join("new")).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    fs::create_dir_all(sent.join("cur")).unwrap();
+    let copies = || fs::read_dir(sent.join("cur")).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
     let prepare = || {
         for path in copies().into_iter().chain(world.files("sent")) {
             fs::remove_file(path).unwrap();

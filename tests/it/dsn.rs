@@ -357,3 +357,59 @@ fn mail_behind_a_transport_that_cannot_be_prepared_is_late_too() {
     world.flush_quietly();
     assert_eq!(world.inbox().len(), 1);
 }
+
+/// A world that mails its reports, whose relay refuses these recipients.
+fn mailing(refused: &str, keys: &str) -> World {
+    let world = World::with_relay("");
+    world.relay(
+        &format!("cat >\"$HOME/$MSPOOL_ID\"; trace \"$1 $3\"; case $3 in {refused}) exit 67;; esac"),
+        &format!("[reports]\nvia = \"queue\"\n{keys}"),
+    );
+    world
+}
+
+#[test]
+fn a_bounce_that_fails_is_told_to_the_double_bounce_address() {
+    let world = mailing("bob@x|joe@x", "double_bounce_to = \"post@x\"");
+    let id = world.enqueue(&["-f", "joe@x", "bob@x"]);
+    (0..4).for_each(|_| world.flush_quietly());
+    assert_eq!(world.trace(), ["joe@x bob@x", " joe@x", " post@x"]);
+    let texts: Vec<String> = std::fs::read_dir(world.path("home"))
+        .unwrap()
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+        .filter(|text| text.contains("\nTo: <post@x>\n"))
+        .collect();
+    assert_eq!(texts.len(), 1);
+    let text = texts[0].replace("\n", " ");
+    assert!(text.contains("with the null sender, such as a bounce, could not be delivered"), "{text}");
+    assert!(text.contains("Final-Recipient: rfc822; joe@x") && text.contains(&id), "{text}");
+}
+
+#[test]
+fn a_double_bounce_that_fails_is_told_to_no_one() {
+    for keys in [
+        "double_bounce_to = \"post@x\"",
+        "double_bounce_to = \"postmaster\"\n[rewrite.recipient]\n\"postmaster\" = \"post@x\"",
+    ] {
+        let world = mailing("*", keys);
+        world.enqueue(&["-f", "joe@x", "bob@x"]);
+        (0..6).for_each(|_| world.flush_quietly());
+        assert_eq!(world.trace(), ["joe@x bob@x", " joe@x", " post@x"], "{keys}");
+        assert_eq!(world.files("failed").len(), 3, "{keys}");
+        assert!(world.files("new").is_empty() && world.files("cur").is_empty(), "{keys}");
+    }
+}
+
+#[test]
+fn only_failures_of_the_null_sender_are_told_and_only_where_it_is_configured() {
+    let world = mailing("bob@x", "");
+    world.enqueue(&["-f", "", "bob@x"]);
+    (0..3).for_each(|_| world.flush_quietly());
+    assert_eq!(world.trace(), [" bob@x"]);
+    let world = mailing("no@x", "double_bounce_to = \"post@x\"");
+    world.enqueue(&["-f", "", "--notify", "success,delay", "bob@x", "no@x"]);
+    (0..3).for_each(|_| world.flush_quietly());
+    assert!(!world.trace().contains(&" post@x".to_owned()), "neither a success nor what nobody asked for");
+    world.config("[reports]\ndouble_bounce_to = \"FAX:1\"\n");
+    world.mspool(&["report"]).run().fails(78, "double_bounce_to \"FAX:1\" is not a mail address");
+}

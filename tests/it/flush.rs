@@ -294,11 +294,12 @@ fn sent_mail_goes_where_its_sender_said() {
     let copied = world.enqueue(&["--sent", folder.to_str().unwrap(), "bob@x"]);
     world.flush();
     let name = QueueId::parse(&copied).unwrap().maildir_name("");
-    assert_eq!(fs::read(folder.join("new").join(name)).unwrap(), crate::world::MAIL.as_bytes());
+    let copy = folder.join("cur").join(format!("{name}:2,S"));
+    assert_eq!(fs::read(copy).unwrap(), crate::world::MAIL.as_bytes());
     // As if the run had died between the copy and the move.
     world.put_back(&copied, "cur", "AR");
     world.flush();
-    assert_eq!((world.state(&copied).as_str(), fs::read_dir(folder.join("new")).unwrap().count()), ("sent", 1));
+    assert_eq!((world.state(&copied).as_str(), fs::read_dir(folder.join("cur")).unwrap().count()), ("sent", 1));
     assert_eq!(world.due(&default), Some(7 * 86_400), "in running time");
     assert_eq!(world.due(&keep), None);
     assert_eq!(world.find(&delete), None);

@@ -32,6 +32,18 @@ fn one_copy_a_recipient_with_trace_fields_and_all_bytes() {
 }
 
 #[test]
+fn a_return_path_that_the_sender_wrote_is_replaced() {
+    let world = world();
+    world.enqueue_bytes(
+        b"Return-Path: <forged@x>\r\nSubject: x\r\nRETURN-PATH: <>\r\n\r\nbody\r\n",
+        &["-f", "joe@x", "bob@x"],
+    );
+    world.flush();
+    let text = fs::read_to_string(&files(&world, "new")[0]).unwrap();
+    assert_eq!(text, "Return-Path: <joe@x>\r\nDelivered-To: bob@x\r\nSubject: x\r\n\r\nbody\r\n");
+}
+
+#[test]
 fn trace_fields_end_their_lines_as_the_message_does() {
     let world = world();
     world.enqueue_bytes(b"Subject: x\r\n\r\nbody\r\n", &["-f", "", "bob@x"]);

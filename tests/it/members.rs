@@ -77,6 +77,7 @@ fn printed() -> Members {
     );
     members.run(&world, "enqueue", &["--dry-run", "yes@x", "FAX:1"], "");
     world.enqueue(&["--hold", "yes@x"]);
+    let held = world.enqueue(&["--not-before", "2026-06-01T13:00:00Z", "later@x"]);
     let failed = world.enqueue(&["-f", "joe@x", "no@x", "yes@x", "later@x"]);
     let corrupt = world.enqueue(&["yes@corrupt"]);
     let sent = world.enqueue(&["-f", "joe@x", "yes@x"]);
@@ -105,6 +106,12 @@ fn printed() -> Members {
     members.run(&world, "report rewrite", &["team", "yes@x"], "");
     members.run(&world, "report parse", &["-"], &bounce);
     members.add("watch", &watch(&world));
+    for command in ["hold", "release", "cancel"] {
+        members.run(&world, command, &[&held, "nothing"], "");
+    }
+    members.run(&world, "mailq", &[], "");
+    let new = world.path("init/config.toml");
+    members.run(&world, "init", &["--config", new.to_str().unwrap()], "");
     members
 }
 

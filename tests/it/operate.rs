@@ -133,3 +133,38 @@ fn an_output_that_cannot_be_written_is_said_and_undoes_nothing() {
         assert_eq!((code, err.as_str()), (Some(75), said), "{args:?}");
     }
 }
+
+#[test]
+fn json_has_one_object_per_id() {
+    let world = World::with_relay("cat >/dev/null");
+    let (first, second) = (world.enqueue(&["bob@x"]), world.enqueue(&["bob@x"]));
+    let line = |id: &str, ok: bool, state: Option<&str>, text: &str| serde_json::json!({ "id": id, "ok": ok, "state": state, "text": text });
+    let not_an_id = line("../x", false, None, "not a queue id; \"mspool report\" lists them");
+    let run = |command: &str, code: i32, expected: &[serde_json::Value]| {
+        let ran = world.mspool(&["-q", command, "--json", &first, "../x", &second]).run();
+        assert_eq!((ran.code, ran.err.as_str()), (code, ""), "{ran:?}");
+        let lines: Vec<serde_json::Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines, expected);
+    };
+    let both = |state: &str, text: &str| {
+        [line(&first, true, Some(state), text), not_an_id.clone(), line(&second, true, Some(state), text)]
+    };
+    run("hold", 1, &both("hold", "held"));
+    run("release", 1, &both("new", "released"));
+    run("cancel", 1, &both("failed", "cancelled for 1 recipient"));
+    let gone = |id: &str| line(id, false, Some("failed"), "already failed or cancelled");
+    run("cancel", 1, &[gone(&first), not_an_id.clone(), gone(&second)]);
+}
+
+#[test]
+fn mailq_and_init_print_json() {
+    let world = World::at_noon();
+    let id = world.enqueue(&["bob@x"]);
+    assert_eq!(world.json(&["mailq", "--json"])[0]["queue_id"], id);
+    assert_eq!(world.json(&["mailq", "--json"]), world.json(&["report", "--format", "postfix-json"]));
+    world.mspool(&["sendmail", "--json", "-bp"]).run().fails(64, "unknown flag");
+    let path = world.path("init/config.toml");
+    let lines = world.json(&["--config", path.to_str().unwrap(), "init", "--json"]);
+    assert_eq!(lines, [serde_json::json!({ "path": path.to_str().unwrap() })]);
+    assert!(path.exists());
+}

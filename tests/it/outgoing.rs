@@ -36,9 +36,11 @@ fn the_hook_sees_the_message_when_nobody_is_owed_any_more() {
         (world.state(&id).as_str(), world.state(&owed).as_str(), world.state(&failed).as_str()),
         ("sent", "cur", "failed")
     );
-    let copies = fs::read_dir(sent.join("new")).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let copies = fs::read_dir(sent.join("cur")).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
     assert_eq!(copies.len(), 1);
     assert_eq!(fs::read(&copies[0]).unwrap(), MAIL.as_bytes());
+    assert_eq!(copies[0], sent.join(format!("cur/{id}:2,S")), "a copy of a message that the user wrote is read");
+    assert_eq!(files(sent.join("new")), 0);
 }
 
 #[test]
@@ -49,7 +51,7 @@ fn a_copy_is_filed_when_somebody_has_it_and_nobody_is_owed() {
     world.enqueue(&["-f", "joe@example.org", "--delete", "yes@x"]);
     world.enqueue(&["-f", "joe@example.org", "--notify", "never", "no@x"]);
     world.flush_quietly();
-    assert_eq!(files(sent.join("new")), 1, "not of reports, not where the sender wants none, not of what nobody got");
+    assert_eq!(files(sent.join("cur")), 1, "not of reports, not where the sender wants none, not of what nobody got");
 }
 
 #[test]
@@ -58,7 +60,7 @@ fn the_hook_can_choose_the_folder_or_want_no_copy() {
     world.enqueue(&["yes@x"]);
     world.enqueue_bytes(b"From: a@b\nSubject: other\n\nx\n", &["yes@x"]);
     world.flush();
-    assert_eq!((files(sent.join(".Archive/new")), files(sent.join("new"))), (1, 0));
+    assert_eq!((files(sent.join(".Archive/cur")), files(sent.join("cur"))), (1, 0));
     assert_eq!(world.files("sent").len(), 2);
 }
 
@@ -69,7 +71,7 @@ fn a_broken_hook_changes_nothing() {
         let id = world.enqueue(&["yes@x"]);
         let ran = world.mspool(&["flush"]).run();
         assert_eq!(ran.code, 0, "{script}: {ran:?}");
-        assert_eq!((world.state(&id).as_str(), files(sent.join("new"))), ("sent", 1), "{script}");
+        assert_eq!((world.state(&id).as_str(), files(sent.join("cur"))), ("sent", 1), "{script}");
     }
 }
 
@@ -93,10 +95,10 @@ fn what_a_kill_left_unfinished_the_next_run_finishes() {
     let id = world.enqueue(&["yes@x"]);
     assert_eq!(world.mspool(&["flush"]).run().code, -9);
     assert_eq!(world.recipient(&id, 0).0, "delivered");
-    assert_eq!(files(sent.join("new")), 0);
+    assert_eq!(files(sent.join("cur")), 0);
     fs::write(world.path("go"), "").unwrap();
     world.flush();
-    assert_eq!((world.state(&id).as_str(), files(sent.join("new")), world.trace().len()), ("sent", 1, 1));
+    assert_eq!((world.state(&id).as_str(), files(sent.join("cur")), world.trace().len()), ("sent", 1, 1));
     assert_eq!(world.report(&id)["attempts"], 1, "not delivered again");
 }
 
@@ -111,5 +113,42 @@ fn hooks_are_asked_once_however_often_the_copy_is_tried() {
     }
     fs::remove_file(&sent).unwrap();
     world.flush();
-    assert_eq!((world.trace().len(), files(sent.join(".Kept/new")), world.state(&id).as_str()), (1, 1, "sent"));
+    assert_eq!((world.trace().len(), files(sent.join(".Kept/cur")), world.state(&id).as_str()), (1, 1, "sent"));
+}
+
+const TRACED: &[u8] = b"From: joe@x\nreturn-path: <forged@x>,\n more\nTo: bob@x\nDate: now\nMessage-ID: <1@x>\nReturn-Path: <b@x>\n\nReturn-Path: text\n";
+const UNTRACED: &str = "From: joe@x\nTo: bob@x\nDate: now\nMessage-ID: <1@x>\n\nReturn-Path: text\n";
+
+#[test]
+fn what_is_read_from_a_header_loses_its_return_path() {
+    let world = World::at_noon();
+    let id = world.enqueue_bytes(TRACED, &["-t"]);
+    assert_eq!(String::from_utf8_lossy(&world.message(&id)), UNTRACED);
+    world.mspool(&["sendmail", "-i", "bob@x"]).input(TRACED).run().silent();
+    let id = world.json(&["report", "--json"])[1]["id"].as_str().unwrap().to_owned();
+    let text = String::from_utf8(world.message(&id)).unwrap();
+    assert!(text.starts_with("Received: ") && text.ends_with(UNTRACED), "{text}");
+}
+
+#[test]
+fn a_transport_that_relays_gets_no_return_path() {
+    for (keys, expected) in [("relays = true", UNTRACED.as_bytes()), ("", TRACED)] {
+        let world = World::with_relay("");
+        world.relay("cat >\"$TRACE\"; cat /dev/stdin >>\"$TRACE\"", keys);
+        let id = world.enqueue_bytes(TRACED, &["bob@x"]);
+        assert_eq!(world.message(&id), TRACED, "queued as it was submitted");
+        world.flush();
+        let seen = fs::read(world.path("trace")).unwrap();
+        assert_eq!(String::from_utf8_lossy(&seen), String::from_utf8_lossy(&[expected, expected].concat()), "{keys}");
+    }
+}
+
+#[test]
+fn a_large_message_loses_its_return_path_too() {
+    let world = World::with_relay("");
+    world.relay("cat >\"$TRACE\"", "relays = true");
+    let body = "0123456789abcde\n".repeat(100_000);
+    world.enqueue_bytes(format!("From: joe@x\nReturn-Path: <b@x>\n\n{body}").as_bytes(), &["bob@x"]);
+    world.flush();
+    assert!(fs::read_to_string(world.path("trace")).unwrap() == format!("From: joe@x\n\n{body}"));
 }

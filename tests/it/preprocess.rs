@@ -30,7 +30,7 @@ fn filters_run_in_order_on_a_copy() {
     world.flush();
     assert_eq!(world.trace(), ["b for bob@x", "bob@x HELLO $1."]);
     assert_eq!(world.message(&id), MAIL.as_bytes(), "the message stays as it was");
-    let copy = fs::read_dir(sent.join("new")).unwrap().next().unwrap().unwrap().path();
+    let copy = fs::read_dir(sent.join("cur")).unwrap().next().unwrap().unwrap().path();
     assert_eq!(fs::read(copy).unwrap(), MAIL.as_bytes(), "and so does the sent copy");
     assert!(is_empty(&world.spool().join("work")), "nobody keeps what the filters made");
 }

@@ -77,7 +77,19 @@ fn the_senders_name_is_taken_from_where_it_stands() {
         fs::remove_file(path).unwrap();
     }
     world.receive("Return-Path: <first@x>\nFrom: other@x\n\nhi\n", &[]);
-    assert_eq!(world.inbox()[0].matches("Return-Path").count(), 1, "one is enough");
+    let text = world.inbox().remove(0);
+    assert!(text.starts_with("Return-Path: <first@x>\n") && text.ends_with("+0000\nFrom: other@x\n\nhi\n"), "{text}");
+}
+
+#[test]
+fn a_return_path_that_the_sender_wrote_is_replaced() {
+    let world = world();
+    let forged = "From bob@x Fri May  1\nReturn-Path: <forged@x>\nFrom: other@x\nreturn-path:\n <other@x>\nTo: me\n\nReturn-Path: text\n";
+    world.receive(forged, &["-f", "real@x"]);
+    let text = world.inbox().remove(0);
+    assert!(text.starts_with("Return-Path: <real@x>\nDelivered-To: "), "{text}");
+    assert!(text.ends_with("\nFrom: other@x\nTo: me\n\nReturn-Path: text\n"), "{text}");
+    assert!(!text.contains("forged") && !text.contains("<other@x>"), "{text}");
 }
 
 #[test]

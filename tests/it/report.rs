@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::Value;
+
 use crate::world::{MAIL, NOON, World, binary, can_run, wait_for};
 
 #[test]
@@ -256,4 +258,110 @@ fn check_finds_what_is_wrong() {
     for check in ["store", "sent"] {
         assert!(ran.out.contains(&format!("BAD {check}")), "{check}: {}", ran.out);
     }
+}
+
+#[test]
+fn the_next_attempt_is_not_before_the_transport_may_be_tried() {
+    let world = World::with_relay("cat >/dev/null; exit 78");
+    let id = world.enqueue(&["bob@x"]);
+    let next = |row: usize| world.json(&["report", "status", "--json"])[row]["next_attempt"].clone();
+    let shown = || {
+        world
+            .mspool(&["report"])
+            .run()
+            .ok()
+            .lines()
+            .nth(1)
+            .unwrap()
+            .split_whitespace()
+            .skip(4)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(shown(), "now");
+    assert_eq!(world.mspool(&["flush"]).run().code, 0);
+    let trial = world.json(&["report", "status", "--json"])[0]["breaker"]["until"].clone();
+    assert!(trial.is_string());
+    assert_eq!((next(0), next(1), world.report(&id)["next_attempt"].clone()), (trial.clone(), trial.clone(), trial));
+    assert!(shown().starts_with("in "), "{}", shown());
+    world.mspool(&["flush", "--pause", "relay"]).run().ok();
+    assert_eq!((next(0), next(1), world.report(&id)["next_attempt"].clone()), (Value::Null, Value::Null, Value::Null));
+    assert_eq!(shown(), "paused");
+    world.mspool(&["flush", "--resume", "relay"]).run().ok();
+    world.mspool(&["flush", "--pause", "relay", "--for", "2h"]).run().ok();
+    assert_eq!((next(0), shown()), ("2026-05-01T14:00:00Z".into(), "paused".to_owned()));
+}
+
+#[test]
+fn a_refused_login_is_what_mail_waits_for() {
+    let world = World::with_relay("");
+    world.relay("cat >/dev/null; exit 77", "exits = { 77 = \"auth\" }");
+    let id = world.enqueue(&["bob@x"]);
+    assert_eq!(world.mspool(&["flush"]).run().code, 0);
+    let report = world.mspool(&["report"]).run().ok();
+    assert!(report.lines().nth(1).unwrap().ends_with(" auth"), "{report}");
+    assert!(world.mspool(&["report", &id]).run().ok().contains("(auth)"));
+}
+
+#[test]
+fn a_store_with_folders_alone_is_fine() {
+    let world = World::at_noon();
+    world.config("[folders]\n\"mail\" = \".Mail\"\n");
+    world.receive("Subject: x\n\nhi\n", &[]);
+    let check = world.mspool(&["report", "check"]).run();
+    assert!(!check.out.contains("BAD"), "{check:?}");
+    fs::write(world.spool().join("inbox/notes"), "mine").unwrap();
+    let check = world.mspool(&["report", "check"]).run();
+    assert!(check.out.contains("BAD store"), "{check:?}");
+}
+
+/// Mounts that a test made, until it ends.
+struct Mounted(std::path::PathBuf);
+
+impl Mounted {
+    /// Runs mount(8); `None` where that is not permitted.
+    fn make(at: &std::path::Path, arguments: &[&str]) -> Option<Mounted> {
+        let made = std::process::Command::new("mount").args(arguments).arg(at).output();
+        if made.is_ok_and(|made| made.status.success()) {
+            return Some(Mounted(at.to_owned()));
+        }
+        eprintln!("skipped: mount is not permitted here");
+        None
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_read_only_spool_is_bad() {
+    let world = World::at_noon();
+    world.enqueue(&["bob@x"]);
+    let spool = world.spool();
+    let path = spool.to_str().unwrap();
+    let Some(_mount) = Mounted::make(&spool, &["--bind", path]) else { return };
+    if Mounted::make(&spool, &["-o", "remount,ro,bind"]).map(std::mem::forget).is_none() {
+        return;
+    }
+    let check = world.mspool(&["report", "check"]).run();
+    assert_eq!(check.code, 78, "{check:?}");
+    assert!(check.out.contains("BAD spool") && check.out.contains("on a read-only filesystem"), "{check:?}");
+    world.mspool(&["enqueue", "bob@x"]).input("x\n").run().fails(78, "Read-only file system");
+}
+
+#[test]
+fn a_spool_on_two_filesystems_is_bad() {
+    let world = World::at_noon();
+    world.enqueue(&["bob@x"]);
+    let Some(_mount) = Mounted::make(&world.spool().join("out/tmp"), &["-t", "tmpfs", "-o", "mode=0700", "tmpfs"])
+    else {
+        return;
+    };
+    let check = world.mspool(&["report", "check"]).run();
+    assert_eq!(check.code, 78, "{check:?}");
+    assert!(check.out.contains("BAD spool") && check.out.contains("another filesystem"), "{check:?}");
+    world.mspool(&["enqueue", "bob@x"]).input("x\n").run().fails(78, "cross-device");
 }

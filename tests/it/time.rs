@@ -68,6 +68,61 @@ fn a_failed_probe_ends_the_mail_whose_lifetime_is_over() {
     assert!(world.trace().iter().all(|line| line == "probe"), "neither was handed off to a relay that is away");
 }
 
+/// Runs a flush after each named deadline, for a message that the transport answers with this exit status.
+#[track_caller]
+fn ends_at_its_deadline(exit: u8, arguments: &[&str], header: &str, status: &str) {
+    let mut world = World::with_relay(&format!("cat >/dev/null; exit {exit}"));
+    let mail = format!("From: joe@x\nTo: bob@x\n{header}\n\nhi\n");
+    let id = world.enqueue_bytes(mail.as_bytes(), &[&["-f", "joe@x"], arguments].concat());
+    world.flush();
+    assert_eq!(world.recipient(&id, 0).0, if exit == 81 { "async" } else { "owed" });
+    assert_eq!(world.report(&id)["expires"], "2026-05-01T13:00:00Z");
+    world.clock = Some(NOON + 3599);
+    world.flush();
+    assert_eq!(world.state(&id), "cur", "{arguments:?} {header}");
+    world.clock = Some(NOON + 3600);
+    world.mspool(&["flush"]).run().says(status);
+    assert_eq!((world.state(&id), world.recipient(&id, 0).1), ("failed".into(), status.into()));
+    let report = world.inbox().remove(0);
+    assert!(report.contains(&format!("Status: {status}\n")), "{report}");
+}
+
+#[test]
+fn named_deadlines_hold_for_asynchronous_recipients_too() {
+    for exit in [75, 81] {
+        ends_at_its_deadline(exit, &["--deliver-by", "1h", "bob@x"], "", "5.4.7");
+        ends_at_its_deadline(exit, &["--expires", "1h", "bob@x"], "", "4.4.7");
+    }
+}
+
+#[test]
+fn a_message_expires_by_its_header_where_that_is_read() {
+    const ONE: &str = "Fri, 01 May 2026 13:00:00 +0000";
+    ends_at_its_deadline(75, &["-t"], &format!("Expires: {ONE}"), "4.4.7");
+    ends_at_its_deadline(75, &["-t"], &format!("Expiry-Date: {ONE}"), "4.4.7");
+    ends_at_its_deadline(75, &["-t", "--expires", "1h"], "Expires: Sat, 02 May 2026 13:00:00 +0000", "4.4.7");
+    ends_at_its_deadline(75, &["-t", "--expires", "1h", "--deliver-by", "2h"], "Expires: soon", "4.4.7");
+    let world = World::at_noon();
+    let expires = |arguments: &[&str], header: &str| {
+        let ran = world.mspool(&[&["enqueue", "--json"], arguments].concat());
+        let out = ran.input(format!("To: bob@x\n{header}\n\nhi\n")).run().ok();
+        serde_json::from_str::<serde_json::Value>(&out).unwrap()["expires"].clone()
+    };
+    assert_eq!(expires(&["-t"], &format!("Expires: {ONE}")), "2026-05-01T13:00:00Z");
+    assert_eq!(expires(&["bob@x"], &format!("Expires: {ONE}")), serde_json::Value::Null, "the header is not read");
+    assert_eq!(expires(&["-t"], "Expires: 0"), serde_json::Value::Null);
+}
+
+#[test]
+fn an_expired_message_is_not_attempted_and_tells_no_one_who_declined() {
+    let mut world = World::with_relay("trace tried; cat >/dev/null");
+    let id = world.enqueue(&["-f", "joe@x", "--notify", "never", "--expires", "1h", "bob@x"]);
+    world.mspool(&["flush", "--pause", "relay"]).run().ok();
+    world.clock = Some(NOON + 7200);
+    world.mspool(&["flush"]).run().says("4.4.7");
+    assert_eq!((world.state(&id).as_str(), world.trace().len(), world.inbox().len()), ("failed", 0, 0));
+}
+
 #[test]
 fn an_implausible_clock_judges_no_deadline() {
     let mut world = world();

@@ -93,7 +93,11 @@ pub const FLAGS: [SendmailFlag; 29] = [
 ];
 
 /// Long flags; `request` parses them.
-const LONG_FLAGS: [(&str, &str); 2] = [("--lmtp", "speak LMTP"), ("--help", "as the first argument: print this help")];
+const LONG_FLAGS: [(&str, &str); 3] = [
+    ("--lmtp", "speak LMTP"),
+    ("--json", "of mailq: print JSON as postqueue -j does"),
+    ("--help", "as the first argument: print this help"),
+];
 
 /// Flag with its value, as given by the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]

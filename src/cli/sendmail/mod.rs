@@ -15,7 +15,9 @@ Examples:
 const MAILQ_EXAMPLES: &str = "\
 Examples:
   List the queue in the format of Postfix:
-    mspool mailq";
+    mspool mailq
+  List it for a program:
+    mspool mailq --json";
 
 /// Act as sendmail(1); see "mspool sendmail --help"
 ///
@@ -35,6 +37,9 @@ pub struct SendmailArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = MAILQ_EXAMPLES)]
 pub struct MailqArgs {
+    /// Print JSON Lines, as postqueue -j does
+    #[arg(long)]
+    json: bool,
     /// Flags of mailq(1)
     #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,

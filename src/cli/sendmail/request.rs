@@ -52,9 +52,16 @@ pub fn parse(name: SendmailName, arguments: &[OsString]) -> Result<SendmailReque
             None => return refuse(RefusalKind::BadData, "an argument is not UTF-8; nothing was queued"),
         }
     }
-    // `--lmtp` and `--help` are the only long options of this grammar.
-    let lmtp_index = words.iter().take_while(|word| *word != "--").position(|word| word == "--lmtp");
-    let is_lmtp = lmtp_index.map(|index| words.remove(index)).is_some();
+    // `--lmtp`, `--help` and, for mailq, `--json` are the only long options of this grammar.
+    let mut has_long = |option: &str| {
+        let index = words.iter().take_while(|word| *word != "--").position(|word| word == option);
+        index.map(|index| words.remove(index)).is_some()
+    };
+    let is_lmtp = has_long("--lmtp");
+    let dialect = match name {
+        SendmailName::Mailq if has_long("--json") => QueueDialect::PostfixJson,
+        _ => QueueDialect::Postfix,
+    };
     if words.first().is_some_and(|word| word == "--help") {
         return Ok(SendmailRequest { config: None, verbose: false, mode: Mode::Help(flags::help_text()) });
     }
@@ -69,7 +76,7 @@ pub fn parse(name: SendmailName, arguments: &[OsString]) -> Result<SendmailReque
     reader.flags()?;
     let mode = match name {
         SendmailName::Newaliases => Mode::Nothing,
-        SendmailName::Mailq if reader.flush.is_none() => Mode::List(QueueDialect::Postfix),
+        SendmailName::Mailq if reader.flush.is_none() => Mode::List(dialect),
         _ => reader.mode()?,
     };
     Ok(SendmailRequest { config: reader.config, verbose: reader.verbose, mode })

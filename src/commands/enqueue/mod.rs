@@ -14,6 +14,7 @@ use crate::inbox::attempt::attempt_and_file;
 use crate::mail::address::Address;
 use crate::mail::envelope::recipient::Recipient;
 use crate::mail::envelope::{AfterSent, Envelope, without_duplicates};
+use crate::mail::message::header::{Header, InputSupply};
 use crate::output::console::{Console, ProgressBarUse};
 use crate::output::mode::OutputFormat;
 use crate::output::print;
@@ -21,7 +22,7 @@ use crate::session::{DryRun, Session};
 use crate::spool::QueueState;
 use crate::spool::draft::UnsyncedMessage;
 use crate::submission::batch;
-use crate::submission::compose::{self, MessageComposer};
+use crate::submission::compose::{self, HeaderRecipients, MessageComposer};
 use crate::submission::input::{self, StandardInput};
 use crate::submission::limits::check_room;
 use crate::submission::options::{HeaderUse, SubmissionOptions};
@@ -135,6 +136,7 @@ struct AcceptedLine<'a> {
     recipients: Vec<&'a Address>,
     not_before: Option<Timestamp>,
     deliver_by: Option<Timestamp>,
+    expires: Option<Timestamp>,
 }
 
 /// Prints the id of an accepted message. A closed standard output is no error: the message is queued.
@@ -152,6 +154,7 @@ fn print_accepted(format: OutputFormat, envelope: &Envelope, size: u64, state: Q
                 recipients: envelope.recipients.iter().map(|recipient| &recipient.address).collect(),
                 not_before: envelope.not_before,
                 deliver_by: envelope.deliver_by,
+                expires: envelope.expires,
             },
         ),
     };
@@ -174,7 +177,13 @@ fn dry_run(session: &Session, options: &EnqueueOptions) -> Result<ExitStatus> {
     if options.submission.header == HeaderUse::Recipients {
         let signals = Signals::listen(HangupMeaning::Stops)?;
         let head = input::head(&mut StandardInput::new(&signals), HeaderUse::Recipients)?;
-        recipients.extend(compose::header_recipients(&head)?);
+        let read = Header::scan(&head.bytes, InputSupply::End).map(|header| HeaderRecipients::read(&header));
+        let HeaderRecipients { addresses, bad } = read.unwrap_or_default();
+        recipients.extend(addresses);
+        match bad.first() {
+            Some(first) if recipients.is_empty() => return refuse(RefusalKind::BadData, first.to_string()),
+            _ => bad.iter().for_each(|bad| print::error(&format!("{bad}; it would fail with 5.1.3"))),
+        }
     }
     let recipients = recipients.into_iter().map(Recipient::from).collect();
     let recipients =

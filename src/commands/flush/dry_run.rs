@@ -169,7 +169,7 @@ impl DryRunExplainer<'_> {
                 let next = progress.next.unwrap_or(now);
                 ("keep", None, format!("attempt {} failed; next attempt {next}", progress.attempts))
             }
-            RecipientPlan::Expire(_, text) | RecipientPlan::NoRoute(text) => ("fail", None, text),
+            RecipientPlan::Expire(_, text) | RecipientPlan::NoRoute(_, text) => ("fail", None, text),
             RecipientPlan::Unconfigured => ("keep", None, "no transport is configured for it".to_owned()),
             RecipientPlan::AsyncTimeout => ("attempt", None, "no result came within async_timeout".to_owned()),
             RecipientPlan::HandOver(index) if self.only.is_some_and(|only| only != index) => {

@@ -53,9 +53,9 @@ pub fn run(
     let id = session.id(id)?;
     let state = match record_result(session, &spool, &id, recipient, status)? {
         Ok(state) => state,
-        Err((exit, reason)) => {
-            print::error(&reason);
-            return Ok(exit);
+        Err(answer) => {
+            print::error(&format!("{id}: {}", answer.text));
+            return Ok(answer.exit);
         }
     };
     let mut out = print::stdout();
@@ -83,17 +83,17 @@ fn record_result(
     let signals = Signals::listen(HangupMeaning::Stops)?;
     let claim = match claim_by_id(spool, id, &[QueueState::New, QueueState::Cur, QueueState::Hold])? {
         Ok(claim) => claim,
-        Err(refusal) => return Ok(Err(refusal.answer(id))),
+        Err(refusal) => return Ok(Err(refusal.answer())),
     };
     let envelope = &claim.message().envelope;
     let mut history = spool.history(claim.message())?;
     let Some(index) = envelope.recipients.find(|one| one.address.key() == recipient.key()) else {
-        return Ok(Err((ExitStatus::Data, format!("{id}: {recipient} is not one of its recipients"))));
+        return Ok(Err(Answer::new(ExitStatus::Data, format!("{recipient} is not one of its recipients"))));
     };
     let progress = &history.recipients[index];
     if progress.state != RecipientState::Async {
         let word = progress.state.word();
-        return Ok(Err((ExitStatus::Data, format!("{id}: {recipient} is {word}; no result is expected"))));
+        return Ok(Err(Answer::new(ExitStatus::Data, format!("{recipient} is {word}; no result is expected"))));
     }
     let transport = progress.transport.clone();
     let (state, next) = new_state(session, progress, status);

@@ -11,6 +11,7 @@ use crate::session::Session;
 use crate::spool::QueueState;
 use crate::values::time::Timestamp;
 
+use crate::commands::report::next_attempt::TransportDelays;
 use crate::commands::report::view::{MessageView, RecipientView, view};
 
 /// Program whose list format is printed.
@@ -42,10 +43,9 @@ pub fn run(session: &Session, dialect: QueueDialect) -> Result<ExitStatus> {
         listed.extend(spool.messages_in_order(state)?.into_iter().map(|name| (state, name)));
     }
     listed.sort_by(|(_, a), (_, b)| a.id.cmp(&b.id));
+    let delays = TransportDelays::read(session, &spool, session.time(&spool)?)?;
     for (state, name) in listed {
-        if let Some(view) =
-            view(&spool, &session.settings, session.time(&spool)?, state, &name)?.filter(|view| view.text.is_none())
-        {
+        if let Some(view) = view(&spool, &delays, state, &name)?.filter(|view| view.text.is_none()) {
             list.message(&mut out, &view)?;
         }
     }

@@ -15,6 +15,7 @@ use crate::session::Session;
 use crate::spool::{QueueState, Spool};
 use crate::values::time::Timestamp;
 
+use crate::commands::report::next_attempt::TransportDelays;
 use crate::commands::report::one::of_record;
 use crate::commands::report::view::{MessageView, RecipientView, view};
 
@@ -44,10 +45,11 @@ pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], format: 
         all(session, &spool)?
     } else {
         let ids = ids.iter().map(|text| session.id(text)).collect::<Result<Vec<_>>>()?;
+        let delays = TransportDelays::read(session, &spool, session.time(&spool)?)?;
         let mut messages = LoggedMessages::new();
         for id in ids {
             let message = match spool.find(&id)? {
-                Some((state, name)) => view(&spool, &session.settings, session.time(&spool)?, state, &name)?,
+                Some((state, name)) => view(&spool, &delays, state, &name)?,
                 None => None,
             };
             if message.is_none() && spool.read_log(&id)?.is_empty() {
@@ -91,13 +93,13 @@ pub fn run(session: &Session, since: Option<Timestamp>, ids: &[String], format: 
 
 /// Returns all messages with events: those with marks in their names, and those with a log.
 fn all(session: &Session, spool: &Spool) -> Result<LoggedMessages> {
-    let time = session.time(spool)?;
+    let delays = TransportDelays::read(session, spool, session.time(spool)?)?;
     let mut messages: LoggedMessages = spool.logs()?.into_iter().map(|id| (id, None)).collect();
     // In the order in which messages move: one that moves meanwhile is seen in its old or its new state, or in both.
     for state in QueueState::ALL.into_iter().chain([QueueState::Received]) {
         for name in spool.messages_in_order(state)? {
             if (!name.marks.is_empty() || messages.contains_key(&name.id))
-                && let Some(message) = view(spool, &session.settings, time, state, &name)?
+                && let Some(message) = view(spool, &delays, state, &name)?
             {
                 messages.insert(name.id, Some(message));
             }

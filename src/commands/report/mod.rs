@@ -4,6 +4,7 @@ pub mod check;
 pub mod complete;
 pub mod dialect;
 pub mod log;
+pub mod next_attempt;
 pub mod one;
 pub mod parse;
 pub mod queue;

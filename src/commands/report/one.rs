@@ -13,6 +13,7 @@ use crate::output::mode::OutputFormat;
 use crate::output::print;
 use crate::session::Session;
 
+use crate::commands::report::next_attempt::TransportDelays;
 use crate::commands::report::view::{MessageView, RecipientView, view};
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::values::table::TableIndex;
@@ -27,6 +28,7 @@ pub fn run(session: &Session, ids: &[String], format: OutputFormat) -> Result<Ex
     let spool = session.spool()?;
     let mut out = print::stdout();
     let mut statuses = Vec::new();
+    let delays = TransportDelays::read(session, &spool, session.time(&spool)?)?;
     for text in ids {
         let id = match session.id(text) {
             Ok(id) => id,
@@ -40,7 +42,7 @@ pub fn run(session: &Session, ids: &[String], format: OutputFormat) -> Result<Ex
         let mut found = None;
         for _ in 0..3 {
             let Some((state, name)) = spool.find(&id)? else { break };
-            found = view(&spool, &session.settings, session.time(&spool)?, state, &name)?;
+            found = view(&spool, &delays, state, &name)?;
             if found.is_some() {
                 break;
             }
@@ -80,8 +82,11 @@ fn print(out: &mut impl Write, view: &MessageView, format: OutputFormat) -> Resu
     if let Some(first) = &view.resend_of {
         field(out, "resend of", first.as_str())?;
     }
-    if let Some(next) = view.next_attempt {
-        field(out, "next", &next.to_string())?;
+    match (view.next_attempt, view.wait) {
+        (Some(next), Some(wait)) => field(out, "next", &format!("{next} ({wait})"))?,
+        (Some(next), None) => field(out, "next", &next.to_string())?,
+        (None, Some(wait)) => field(out, "next", wait)?,
+        (None, None) => {}
     }
     if let Some(expires) = view.expires {
         field(out, "expires", &expires.to_string())?;

@@ -17,6 +17,7 @@ use crate::values::plural::counted;
 use crate::values::printable;
 use crate::values::time::{self, Timestamp};
 
+use crate::commands::report::next_attempt::TransportDelays;
 use crate::commands::report::view::{MessageView, RecipientView, view};
 
 /// States that the report lists: unfinished and failed messages.
@@ -41,8 +42,9 @@ pub fn run(session: &Session, format: OutputFormat) -> Result<ExitStatus> {
     listed.sort_by(|(_, a), (_, b)| (a.id.micros(), &a.id).cmp(&(b.id.micros(), &b.id)));
     let mut out = print::stdout();
     let mut table = QueueTable::new(session.now());
+    let delays = TransportDelays::read(session, &spool, session.time(&spool)?)?;
     for (number, (state, name)) in listed.iter().enumerate() {
-        let Some(view) = view(&spool, &session.settings, session.time(&spool)?, *state, name)? else { continue };
+        let Some(view) = view(&spool, &delays, *state, name)? else { continue };
         // A cancelled message is in state `failed` too, but did not fail.
         if *state == QueueState::Failed
             && view.recipients.iter().all(|one| one.state.properties().event != RecipientEventKind::Failed)
@@ -135,6 +137,7 @@ impl QueueTable {
 
     fn next(&self, view: &MessageView) -> String {
         match view.next_attempt {
+            _ if view.wait.is_some() => view.wait.unwrap_or_default().to_owned(),
             Some(next) if next > self.now => format!("in {}", time::span(next.since(self.now))),
             Some(_) => "now".to_owned(),
             None => "-".to_owned(),

@@ -5,9 +5,7 @@ use std::io::Write;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::delivery::plan::PlanInputs;
-use crate::delivery::plan::{BackoffRule, RecipientPlan, plan};
-use crate::delivery::transport_queue::failed_trials;
+use crate::commands::report::next_attempt::{NextAttempt, TransportDelays};
 use crate::delivery::transport_queue::pause_reason;
 use crate::exit::ExitStatus;
 use crate::mail::address::route::AcceptedTypes;
@@ -60,8 +58,8 @@ struct TransportLoad {
 }
 
 impl TransportLoad {
-    fn add_next(&mut self, next: Timestamp) {
-        self.next = Some(self.next.map_or(next, |first| first.min(next)));
+    fn add_next(&mut self, next: NextAttempt) {
+        self.next = self.next.into_iter().chain(next.time).min();
     }
 }
 
@@ -75,10 +73,8 @@ pub fn run(session: &Session, format: OutputFormat) -> Result<ExitStatus> {
     let transports = &session.settings.transports;
     let transport_states =
         transports.iter().map(|transport| spool.transport_state(&transport.name)).collect::<Result<Vec<_>, _>>()?;
-    let breakers: Table<TransportIndex, Option<&CircuitBreaker>> =
-        transports.iter().zip(&transport_states).map(|(transport, state)| breaker(transport, state)).collect();
     let time = session.time(&spool)?;
-    let (loads, all) = loads(session, &spool, &breakers)?;
+    let (loads, all) = loads(session, &spool, time)?;
     let mut out = print::stdout();
     if format == OutputFormat::Text {
         let head =
@@ -209,37 +205,31 @@ fn breaker<'s>(transport: &Transport, transport_state: &'s TransportState) -> Op
     transport_state.breaker.as_ref().filter(|breaker| breaker.config == transport.fingerprint)
 }
 
-/// Returns the load of each transport, and of all together. The next attempt at a transport with an open breaker is not
-/// before the breaker's next trial.
+/// Returns the load of each transport, and of all together.
 fn loads(
     session: &Session,
     spool: &Spool,
-    breakers: &Table<TransportIndex, Option<&CircuitBreaker>>,
+    time: SpoolTime,
 ) -> Result<(Table<TransportIndex, TransportLoad>, TransportLoad)> {
     let settings = &session.settings;
     let mut loads = settings.transports.map(|_| TransportLoad::default());
     let mut all = TransportLoad::default();
-    let time = session.time(spool)?;
-    let trials = failed_trials(spool, &settings.transports, session.network, time)?;
-    let inputs = PlanInputs { settings, time, backoff: BackoffRule::Ignore, trials: &trials };
+    let delays = TransportDelays::read(session, spool, time)?;
     for state in [QueueState::New, QueueState::Cur] {
         for entry in spool.entries(state)? {
             let DirectoryEntry::Message(name) = entry? else { continue };
             let Ok(message) = spool.read(state, &name) else { continue };
             let history = spool.history(&message)?;
-            let next = name.due.unwrap_or(message.envelope.arrival);
+            let due = name.due.unwrap_or(message.envelope.arrival);
             let active = spool.is_active(&message, &history)?;
             for recipient in history.owed() {
                 all.owed += 1;
-                let plan = plan(&inputs, &message.envelope, &history, recipient);
-                let RecipientPlan::HandOver(transport) = plan else {
-                    all.add_next(next);
-                    continue;
-                };
-                let next = breakers[transport].map_or(next, |breaker| next.max(breaker.until));
+                let (transport, next) = delays.of_recipient(&message.envelope, &history, recipient, due);
                 all.add_next(next);
-                loads[transport].owed += 1;
-                loads[transport].add_next(next);
+                if let Some(transport) = transport {
+                    loads[transport].owed += 1;
+                    loads[transport].add_next(next);
+                }
             }
             let handed_off = history.recipients.iter().filter(|progress| active && progress.outcome_unknown);
             let names: std::collections::BTreeSet<&String> =

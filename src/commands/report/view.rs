@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::commands::report::next_attempt::TransportDelays;
 use crate::delivery::age::MessageAge;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::Recipient;
@@ -10,10 +11,8 @@ use crate::mail::history::record::LogRecord;
 use crate::mail::history::state::RecipientState;
 use crate::mail::message::mime;
 use crate::mail::status::Status;
-use crate::settings::Settings;
 use crate::spool::file_name::FileName;
 use crate::spool::queue_file::UnusableFile;
-use crate::spool::running_time::SpoolTime;
 use crate::spool::{QueueState, Spool};
 use crate::sys::error::PathError;
 use crate::values::time::Timestamp;
@@ -33,6 +32,9 @@ pub struct MessageView {
     pub arrival: Timestamp,
     /// Time of the next attempt.
     pub next_attempt: Option<Timestamp>,
+    /// What the next attempt waits for besides a time: `paused` or `auth`.
+    #[serde(skip)]
+    pub wait: Option<&'static str>,
     /// Number of delivery attempts, the maximum over the recipients.
     pub attempts: u32,
     /// Time at which the message expires.
@@ -99,8 +101,7 @@ impl RecipientView {
 /// An error if the message or its log cannot be read; a damaged message is no error, it gets a `text`.
 pub fn view(
     spool: &Spool,
-    settings: &Settings,
-    time: SpoolTime,
+    delays: &TransportDelays<'_>,
     state: QueueState,
     name: &FileName,
 ) -> Result<Option<MessageView>, PathError> {
@@ -123,6 +124,8 @@ pub fn view(
     let finished = matches!(state, QueueState::Sent | QueueState::Failed | QueueState::Corrupt);
     let waiting = matches!(state, QueueState::New | QueueState::Cur);
     let active = spool.is_active(&message, &history)?;
+    let due = name.due.unwrap_or(envelope.arrival);
+    let next = waiting.then(|| delays.of_message(envelope, &history, due));
     let subject = mime::subject(message.head());
     let recipient = |(Recipient { address, expanded_from, .. }, progress): (
         &Recipient,
@@ -155,14 +158,15 @@ pub fn view(
         sender: envelope.sender.as_str().to_owned(),
         size: envelope.size,
         arrival: envelope.arrival,
-        next_attempt: waiting.then(|| name.due.unwrap_or(envelope.arrival)),
+        next_attempt: next.and_then(|next| next.time),
+        wait: next.and_then(|next| next.wait),
         attempts: history.attempts(),
         expires: (!finished)
             .then(|| {
                 // The lifetime does not end on hold, and begins again with a release.
                 let end = (state != QueueState::Hold)
-                    .then(|| MessageAge::of(envelope, &history, time).reaches(settings.queue.lifetime));
-                end.into_iter().chain(envelope.deliver_by).min()
+                    .then(|| MessageAge::of(envelope, &history, delays.time).reaches(delays.settings.queue.lifetime));
+                end.into_iter().chain(envelope.deadline()).min()
             })
             .flatten(),
         subject,
@@ -183,6 +187,7 @@ fn unreadable(spool: &Spool, state: QueueState, name: &FileName, reason: String)
         size: 0,
         arrival: Timestamp::from_seconds(name.id.seconds()),
         next_attempt: None,
+        wait: None,
         attempts: 0,
         expires: None,
         subject: None,

@@ -20,12 +20,63 @@ impl fmt::Display for AddressListError {
 
 impl std::error::Error for AddressListError {}
 
+/// Entry of a list that is not an address.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BadEntry {
+    /// Text of the entry, without the separators.
+    pub text: String,
+    /// Reason why it is not an address.
+    pub error: AddressListError,
+}
+
+/// Addresses of a list, and the entries that are none.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct SortedEntries {
+    /// Bare addresses (`local@domain`, or `local` alone) of all mailboxes in order, including members of groups.
+    pub addresses: Vec<String>,
+    /// Entries that are not addresses, in order.
+    pub bad: Vec<BadEntry>,
+}
+
 /// Parses a list and returns the bare addresses (`local@domain`, or `local` alone) of all mailboxes in order, including
 /// members of groups.
 pub fn parse(text: &str) -> Result<Vec<String>, AddressListError> {
     let mut reader = AddressListReader { chars: text.chars().peekable(), found: Vec::new() };
-    reader.list(ListPosition::Top)?;
+    let mut position = ListPosition::Top;
+    while let ListStep::More = reader.step(&mut position)? {}
     Ok(reader.found)
+}
+
+/// Parses a list whose entries need not all be addresses. An entry that is none ends at the next separator; one with a
+/// quote or a comment that is not closed has no certain end, and takes the rest of the list.
+pub fn sort(text: &str) -> SortedEntries {
+    let mut reader = AddressListReader { chars: text.chars().peekable(), found: Vec::new() };
+    let mut sorted = SortedEntries::default();
+    let mut position = ListPosition::Top;
+    loop {
+        let entry_at = reader.clone();
+        let good = reader.found.len();
+        match reader.step(&mut position) {
+            Ok(ListStep::End) => break,
+            Ok(ListStep::More) => {}
+            Err(error) => {
+                reader = AddressListReader { chars: entry_at.chars, found: reader.found };
+                reader.found.truncate(good);
+                let text = reader.skip_entry().trim().to_owned();
+                sorted.bad.push(BadEntry { text, error });
+            }
+        }
+    }
+    sorted.addresses = reader.found;
+    sorted
+}
+
+/// Progress of a parser in its list.
+enum ListStep {
+    /// The list goes on.
+    More,
+    /// The list is at its end.
+    End,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,6 +93,7 @@ enum ListWord {
     Dot,
 }
 
+#[derive(Clone)]
 struct AddressListReader<'a> {
     chars: Peekable<Chars<'a>>,
     found: Vec<String>,
@@ -52,34 +104,35 @@ const fn bad<T>(reason: &'static str) -> Result<T, AddressListError> {
 }
 
 impl AddressListReader<'_> {
-    fn list(&mut self, position: ListPosition) -> Result<(), AddressListError> {
-        loop {
-            self.blanks()?;
-            match self.chars.peek() {
-                Some(',') => {
-                    self.chars.next();
-                }
-                Some(';') if position == ListPosition::Group => {
-                    self.chars.next();
-                    return Ok(());
-                }
-                // A group without its final `;` is accepted: its members are unambiguous.
-                None => return Ok(()),
-                Some(_) => self.entry(position)?,
+    /// Parses one separator or one entry. `;` ends a group, and separates addresses as some mail programs write them.
+    fn step(&mut self, position: &mut ListPosition) -> Result<ListStep, AddressListError> {
+        self.blanks()?;
+        match self.chars.peek() {
+            Some(',') => {
+                self.chars.next();
             }
+            Some(';') => {
+                self.chars.next();
+                *position = ListPosition::Top;
+            }
+            // A group without its final `;` is accepted: its members are unambiguous.
+            None => return Ok(ListStep::End),
+            Some(_) => self.entry(position)?,
         }
+        Ok(ListStep::More)
     }
 
-    fn entry(&mut self, position: ListPosition) -> Result<(), AddressListError> {
+    fn entry(&mut self, position: &mut ListPosition) -> Result<(), AddressListError> {
         let words = self.words()?;
         match self.chars.peek() {
             Some('<') => {
                 self.chars.next();
                 self.bracketed()?;
             }
-            Some(':') if position == ListPosition::Top && !words.is_empty() => {
+            Some(':') if *position == ListPosition::Top && !words.is_empty() => {
                 self.chars.next();
-                self.list(ListPosition::Group)?;
+                *position = ListPosition::Group;
+                return Ok(());
             }
             Some('@') => {
                 self.mailbox(&words)?;
@@ -90,16 +143,41 @@ impl AddressListReader<'_> {
                     self.bracketed()?;
                 }
             }
-            None | Some(',') => self.found.push(local_part(&words)?),
-            Some(';') if position == ListPosition::Group => self.found.push(local_part(&words)?),
+            None | Some(',' | ';') => self.found.push(local_part(&words)?),
             Some(_) => return bad("has a special character instead of an address"),
         }
         self.blanks()?;
         match self.chars.peek() {
-            None | Some(',') => Ok(()),
-            Some(';') if position == ListPosition::Group => Ok(()),
+            None | Some(',' | ';') => Ok(()),
             Some(_) => bad("has two addresses without a comma between them"),
         }
+    }
+
+    /// Skips the rest of an entry that is not an address, and returns its text. A separator in a quote, in a comment or
+    /// between brackets belongs to the entry.
+    fn skip_entry(&mut self) -> String {
+        let mut text = String::new();
+        let mut comments = 0usize;
+        let (mut is_quoted, mut is_bracketed) = (false, false);
+        while let Some(c) = self.chars.peek().copied() {
+            if matches!(c, ',' | ';') && !is_quoted && !is_bracketed && comments == 0 {
+                break;
+            }
+            self.chars.next();
+            text.push(c);
+            match c {
+                '\\' => text.extend(self.chars.next()),
+                '"' if comments == 0 => is_quoted = !is_quoted,
+                _ if is_quoted => {}
+                '(' => comments += 1,
+                ')' => comments = comments.saturating_sub(1),
+                // A bracket that is not closed before the next one has no certain end.
+                '<' => is_bracketed = self.chars.clone().find(|c| matches!(c, '<' | '>')) == Some('>'),
+                '>' => is_bracketed = false,
+                _ => {}
+            }
+        }
+        text
     }
 
     /// Parses `route:local@domain>` and ignores the obsolete source route (RFC 5321 section 3.6.1).
@@ -287,19 +365,51 @@ mod tests {
         assert_eq!(ok(""), Vec::<String>::new());
         assert_eq!(ok("<>"), Vec::<String>::new());
         assert_eq!(ok("joe@home <joe@x>"), ["joe@x"]);
+        assert_eq!(ok("a@x; Bob <b@y>; c"), ["a@x", "b@y", "c"]);
+        assert_eq!(ok("Team: a@x; b@y"), ["a@x", "b@y"]);
+    }
+
+    #[test]
+    fn what_is_no_address_does_not_hide_the_others() {
+        let sorted = |text: &str| {
+            let sorted = sort(text);
+            let bad: Vec<String> = sorted.bad.into_iter().map(|entry| entry.text).collect();
+            (sorted.addresses.join(" "), bad.join("|"))
+        };
+        let is = |text: &str, good: &str, bad: &str| {
+            assert_eq!(sorted(text), (good.to_owned(), bad.to_owned()), "{text}");
+        };
+        is("bob at example.com, ok@ok", "ok@ok", "bob at example.com");
+        is("a@x, b@y c@z ; d@w", "a@x d@w", "b@y c@z");
+        is("Team: a@x, b b, c@y; d@w", "a@x c@y d@w", "b b");
+        is("a@x, \"open, b@y", "a@x", "\"open, b@y");
+        is("a@x, (open, b@y", "a@x", "(open, b@y");
+        is("Ann <x y, b@y>, c@z", "c@z", "Ann <x y, b@y>");
+        is("Ann <a@x, Bob <b@y>", "b@y", "Ann <a@x");
+        is("a b\\, c@x, d@y", "d@y", "a b\\, c@x");
+        is("@, [x], ok@ok", "ok@ok", "@|[x]");
     }
 
     #[test]
     fn refuses_what_it_would_have_to_guess() {
         for text in [
-            "foo bar", "a@x b@y", "Ann <a@x", "a@", "@x", "\"open", "(open", "a@x; b@y", "Ann a@x", "<@r>", "a@\"x\"",
-            "u@[1.2", "a@x> b", "[x]", ".",
+            "foo bar", "a@x b@y", "Ann <a@x", "a@", "@x", "\"open", "(open", "Ann a@x", "<@r>", "a@\"x\"", "u@[1.2",
+            "a@x> b", "[x]", ".",
         ] {
             assert!(parse(text).is_err(), "{text}: {:?}", parse(text));
         }
     }
 
     proptest! {
+        #[test]
+        fn sorting_agrees_with_parsing(text in "[a-c@.,;:<>()\"\\\\ \\[\\]]{0,40}") {
+            let sorted = sort(&text);
+            match parse(&text) {
+                Ok(addresses) => prop_assert_eq!(sorted, SortedEntries { addresses, bad: Vec::new() }),
+                Err(error) => prop_assert_eq!(&sorted.bad[0].error, &error),
+            }
+        }
+
         #[test]
         fn never_panics_and_never_lets_a_line_through(text in "\\PC{0,60}") {
             for address in parse(&text).unwrap_or_default() {

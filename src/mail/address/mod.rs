@@ -5,10 +5,17 @@ pub mod list;
 pub mod pattern;
 pub mod rewrite;
 pub mod route;
+mod syntax;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::mail::address::syntax::{can_exist, is_bare};
+use crate::values::printable;
+
+/// Type of recipients whose text in a header is not an address. No transport gets them.
+const INVALID: &str = "INVALID";
 
 /// Maximum length of an address, in bytes. RFC 5321 section 4.5.3.1.3 requires 256; other address types can need more.
 pub const LONGEST: usize = 1000;
@@ -25,6 +32,8 @@ pub enum AddressError {
     /// The text is not a single bare mailbox. A program that parses address lists would find a different address in it,
     /// or several.
     NotBare,
+    /// The domain cannot exist: a part between its dots is empty or longer than 63 bytes, or all of it is longer than 255.
+    Domain,
     /// The type is not `[A-Z][A-Z0-9]*` with at most eight characters.
     Type,
 }
@@ -38,6 +47,7 @@ impl fmt::Display for AddressError {
             AddressError::NotBare => {
                 "is not one bare address, local@domain: blanks and ()<>,;:\\\"@[] need quotes in the local part"
             }
+            AddressError::Domain => "has a domain that cannot exist: a part between its dots is empty or too long",
             AddressError::Type => {
                 "has a type that is not valid: only 1 to 8 of A-Z and 0-9 are allowed, a letter first"
             }
@@ -112,18 +122,40 @@ impl TryFrom<RawAddress> for Address {
     type Error = AddressError;
 
     fn try_from(raw: RawAddress) -> Result<Address, AddressError> {
-        Address::new(AddressType::parse(&raw.r#type)?, &raw.address)
+        Address::recorded(AddressType::parse(&raw.r#type)?, &raw.address)
     }
 }
 
 impl Address {
     /// Builds an address from its type and a text, with the checks for that type.
     pub fn new(kind: AddressType, text: &str) -> Result<Address, AddressError> {
+        let address = Address::recorded(kind, text)?;
+        match address.domain().filter(|_| address.is_smtp()) {
+            Some(domain) if !can_exist(domain) => Err(AddressError::Domain),
+            _ => Ok(address),
+        }
+    }
+
+    /// Builds an address that is in the spool already. Its domain is not checked: a check that is new must not make
+    /// accepted mail unreadable.
+    pub fn recorded(kind: AddressType, text: &str) -> Result<Address, AddressError> {
         let text = checked(text)?;
         if kind.0 == "SMTP" && !is_bare(text) {
             return Err(AddressError::NotBare);
         }
         Ok(Address { kind, text: text.to_owned() })
+    }
+
+    /// Returns the address for a text in a header that is not an address, so that its failure is recorded and reported
+    /// like that of any recipient. Control characters are replaced, and a long text is cut.
+    pub fn invalid(text: &str) -> Result<Address, AddressError> {
+        let text = printable::line(text);
+        Address::new(AddressType(INVALID.to_owned()), &text[..text.floor_char_boundary(LONGEST)])
+    }
+
+    /// Returns true for a text in a header that is not an address.
+    pub fn is_invalid(&self) -> bool {
+        self.kind.0 == INVALID
     }
 
     /// Parses `TYPE:address`, or a mail address without a type; the address can be in angle brackets.
@@ -223,43 +255,6 @@ fn unbracketed(text: &str) -> &str {
     text.strip_prefix('<').and_then(|inner| inner.strip_suffix('>')).unwrap_or(text)
 }
 
-/// Returns true for `local@domain` or `local`. The local part is a quoted string, or has none of the characters that
-/// are special in an address list (RFC 5322 section 3.2.3); dots can be anywhere, because some providers allow that.
-/// Many transports parse their arguments as lists, so a special character would send the mail to a different mailbox.
-fn is_bare(text: &str) -> bool {
-    let plain =
-        |part: &str| !part.is_empty() && !part.chars().any(|c| c.is_whitespace() || "()<>,;:\\\"@[]".contains(c));
-    let (local, domain) = match text.strip_prefix('"') {
-        Some(rest) => match end_of_quote(rest) {
-            Some(end) => (true, rest[end..].strip_prefix('@').or((rest.len() == end).then_some(""))),
-            None => return false,
-        },
-        None => match text.split_once('@') {
-            Some((local, domain)) => (plain(local), Some(domain)),
-            None => return plain(text),
-        },
-    };
-    let literal = |domain: &str| {
-        let inner = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        inner.is_some_and(|inner| inner.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":.-".contains(&byte)))
-    };
-    let alone = text.starts_with('"') && text.ends_with('"');
-    local && domain.is_some_and(|domain| plain(domain) || literal(domain) || (domain.is_empty() && alone))
-}
-
-/// Returns the offset after the closing quote of a quoted string. `rest` begins after the opening quote.
-fn end_of_quote(rest: &str) -> Option<usize> {
-    let mut escaped = false;
-    for (at, c) in rest.char_indices() {
-        match c {
-            '"' if !escaped => return Some(at + 1),
-            '\\' if !escaped => escaped = true,
-            _ => escaped = false,
-        }
-    }
-    None
-}
-
 /// Refuses a text that neither an address nor an address pattern can contain.
 pub fn checked(text: &str) -> Result<&str, AddressError> {
     if text.is_empty() {
@@ -348,6 +343,19 @@ mod tests {
             assert_eq!(Sender::parse(bad), Err(AddressError::NotBare), "{bad}");
         }
         assert!(Address::parse("FAX:(030) 12, 34").is_ok(), "other types have other rules");
+    }
+
+    #[test]
+    fn a_domain_has_parts_that_can_exist() {
+        let long = format!("a@{}.example", "x".repeat(64));
+        for bad in ["a@b..c", "a@.b", "a@.", long.as_str(), "\"a b\"@x..y"] {
+            assert_eq!(Address::parse(bad), Err(AddressError::Domain), "{bad}");
+            let line = serde_json::json!({"type": "SMTP", "address": bad}).to_string();
+            assert!(serde_json::from_str::<Address>(&line).is_ok(), "{bad}: mail that was accepted stays readable");
+        }
+        for good in ["a@b.c", "a@b.c.", "a@[IPv6:::1]", "\"a..b@c..d\"@x", "FAX:a@b..c"] {
+            assert!(Address::parse(good).is_ok(), "{good}");
+        }
     }
 
     #[test]

@@ -92,7 +92,8 @@ mod tests {
             let (from, to) = (from.min(text.len()), to.min(text.len()));
             let (from, to) = (from.min(to), from.max(to));
             let pattern = format!("{}*{}", &text[..from], &text[to..]);
-            prop_assert!(AddressPattern::parse(&pattern).unwrap().matches(&Address::parse(&text).unwrap()));
+            let address = Address::recorded(AddressType::smtp(), &text).unwrap();
+            prop_assert!(AddressPattern::parse(&pattern).unwrap().matches(&address));
         }
     }
 }

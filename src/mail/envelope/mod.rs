@@ -15,6 +15,7 @@ use crate::mail::address::{Address, Sender};
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::{Recipient, RecipientIndex, Recipients};
 use crate::mail::envelope::request::{BodyType, EnvelopeId, NotifyOn, ReturnContent};
+use crate::mail::message::header::Header;
 use crate::values::time::{RunningTime, Timestamp};
 
 /// Data that the spool keeps about a message besides its content.
@@ -40,6 +41,9 @@ pub struct Envelope {
     /// Delivery deadline. No attempt is made after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deliver_by: Option<Timestamp>,
+    /// Time after which the message is of no use: what is not delivered then fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
     /// Reports that the sender requested (RFC 3461 section 4.1); `None` means the default, failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<NotifyOn>,
@@ -123,6 +127,33 @@ impl Priority {
     fn is_normal(&self) -> bool {
         *self == Priority::Normal
     }
+
+    /// Returns the word for the priority on disk and for commands.
+    pub fn word(self) -> &'static str {
+        match self {
+            Priority::Urgent => "urgent",
+            Priority::Normal => "normal",
+            Priority::Nonurgent => "nonurgent",
+        }
+    }
+
+    /// Returns the priority that a header asks for: by `MT-Priority`, -9 to 9 (RFC 6758), or by `Priority` (RFC 2156).
+    pub fn of_header(header: &Header<'_>) -> Option<Priority> {
+        let value = |name: &str| header.all(name).next().map(|field| field.value().to_ascii_lowercase());
+        let level = value("MT-Priority").and_then(|text| text.split_whitespace().next()?.parse::<i8>().ok());
+        match level.filter(|level| (-9..=9).contains(level)) {
+            Some(1..) => return Some(Priority::Urgent),
+            Some(0) => return Some(Priority::Normal),
+            Some(_) => return Some(Priority::Nonurgent),
+            None => {}
+        }
+        match value("Priority")?.as_str() {
+            "urgent" => Some(Priority::Urgent),
+            "normal" => Some(Priority::Normal),
+            "non-urgent" => Some(Priority::Nonurgent),
+            _ => None,
+        }
+    }
 }
 
 /// Handling of a message after every recipient has it.
@@ -158,6 +189,7 @@ impl Envelope {
             recipients: recipients.into(),
             not_before: None,
             deliver_by: None,
+            expires: None,
             notify: None,
             ret: None,
             envid: None,
@@ -187,11 +219,16 @@ impl Envelope {
         self.envid.as_ref().map_or(self.id.as_str(), EnvelopeId::as_str)
     }
 
+    /// Returns the first of the times after which the message fails by the will of its sender.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.deliver_by.into_iter().chain(self.expires).min()
+    }
+
     /// Returns the time of the first action on a delayed message: the first attempt, or expiry before it. `None` if
     /// that time is not after `now`.
     pub fn delayed_until(&self, now: Timestamp) -> Option<Timestamp> {
         let time = self.not_before.filter(|time| *time > now)?;
-        Some(self.deliver_by.map_or(time, |deadline| deadline.min(time))).filter(|time| *time > now)
+        Some(self.deadline().map_or(time, |deadline| deadline.min(time))).filter(|time| *time > now)
     }
 }
 
@@ -273,7 +310,7 @@ mod tests {
                 recipients.iter().filter_map(|text| Some(Address::parse(text).ok()?.into())).collect();
             let time = times.map(Timestamp::from_seconds);
             let mail = Envelope {
-                size, recipients: recipients.into(), transport, hops, not_before: time, deliver_by: time,
+                size, recipients: recipients.into(), transport, hops, not_before: time, deliver_by: time, expires: time,
                 sender: Sender::parse(&sender).unwrap_or_default(),
                 after_sent: AfterSent::Sent(folder),
                 notify: Some(NotifyOn { success: true, failure: false, delay: true }),

@@ -48,7 +48,7 @@ impl TryFrom<WrittenRecipient> for Recipient {
     type Error = AddressError;
 
     fn try_from(written: WrittenRecipient) -> Result<Recipient, AddressError> {
-        let address = Address::new(AddressType::parse(&written.r#type)?, &written.address)?;
+        let address = Address::recorded(AddressType::parse(&written.r#type)?, &written.address)?;
         Ok(Recipient { address, notify: written.notify, orcpt: written.orcpt, expanded_from: written.expanded_from })
     }
 }

@@ -8,6 +8,8 @@ use crate::mail::message::mime;
 /// Values of header fields that are added if they are missing.
 #[derive(Clone, Debug, Default)]
 pub struct HeaderAdditions {
+    /// Value of the `From` field.
+    pub from: String,
     /// Value of the `Date` field.
     pub date: String,
     /// Value of the `Message-ID` field, without brackets.
@@ -21,13 +23,15 @@ pub struct HeaderAdditions {
 pub struct SendmailFields {
     /// Value of the `Received` field, which is always added.
     pub received: String,
-    /// Value of the `From` field, added if it is missing.
-    pub from: String,
     /// Addresses to replace in `From` and `Sender`, as pairs of old and new.
     pub rewritten: Vec<(String, String)>,
 }
 
-/// Returns the completed header: without `Bcc`, with missing fields before the first one, and every other byte
+/// Fields that a submitted message loses: blind recipients, and the trace of a final delivery, which the last system
+/// writes (RFC 5321 section 4.4).
+const REMOVED: [&str; 3] = ["Bcc", "Resent-Bcc", "Return-Path"];
+
+/// Returns the completed header: without `Bcc` and `Return-Path`, with missing fields before the first one, and every other byte
 /// unchanged. If sendmail(1) submits a message with `Resent-` recipients, missing fields are added as `Resent-` fields
 /// (RFC 5322 section 3.6.6).
 pub fn completed(header: &Header<'_>, additions: &HeaderAdditions) -> Vec<u8> {
@@ -43,9 +47,7 @@ pub fn completed(header: &Header<'_>, additions: &HeaderAdditions) -> Vec<u8> {
             add(&name, value);
         }
     };
-    if let Some(sendmail) = &additions.sendmail {
-        missing("From", &sendmail.from);
-    }
+    missing("From", &additions.from);
     missing("Date", &additions.date);
     missing("Message-ID", &format!("<{}>", additions.message_id));
     let mut missing_fields = out;
@@ -60,7 +62,7 @@ pub fn completed(header: &Header<'_>, additions: &HeaderAdditions) -> Vec<u8> {
         out.extend_from_slice(header.marker);
     }
     out.extend_from_slice(&missing_fields);
-    for field in header.fields.iter().filter(|field| !field.is("Bcc") && !field.is("Resent-Bcc")) {
+    for field in header.fields.iter().filter(|field| !REMOVED.iter().any(|name| field.is(name))) {
         let rewritten = additions.sendmail.as_ref().and_then(|sendmail| sendmail.rewrite(field));
         out.extend_from_slice(rewritten.as_deref().unwrap_or(field.raw()));
     }
@@ -123,12 +125,12 @@ mod tests {
     use crate::mail::message::header::InputSupply;
 
     fn additions() -> HeaderAdditions {
-        HeaderAdditions { date: "D".into(), message_id: "m@h".into(), sendmail: None }
+        HeaderAdditions { from: "joe@h".into(), date: "D".into(), message_id: "m@h".into(), sendmail: None }
     }
 
     fn sendmail() -> HeaderAdditions {
         let rewritten = vec![("root".into(), "ops@example.com".into()), ("joe@laptop".into(), "me@example.com".into())];
-        let sendmail = SendmailFields { received: "by h\n\tid 1; D".into(), from: "joe@h".into(), rewritten };
+        let sendmail = SendmailFields { received: "by h\n\tid 1; D".into(), rewritten };
         HeaderAdditions { sendmail: Some(sendmail), ..additions() }
     }
 
@@ -139,8 +141,14 @@ mod tests {
     #[test]
     fn only_what_is_missing_is_put_in() {
         let bytes = b"To: a@x\r\nBCC: b@x,\r\n c@x\r\nDate: then\r\nX: y\r\n\r\n";
-        assert_eq!(complete(bytes, &additions()), "Message-ID: <m@h>\r\nTo: a@x\r\nDate: then\r\nX: y\r\n");
-        assert_eq!(complete(b"To: a@x\nhello there\n", &additions()), "Date: D\nMessage-ID: <m@h>\nTo: a@x\n\n");
+        assert_eq!(
+            complete(bytes, &additions()),
+            "From: joe@h\r\nMessage-ID: <m@h>\r\nTo: a@x\r\nDate: then\r\nX: y\r\n"
+        );
+        assert_eq!(
+            complete(b"To: a@x\nhello there\n", &additions()),
+            "From: joe@h\nDate: D\nMessage-ID: <m@h>\nTo: a@x\n\n"
+        );
     }
 
     #[test]

@@ -93,6 +93,12 @@ impl<'a> Header<'a> {
         self.fields.iter().any(|field| field.is(name))
     }
 
+    /// Returns the fields without those of this name; `None` if the header has none of this name.
+    pub fn fields_without(&self, name: &str) -> Option<Vec<u8>> {
+        let kept = || self.fields.iter().filter(|field| !field.is(name)).flat_map(|field| field.raw.iter().copied());
+        self.has(name).then(|| kept().collect())
+    }
+
     /// Returns true for automatic or list mail (RFC 3834 section 2), which gets no automatic response.
     pub fn is_automatic(&self) -> bool {
         let auto = self.all("Auto-Submitted").any(|field| !field.value().to_ascii_lowercase().starts_with("no"));
@@ -144,6 +150,15 @@ mod tests {
         assert!(header.fields[1].is("subject"));
         assert_eq!(&bytes[header.len..], b"\nbody: no\n");
         assert!(header.closed);
+    }
+
+    #[test]
+    fn fields_of_a_name_are_left_out() {
+        let header =
+            Header::scan(b"From joe Mon\nX: 1\n 2\nreturn-path: <a@x>,\n more\nY: 3\n\nbody\n", InputSupply::End)
+                .unwrap();
+        assert_eq!(header.fields_without("Return-Path").unwrap(), b"X: 1\n 2\nY: 3\n");
+        assert_eq!(header.fields_without("Z"), None);
     }
 
     #[test]

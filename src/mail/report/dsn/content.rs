@@ -1,6 +1,6 @@
 //! Content of a DSN as values: the message, and the result for each recipient.
 
-use crate::mail::address::Sender;
+use crate::mail::address::{Address, Sender};
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::Recipient;
 use crate::mail::history::state::ReportKind;
@@ -63,6 +63,25 @@ pub enum ReturnedPart {
     Header,
 }
 
+/// Recipient of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DsnReader<'a> {
+    /// The sender of the message.
+    Sender(&'a Sender),
+    /// The address that is told of failed mail from the null sender.
+    Postmaster(&'a Address),
+}
+
+impl<'a> DsnReader<'a> {
+    /// Returns the address, without a type.
+    pub fn as_str(self) -> &'a str {
+        match self {
+            DsnReader::Sender(sender) => sender.as_str(),
+            DsnReader::Postmaster(address) => address.text(),
+        }
+    }
+}
+
 /// Delivery status notification to be rendered.
 #[derive(Debug)]
 pub struct Dsn<'a> {
@@ -74,8 +93,8 @@ pub struct Dsn<'a> {
     pub host: &'a str,
     /// Date of the report.
     pub now: Timestamp,
-    /// Recipient of the report: the sender of the message.
-    pub to: &'a Sender,
+    /// Recipient of the report.
+    pub reader: DsnReader<'a>,
     /// Envelope id of the message: that of the sender, or the queue id.
     pub envid: &'a str,
     /// Queue id of the message.

@@ -2,7 +2,7 @@
 
 use crate::mail::history::state::ReportKind;
 
-use crate::mail::report::dsn::content::{Dsn, DsnAction, DsnRecipient, MAX_LINE_BYTES};
+use crate::mail::report::dsn::content::{Dsn, DsnAction, DsnReader, DsnRecipient, MAX_LINE_BYTES};
 
 /// Maximum number of recipients in the text. The machine-readable part lists all of them.
 const MOST_NAMED: usize = 50;
@@ -15,8 +15,15 @@ pub(super) fn text(dsn: &Dsn<'_>) -> String {
     let mut out = String::new();
     paragraph(&mut out, "", &format!("This is the mail spooler at {}.", dsn.host));
     let recipients = if dsn.recipients.len() == 1 { "recipient" } else { "recipients" };
-    let (before, after) = match dsn.kind {
-        ReportKind::Failure => (
+    let (before, after) = match (dsn.kind, dsn.reader) {
+        (ReportKind::Failure, DsnReader::Postmaster(_)) => (
+            format!(
+                "A message with the null sender, such as a bounce, could not be delivered to the {recipients} below. Its \
+                 sender cannot be told."
+            ),
+            format!("On {}, this command sends it again:", dsn.host),
+        ),
+        (ReportKind::Failure, DsnReader::Sender(_)) => (
             format!("Your message could not be delivered to the {recipients} below. There will be no further attempts."),
             format!(
                 "To send the message again, first correct the error shown above. On {}, this command resends it unchanged \
@@ -24,13 +31,13 @@ pub(super) fn text(dsn: &Dsn<'_>) -> String {
                 dsn.host
             ),
         ),
-        ReportKind::Delay => (
+        (ReportKind::Delay, _) => (
             format!("Your message has not been delivered yet to the {recipients} below. There will be further attempts."),
             "You need not do anything. You will get another report if the delivery fails. This command shows the current \
              state:"
                 .to_owned(),
         ),
-        ReportKind::Success => (
+        (ReportKind::Success, _) => (
             format!(
                 "As you requested, this reports that your message was delivered to the {recipients} below, or relayed to \
                  a system that may send no further report."

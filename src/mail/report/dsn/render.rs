@@ -21,7 +21,7 @@ impl Dsn<'_> {
         let mut field = |name: &str, value: &str| out.push_str(&folded(name, value));
         field("Date", &self.now.rfc5322());
         field("From", &format!("Mail Delivery System <MAILER-DAEMON@{}>", self.host));
-        field("To", &format!("<{}>", self.to.as_str()));
+        field("To", &format!("<{}>", self.reader.as_str()));
         field("Subject", &self.subject());
         field("Message-ID", &format!("<{}@{}>", short(self.id), self.host));
         if let Some(id) = self.message_id.as_ref().filter(|id| is_message_id(id)) {
@@ -120,9 +120,14 @@ fn short(id: &QueueId) -> String {
     id.as_str().splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
 }
 
-/// Returns `type; address` (RFC 3464 section 2.1.2): `rfc822` for internet mail, other types in lower case.
+/// Returns `type; address` (RFC 3464 section 2.1.2): `rfc822` for internet mail, `unknown` for a text that is not an
+/// address, other types in lower case.
 fn typed(address: &Address) -> String {
-    let kind = if address.is_smtp() { "rfc822".to_owned() } else { address.kind().as_str().to_ascii_lowercase() };
+    let kind = match address.kind().as_str() {
+        _ if address.is_smtp() => "rfc822".to_owned(),
+        _ if address.is_invalid() => "unknown".to_owned(),
+        other => other.to_ascii_lowercase(),
+    };
     typed_text(&kind, address.text())
 }
 
@@ -184,7 +189,7 @@ mod tests {
 
     use crate::mail::address::Sender;
     use crate::mail::envelope::recipient::Recipient;
-    use crate::mail::report::dsn::content::DsnRecipient;
+    use crate::mail::report::dsn::content::{DsnReader, DsnRecipient};
     use crate::mail::status::Status;
     use crate::values::time::Timestamp;
 
@@ -196,7 +201,7 @@ mod tests {
             kind: ReportKind::Failure,
             host: "mail.example.org",
             now: Timestamp::from_seconds(1_777_636_800),
-            to,
+            reader: DsnReader::Sender(to),
             envid: "a+b=c",
             about_id: id,
             arrival: Timestamp::from_seconds(1_777_636_000),
