@@ -40,6 +40,7 @@ mod outgoing;
 mod poll;
 mod power;
 mod preprocess;
+mod protocol;
 mod readme;
 mod receive;
 mod recipients;
