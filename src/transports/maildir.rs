@@ -32,7 +32,8 @@ impl Maildir {
     }
 
     fn of(root: &Dir) -> Result<Maildir, PathError> {
-        Ok(Maildir { tmp: root.make_in("tmp")?, new: root.make_in("new")?, cur: root.make_in("cur")? })
+        let [tmp, new, cur] = ["tmp", "new", "cur"].map(|name| root.make_durable_in(name));
+        Ok(Maildir { tmp: tmp?, new: new?, cur: cur? })
     }
 
     /// Opens a folder of a Maildir (Maildir++), and creates it if it does not exist. A symbolic link in its place is an
@@ -52,9 +53,9 @@ impl Maildir {
         Ok(maildir)
     }
 
-    /// True if a message of this name exists, in `new` or in `cur` with any flags.
+    /// True if a mail program has moved a message of this name into `cur`, with any flags.
     fn has(&self, name: &str) -> Result<bool, PathError> {
-        if self.new.stat_name(name)?.is_some() || self.cur.stat_name(name)?.is_some() {
+        if self.cur.stat_name(name)?.is_some() {
             return Ok(true);
         }
         for entry in std::fs::read_dir(self.cur.path()).at("list", self.cur.path())? {
@@ -67,11 +68,14 @@ impl Maildir {
     }
 
     /// Files a message: writes it in `tmp`, renames it into `new`, then syncs file and directory.
+    ///
+    /// Names are unique per message and recipient: if `new` has the name, an attempt whose end was not recorded has filed
+    /// the message. It stays, unless a power failure took away some of its bytes.
     fn file(&self, name: &str, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), PathError> {
-        if self.new.stat_name(name)?.is_some() {
-            // Names are unique per message and recipient: an attempt whose end was not recorded has filed it.
-            return Ok(());
-        }
+        let earlier = match self.new.stat_name(name)? {
+            Some(_) => Some(self.new.open_file(name)?),
+            None => None,
+        };
         // The process id keeps this from replacing a file that another process is still writing. A file that a dead
         // process left is removed by mail programs, which clean `tmp` of every Maildir.
         // The name of a file that another program put into `new` may have a colon.
@@ -80,7 +84,16 @@ impl Maildir {
         self.tmp.remove_if_there(&draft)?;
         let mut file = self.tmp.create_new(&draft)?;
         let written = write(&mut file).at("write", self.tmp.path_of(&draft));
-        let placed = written.and_then(|()| self.tmp.rename(&draft, &self.new, name));
+        let placed = written.and_then(|()| match earlier {
+            None => self.tmp.rename(&draft, &self.new, name),
+            Some(earlier) if is_torn(&earlier, &file).at("read", self.new.path_of(name))? => {
+                self.tmp.rename_over(&draft, &self.new, name)
+            }
+            Some(earlier) => {
+                file = earlier;
+                self.tmp.remove_if_there(&draft).map(|_| ())
+            }
+        });
         if placed.is_err() {
             let _ = self.tmp.remove_if_there(&draft);
         }
@@ -167,6 +180,25 @@ pub fn file_message(
         })?;
     }
     Ok(maildir.new.path_of(name))
+}
+
+/// True if a file is another one in part: shorter, or with zeros in place of bytes that were not written.
+fn is_torn(file: &File, whole: &File) -> io::Result<bool> {
+    let (mut bytes, mut expected) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+    let mut at = 0;
+    let mut differs = false;
+    loop {
+        let count = dir::read_at(whole.as_fd(), &mut expected, at)?;
+        let there = dir::read_at(file.as_fd(), &mut bytes[..count.max(1)], at)?;
+        if there > count || bytes[..there].iter().zip(&expected).any(|(byte, whole)| byte != whole && *byte != 0) {
+            return Ok(false);
+        }
+        differs |= bytes[..there] != expected[..count];
+        if there < count || count == 0 {
+            return Ok(differs);
+        }
+        at += count as u64;
+    }
 }
 
 fn copy(input: BorrowedFd<'_>, mut at: u64, file: &mut File) -> io::Result<()> {
