@@ -17,6 +17,7 @@ mod copies;
 mod corpus;
 mod crash;
 mod crash_reports;
+mod crash_states;
 mod disk;
 mod documents;
 mod dsn;
