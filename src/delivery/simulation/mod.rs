@@ -1,7 +1,7 @@
 //! Simulation of runs: the scheduler with virtual threads, transports and a disk, in virtual time.
 //!
 //! The simulated threads do what those of a run do with each job; only preparations, hand-offs and commits take time.
-//! Transports are slow, fail, break after some hand-offs, share a resource, or are on trial; some messages are claimed by
+//! Transports are slow, fail, break after some hand-offs, share a resource, are on trial, or decline; some messages are claimed by
 //! another run. `MSPOOL_SEEDS` sets the number of random runs.
 
 #![cfg(test)]
@@ -44,6 +44,7 @@ fn random_transport(random: &mut Seeded) -> VirtualTransport {
         preparation: [0, 2, 30][random.below(3) as usize],
         fails: random.below(5) == 0,
         breaks_after: (random.below(4) == 0).then(|| random.below(10) as usize),
+        declines: random.below(5) == 0,
     }
 }
 
@@ -73,11 +74,12 @@ fn check_record(run: &VirtualRun, record: &RunRecord) -> Result<(), String> {
     }
     for (index, transport) in run.transports.iter().enumerate() {
         let begun = record.begun.get(&index).map_or(&[][..], Vec::as_slice);
-        if !begun.is_sorted() {
+        let declined = record.declined_to.get(&index).cloned().unwrap_or_default();
+        if declined.is_empty() && !begun.is_sorted() {
             return Err(format!("out of order at transport {index}: {begun:?}"));
         }
         let needing = |message: &&usize| run.messages[**message].contains(&index);
-        let needed: BTreeSet<usize> = expected.iter().filter(needing).copied().collect();
+        let needed: BTreeSet<usize> = expected.iter().filter(needing).chain(&declined).copied().collect();
         let given: BTreeSet<usize> = begun.iter().map(|(message, _)| *message).collect();
         let unserved = record.unserved.get(&index).cloned().unwrap_or_default();
         if given.union(&unserved).copied().collect::<BTreeSet<usize>>() != needed {
@@ -116,6 +118,7 @@ fn a_slow_transport_does_not_hold_up_a_fast_one() {
         preparation: 0,
         fails: false,
         breaks_after: None,
+        declines: false,
     };
     let run = VirtualRun {
         transports: vec![transport(1, 1000), transport(2, 1)],

@@ -26,6 +26,8 @@ pub struct VirtualTransport {
     pub fails: bool,
     /// Number of hand-offs that it takes before it breaks.
     pub breaks_after: Option<usize>,
+    /// True if it declines every message, which goes to the transport before it, if that did not need it anyway.
+    pub declines: bool,
 }
 
 /// One simulated run: what there is to do, and by how many threads.
@@ -58,6 +60,8 @@ pub struct RunRecord {
     pub taken_up: BTreeSet<usize>,
     /// Messages by transport that it was closed to before their turn.
     pub unserved: BTreeMap<usize, BTreeSet<usize>>,
+    /// Messages by transport that another one had declined.
+    pub declined_to: BTreeMap<usize, BTreeSet<usize>>,
     /// Messages that were open at the same time at most.
     pub most_open: usize,
     /// Jobs that were done.
@@ -244,6 +248,8 @@ impl<'r> Simulation<'r> {
 
     fn hand_off(&mut self, message: MessageIndex, transport: TransportIndex) {
         let position = transport.position();
+        let first = self.waiting[position].first();
+        assert!(first.is_none_or(|first| *first == message), "{message:?} comes before {first:?} in {:?}", self.run);
         self.open.insert(message);
         self.waiting[position].remove(&message);
         self.running[position] += 1;
@@ -266,7 +272,20 @@ impl<'r> Simulation<'r> {
         } else if !self.scheduler.queues[transport].is_closed() {
             self.scheduler.queues[transport].works_again();
         }
+        if self.run.transports[position].declines && position > 0 {
+            self.decline_to(message, position - 1);
+        }
         self.end_job(Some(message));
+    }
+
+    /// Puts a message that a transport declined into the backlog of another.
+    fn decline_to(&mut self, message: MessageIndex, position: usize) {
+        let queue = &mut self.scheduler.queues[TransportIndex::new(position)];
+        if !self.run.messages[message.position()].contains(&position) && !queue.is_closed() {
+            queue.add(message);
+            self.waiting[position].insert(message);
+            self.record.declined_to.entry(position).or_default().insert(message.position());
+        }
     }
 
     fn end_job(&mut self, worked_on: Option<MessageIndex>) {
