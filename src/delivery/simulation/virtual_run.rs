@@ -1,5 +1,7 @@
 //! The simulated world of a run: threads, transports and a disk, in virtual time, and what must hold at each moment.
 
+#![cfg(test)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::delivery::scheduler::{Admission, Job, Scheduler};
