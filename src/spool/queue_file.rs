@@ -106,7 +106,7 @@ impl QueueFile {
         facts: FileStat,
         path: &Path,
     ) -> Result<QueueFile, UnusableFile> {
-        // A file whose end was never written is shorter than it should be, or ends with zeros.
+        // A file that was not written as a whole is shorter than it should be, or has zeros in place of a block.
         let corrupt = |reason: &str| Err(damage(&file, facts.size, path, reason));
         let mut head = vec![0; FIRST_READ.min(facts.size as usize)];
         let read = |head: &mut [u8]| read_fully(&file, head).map_err(|error| PathError::new("read", path, error));
@@ -239,18 +239,20 @@ impl QueueFile {
 /// Size of the blocks that a filesystem allocates at least, in bytes.
 const BLOCK: u64 = 4096;
 
-/// Returns the kind of damage to a file: incomplete if it ends with zeros from the start of a block on. A power failure
-/// leaves such a file, whose length was written and whose last blocks were not.
+/// Returns the kind of damage to a file: incomplete if one of its blocks, the last perhaps shorter, is all zeros. A power
+/// failure leaves such a file: its length was written, and some of its blocks were not.
 fn damage(file: &File, size: u64, path: &Path, reason: &str) -> UnusableFile {
     let mut block = [0; BLOCK as usize];
-    let last = size.saturating_sub(1) / BLOCK * BLOCK;
-    match dir::read_at(file, &mut block, last) {
-        Ok(count) if block[..count].iter().all(|byte| *byte == 0) => {
-            UnusableFile::Incomplete(format!("{reason}, and its end was never written"))
+    for at in (0..size).step_by(BLOCK as usize) {
+        match dir::read_at(file, &mut block, at) {
+            Ok(count) if block[..count].iter().all(|byte| *byte == 0) => {
+                return UnusableFile::Incomplete(format!("{reason}, and a part of it was never written"));
+            }
+            Ok(_) => {}
+            Err(error) => return UnusableFile::Path(PathError::new("read", path, error)),
         }
-        Ok(_) => UnusableFile::Corrupt(reason.to_owned()),
-        Err(error) => UnusableFile::Path(PathError::new("read", path, error)),
     }
+    UnusableFile::Corrupt(reason.to_owned())
 }
 
 /// Returns the kind of damage to a file without a line end: an envelope that was cut, or one whose line end was damaged.

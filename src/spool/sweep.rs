@@ -50,7 +50,13 @@ impl Spool {
         for state in [QueueState::Sent, QueueState::Failed] {
             for entry in self.entries(state)? {
                 let DirectoryEntry::Message(name) = entry? else { continue };
-                if name.is_retention_over(time.now, time.running, time.clock) {
+                // A message with another name, left by a power failure, would live on under that one.
+                let has_one_name = || {
+                    Ok::<bool, PathError>(
+                        self.messages(state)?.stat_name(&name.to_string())?.is_some_and(|facts| facts.links == 1),
+                    )
+                };
+                if name.is_retention_over(time.now, time.running, time.clock) && has_one_name()? {
                     if gone.is_empty() {
                         // A power failure must not restore a message under a name that it had before.
                         QueueState::WAITING.iter().try_for_each(|waiting| self.sync_state(*waiting))?;

@@ -10,6 +10,7 @@ use crate::sys::lock;
 
 use crate::mail::envelope::id::QueueId;
 use crate::mail::history::mark::HistoryMarks;
+use crate::mail::history::record::LogEvent;
 use crate::spool::file_name::FileName;
 use crate::spool::names::names;
 use crate::spool::{QueueState, Spool, SpoolDirectory};
@@ -55,7 +56,10 @@ impl Spool {
         if twins.len() as u64 != facts.links {
             return Ok(false);
         }
-        twins.sort();
+        // After a release, the name in the queue is the younger one.
+        let is_held = self.is_held(&name.id)?;
+        let is_over = |twin: &TwinName| PLACES[twin.place] == SpoolDirectory::Message(QueueState::Hold) && !is_held;
+        twins.sort_by(|a, b| (!is_over(a), a).cmp(&(!is_over(b), b)));
         twins.pop();
         for twin in &twins {
             let dir = self.dir(PLACES[twin.place])?;
@@ -63,6 +67,17 @@ impl Spool {
             dir.sync()?;
         }
         Ok(true)
+    }
+
+    /// True if the log says that the message is on hold.
+    fn is_held(&self, id: &QueueId) -> Result<bool, PathError> {
+        let last = self.records_without_message(id)?.into_iter().rev();
+        let mut events = last.map(|record| record.event);
+        Ok(events.find_map(|event| match event {
+            LogEvent::Held => Some(true),
+            LogEvent::Released => Some(false),
+            _ => None,
+        }) == Some(true))
     }
 
     /// Returns the names of this file that begin with its id.

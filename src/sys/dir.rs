@@ -35,7 +35,7 @@ impl Dir {
         Ok(Dir { fd, path: path.to_owned() })
     }
 
-    /// Makes the directory and all missing parents, and opens it.
+    /// Makes the directory and all missing parents, durably, and opens it.
     pub fn make(path: &Path) -> Result<Dir, PathError> {
         match Dir::open(path) {
             Err(error) if error.is_not_found() => {}
@@ -48,7 +48,11 @@ impl Dir {
             }
             match fs::mkdir(part, PRIVATE_DIR) {
                 Err(Errno::EXIST) => {}
-                answer => answer.at("make", part)?,
+                answer => {
+                    answer.at("make", part)?;
+                    let above = part.parent().filter(|above| !above.as_os_str().is_empty());
+                    Dir::open(above.unwrap_or(Path::new(".")))?.sync()?;
+                }
             }
         }
         Dir::open(path)
@@ -75,6 +79,19 @@ impl Dir {
             answer => answer.at("make", self.path.join(name))?,
         }
         self.open_in(name)
+    }
+
+    /// Opens a directory inside this one, made durably first if it is missing: a power cut must not take away a directory
+    /// in which mail was synced.
+    pub fn make_durable_in(&self, name: &str) -> Result<Dir, PathError> {
+        match self.open_in(name) {
+            Err(error) if error.is_not_found() => {
+                let made = self.make_in(name)?;
+                self.sync()?;
+                Ok(made)
+            }
+            answer => answer,
+        }
     }
 
     /// Returns the path that this directory was opened by.
@@ -163,6 +180,11 @@ impl Dir {
             answer => answer,
         };
         answer.at("rename", self.path.join(from))
+    }
+
+    /// Moves a file, here or to another directory, in place of a file of that name.
+    pub fn rename_over(&self, from: &str, to: &Dir, name: &str) -> Result<(), PathError> {
+        fs::renameat(&self.fd, from, &to.fd, name).at("rename", self.path.join(from))
     }
 
     /// Replaces a small file as a whole: writes it under another name, syncs it, and renames it.

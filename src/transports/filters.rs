@@ -169,7 +169,7 @@ fn process(
     for (step, filter) in transport.preprocess.iter().enumerate() {
         let mut next = Vec::new();
         for (index, part) in parts.into_iter().enumerate() {
-            let dir = Dir::make(&work.join(format!("{step}.{index}")))?;
+            let dir = Dir::open(work)?.make_in(&format!("{step}.{index}"))?;
             dir.make_in("out")?;
             let stage = FilterStage { transport, filter, hand_off, dir, control };
             next.extend(stage.run(part, results)?);

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use crate::mail::address::Address;
@@ -42,7 +42,8 @@ impl Maildir {
     }
 
     fn of(root: &Dir) -> Result<Maildir, PathError> {
-        Ok(Maildir { tmp: root.make_in("tmp")?, new: root.make_in("new")?, cur: root.make_in("cur")? })
+        let [tmp, new, cur] = ["tmp", "new", "cur"].map(|name| root.make_durable_in(name));
+        Ok(Maildir { tmp: tmp?, new: new?, cur: cur? })
     }
 
     /// Opens a folder of a Maildir (Maildir++), and creates it if it does not exist. A symbolic link in its place is an
@@ -62,14 +63,17 @@ impl Maildir {
         Ok(maildir)
     }
 
-    /// True if a message of this name exists, in `new` or in `cur` with any flags.
-    fn has(&self, name: &str) -> Result<bool, PathError> {
-        if self.new.stat_name(name)?.is_some() || self.cur.stat_name(name)?.is_some() {
+    /// True if a mail program has moved a message of this name into `cur`, with any flags. The name that a message with this
+    /// mark is filed under does not count: [`Maildir::file`] judges what has it.
+    fn has(&self, name: &str, mark: ReadMark) -> Result<bool, PathError> {
+        if self.cur.stat_name(name)?.is_some() {
             return Ok(true);
         }
+        let own = self.target(name, mark).1;
         for entry in std::fs::read_dir(self.cur.path()).at("list", self.cur.path())? {
             let entry = entry.at("list", self.cur.path())?.file_name();
-            if entry.to_string_lossy().strip_prefix(name).is_some_and(|rest| rest.starts_with(':')) {
+            let entry = entry.to_string_lossy();
+            if entry != own && entry.strip_prefix(name).is_some_and(|rest| rest.starts_with(':')) {
                 return Ok(true);
             }
         }
@@ -85,6 +89,9 @@ impl Maildir {
     }
 
     /// Files a message: writes it in `tmp`, renames it into `new` or `cur`, then syncs file and directory.
+    ///
+    /// Names are unique per message and recipient: if the name is there, an attempt whose end was not recorded has filed the
+    /// message. It stays, unless a power failure took away some of its bytes.
     fn file(
         &self,
         name: &str,
@@ -92,10 +99,10 @@ impl Maildir {
         write: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> Result<(), PathError> {
         let (target, target_name) = self.target(name, mark);
-        if target.stat_name(&target_name)?.is_some() {
-            // Names are unique per message and recipient: an attempt whose end was not recorded has filed it.
-            return Ok(());
-        }
+        let earlier = match target.stat_name(&target_name)? {
+            Some(_) => Some(target.open_file(&target_name)?),
+            None => None,
+        };
         // The process id keeps this from replacing a file that another process is still writing. A file that a dead
         // process left is removed by mail programs, which clean `tmp` of every Maildir.
         // The name of a file that another program put into `new` may have a colon.
@@ -104,7 +111,16 @@ impl Maildir {
         self.tmp.remove_if_there(&draft)?;
         let mut file = self.tmp.create_new(&draft)?;
         let written = write(&mut file).at("write", self.tmp.path_of(&draft));
-        let placed = written.and_then(|()| self.tmp.rename(&draft, target, &target_name));
+        let placed = written.and_then(|()| match earlier {
+            None => self.tmp.rename(&draft, target, &target_name),
+            Some(earlier) if is_torn(&earlier, &file).at("read", target.path_of(&target_name))? => {
+                self.tmp.rename_over(&draft, target, &target_name)
+            }
+            Some(earlier) => {
+                file = earlier;
+                self.tmp.remove_if_there(&draft).map(|_| ())
+            }
+        });
         if placed.is_err() {
             let _ = self.tmp.remove_if_there(&draft);
         }
@@ -162,7 +178,7 @@ fn file_for(
     header: Option<&Header<'_>>,
 ) -> Result<(), PathError> {
     let name = file_name(hand_off.id, recipient, hand_off.part);
-    if hand_off.earlier_attempt == EarlierAttempt::MaybeDelivered && maildir.has(&name)? {
+    if hand_off.earlier_attempt == EarlierAttempt::MaybeDelivered && maildir.has(&name, ReadMark::Unread)? {
         return Ok(());
     }
     let sender = hand_off.sender.as_str();
@@ -200,7 +216,7 @@ pub struct FiledMessage<'a> {
 /// moved it. Returns the path.
 pub fn file_message(store: &Path, folder: &Folder, message: &FiledMessage<'_>) -> Result<PathBuf, PathError> {
     let maildir = Maildir::folder(store, folder)?;
-    if message.earlier_attempt == EarlierAttempt::NotDelivered || !maildir.has(message.name)? {
+    if message.earlier_attempt == EarlierAttempt::NotDelivered || !maildir.has(message.name, message.mark)? {
         maildir.file(message.name, message.mark, |file| {
             file.write_all(message.head)?;
             copy(message.input, message.body_at, file)
@@ -217,6 +233,25 @@ pub fn may_have(store: &Path, folder: &Folder, name: &str) -> bool {
     match found {
         Ok(found) => found.is_some(),
         Err(error) => !error.is_not_found(),
+    }
+}
+
+/// True if a file is another one in part: shorter, or with zeros in place of bytes that were not written.
+fn is_torn(file: &File, whole: &File) -> io::Result<bool> {
+    let (mut bytes, mut expected) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+    let mut at = 0;
+    let mut differs = false;
+    loop {
+        let count = dir::read_at(whole.as_fd(), &mut expected, at)?;
+        let there = dir::read_at(file.as_fd(), &mut bytes[..count.max(1)], at)?;
+        if there > count || bytes[..there].iter().zip(&expected).any(|(byte, whole)| byte != whole && *byte != 0) {
+            return Ok(false);
+        }
+        differs |= bytes[..there] != expected[..count];
+        if there < count || count == 0 {
+            return Ok(differs);
+        }
+        at += count as u64;
     }
 }
 
