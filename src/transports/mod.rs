@@ -16,5 +16,6 @@ pub mod maildir;
 pub mod notify;
 pub mod placeholder;
 pub mod program;
+pub mod smtp;
 pub mod source;
 pub mod transport;

@@ -30,6 +30,7 @@ const SEPARATE: &[&str] = &["commands"];
 /// Each third-party crate, and the only places that may name it.
 const HOMES: &[(&str, &[&str])] = &[
     ("anyhow", &["output", "exit", "settings", "session", "submission", "delivery", "inbox", "commands", "cli"]),
+    ("base64", &["transports/smtp"]),
     ("bytesize", &["config", "commands/report/queue.rs"]),
     ("clap", &["cli"]),
     ("crc32c", &["values/checksum.rs"]),
@@ -50,6 +51,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("unicode_width", &["values/printable.rs"]),
     ("walkdir", &["spool/names.rs"]),
+    ("zeroize", &["values/digest.rs", "transports/smtp"]),
 ];
 
 fn root() -> &'static Path {
