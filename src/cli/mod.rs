@@ -85,7 +85,7 @@ struct GlobalArgs {
     /// Default: $MSPOOL_CONFIG, else ~/.config/mspool/config.toml (not for root), else /etc/mspool/config.toml.
     #[arg(long, value_name = "FILE", global = true, help_heading = GLOBAL_OPTIONS)]
     config: Option<PathBuf>,
-    /// Use no network: only deliver to Maildirs
+    /// Use no network: only deliver to Maildirs and servers on this host
     #[arg(long, global = true, help_heading = GLOBAL_OPTIONS)]
     offline: bool,
     /// Print errors and requested output only
@@ -263,7 +263,7 @@ fn reach(offline: bool) -> Network {
 fn session(choice: &ConfigChoice, verbosity: Verbosity, reach: Network) -> Result<Session> {
     let settings = load(choice)?;
     let ids = Arc::new(IdGenerator::new(&settings.hostname, crate::sys::random()));
-    Ok(Session { settings, clock: Clock::from_env(), verbosity, network: reach, ids })
+    Ok(Session { settings, clock: Clock::from_env(), verbosity, network: reach, ids, sessions: Arc::default() })
 }
 
 /// Returns the built parser, for completions and tests.

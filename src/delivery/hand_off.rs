@@ -125,6 +125,7 @@ impl<'e> RunState<'e> {
         let names = self.names_for_reports(envelope, recipients);
         let hand_off = HandOff {
             id: envelope.id.as_str(),
+            envelope,
             sender: &envelope.sender,
             return_path: &names.return_path,
             recipients: &addresses,
@@ -147,7 +148,7 @@ impl<'e> RunState<'e> {
         };
         let starts = StartRecorder { message, context };
         let control = ProgramControl { observer: Some(&starts), ..context.program_control() };
-        let result = deliver(transport, &hand_off, control, &mut |line| {
+        let result = deliver(transport, &hand_off, control, context.sessions, &mut |line| {
             if let Some((done, all, text)) = answer::progress(line) {
                 context.observer.progress(&transport.name, done, all, &text);
             }

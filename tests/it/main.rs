@@ -43,6 +43,7 @@ mod preprocess;
 mod readme;
 mod receive;
 mod recipients;
+mod relay;
 mod report;
 mod resend;
 mod retry;

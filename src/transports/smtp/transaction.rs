@@ -121,6 +121,12 @@ impl Transaction {
         self.mail.as_ref().filter(|reply| !reply.is_positive())
     }
 
+    /// Returns the reply 421 with which the server closed the connection before it asked for the text.
+    pub fn closed_before_text(&self) -> Option<&Reply> {
+        let data = self.data.as_ref().filter(|_| self.finals.is_empty());
+        self.mail.iter().chain(&self.recipients).chain(data).find(|reply| reply.closes())
+    }
+
     /// True if the server waits for the DATA command next.
     pub(super) fn awaits_data(&self) -> bool {
         self.stage == TransactionStage::Envelope && self.answered + 1 == self.lines.len()
