@@ -264,6 +264,9 @@ complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l offline -d 'Use 
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s h -l help -d 'Print help: a summary with -h, all details with --help'
+complete -c mspool -n "__fish_mspool_using_subcommand init" -l relay -d 'Configure this relay, and connect to it: smtps://HOST, or smtp://HOST with STARTTLS' -r
+complete -c mspool -n "__fish_mspool_using_subcommand init" -l user -d 'User name at the relay; the password is asked for, or read from standard input' -r
+complete -c mspool -n "__fish_mspool_using_subcommand init" -l from -d 'Envelope sender of messages that name none' -r
 complete -c mspool -n "__fish_mspool_using_subcommand init" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand init" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand init" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'

@@ -201,7 +201,11 @@ fn run(args: MspoolArgs<MspoolCommand>) -> Result<ExitStatus> {
     refuse_privilege()?;
     let choice = ConfigChoice { config: args.global.config, spool: args.global.spool };
     match &args.command {
-        MspoolCommand::Init(_) => return init::run(&init_target(&choice)),
+        MspoolCommand::Init(args) => {
+            let path = init_target(&choice);
+            let written = ConfigChoice { config: Some(path.clone()), spool: choice.spool.clone() };
+            return init::run(args, &path, &|| Ok(load(&written)?));
+        }
         MspoolCommand::Completions(args) => return completions::run(args),
         _ => {}
     }

@@ -53,7 +53,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("unicode_width", &["values/printable.rs"]),
     ("walkdir", &["spool/names.rs"]),
-    ("zeroize", &["values/digest.rs", "transports/smtp"]),
+    ("zeroize", &["values/digest.rs", "transports/smtp", "commands/init/relay.rs"]),
 ];
 
 fn root() -> &'static Path {

@@ -1,6 +1,7 @@
 //! The client of SMTP and LMTP, through the binary, against scripted servers.
 
 mod delivery;
+mod init;
 mod login;
 pub mod server;
 #[cfg(feature = "tls")]

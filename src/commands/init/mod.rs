@@ -1,4 +1,6 @@
-//! `init`: writes a configuration to start from, with every key explained.
+//! `init`: writes a configuration to start from, with every key explained, or one for a relay.
+
+pub mod relay;
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -10,7 +12,7 @@ use crate::exit::{ExitStatus, RefusalKind, refuse};
 use crate::output::print;
 
 /// Text that `init` writes: a valid configuration with the same meaning as no file.
-pub const TEMPLATE: &str = include_str!("../../fixtures/config.toml");
+pub const TEMPLATE: &str = include_str!("../../../fixtures/config.toml");
 
 /// Writes the template to `path`, and prints the path. An existing file is never changed.
 ///
@@ -18,6 +20,13 @@ pub const TEMPLATE: &str = include_str!("../../fixtures/config.toml");
 ///
 /// A refusal with [`RefusalKind::AlreadyExists`] if the file exists; an error if it cannot be written.
 pub fn run(path: &Path) -> Result<ExitStatus> {
+    create(path, TEMPLATE.as_bytes())?;
+    print::line(&mut print::stdout(), &path.display().to_string())?;
+    Ok(ExitStatus::Ok)
+}
+
+/// Creates a file that only this user can read, with its directory. A file that cannot be written is removed again.
+fn create(path: &Path, content: &[u8]) -> Result<()> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).with_context(|| format!("cannot create directory {}", parent.display()))?;
     }
@@ -31,8 +40,9 @@ pub fn run(path: &Path) -> Result<ExitStatus> {
         }
         file => file.with_context(|| format!("cannot create {}", path.display()))?,
     };
-    let written = file.write_all(TEMPLATE.as_bytes()).and_then(|()| file.sync_all());
-    written.with_context(|| format!("cannot write {}", path.display()))?;
-    print::line(&mut print::stdout(), &path.display().to_string())?;
-    Ok(ExitStatus::Ok)
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    if written.is_err() {
+        let _ = std::fs::remove_file(path);
+    }
+    written.with_context(|| format!("cannot write {}", path.display()))
 }
