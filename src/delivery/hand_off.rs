@@ -1,6 +1,7 @@
 //! Hand-offs: giving messages to transports, and applying what the transports answered.
 
 use std::os::fd::AsFd;
+use std::sync::PoisonError;
 
 use anyhow::Result;
 
@@ -14,6 +15,7 @@ use crate::mail::envelope::Envelope;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::envelope::request::BodyType;
 use crate::mail::history::record::LogEvent;
+use crate::spool::listing::MessageIndex;
 use crate::spool::runner;
 use crate::spool::work::WorkDir;
 use crate::transports::answer::{self, BrokenTransport, HandOffResult, ResultKind, TransportResult, TroubleKind};
@@ -22,6 +24,8 @@ use crate::transports::command::MAX_RECIPIENTS;
 use crate::transports::deliver::deliver;
 use crate::transports::hand_off::{EarlierAttempt, HandOff};
 use crate::transports::program::{ProgramControl, ProgramObserver};
+use crate::transports::smtp::pools::ServerAccess;
+use crate::transports::smtp::turn::Turn;
 use crate::transports::transport::TransportIndex;
 
 /// Recorder of the programs of a hand-off. The lock of the message is not enough: ssh(1) and others close the descriptor
@@ -44,6 +48,33 @@ impl ProgramObserver for StartRecorder<'_, '_> {
         {
             self.context.observer.error(&format!("{error:#}"));
         }
+    }
+}
+
+/// Turn of a hand-off at the server of a transport: messages reach it in the order of submission.
+struct HandOffTurn<'r, 'e> {
+    run: &'r RunState<'e>,
+    transport: TransportIndex,
+    message: MessageIndex,
+}
+
+impl std::fmt::Debug for HandOffTurn<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("HandOffTurn").field(&self.message).finish()
+    }
+}
+
+impl Turn for HandOffTurn<'_, '_> {
+    fn wait(&self) {
+        let mut scheduler = self.run.scheduler();
+        while !scheduler.queues[self.transport].has_turn(self.message) {
+            scheduler = self.run.changed.wait(scheduler).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn end(&self) {
+        self.run.scheduler().queues[self.transport].end_turn(self.message);
+        self.run.changed.notify_all();
     }
 }
 
@@ -83,7 +114,7 @@ impl<'e> RunState<'e> {
                 self.report_error(&error);
             }
         }
-        self.scheduler().queues[index].end_hand_off();
+        self.scheduler().queues[index].end_hand_off(message.index);
         message
     }
 
@@ -147,8 +178,10 @@ impl<'e> RunState<'e> {
             limit: filter_output_limit(context.settings.queue.message_limit),
         };
         let starts = StartRecorder { message, context };
+        let turn = HandOffTurn { run: self, transport: index, message: message.index };
+        let servers = ServerAccess { sessions: context.sessions, turn: &turn };
         let control = ProgramControl { observer: Some(&starts), ..context.program_control() };
-        let result = deliver(transport, &hand_off, control, context.sessions, &mut |line| {
+        let result = deliver(transport, &hand_off, control, servers, &mut |line| {
             if let Some((done, all, text)) = answer::progress(line) {
                 context.observer.progress(&transport.name, done, all, &text);
             }

@@ -98,7 +98,7 @@ impl<'r> Simulation<'r> {
                 self.now = at;
                 match event {
                     VirtualEvent::HandOff(message, transport) => {
-                        self.scheduler.queues[transport].end_hand_off();
+                        self.scheduler.queues[transport].end_hand_off(message);
                         self.end_job(Some(message));
                     }
                     VirtualEvent::Commit(message) => self.scheduler.committed(message),
@@ -150,7 +150,7 @@ impl<'r> Simulation<'r> {
                 continue;
             }
             if chosen.is_none() && queue.has_room() && queue.backlog.is_empty() {
-                queue.begin_hand_off();
+                queue.begin_hand_off(message);
                 chosen = Some(transport);
             } else {
                 queue.add(message);

@@ -114,7 +114,7 @@ impl DeliveryMethod {
 }
 
 /// Hand-offs that keep one session of a server busy.
-const HAND_OFFS_PER_SESSION: usize = 1;
+const HAND_OFFS_PER_SESSION: usize = 3;
 
 /// Exit status of msmtp(1) when the relay refuses the login.
 const MSMTP_LOGIN_REFUSED: u8 = 77;

@@ -18,6 +18,7 @@ use crate::transports::smtp::pool::{CheckedOut, SessionPool, SessionWish};
 use crate::transports::smtp::reply::{Reply, ReplyClass};
 use crate::transports::smtp::text::TextScan;
 use crate::transports::smtp::transaction::{RecipientAnswer, Transaction, TransactionStage};
+use crate::transports::smtp::turn::Turn;
 use crate::values::printable::{self, TextLimit};
 
 /// Seconds until the second attempt after a first one whose end is unknown.
@@ -31,6 +32,7 @@ struct Delivery<'a> {
     pool: &'a Arc<SessionPool>,
     hand_off: &'a HandOff<'a>,
     control: ProgramControl<'a>,
+    turn: &'a dyn Turn,
     envelope: OutgoingEnvelope<'a>,
     /// Position in the hand-off of each recipient of the envelope.
     positions: Vec<usize>,
@@ -54,6 +56,7 @@ pub(in crate::transports) fn deliver(
     pool: &Arc<SessionPool>,
     hand_off: &HandOff<'_>,
     control: ProgramControl<'_>,
+    turn: &dyn Turn,
 ) -> HandOffResult {
     let mut results: Vec<Option<TransportResult>> = vec![None; hand_off.recipients.len()];
     let mut positions = Vec::new();
@@ -86,7 +89,7 @@ pub(in crate::transports) fn deliver(
         recipients,
         text,
     };
-    Delivery { pool, hand_off, control, envelope, positions, results, broken: None, remote_id: None }.run()
+    Delivery { pool, hand_off, control, turn, envelope, positions, results, broken: None, remote_id: None }.run()
 }
 
 /// Returns a recipient as the server is told of it; `None` for an address that is no bare mailbox.
@@ -146,9 +149,13 @@ impl Delivery<'_> {
 
     /// Runs one transaction for these recipients.
     fn transact(&mut self, recipients: &[usize], wish: SessionWish) -> Progress {
+        // What the server offers is known when the messages before this one have a session.
+        self.turn.wait();
         let known = self.pool.capabilities().filter(|offered| offered.pipelining && wish == SessionWish::Any);
         let prepared = known.and_then(|offered| self.prepare_all(recipients, &offered));
-        let (mut session, is_fresh, is_begun) = match self.pool.check_out(wish, prepared.as_ref(), self.control) {
+        let checked_out = self.pool.check_out(wish, prepared.as_ref(), self.control, self.turn);
+        self.turn.end();
+        let (mut session, is_fresh, is_begun) = match checked_out {
             Ok(CheckedOut::Fresh(session)) => (*session, true, false),
             Ok(CheckedOut::Used(session)) => (*session, false, false),
             Ok(CheckedOut::Begun(session)) => (*session, false, true),

@@ -24,3 +24,4 @@ pub mod text;
 #[cfg(feature = "tls")]
 pub mod tls;
 pub mod transaction;
+pub mod turn;

@@ -15,6 +15,7 @@ use crate::transports::smtp::open::SessionOpener;
 use crate::transports::smtp::secret::TokenCache;
 use crate::transports::smtp::settings::ClientSettings;
 use crate::transports::smtp::transaction::Transaction;
+use crate::transports::smtp::turn::Turn;
 
 /// Time for which a failure concerns the hand-offs that begin after it: until the circuit breaker is open.
 const FAILURE_SHARED: Duration = Duration::from_secs(2);
@@ -131,32 +132,36 @@ impl SessionPool {
         wish: SessionWish,
         transaction: Option<&Transaction>,
         control: ProgramControl<'_>,
+        turn: &dyn Turn,
     ) -> Result<CheckedOut, SessionFailure> {
         let mut state = self.state();
         let failures_before = state.failures;
         let mut ticket = None;
+        // One that had a session before, or was promised one, goes before those that wait for their first.
+        let mut is_first = wish == SessionWish::New;
         loop {
             if let Some(at) = state.handed_on.iter().position(|(number, _)| Some(*number) == ticket) {
                 match state.handed_on.swap_remove(at).1 {
                     HandedOn::Begun(session) => return Ok(CheckedOut::Begun(session)),
-                    HandedOn::Lost => ticket = None,
+                    HandedOn::Lost => (ticket, is_first) = (None, true),
                 }
             }
             let is_begun = ticket.is_some_and(|number| !state.tickets.iter().any(|ticket| ticket.number == number));
-            if !is_begun {
+            let is_next = is_first || state.tickets.front().is_none_or(|first| Some(first.number) == ticket);
+            if !is_begun && is_next {
                 if wish == SessionWish::Any
                     && let Some(session) = self.take_idle(&mut state)
                 {
-                    state.withdraw(ticket);
+                    self.withdraw(&mut state, ticket);
                     state.busy += 1;
                     return Ok(CheckedOut::Used(Box::new(session)));
                 }
                 if let Some(failure) = state.shared_failure(failures_before) {
-                    state.withdraw(ticket);
+                    self.withdraw(&mut state, ticket);
                     return Err(failure);
                 }
                 if state.may_open(self.limit) {
-                    state.withdraw(ticket.take());
+                    self.withdraw(&mut state, ticket.take());
                     let opened = self.open(state, control);
                     state = self.state();
                     match opened {
@@ -166,13 +171,27 @@ impl SessionPool {
                     }
                     continue;
                 }
-                if ticket.is_none()
-                    && let Some(transaction) = transaction
-                {
-                    ticket = Some(state.add_ticket(transaction.clone()));
-                }
+            }
+            if ticket.is_none()
+                && !is_first
+                && let Some(transaction) = transaction
+            {
+                ticket = Some(state.add_ticket(transaction.clone()));
+                drop(state);
+                // Those that come after it stand behind it now.
+                turn.end();
+                state = self.state();
+                continue;
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Withdraws a ticket, and wakes the threads behind it: one of them is the next now.
+    fn withdraw(&self, state: &mut PoolState, ticket: Option<u64>) {
+        state.tickets.retain(|waiting| Some(waiting.number) != ticket);
+        if !state.tickets.is_empty() {
+            self.changed.notify_all();
         }
     }
 
@@ -229,6 +248,7 @@ impl SessionPool {
         }
         let ticket = state.tickets.pop_front()?;
         drop(state);
+        self.changed.notify_all();
         session.begin(ticket.transaction);
         Some(TicketNumber(ticket.number))
     }
@@ -341,9 +361,5 @@ impl PoolState {
         self.next_ticket += 1;
         self.tickets.push_back(Ticket { number: self.next_ticket, transaction });
         self.next_ticket
-    }
-
-    fn withdraw(&mut self, ticket: Option<u64>) {
-        self.tickets.retain(|waiting| Some(waiting.number) != ticket);
     }
 }

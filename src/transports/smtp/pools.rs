@@ -5,10 +5,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::transports::smtp::pool::SessionPool;
 use crate::transports::smtp::settings::ClientSettings;
+use crate::transports::smtp::turn::Turn;
 
 /// Pools, by the names of their transports.
 #[derive(Debug, Default)]
 pub struct SessionPools(Mutex<HashMap<String, PoolOfTransport>>);
+
+/// Access of a hand-off to servers.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerAccess<'a> {
+    /// Pools of sessions, which outlive a run.
+    pub sessions: &'a SessionPools,
+    /// Turn of the hand-off.
+    pub turn: &'a dyn Turn,
+}
 
 #[derive(Debug)]
 struct PoolOfTransport {

@@ -43,6 +43,26 @@ fn one_session_for_many_messages() {
 }
 
 #[test]
+fn the_next_envelope_leaves_with_the_final_dot() {
+    let server = Server::usual();
+    let world = world(&server, "");
+    for number in 0..100 {
+        world.enqueue(&[&format!("bob{number}@example.com")]);
+    }
+    world.flush();
+    assert_eq!((server.taken().len(), server.connections()), (100, 1));
+    assert!(server.followed() > 0);
+    // A server without PIPELINING gets one command at a time.
+    let plain = Server::start(Offer::of(&[]), |_, _| None);
+    configure(&world, &plain, "");
+    for number in 0..10 {
+        world.enqueue(&[&format!("bob{number}@example.com")]);
+    }
+    world.flush();
+    assert_eq!((plain.taken().len(), plain.followed()), (10, 0));
+}
+
+#[test]
 fn as_many_sessions_as_allowed() {
     let server = Server::usual();
     let world = world(&server, "parallel = 3");

@@ -42,6 +42,8 @@ struct Seen {
     connections: usize,
     lines: Vec<String>,
     taken: Vec<Taken>,
+    /// Texts behind whose dot the next envelope had already arrived.
+    followed: usize,
 }
 
 pub struct Server {
@@ -119,6 +121,10 @@ impl Server {
 
     pub fn count(&self, prefix: &str) -> usize {
         self.lines().iter().filter(|line| line.starts_with(prefix)).count()
+    }
+
+    pub fn followed(&self) -> usize {
+        self.seen.lock().unwrap().followed
     }
 
     pub fn taken(&self) -> Vec<Taken> {
@@ -234,6 +240,8 @@ impl Connection {
                     None => return Ok(()),
                     Some(text) => {
                         self.note(text);
+                        let follows = wire.buffer().starts_with(b"MAIL");
+                        self.seen.lock().unwrap().followed += usize::from(follows);
                         ".".to_owned()
                     }
                 }
