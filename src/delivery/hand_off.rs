@@ -15,10 +15,13 @@ use crate::mail::envelope::Envelope;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::envelope::request::BodyType;
 use crate::mail::history::record::LogEvent;
+use crate::mail::history::state::ReportKind;
 use crate::spool::listing::MessageIndex;
 use crate::spool::runner;
 use crate::spool::work::WorkDir;
-use crate::transports::answer::{self, BrokenTransport, HandOffResult, ResultKind, TransportResult, TroubleKind};
+use crate::transports::answer::{
+    self, BrokenTransport, HandOffResult, ResultKind, SuccessReporter, TransportResult, TroubleKind,
+};
 use crate::transports::argv::RecipientBatch;
 use crate::transports::command::MAX_RECIPIENTS;
 use crate::transports::deliver::deliver;
@@ -190,7 +193,28 @@ impl<'e> RunState<'e> {
         drop(copy);
         let handed = HandOffOutcome { transport, recipients, result: &result };
         let returned = message.record_results(context.spool, &handed, &context.settings.queue, context.time())?;
+        self.leave_success_reports(message, recipients, &result)?;
         self.apply_result(message, index, &returned, &result)
+    }
+
+    /// Records that the next system reports the success for some recipients: mspool makes no report on them then.
+    fn leave_success_reports(
+        &self,
+        message: &SharedMessage<'e>,
+        recipients: &[RecipientIndex],
+        result: &HandOffResult,
+    ) -> Result<()> {
+        let is_left = |one: &TransportResult| {
+            one.kind == ResultKind::Accepted && one.success_reporter == SuccessReporter::NextSystem
+        };
+        let left = recipients.iter().zip(&result.results).filter(|(_, one)| is_left(one));
+        let recipients: Vec<RecipientIndex> = left.map(|(recipient, _)| *recipient).collect();
+        if recipients.is_empty() {
+            return Ok(());
+        }
+        let text = "the next system reports it".to_owned();
+        let event = LogEvent::Reported { kind: ReportKind::Success, recipients, report: None, text };
+        message.append_event(self.context.spool, event, self.context.time())
     }
 
     /// Returns the names by which reports on this hand-off are recognized. Without the key of the spool they have no tag:

@@ -8,7 +8,9 @@ use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::status::Status;
 use crate::sys::dir;
 use crate::sys::error::reason_text;
-use crate::transports::answer::{BrokenTransport, HandOffResult, ResultKind, TransportResult, TroubleKind};
+use crate::transports::answer::{
+    BrokenTransport, HandOffResult, ResultKind, SuccessReporter, TransportResult, TroubleKind,
+};
 use crate::transports::hand_off::{HandOff, refused_result};
 use crate::transports::program::ProgramControl;
 use crate::transports::smtp::capabilities::Capabilities;
@@ -39,6 +41,8 @@ struct Delivery<'a> {
     results: Vec<Option<TransportResult>>,
     broken: Option<BrokenTransport>,
     remote_id: Option<String>,
+    /// True if the server was told which reports the sender wants.
+    passes_dsn: bool,
 }
 
 /// Answer to whether recipients are left for another transaction.
@@ -89,7 +93,19 @@ pub(in crate::transports) fn deliver(
         recipients,
         text,
     };
-    Delivery { pool, hand_off, control, turn, envelope, positions, results, broken: None, remote_id: None }.run()
+    Delivery {
+        pool,
+        hand_off,
+        control,
+        turn,
+        envelope,
+        positions,
+        results,
+        broken: None,
+        remote_id: None,
+        passes_dsn: false,
+    }
+    .run()
 }
 
 /// Returns a recipient as the server is told of it; `None` for an address that is no bare mailbox.
@@ -164,6 +180,7 @@ impl Delivery<'_> {
                 return Progress::Done;
             }
         };
+        self.passes_dsn = session.capabilities().dsn;
         let mut suitable = recipients.to_vec();
         if !is_begun {
             let offered = session.capabilities().clone();
@@ -284,7 +301,8 @@ impl Delivery<'_> {
         let result = match answer {
             RecipientAnswer::Accepted(reply) => {
                 self.remote_id = self.remote_id.take().or_else(|| remote_id(&reply));
-                TransportResult::new(ResultKind::Accepted, reply.status(), reply.text())
+                let accepted = TransportResult::new(ResultKind::Accepted, reply.status(), reply.text());
+                TransportResult { success_reporter: self.success_reporter(recipient), ..accepted }
             }
             RecipientAnswer::Refused(reply) => refusal(&reply),
             RecipientAnswer::NotReached | RecipientAnswer::NextTransaction => {
@@ -305,6 +323,15 @@ impl Delivery<'_> {
             }
         };
         self.set(recipient, result);
+    }
+
+    fn success_reporter(&self, recipient: usize) -> SuccessReporter {
+        let notify = self.envelope.recipients.get(recipient).and_then(|recipient| recipient.notify);
+        if self.passes_dsn && notify.is_some_and(|notify| notify.success) {
+            SuccessReporter::NextSystem
+        } else {
+            SuccessReporter::Mspool
+        }
     }
 
     /// Gives recipients back that the server was not asked about, or not to the end. The relay's trouble charges no mail.

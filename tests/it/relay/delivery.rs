@@ -202,6 +202,18 @@ fn extensions_are_used_where_offered() {
 }
 
 #[test]
+fn one_system_reports_a_success() {
+    for (extension, reports) in [("DSN", 0), ("SIZE", 1)] {
+        let server = Server::start(Offer::of(&[extension]), |_, _| None);
+        let world = world(&server, "");
+        let id = world.enqueue(&["--notify", "success", "bob@example.com"]);
+        world.flush();
+        assert_eq!((world.state(&id).as_str(), world.inbox().len()), ("sent", reports), "{extension}");
+        assert_eq!(server.count("RCPT TO:<bob@example.com> NOTIFY=SUCCESS"), 1 - reports);
+    }
+}
+
+#[test]
 fn bytes_of_a_message_never_leave_as_commands() {
     let server = Server::usual();
     let world = world(&server, "");
