@@ -207,7 +207,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__cancel)
-            opts="-q -v -h --json --spool --config --offline --quiet --verbose --help"
+            opts="-q -v -h --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -251,7 +251,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__enqueue)
-            opts="-f -t -q -v -h --to --from --read-recipients --transport --not-before --delay --deliver-by --expires --priority --hold --now --wait --notify --rcpt-notify --orcpt --report-to --ret --envid --mdn-to --sent --keep --delete --mbox --maildir --dry-run --json --spool --config --offline --quiet --verbose --help"
+            opts="-f -t -q -v -h --to --from --read-recipients --transport --not-before --delay --deliver-by --priority --hold --now --wait --notify --rcpt-notify --orcpt --report-to --ret --envid --mdn-to --sent --keep --delete --mbox --maildir --dry-run --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -282,10 +282,6 @@ _mspool() {
                     return 0
                     ;;
                 --deliver-by)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --expires)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -725,7 +721,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__hold)
-            opts="-q -v -h --json --spool --config --offline --quiet --verbose --help"
+            opts="-q -v -h --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -747,12 +743,24 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__init)
-            opts="-q -v -h --json --spool --config --offline --quiet --verbose --help"
+            opts="-q -v -h --relay --user --from --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --relay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --spool)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -769,7 +777,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__mailq)
-            opts="-q -v -h --json --spool --config --offline --quiet --verbose --help"
+            opts="-q -v -h --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -833,7 +841,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__release)
-            opts="-q -v -h --json --spool --config --offline --quiet --verbose --help"
+            opts="-q -v -h --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -21,7 +21,7 @@
 //! submission                         new messages: header, envelope, aliases, SMTP server
 //! session                            settings, clock and ids of one invocation
 //! settings                           the configuration as values
-//! spool · transports · output, exit  the spool on disk · other programs and Maildirs · the terminal
+//! spool · transports · output, exit  the spool on disk · other programs, Maildirs, servers · the terminal
 //! mail                               addresses, envelopes, histories, headers, reports, as plain values
 //! sys · values                       the operating system · values that are independent of mail
 //! ```

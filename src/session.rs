@@ -15,6 +15,7 @@ use crate::output::per_id::{Answer, PerIdOutput, for_each_id};
 use crate::output::print;
 use crate::settings::Settings;
 use crate::spool::running_time::SpoolTime;
+use crate::transports::smtp::pools::SessionPools;
 use crate::values::quoting::quoted;
 
 /// Dry-run mode of a command.
@@ -48,6 +49,8 @@ pub struct Session {
     pub network: Network,
     /// Generator of queue ids.
     pub ids: Arc<IdGenerator>,
+    /// Sessions with servers, which end with this value.
+    pub sessions: Arc<SessionPools>,
 }
 
 impl Session {

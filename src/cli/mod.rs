@@ -185,7 +185,11 @@ fn run(args: MspoolArgs<MspoolCommand>) -> Result<ExitStatus> {
     refuse_privilege()?;
     let choice = ConfigChoice { config: args.global.config, spool: args.global.spool };
     match &args.command {
-        MspoolCommand::Init(args) => return init::run(args, &init_target(&choice)),
+        MspoolCommand::Init(args) => {
+            let path = init_target(&choice);
+            let written = ConfigChoice { config: Some(path.clone()), spool: choice.spool.clone() };
+            return init::run(args, &path, &|| Ok(load(&written)?));
+        }
         MspoolCommand::Completions(args) => return completions::run(args),
         _ => {}
     }
@@ -253,7 +257,7 @@ fn reach(offline: bool) -> Network {
 fn session(choice: &ConfigChoice, verbosity: Verbosity, reach: Network) -> Result<Session> {
     let settings = load(choice)?;
     let ids = Arc::new(IdGenerator::new(crate::sys::random));
-    Ok(Session { settings, clock: Clock::from_env(), verbosity, network: reach, ids })
+    Ok(Session { settings, clock: Clock::from_env(), verbosity, network: reach, ids, sessions: Arc::default() })
 }
 
 /// Returns the built parser, for completions and tests.

@@ -49,7 +49,7 @@ pub(super) fn assemble(
     let mut written: Vec<(&String, &Spanned<raw::RawTransport>)> = raw.transport.iter().collect();
     written.sort_by_key(|(_, transport)| transport.span().start);
     for (name, transport) in written {
-        transports.push(transport::transport(&checker, name, transport)?);
+        transports.push(transport::transport(&checker, name, transport, &hostname)?);
     }
     let has_no_transports = transports.is_empty();
     if has_no_transports {

@@ -33,14 +33,24 @@ impl ValueChecker<'_> {
 
     /// Checks a host name. The default is the name of this host.
     pub(super) fn hostname(&self, written: Option<&Spanned<String>>) -> Result<String, ConfigError> {
-        let Some(written) = written else { return Ok(sys::host_name()) };
+        self.hostname_of("hostname", written, &sys::host_name())
+    }
+
+    /// Checks the host name of a key.
+    pub(super) fn hostname_of(
+        &self,
+        key: &str,
+        written: Option<&Spanned<String>>,
+        default: &str,
+    ) -> Result<String, ConfigError> {
+        let Some(written) = written else { return Ok(default.to_owned()) };
         let name = written.get_ref();
         let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
         if !plain || name.is_empty() || name.len() > 255 {
             let shown = quoted(name);
             return Err(self.invalid(
                 written,
-                format!("hostname {shown} is not valid: only A-Z, a-z, 0-9, -, . and _ are allowed, at most 255"),
+                format!("{key} {shown} is not valid: only A-Z, a-z, 0-9, -, . and _ are allowed, at most 255"),
             ));
         }
         Ok(name.clone())
@@ -108,6 +118,17 @@ impl ValueChecker<'_> {
             ));
         }
         absolute(Path::new(written.get_ref()), self.locations)
+    }
+
+    /// Returns the absolute path of a file that is named relative to the directory of the configuration file.
+    pub(super) fn path_beside(&self, key: &str, written: &Spanned<String>) -> Result<PathBuf, ConfigError> {
+        let path = Path::new(written.get_ref());
+        match self.path.parent() {
+            Some(dir) if !path.is_absolute() && !path.starts_with("~") && !written.get_ref().is_empty() => {
+                absolute(&dir.join(path), self.locations)
+            }
+            _ => self.path(key, written),
+        }
     }
 
     /// Checks an absolute path; `~` stands for the home directory.

@@ -3,6 +3,7 @@
 mod addresses;
 mod assemble;
 mod checker;
+mod client;
 pub mod error;
 mod explain;
 pub mod keys;
@@ -12,4 +13,5 @@ mod queue;
 mod raw;
 mod received;
 mod reports;
+mod servers;
 mod transport;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use crate::config::error::ConfigError;
@@ -177,6 +178,57 @@ pub struct RawTransport {
     #[serde(default)]
     pub preprocess: Vec<Spanned<Vec<String>>>,
     pub undo: Option<Spanned<Vec<String>>>,
+    pub smtp: Option<Spanned<RawServers>>,
+    pub lmtp: Option<Spanned<RawServers>>,
+    pub session: Option<Spanned<Vec<String>>>,
+    pub protocol: Option<Spanned<String>>,
+    pub tls: Option<Spanned<String>>,
+    pub tls_ca: Option<Spanned<String>>,
+    pub tls_pin: Option<Spanned<Vec<String>>>,
+    pub tls_cert: Option<Spanned<String>>,
+    pub tls_key: Option<Spanned<String>>,
+    pub user: Option<Spanned<String>>,
+    pub password_command: Option<Spanned<Vec<String>>>,
+    pub password_file: Option<Spanned<String>>,
+    pub password_credential: Option<Spanned<String>>,
+    pub token_command: Option<Spanned<Vec<String>>>,
+    pub auth: Option<Spanned<Vec<String>>>,
+    pub helo: Option<Spanned<String>>,
+    pub max_messages: Option<Spanned<i64>>,
+    pub idle: Option<Spanned<String>>,
+}
+
+/// One server, or a list of servers.
+#[derive(Debug)]
+pub struct RawServers(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for RawServers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RawServers, D::Error> {
+        deserializer.deserialize_any(ServersVisitor)
+    }
+}
+
+/// Visitor of [`RawServers`]. An untagged enum would lose the reason of an error.
+struct ServersVisitor;
+
+impl<'de> Visitor<'de> for ServersVisitor {
+    type Value = RawServers;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a string or a list of strings")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<RawServers, E> {
+        Ok(RawServers(vec![text.to_owned()]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RawServers, A::Error> {
+        let mut servers = Vec::new();
+        while let Some(server) = list.next_element()? {
+            servers.push(server);
+        }
+        Ok(RawServers(servers))
+    }
 }
 
 /// Parses the text of a configuration file. `path` is used in error messages only.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use crate::config::checker::ValueChecker;
+use crate::config::client;
 use crate::config::error::ConfigError;
 use crate::config::raw;
 use crate::mail::address::AddressType;
@@ -17,6 +18,7 @@ use crate::transports::argv::{CommandTemplate, RecipientBatch};
 use crate::transports::exits::{ExitMeaning, ExitMeanings};
 use crate::transports::placeholder::TemplatePurpose;
 use crate::transports::program::ResultChannel;
+use crate::transports::smtp::transaction::Protocol;
 use crate::transports::transport::{DeliveryMethod, SuccessMeaning, Transport};
 use crate::values::quoting::quoted;
 use crate::values::spelling::distance;
@@ -32,6 +34,7 @@ pub(super) fn transport(
     checker: &ValueChecker<'_>,
     name: &str,
     written: &Spanned<raw::RawTransport>,
+    hostname: &str,
 ) -> Result<Transport, ConfigError> {
     let raw = written.get_ref();
     checker.check_name(name, "transport", written)?;
@@ -40,9 +43,16 @@ pub(super) fn transport(
     }
     let command = raw.command.as_ref().map(|written| command(checker, name, written, raw));
     let maildir = raw.maildir.as_ref().map(|written| maildir(checker, name, written, raw));
+    let client = client::client(checker, name, written, hostname)?;
     // One key a kind of transport, in the order of the manual.
-    let kinds = [("command", command), ("maildir", maildir)];
-    let names = kinds.each_ref().map(|(key, _)| format!("a {key}"));
+    let kinds = [
+        ("command", command),
+        ("maildir", maildir),
+        ("smtp", raw.smtp.as_ref().and(client.clone()).map(Ok)),
+        ("lmtp", raw.lmtp.as_ref().and(client.clone()).map(Ok)),
+        ("session", raw.session.as_ref().and(client).map(Ok)),
+    ];
+    let names = kinds.each_ref().map(|(key, _)| *key);
     let keys: Vec<&str> = kinds.iter().filter(|(_, method)| method.is_some()).map(|(key, _)| *key).collect();
     let mut given = kinds.into_iter().filter_map(|(_, method)| method);
     let method = match (given.next(), given.next()) {
@@ -55,7 +65,7 @@ pub(super) fn transport(
             });
         }
         (None, _) => {
-            let text = format!("transport {name} has neither {}; set one of them", names.join(" nor "));
+            let text = format!("transport {name} has none of {}; set one of them", names.join(", "));
             return Err(checker.invalid(written, text));
         }
     };
@@ -80,13 +90,16 @@ pub(super) fn transport(
         Some(value) if (1..=MOST_PARALLEL).contains(value.get_ref()) => *value.get_ref() as usize,
         Some(value) => return Err(checker.invalid(value, format!("parallel must be from 1 to {MOST_PARALLEL}"))),
     };
+    let relays =
+        raw.relays.unwrap_or(matches!(&method, DeliveryMethod::Client(client) if client.protocol == Protocol::Smtp));
+    let success_meaning = if relays { SuccessMeaning::Relayed } else { SuccessMeaning::Delivered };
     let mut transport = Transport {
         name: name.to_owned(),
         accepts: accepted_addresses(checker, raw)?,
         method,
         timeout: checker.duration("timeout", raw.timeout.as_ref(), DEFAULT_TIMEOUT)?.max(Duration::from_secs(1)),
         parallel,
-        success_meaning: if raw.relays == Some(true) { SuccessMeaning::Relayed } else { SuccessMeaning::Delivered },
+        success_meaning,
         probe: checker.argv("probe", raw.probe.as_ref())?,
         resource: raw.resource.as_ref().map(|resource| resource.get_ref().clone()),
         connect: checker.argv("connect", raw.connect.as_ref())?,

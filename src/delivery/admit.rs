@@ -36,7 +36,7 @@ impl<'e> RunState<'e> {
                 scheduler.tally.skipped += recipients.len();
                 left = true;
             } else if hand_off.is_none() && queue.has_room() && queue.backlog.is_empty() {
-                queue.begin_hand_off();
+                queue.begin_hand_off(index);
                 hand_off = Some(*transport);
             } else {
                 queue.add(index);
@@ -78,7 +78,7 @@ impl<'e> RunState<'e> {
     pub(super) fn reopen(&self, index: MessageIndex, transport: TransportIndex) -> Option<SharedMessage<'e>> {
         let message = self.claim_again(index).and_then(|claim| self.open(index, claim)).map(Arc::new);
         let Some(message) = message else {
-            self.scheduler().queues[transport].end_hand_off();
+            self.scheduler().queues[transport].end_hand_off(index);
             return None;
         };
         match self.plan_recipients(&message) {
@@ -92,7 +92,7 @@ impl<'e> RunState<'e> {
                 }
                 // Claim first, as in `admit`.
                 drop(message);
-                self.scheduler().queues[transport].end_hand_off();
+                self.scheduler().queues[transport].end_hand_off(index);
                 None
             }
         }

@@ -12,6 +12,7 @@ use crate::spool::running_time::SpoolTime;
 use crate::sys::clock::Clock;
 use crate::sys::signals::Signals;
 use crate::transports::program::ProgramControl;
+use crate::transports::smtp::pools::SessionPools;
 use crate::values::time::Timestamp;
 
 /// Context that deliveries and the inbox share.
@@ -29,6 +30,8 @@ pub struct DeliveryContext<'e> {
     pub observer: &'e dyn RunObserver,
     /// Generator of the ids of DSNs and received messages.
     pub ids: &'e IdGenerator,
+    /// Sessions with servers, which outlive a run.
+    pub sessions: &'e SessionPools,
     /// Time of the spool when the context was made.
     begun: SpoolTime,
 }
@@ -48,6 +51,7 @@ impl<'e> DeliveryContext<'e> {
             signals,
             observer,
             ids: &session.ids,
+            sessions: &session.sessions,
             begun: spool.time(session.now(), session.settings.queue.retry.max)?,
         })
     }

@@ -15,18 +15,24 @@ use crate::mail::address::Address;
 use crate::mail::envelope::Envelope;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::envelope::request::BodyType;
-use crate::mail::history::state::RecipientState;
+use crate::mail::history::record::LogEvent;
+use crate::mail::history::state::{RecipientState, ReportKind};
 use crate::mail::message::header::{Header, InputSupply, MAX_HEADER_BYTES};
 use crate::spool::claim::Claim;
+use crate::spool::listing::MessageIndex;
 use crate::spool::program_register::RegisteredProgram;
 use crate::spool::work::WorkDir;
 use crate::sys::private_copy;
-use crate::transports::answer::{self, BrokenTransport, HandOffResult, ResultKind, TransportResult, TroubleKind};
+use crate::transports::answer::{
+    self, BrokenTransport, HandOffResult, ResultKind, SuccessReporter, TransportResult, TroubleKind,
+};
 use crate::transports::argv::RecipientBatch;
 use crate::transports::command::MAX_RECIPIENTS;
 use crate::transports::deliver::deliver;
 use crate::transports::hand_off::{EarlierAttempt, HandOff};
 use crate::transports::program::{ProgramControl, ProgramObserver};
+use crate::transports::smtp::pools::ServerAccess;
+use crate::transports::smtp::turn::Turn;
 use crate::transports::transport::{Transport, TransportIndex};
 
 /// Registers the programs of a hand-off while they run.
@@ -48,6 +54,33 @@ impl ProgramObserver for StartRecorder<'_, '_> {
         let registered = self.context.spool.register_program(&self.message.envelope().id, pid);
         let registered = registered.map_err(|error| self.context.observer.error(&format!("{error:#}")));
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = registered.ok();
+    }
+}
+
+/// Turn of a hand-off at the server of a transport: messages reach it in the order of submission.
+struct HandOffTurn<'r, 'e> {
+    run: &'r RunState<'e>,
+    transport: TransportIndex,
+    message: MessageIndex,
+}
+
+impl std::fmt::Debug for HandOffTurn<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("HandOffTurn").field(&self.message).finish()
+    }
+}
+
+impl Turn for HandOffTurn<'_, '_> {
+    fn wait(&self) {
+        let mut scheduler = self.run.scheduler();
+        while !scheduler.queues[self.transport].has_turn(self.message) {
+            scheduler = self.run.changed.wait(scheduler).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn end(&self) {
+        self.run.scheduler().queues[self.transport].end_turn(self.message);
+        self.run.changed.notify_all();
     }
 }
 
@@ -87,7 +120,7 @@ impl<'e> RunState<'e> {
                 self.report_error(&error);
             }
         }
-        self.scheduler().queues[index].end_hand_off();
+        self.scheduler().queues[index].end_hand_off(message.index);
         message
     }
 
@@ -136,6 +169,7 @@ impl<'e> RunState<'e> {
         let all_recipients = all_recipients.as_ref().map_or_else(String::new, private_copy::path_while_open);
         let hand_off = HandOff {
             id: &envelope.id,
+            envelope,
             sender: &envelope.sender,
             return_path: &names.return_path,
             recipients: &addresses,
@@ -159,8 +193,10 @@ impl<'e> RunState<'e> {
             limit: filter_output_limit(context.settings.queue.message_limit),
         };
         let starts = StartRecorder { message, context, running: Mutex::default() };
+        let turn = HandOffTurn { run: self, transport: index, message: message.index };
+        let servers = ServerAccess { sessions: context.sessions, turn: &turn };
         let control = ProgramControl { observer: Some(&starts), ..context.program_control() };
-        let result = deliver(transport, &hand_off, control, &mut |line| {
+        let result = deliver(transport, &hand_off, control, servers, &mut |line| {
             if let Some((done, all, text)) = answer::progress(line) {
                 context.observer.progress(&transport.name, done, all, &text);
             }
@@ -169,7 +205,28 @@ impl<'e> RunState<'e> {
         drop(copy);
         let handed = HandOffOutcome { transport, recipients, result: &result };
         let returned = message.record_results(context.spool, &handed, context.settings, context.time())?;
+        self.leave_success_reports(message, recipients, &result)?;
         self.apply_result(message, index, &returned, &result)
+    }
+
+    /// Records that the next system reports the success for some recipients: mspool makes no report on them then.
+    fn leave_success_reports(
+        &self,
+        message: &SharedMessage<'e>,
+        recipients: &[RecipientIndex],
+        result: &HandOffResult,
+    ) -> Result<()> {
+        let is_left = |one: &TransportResult| {
+            one.kind == ResultKind::Accepted && one.success_reporter == SuccessReporter::NextSystem
+        };
+        let left = recipients.iter().zip(&result.results).filter(|(_, one)| is_left(one));
+        let recipients: Vec<RecipientIndex> = left.map(|(recipient, _)| *recipient).collect();
+        if recipients.is_empty() {
+            return Ok(());
+        }
+        let text = "the next system reports it".to_owned();
+        let event = LogEvent::Reported { kind: ReportKind::Success, recipients, report: None, text };
+        message.append_event(self.context.spool, event, self.context.time())
     }
 
     /// Returns the names by which reports on this hand-off are recognized. Without the key of the spool they have no tag:

@@ -22,6 +22,7 @@ use crate::spool::claim::ClaimOutcome;
 use crate::spool::file_name::FileName;
 use crate::spool::listing::{DueMessages, MessageIndex};
 use crate::sys::process;
+use crate::transports::transport::Transport;
 use crate::values::table::Table;
 
 /// More threads than this would only wait for each other.
@@ -75,10 +76,10 @@ fn pass(
         let readiness =
             transport_queue::readiness(transport, &state, selection.network, selection.force, time, longest_wait);
         trials.push(transport_queue::failed_trial(transport, &state, selection.network, time));
-        let limits = QueueLimits { parallel: transport.parallel, resource: transport.resource.clone() };
+        let limits = QueueLimits { parallel: transport.hand_offs_at_once(), resource: transport.resource.clone() };
         queues.push(TransportQueue::new(limits, readiness, state.breaker.is_some()));
     }
-    let parallel: usize = transports.iter().map(|transport| transport.parallel).sum();
+    let parallel: usize = transports.iter().map(Transport::hand_offs_at_once).sum();
     let threads = selection.jobs.unwrap_or(parallel).min(due.len().saturating_mul(16)).clamp(1, MAX_THREADS);
     let run = RunState {
         context: *context,

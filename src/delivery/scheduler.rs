@@ -180,7 +180,7 @@ impl<M: Clone> Scheduler<M> {
             if queue.has_room()
                 && let Some(message) = queue.backlog.pop_front_if(|message| is_ready(message))
             {
-                queue.begin_hand_off();
+                queue.begin_hand_off(message);
                 return Some(match self.active.get_mut(&message) {
                     Some(active) => {
                         active.users += 1;

@@ -10,6 +10,8 @@ use crate::sys::random;
 use crate::transports::answer::TroubleKind;
 use crate::transports::finished::{FinishedProgram, ProgramEnding};
 use crate::transports::program::ProgramControl;
+use crate::transports::smtp::probe;
+use crate::transports::smtp::settings::ClientSettings;
 use crate::transports::transport::Transport;
 use crate::values::schedule::RetrySchedule;
 
@@ -112,6 +114,21 @@ impl TransportControl<'_> {
         let verdict = self.judge(transport, "probe", &finished)?;
         self.note_probe(transport, verdict.as_ref().err())?;
         Ok(verdict)
+    }
+
+    /// Probes the server of a transport outside of a run, and records the answer. Returns what the server offers. A good
+    /// probe of a server that wants a login has logged in, so that it ends the wait for a person as well. The inner error is
+    /// why the transport cannot be used.
+    pub fn probe_server(&self, transport: &Transport, client: &ClientSettings) -> Result<Result<String, String>> {
+        let answer = probe::probe(client, self.programs);
+        if let Err(trouble) = &answer {
+            self.open_breaker(transport, trouble.kind, &trouble.text)?;
+        } else if client.login.is_some() {
+            self.close_breaker(transport)?;
+        }
+        let answer = answer.map_err(|trouble| trouble.text);
+        self.note_probe(transport, answer.as_ref().err())?;
+        Ok(answer)
     }
 
     fn note_probe(&self, transport: &Transport, trouble: Option<&String>) -> Result<()> {

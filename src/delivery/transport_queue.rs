@@ -48,6 +48,8 @@ pub struct TransportQueue {
     pub readiness: Readiness,
     /// Hand-offs under way.
     pub running: usize,
+    /// Messages whose hand-offs began, and whose turn at the server is still to come, in the order of their turns.
+    pub turns: Vec<MessageIndex>,
     /// Messages that wait for the transport, in the order of their turns, none twice.
     pub backlog: VecDeque<MessageIndex>,
     /// True while the transport has its resource.
@@ -141,6 +143,7 @@ impl TransportQueue {
             limits,
             readiness,
             running: 0,
+            turns: Vec::new(),
             backlog: VecDeque::new(),
             holds_resource: false,
             connected: false,
@@ -195,15 +198,29 @@ impl TransportQueue {
     }
 
     /// Counts a hand-off that begins.
-    pub fn begin_hand_off(&mut self) {
+    pub fn begin_hand_off(&mut self, message: MessageIndex) {
         debug_assert!(self.has_room(), "a hand-off begins only where there is room");
         self.running += 1;
+        self.turns.push(message);
+    }
+
+    /// Returns true when the hand-offs that began earlier have had their turns.
+    pub fn has_turn(&self, message: MessageIndex) -> bool {
+        self.turns.first().is_none_or(|first| *first == message) || !self.turns.contains(&message)
+    }
+
+    /// Notes that a hand-off has had its turn.
+    pub fn end_turn(&mut self, message: MessageIndex) {
+        if let Some(at) = self.turns.iter().position(|waiting| *waiting == message) {
+            self.turns.remove(at);
+        }
     }
 
     /// Counts a hand-off that ended.
-    pub fn end_hand_off(&mut self) {
+    pub fn end_hand_off(&mut self, message: MessageIndex) {
         debug_assert!(self.running > 0, "a hand-off ends once");
         self.running -= 1;
+        self.end_turn(message);
     }
 
     /// Notes that the transport has given everything back; it is prepared again before it is given more.

@@ -53,6 +53,8 @@ impl Status {
     pub const BROKEN: Status = Status::of(4, 3, 5);
     /// 4.7.8: login refused.
     pub const NO_LOGIN: Status = Status::of(4, 7, 8);
+    /// 4.4.2: the connection ended.
+    pub const CONNECTION_LOST: Status = Status::of(4, 4, 2);
     /// 4.4.7: the message expired.
     pub const EXPIRED: Status = Status::of(4, 4, 7);
     /// 5.4.7: the delivery deadline set by the sender has passed.
@@ -69,6 +71,10 @@ impl Status {
     pub const BAD_USAGE: Status = Status::of(5, 5, 4);
     /// 5.6.0: the message content is not acceptable.
     pub const BAD_MESSAGE: Status = Status::of(5, 6, 0);
+    /// 5.3.4: the message is too big for the next system.
+    pub const TOO_BIG: Status = Status::of(5, 3, 4);
+    /// 5.6.7: the address needs an extension that the next system lacks (RFC 6531).
+    pub const NEEDS_UTF8: Status = Status::of(5, 6, 7);
     /// 5.7.1: delivery is not authorized.
     pub const REFUSED: Status = Status::of(5, 7, 1);
 

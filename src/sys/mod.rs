@@ -9,6 +9,7 @@ pub mod distrust;
 pub mod error;
 pub mod file_stat;
 pub mod filesystem;
+pub mod hidden_line;
 pub mod identity;
 pub mod lock;
 mod name_service;

@@ -11,8 +11,20 @@ use rustix::pipe::{PipeFlags, pipe_with};
 /// Waits until a descriptor is readable, closed or broken, or the time is up. Returns one entry per descriptor.
 /// `None` waits without a limit.
 pub fn readable(fds: &[BorrowedFd<'_>], time: Option<Duration>) -> io::Result<Vec<bool>> {
+    readable_or_writable(fds, None, time)
+}
+
+/// Waits as [`readable`] does, or until `writable` can be written to. Returns one entry per descriptor of `fds`, and
+/// one for `writable`.
+pub fn readable_or_writable(
+    fds: &[BorrowedFd<'_>],
+    writable: Option<BorrowedFd<'_>>,
+    time: Option<Duration>,
+) -> io::Result<Vec<bool>> {
     let end = time.map(|time| Instant::now() + time);
-    let mut set: Vec<PollFd<'_>> = fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    let read = fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN));
+    let write = writable.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::OUT));
+    let mut set: Vec<PollFd<'_>> = read.chain(write).collect();
     loop {
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
         let left = left.map(|left| Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() });

@@ -44,12 +44,29 @@ pub struct TransportResult {
     pub text: String,
     /// Names of the filtered messages that the recipient has, if it does not have all of them.
     pub parts: Vec<String>,
+    /// System that reports the success to the sender, if the sender asked for that.
+    pub success_reporter: SuccessReporter,
+}
+
+/// System that reports a success to the sender (RFC 3461 section 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SuccessReporter {
+    /// mspool.
+    Mspool,
+    /// The next system, which was told of the request.
+    NextSystem,
 }
 
 impl TransportResult {
     /// Creates a result of the message as a whole.
     pub fn new(kind: ResultKind, status: Status, text: impl Into<String>) -> TransportResult {
-        TransportResult { kind, status, text: text.into(), parts: Vec::new() }
+        TransportResult {
+            kind,
+            status,
+            text: text.into(),
+            parts: Vec::new(),
+            success_reporter: SuccessReporter::Mspool,
+        }
     }
 }
 

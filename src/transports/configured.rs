@@ -117,12 +117,17 @@ impl Transport {
     pub fn commands(&self) -> Vec<ConfiguredCommand> {
         let delivery = match &self.method {
             DeliveryMethod::Command { template, .. } => Some(template),
-            DeliveryMethod::Maildir(_) => None,
+            DeliveryMethod::Maildir(_) | DeliveryMethod::Client(_) => None,
         };
+        let client = match &self.method {
+            DeliveryMethod::Client(client) => client.commands(),
+            DeliveryMethod::Command { .. } | DeliveryMethod::Maildir(_) => Vec::new(),
+        };
+        let client = client.into_iter().map(ConfiguredCommand::of_words);
         let templates = delivery.into_iter().chain(&self.preprocess).chain(&self.undo);
         let control = [&self.probe, &self.connect, &self.disconnect].into_iter().flatten();
         let control = control.map(|words| ConfiguredCommand::of_words(words));
-        templates.map(ConfiguredCommand::of_template).chain(control).collect()
+        client.chain(templates.map(ConfiguredCommand::of_template)).chain(control).collect()
     }
 
     /// The command that undoes what filters did.

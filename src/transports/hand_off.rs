@@ -4,6 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use crate::mail::address::{Address, Sender};
+use crate::mail::envelope::Envelope;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::envelope::recipient::RecipientIndex;
 use crate::mail::status::Status;
@@ -14,6 +15,8 @@ use crate::transports::answer::{ResultKind, TransportResult};
 pub struct HandOff<'a> {
     /// Queue id.
     pub id: &'a QueueId,
+    /// Envelope of the message.
+    pub envelope: &'a Envelope,
     /// Envelope sender.
     pub sender: &'a Sender,
     /// Envelope sender with a tag that proves bounces; empty for the null sender.

@@ -17,5 +17,6 @@ pub mod notify;
 pub mod placeholder;
 pub mod program;
 mod remote_id;
+pub mod smtp;
 pub mod source;
 pub mod transport;

@@ -9,6 +9,7 @@ use crate::mail::history::state::RecipientState;
 use crate::transports::argv::{CommandTemplate, RecipientBatch};
 use crate::transports::exits::ExitMeanings;
 use crate::transports::program::ResultChannel;
+use crate::transports::smtp::settings::ClientSettings;
 use crate::values::table::Table;
 
 crate::index_type! {
@@ -30,7 +31,7 @@ pub struct Transport {
     pub method: DeliveryMethod,
     /// Time limit for each run of a command.
     pub timeout: Duration,
-    /// Maximum number of parallel hand-offs in one run.
+    /// Maximum number of parallel hand-offs in one run; for a server the maximum number of sessions.
     pub parallel: usize,
     /// State of a recipient after success.
     pub success_meaning: SuccessMeaning,
@@ -68,6 +69,8 @@ pub enum DeliveryMethod {
     },
     /// Delivery to this Maildir.
     Maildir(PathBuf),
+    /// Delivery to a server by SMTP or LMTP.
+    Client(Box<ClientSettings>),
 }
 
 /// State of a recipient after the transport accepted it.
@@ -101,9 +104,17 @@ impl DeliveryMethod {
             DeliveryMethod::Maildir(_) => {
                 MethodProperties { kind: "maildir", reaches_beyond_host: false, recipient_batch: RecipientBatch::All }
             }
+            DeliveryMethod::Client(client) => MethodProperties {
+                kind: client.kind(),
+                reaches_beyond_host: !client.is_local(),
+                recipient_batch: RecipientBatch::All,
+            },
         }
     }
 }
+
+/// Hand-offs that keep one session of a server busy.
+const HAND_OFFS_PER_SESSION: usize = 3;
 
 /// Exit status of msmtp(1) when the relay refuses the login.
 const MSMTP_LOGIN_REFUSED: u8 = 77;
@@ -117,11 +128,20 @@ impl Transport {
         self.method.properties().recipient_batch
     }
 
+    /// Returns the number of hand-offs that may be under way at once. A session of a server can have three: one whose
+    /// final reply is awaited, one whose envelope is on its way, and one that is ready to follow.
+    pub fn hand_offs_at_once(&self) -> usize {
+        match &self.method {
+            DeliveryMethod::Command { .. } | DeliveryMethod::Maildir(_) => self.parallel,
+            DeliveryMethod::Client(_) => self.parallel * HAND_OFFS_PER_SESSION,
+        }
+    }
+
     /// True if programs get the messages: its command, or its filters.
     pub fn runs_programs(&self) -> bool {
         match &self.method {
             DeliveryMethod::Command { .. } => true,
-            DeliveryMethod::Maildir(_) => !self.preprocess.is_empty(),
+            DeliveryMethod::Maildir(_) | DeliveryMethod::Client(_) => !self.preprocess.is_empty(),
         }
     }
 
@@ -143,7 +163,12 @@ impl Transport {
             {
                 "a login that the relay refuses fails all mail for good; set exits = { 77 = \"auth\" }"
             }
-            DeliveryMethod::Command { .. } | DeliveryMethod::Maildir(_) => return Vec::new(),
+            DeliveryMethod::Client(client) if client.sends_password_unencrypted() => {
+                "sends its password unencrypted; remove tls = \"off\""
+            }
+            DeliveryMethod::Command { .. } | DeliveryMethod::Maildir(_) | DeliveryMethod::Client(_) => {
+                return Vec::new();
+            }
         };
         vec![format!("{}: {text}", self.name)]
     }

@@ -6,6 +6,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 /// Secret key for keyed digests: 32 random bytes, written as hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +70,25 @@ fn padded(key: &[u8; 32]) -> [u8; 64] {
 fn bytes_of(digits: &str) -> Option<Vec<u8>> {
     let pairs = digits.as_bytes().chunks(2);
     pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok().filter(|_| pair.len() == 2)).collect()
+}
+
+/// Returns the SHA-256 of some bytes.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Returns the HMAC-SHA-256 (RFC 2104) of some bytes under a key of any length.
+pub fn keyed_digest(key: &[u8], bytes: &[u8]) -> [u8; 32] {
+    // A key that is longer than a block is replaced by its digest (RFC 2104, section 3).
+    let mut block = Zeroizing::new([0; 64]);
+    if key.len() <= block.len() {
+        block[..key.len()].copy_from_slice(key);
+    } else {
+        block[..32].copy_from_slice(&sha256(key));
+    }
+    let mut mac = <Hmac<Sha256> as KeyInit>::new(&(*block).into());
+    mac.update(bytes);
+    mac.finalize().into_bytes().into()
 }
 
 /// Incremental SHA-256 hasher for a message that is read in chunks.

@@ -30,6 +30,7 @@ const SEPARATE: &[&str] = &["commands"];
 /// Each third-party crate, and the only places that may name it.
 const HOMES: &[(&str, &[&str])] = &[
     ("anyhow", &["output", "exit", "settings", "session", "submission", "delivery", "inbox", "commands", "cli"]),
+    ("base64", &["transports/smtp", "config/servers.rs"]),
     ("bytesize", &["config", "commands/report/queue.rs"]),
     ("clap", &["cli"]),
     ("crc32c", &["values/checksum.rs"]),
@@ -42,6 +43,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("mail_parser", &["mail/message/mime.rs"]),
     ("notify", &["commands/watch"]),
     ("rustix", &["sys"]),
+    ("rustls", &["transports/smtp/tls.rs"]),
+    ("rustls_native_certs", &["transports/smtp/tls.rs"]),
     ("serde", &["values", "mail", "spool", "output", "commands", "config"]),
     ("serde_json", &["mail", "spool", "output", "commands", "cli"]),
     ("sha2", &["values/digest.rs"]),
@@ -50,6 +53,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("unicode_width", &["values/printable.rs"]),
     ("walkdir", &["spool/names.rs"]),
+    ("zeroize", &["values/digest.rs", "transports/smtp", "commands/init/relay.rs"]),
 ];
 
 fn root() -> &'static Path {

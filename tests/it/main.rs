@@ -47,6 +47,7 @@ mod protocol;
 mod readme;
 mod receive;
 mod recipients;
+mod relay;
 mod report;
 mod resend;
 mod retry;

@@ -235,7 +235,7 @@ impl<'r> Simulation<'r> {
             if queue.is_closed() {
                 self.record.unserved.entry(*position).or_default().insert(message.position());
             } else if chosen.is_none() && queue.has_room() && queue.backlog.is_empty() {
-                queue.begin_hand_off();
+                queue.begin_hand_off(message);
                 chosen = Some(TransportIndex::new(*position));
             } else {
                 queue.add(message);
@@ -266,7 +266,7 @@ impl<'r> Simulation<'r> {
         let position = transport.position();
         self.running[position] -= 1;
         self.ended[position] += 1;
-        self.scheduler.queues[transport].end_hand_off();
+        self.scheduler.queues[transport].end_hand_off(message);
         if self.run.transports[position].breaks_after.is_some_and(|count| self.ended[position] > count) {
             if !self.scheduler.queues[transport].is_closed() {
                 self.close(transport);

@@ -13,6 +13,7 @@ use crate::sys::error::reason_text;
 use crate::sys::signals::{HangupMeaning, Signals};
 use crate::transports::configured::{ConfiguredCommand, refuse_untrusted};
 use crate::transports::program::ProgramControl;
+use crate::transports::smtp::probe;
 use crate::transports::transport::{DeliveryMethod, Transport};
 use crate::values::plural::counted;
 
@@ -29,6 +30,11 @@ pub(super) fn check_transport(
     match &transport.method {
         // Its program is among the commands below.
         DeliveryMethod::Command { .. } => {}
+        DeliveryMethod::Client(client) => {
+            for text in probe::check_files(client, &session.settings.trust) {
+                findings.add("transport", ExitStatus::Config, format!("{name}: {text}"), None);
+            }
+        }
         DeliveryMethod::Maildir(path) => {
             let (exit, text) = check_maildir(path);
             findings.add("transport", exit, format!("{name}: {text}"), Some(path));
@@ -116,14 +122,24 @@ pub(super) fn run_probes(session: &Session, spool: &Spool, findings: &mut CheckF
     };
     for transport in &session.settings.transports {
         let name = &transport.name;
-        let Some(argv) = &transport.probe else {
-            findings.good("probe", format!("{name}: no probe configured"), None);
-            continue;
-        };
         if refuse_untrusted(&transport.commands(), trust).is_err() {
             // The check of the transport reports it; the breaker stays as it is.
             continue;
         }
+        let argv = match (&transport.probe, &transport.method) {
+            (Some(argv), _) => argv,
+            (None, DeliveryMethod::Client(client)) => {
+                match control.probe_server(transport, client)? {
+                    Ok(text) => findings.good("probe", format!("{name}: {text}"), None),
+                    Err(reason) => findings.add("probe", ExitStatus::TryAgain, format!("{name}: {reason}"), None),
+                }
+                continue;
+            }
+            (None, DeliveryMethod::Command { .. } | DeliveryMethod::Maildir(_)) => {
+                findings.good("probe", format!("{name}: no probe configured"), None);
+                continue;
+            }
+        };
         match control.probe(transport, argv)? {
             Ok(()) => findings.good("probe", format!("{name}: succeeded"), None),
             Err(reason) => findings.add("probe", ExitStatus::TryAgain, format!("{name}: {reason}"), None),
