@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::delivery::context::DeliveryContext;
+use crate::exit::is_distrust;
 use crate::mail::envelope::Envelope;
 use crate::mail::envelope::id::QueueId;
 use crate::mail::history::record::{LogEvent, LogRecord};
@@ -103,7 +104,10 @@ pub fn file_unqueued(
                 return Err(failed.into());
             }
             let cause = error.cause;
-            context.observer.error(&format!("{cause:#}; the message is in the spool, and the next run files it"));
+            // An untrusted hook is reported once for all mail, by `pending::file_all`.
+            if !is_distrust(&cause) {
+                context.observer.error(&format!("{cause:#}; the message is in the spool, and the next run files it"));
+            }
         }
     }
     Ok(())

@@ -12,7 +12,7 @@ pub mod filesystem;
 pub mod hidden_line;
 pub mod identity;
 pub mod lock;
-mod name_service;
+pub mod name_service;
 pub mod presence;
 pub mod private_copy;
 pub mod process;

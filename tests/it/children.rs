@@ -116,7 +116,18 @@ fn no_command_gets_a_variable_that_the_manual_does_not_list() {
     let sender = "\"() { :;}; touch canary\"@x";
     let common = ["HOME", "LANG", "PATH", "TZ", "USER", "MSPOOL_SPOOL"];
     let shells_own = ["PWD", "OLDPWD", "SHLVL", "_"];
-    let hand_off = ["ATTEMPT", "ENVID", "ID", "RECIPIENTS", "RETURN_PATH", "SENDER", "TRANSPORT"];
+    let hand_off = [
+        "ALL_RECIPIENTS",
+        "ATTEMPT",
+        "ENVID",
+        "ID",
+        "PRIORITY",
+        "PROTOCOL",
+        "RECIPIENTS",
+        "RETURN_PATH",
+        "SENDER",
+        "TRANSPORT",
+    ];
     let flags = ["TO_ME", "CC_ME", "RECIP_ME", "FROM_ME", "AUTO_SUBMITTED", "NULL_SENDER", "FLAGS", "CLASS", "FOLDER"];
     for (name, runs) in Way::all().flat_map(|way| every_command_has_run("env", sender, way)) {
         let own: Vec<&str> = match name.as_str() {

@@ -70,7 +70,7 @@ fn a_read_only_disk_says_so() {
     let script = "mspool enqueue bob@x <$W/mail >/dev/null; mount -t tmpfs -o remount,ro none $D || exit 99\n\
         mspool enqueue bob@x <$W/mail; echo $?; mspool report >/dev/null; echo $?; mspool flush; echo $?";
     let Some((world, ran)) = on_small_disk("size=100m", script) else { return };
-    assert_eq!(ran.out, "74\n0\n74\n", "{ran:?}");
+    assert_eq!(ran.out, "78\n0\n78\n", "{ran:?}");
     assert!(ran.err.contains("Read-only file system"), "{ran:?}");
     assert!(world.trace().is_empty(), "what cannot be written down is not sent");
 }

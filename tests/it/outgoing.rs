@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use mspool::mail::envelope::id::QueueId;
+
 use crate::world::{MAIL, World};
 
 /// A world with a Maildir for sent copies by configuration, and an outbound hook with this script.
@@ -39,7 +41,8 @@ fn the_hook_sees_the_message_when_nobody_is_owed_any_more() {
     let copies = fs::read_dir(sent.join("cur")).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
     assert_eq!(copies.len(), 1);
     assert_eq!(fs::read(&copies[0]).unwrap(), MAIL.as_bytes());
-    assert_eq!(copies[0], sent.join(format!("cur/{id}:2,S")), "a copy of a message that the user wrote is read");
+    let name = QueueId::parse(&id).unwrap().maildir_name("");
+    assert_eq!(copies[0], sent.join(format!("cur/{name}:2,S")), "a copy of a message that the user wrote is read");
     assert_eq!(files(sent.join("new")), 0);
 }
 

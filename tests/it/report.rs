@@ -102,7 +102,7 @@ fn one_message_is_shown_with_its_whole_story() {
         "state     sent",
         "sender    <joe@x>",
         "subject   test",
-        "bob@x: delivered via relay: 2.0.0 queued as 4F; attempts: 2",
+        "bob@x: delivered via relay: 2.0.0 queued as 4F (remote id: 4F); attempts: 2",
         "2026-05-01T12:00:00Z  attempt 1 via relay: bob@x",
         "2026-05-01T12:00:00Z  owed via relay: bob@x: 4.0.0 temporary failure (exit status 75); next 2026-05-01T12:05:00Z",
         "2026-05-01T12:05:00Z  delivered via relay: bob@x: 2.0.0 queued as 4F",

@@ -144,7 +144,7 @@ fn a_watch_prints_one_line_for_each_event() {
         // A strange file stays, and the fax, whose probe fails.
         wait_for("all mail", || world.files("new").len() == 2 && world.files("sent").len() == 1);
         wait_for("what was received", || !world.inbox().is_empty());
-        wait_for("all events", || fs::read_to_string(&log).unwrap().lines().count() >= 7);
+        wait_for("all events", || fs::read_to_string(&log).unwrap().lines().count() >= 8);
         signal(&child, "TERM");
         let ran = Ran { out: fs::read_to_string(&log).unwrap(), ..Ran::from(child.wait_with_output().unwrap()) };
         is_harmless(&ran, "watch");

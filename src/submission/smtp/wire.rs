@@ -167,18 +167,19 @@ impl MessageText<'_, '_> {
         Ok(())
     }
 
-    /// Reads part of the text into a buffer of at least 2 bytes. Returns the number of bytes; 0 at the end of the text.
+    /// Reads part of the text into a buffer. Returns the number of bytes; 0 only at the end of the text, or for an empty
+    /// buffer.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ConnectionLoss> {
         let mut given = 0;
-        // One byte of input yields at most two bytes of text.
-        while given + 2 <= buffer.len() && self.place != TextPosition::End {
+        // One byte of input yields at most one byte of text.
+        while given < buffer.len() && self.place != TextPosition::End {
             if given > 0 && self.wire.at == self.wire.buffer.len() {
                 break;
             }
             let byte = self.wire.byte()?;
-            let mut give = |bytes: &[u8]| {
-                buffer[given..given + bytes.len()].copy_from_slice(bytes);
-                given += bytes.len();
+            let mut give = |byte: u8| {
+                buffer[given] = byte;
+                given += 1;
             };
             let crlf = self.wire.end != Some(LineEnd::Lf);
             self.place = match (self.place, byte) {
@@ -188,11 +189,11 @@ impl MessageText<'_, '_> {
                 (TextPosition::DotCr, b'\n') => TextPosition::End,
                 (TextPosition::Dot, b'\r') if crlf => TextPosition::DotCr,
                 (TextPosition::Cr, b'\n') => {
-                    give(b"\n");
+                    give(b'\n');
                     TextPosition::LineStart
                 }
                 (_, b'\n') if !crlf => {
-                    give(b"\n");
+                    give(b'\n');
                     TextPosition::LineStart
                 }
                 (place, b'\r') if crlf && place != TextPosition::Cr && place != TextPosition::DotCr => TextPosition::Cr,
@@ -202,11 +203,11 @@ impl MessageText<'_, '_> {
                 }
                 (TextPosition::Cr | TextPosition::DotCr, other) => {
                     self.mixed = true;
-                    give(&[other]);
+                    give(other);
                     TextPosition::InLine
                 }
                 (_, other) => {
-                    give(&[other]);
+                    give(other);
                     TextPosition::InLine
                 }
             };
@@ -235,7 +236,9 @@ mod tests {
         let (mut text, mut buffer) = (Vec::new(), [0; 7]);
         let mut reading = wire.text();
         loop {
-            match reading.read(&mut buffer) {
+            // A buffer of a single byte is no end of the text.
+            let room = 1 + text.len() % buffer.len();
+            match reading.read(&mut buffer[..room]) {
                 Ok(0) => break,
                 Ok(count) => text.extend_from_slice(&buffer[..count]),
                 Err(_) => return (text, reading.is_mixed(), None),

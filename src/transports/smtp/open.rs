@@ -1,11 +1,12 @@
 //! Opening of a session: every address of every server, TLS, login.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::sys;
 use crate::sys::error::reason_text;
+use crate::sys::name_service;
 use crate::transports::answer::{BrokenTransport, TroubleKind};
 use crate::transports::program::ProgramControl;
 use crate::transports::smtp::channel::{ChannelState, TlsKeys};
@@ -69,8 +70,8 @@ impl SessionOpener<'_> {
     /// Returns the addresses of a server; a single `None` for one that has no address of the network.
     fn addresses(&self, server: &Server) -> io::Result<Vec<Option<SocketAddr>>> {
         let Server::Host { host, port, .. } = server else { return Ok(vec![None]) };
-        let found: Vec<_> = (host.as_str(), *port).to_socket_addrs()?.map(Some).collect();
-        if found.is_empty() { Err(io::Error::other("the name has no address")) } else { Ok(found) }
+        let found = name_service::host_addresses(host)?;
+        Ok(found.into_iter().map(|address| Some(SocketAddr::new(address, *port))).collect())
     }
 
     fn open_at(&self, server: &Server, address: Option<&SocketAddr>) -> Result<ServerSession, SessionFailure> {

@@ -83,6 +83,21 @@ fn clients_that_only_err_are_sent_away() {
 }
 
 #[test]
+fn a_message_of_any_length_arrives_whole() {
+    let world = world();
+    for length in [8_190, 8_191, 8_192, 8_193, 65_534, 65_535, 65_536, 65_537, 131_071, 131_072] {
+        let head = "Date: Fri, 1 May 2026 12:00:00 +0000\r\n\r\n";
+        let text = format!("{head}{}", "x".repeat(length - head.len()));
+        assert_eq!(codes(&world, &["-bs"], format!("{BEGIN}{text}\r\n.\r\nQUIT\r\n")).last(), Some(&221));
+        let path = world.files("new").pop().unwrap();
+        let message = String::from_utf8(fs::read(&path).unwrap()).unwrap();
+        let line = message.trim_end().rsplit('\n').next().unwrap();
+        assert_eq!(line.len(), length - head.len(), "{length}");
+        fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
 fn lines_and_messages_have_limits() {
     let world = world();
     configure(&world, "");
