@@ -207,7 +207,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__cancel)
-            opts="-q -v -h --spool --config --offline --quiet --verbose --help"
+            opts="-q -v -h --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -251,7 +251,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__enqueue)
-            opts="-f -t -q -v -h --to --from --read-recipients --transport --not-before --delay --deliver-by --priority --hold --now --wait --notify --rcpt-notify --orcpt --report-to --ret --envid --mdn-to --sent --keep --delete --mbox --maildir --dry-run --json --spool --config --offline --quiet --verbose --help"
+            opts="-f -t -q -v -h --to --from --read-recipients --transport --not-before --delay --deliver-by --expires --priority --hold --now --wait --notify --rcpt-notify --orcpt --report-to --ret --envid --mdn-to --sent --keep --delete --mbox --maildir --dry-run --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -282,6 +282,10 @@ _mspool() {
                     return 0
                     ;;
                 --deliver-by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expires)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -721,7 +725,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__hold)
-            opts="-q -v -h --spool --config --offline --quiet --verbose --help"
+            opts="-q -v -h --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -743,7 +747,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__init)
-            opts="-q -v -h --relay --user --from --spool --config --offline --quiet --verbose --help"
+            opts="-q -v -h --relay --user --from --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -777,7 +781,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__mailq)
-            opts="-q -v -h --spool --config --offline --quiet --verbose --help"
+            opts="-q -v -h --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -841,7 +845,7 @@ _mspool() {
             return 0
             ;;
         mspool__subcmd__release)
-            opts="-q -v -h --spool --config --offline --quiet --verbose --help"
+            opts="-q -v -h --json --spool --config --offline --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -26,7 +26,7 @@ end
 
 complete -c mspool -n "__fish_mspool_needs_command" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_needs_command" -l config -d 'Configuration file' -r -F
-complete -c mspool -n "__fish_mspool_needs_command" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_needs_command" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_needs_command" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_needs_command" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_needs_command" -s h -l help -d 'Print help: a summary with -h, all details with --help'
@@ -51,7 +51,8 @@ complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l transport -d '
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l not-before -d 'Do not deliver before this time' -r
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l delay -d 'Do not deliver for this long; overrides --not-before' -r
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l deliver-by -d 'Give up at this time' -r
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l priority -d 'Order among messages that are due [default: normal]' -r -f -a "urgent\t'Before all others'
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l expires -d 'Fail what is not delivered at this time, because the message is of no use then' -r
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l priority -d 'Order among messages that are due' -r -f -a "urgent\t'Before all others'
 normal\t'In order of submission'
 nonurgent\t'After all others'"
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l wait -d 'Attempt delivery and wait for the result' -r
@@ -75,7 +76,7 @@ complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l delete -d 'Del
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l mbox -d 'Queue every message of an mbox on standard input'
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l dry-run -d 'Queue nothing; print the transports of each recipient'
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand enqueue" -s h -l help -d 'Print help: a summary with -h, all details with --help'
@@ -97,7 +98,7 @@ complete -c mspool -n "__fish_mspool_using_subcommand flush" -l strict -d 'Exit 
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l dry-run -d 'Change nothing; print what would be done, and why'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l progress -d 'Always show a progress bar'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand flush" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_using_subcommand flush" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand flush" -s h -l help -d 'Print help: a summary with -h, all details with --help'
@@ -110,7 +111,7 @@ complete -c mspool -n "__fish_mspool_using_subcommand receive" -l config -d 'Con
 complete -c mspool -n "__fish_mspool_using_subcommand receive" -l trusted -d 'Believe a bounce or receipt in the message without a proof'
 complete -c mspool -n "__fish_mspool_using_subcommand receive" -l poll -d 'Fetch mail from the configured sources'
 complete -c mspool -n "__fish_mspool_using_subcommand receive" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand receive" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_using_subcommand receive" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand receive" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand receive" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand receive" -s h -l help -d 'Print help: a summary with -h, all details with --help'
@@ -122,7 +123,7 @@ qmail-qstat\t'qmail-qstat'"
 complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_seen_subcommand_from rewrite status types log stats check parse complete help" -s h -l help -d 'Print help: a summary with -h, all details with --help'
@@ -138,21 +139,21 @@ complete -c mspool -n "__fish_mspool_using_subcommand report; and not __fish_see
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from rewrite" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from types" -s h -l help -d 'Print help: a summary with -h, all details with --help'
@@ -160,14 +161,14 @@ complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_su
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from log" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from stats" -s h -l help -d 'Print help: a summary with -h, all details with --help'
@@ -176,14 +177,14 @@ complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_su
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l probe -d 'Also run the probe of every transport'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l deep -d 'Also read every message and compare it with its checksum'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from parse" -s h -l help -d 'Print help: a summary with -h, all details with --help'
@@ -192,7 +193,7 @@ complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_su
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand report; and __fish_seen_subcommand_from complete" -s h -l help -d 'Print help: a summary with -h, all details with --help'
@@ -217,25 +218,28 @@ shutdown\t''"
 complete -c mspool -n "__fish_mspool_using_subcommand watch" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand watch" -l config -d 'Configuration file' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand watch" -l json -d 'Print events as JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand watch" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_using_subcommand watch" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand watch" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand watch" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand watch" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l config -d 'Configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l json -d 'Print JSON Lines'
+complete -c mspool -n "__fish_mspool_using_subcommand cancel" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand cancel" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand cancel" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand cancel" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand hold" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand hold" -l config -d 'Configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand hold" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_using_subcommand hold" -l json -d 'Print JSON Lines'
+complete -c mspool -n "__fish_mspool_using_subcommand hold" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand hold" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand hold" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand hold" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand release" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand release" -l config -d 'Configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand release" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_using_subcommand release" -l json -d 'Print JSON Lines'
+complete -c mspool -n "__fish_mspool_using_subcommand release" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand release" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand release" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand release" -s h -l help -d 'Print help: a summary with -h, all details with --help'
@@ -248,19 +252,20 @@ complete -c mspool -n "__fish_mspool_using_subcommand resend" -l config -d 'Conf
 complete -c mspool -n "__fish_mspool_using_subcommand resend" -l again -d 'Include the recipients of an earlier resend'
 complete -c mspool -n "__fish_mspool_using_subcommand resend" -l dry-run -d 'Queue nothing; print the recipients'
 complete -c mspool -n "__fish_mspool_using_subcommand resend" -l json -d 'Print JSON Lines'
-complete -c mspool -n "__fish_mspool_using_subcommand resend" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_using_subcommand resend" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand resend" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand resend" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand resend" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -l config -d 'Configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand sendmail" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l config -d 'Configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l json -d 'Print JSON Lines, as postqueue -j does'
+complete -c mspool -n "__fish_mspool_using_subcommand mailq" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand mailq" -s h -l help -d 'Print help: a summary with -h, all details with --help'
@@ -269,13 +274,14 @@ complete -c mspool -n "__fish_mspool_using_subcommand init" -l user -d 'User nam
 complete -c mspool -n "__fish_mspool_using_subcommand init" -l from -d 'Envelope sender of messages that name none' -r
 complete -c mspool -n "__fish_mspool_using_subcommand init" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand init" -l config -d 'Configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand init" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_using_subcommand init" -l json -d 'Print JSON'
+complete -c mspool -n "__fish_mspool_using_subcommand init" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand init" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand init" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand init" -s h -l help -d 'Print help: a summary with -h, all details with --help'
 complete -c mspool -n "__fish_mspool_using_subcommand completions" -l spool -d 'Spool directory' -r -F
 complete -c mspool -n "__fish_mspool_using_subcommand completions" -l config -d 'Configuration file' -r -F
-complete -c mspool -n "__fish_mspool_using_subcommand completions" -l offline -d 'Use no network: only deliver to Maildirs and servers on this host'
+complete -c mspool -n "__fish_mspool_using_subcommand completions" -l offline -d 'Use no network: only deliver to Maildirs'
 complete -c mspool -n "__fish_mspool_using_subcommand completions" -s q -l quiet -d 'Print errors and requested output only'
 complete -c mspool -n "__fish_mspool_using_subcommand completions" -s v -l verbose -d 'Print every result'
 complete -c mspool -n "__fish_mspool_using_subcommand completions" -s h -l help -d 'Print help: a summary with -h, all details with --help'
