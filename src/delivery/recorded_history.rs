@@ -161,6 +161,7 @@ impl RecordedHistory {
         // A power failure can undo the mark in the name, and keep the log.
         if let Some(attempt) = self.attempt.as_ref().filter(|_| log.is_new()) {
             log.append(&attempt.record(self.history.recipients.indices().collect()))?;
+            self.history.is_attempt_logged = true;
         }
         Ok(self.log.insert(log).append(record)?)
     }

@@ -80,7 +80,7 @@ pub fn settle(context: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> Res
     let latest = time.now.after(queue.retry.longest_delay());
     let due = wakes.filter(|_| history.next().is_some()).map(|due| due.min(latest)).filter(|due| *due > time.now);
     debug_assert!(due.is_none_or(|due| due > time.now && due <= latest), "a name never sends a message away for long");
-    let moved = if history.was_attempted() { claim.requeue(due) } else { claim.reschedule(due) };
+    let moved = if history.was_attempted() { claim.requeue(due, &history) } else { claim.reschedule(due) };
     Ok(moved?)
 }
 

@@ -10,6 +10,7 @@
 use std::fs::File;
 use std::sync::{Mutex, PoisonError};
 
+use crate::mail::history::History;
 use crate::mail::history::mark::{AttemptMark, ResultMark};
 use crate::mail::history::record::{CUT_SHORT, LogEvent, LogRecord};
 use crate::spool::file_name::FileName;
@@ -221,11 +222,12 @@ impl Claim<'_> {
         self.spool.private_copy_of(&self.queue_file, head, skip)
     }
 
-    /// Moves the message to `cur`, due at that time; `None` is now. Not synced: after a crash, the synced log tells the
-    /// next run the same.
-    pub fn requeue(self, due: Option<Timestamp>) -> Result<(), PathError> {
+    /// Moves the message to `cur`, due at that time; `None` is now. A marked attempt leaves the name if the log has it. Not
+    /// synced: after a crash, the synced log tells the next run the same.
+    pub fn requeue(self, due: Option<Timestamp>, history: &History) -> Result<(), PathError> {
         debug_assert!(self.is_in(&[QueueState::New, QueueState::Cur]), "only queued messages are requeued");
-        self.rename_to(QueueState::Cur, self.place().1.due(due))
+        let name = self.place().1.due(due);
+        self.rename_to(QueueState::Cur, if history.is_attempt_logged { name.without_attempt() } else { name })
     }
 
     /// Changes the due time in the name; the state stays.

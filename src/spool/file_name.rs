@@ -56,6 +56,14 @@ impl FileName {
         (name.to_string().len() + ROOM_FOR_RESULT <= LONGEST_NAME).then_some(name)
     }
 
+    /// Returns the name without the mark of an attempt; one with a result stays as it is.
+    pub fn without_attempt(&self) -> FileName {
+        match &self.marks {
+            HistoryMarks::Begun(_) => FileName { marks: HistoryMarks::None, ..self.clone() },
+            HistoryMarks::None | HistoryMarks::Succeeded(..) => self.clone(),
+        }
+    }
+
     /// Returns the name with the mark of a result; `None` if it does not fit, or if no attempt is marked.
     pub fn with_result(&self, result: ResultMark) -> Option<FileName> {
         let HistoryMarks::Begun(attempt) = &self.marks else { return None };

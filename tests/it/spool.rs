@@ -547,6 +547,27 @@ fn a_torn_log_line_counts_for_nothing_and_spoils_nothing() {
 }
 
 #[test]
+fn what_is_logged_leaves_the_name() {
+    let world = World::with_relay("trace go; cat >/dev/null; exit 75");
+    let id = world.enqueue(&["bob@x"]);
+    world.flush();
+    let name = world.find(&id).unwrap().1.file_name().unwrap().to_str().unwrap().to_owned();
+    assert!(name.starts_with(&format!("{id},T=")) && !name.contains(",A="), "{name}");
+    let log = fs::read_to_string(world.spool().join("log").join(&id)).unwrap();
+    let events: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        (events[0]["event"].as_str(), events[1]["event"].as_str(), events.len()),
+        (Some("attempt"), Some("result"), 2)
+    );
+    // As if power had failed before the rename: the attempt is in the name and in the log, and counts once.
+    let path = world.find(&id).unwrap().1;
+    fs::rename(&path, path.with_file_name(format!("{id},A=relay:1777636800:0"))).unwrap();
+    assert_eq!(world.report(&id)["recipients"][0]["attempts"], 1);
+    world.flush();
+    assert_eq!((world.trace().len(), world.due(&id).is_some()), (1, true), "it waits for its next attempt");
+}
+
+#[test]
 fn a_run_that_died_before_the_move_is_finished_without_a_delivery() {
     let world = World::with_relay("trace go; cat >/dev/null");
     let id = world.enqueue(&["bob@x"]);

@@ -42,6 +42,8 @@ pub struct History {
     pub was_acknowledged: bool,
     /// True when a received message is in the store.
     pub was_filed: bool,
+    /// True if the log has the attempt that is marked in the name: the mark is not needed any more.
+    pub is_attempt_logged: bool,
     /// Number of lines in the log, if it has any.
     pub log_lines: usize,
     /// Number of log lines that could not be parsed.
@@ -61,6 +63,8 @@ impl History {
         let logged = logged(log);
         history.log_lines = lines(log).count();
         history.unreadable = history.log_lines - logged.len();
+        let attempt = marks.attempt().map(|mark| mark.record(recipients.indices().collect()));
+        history.is_attempt_logged = attempt.is_some_and(|attempt| logged.contains(&attempt));
         merged(recipients, marks, logged).iter().for_each(|record| history.apply(record));
         debug_assert_eq!(history.recipients.len(), recipients.len(), "no record adds a recipient");
         history
@@ -379,6 +383,7 @@ mod tests {
             (by_log.log_lines, by_both.log_lines, by_both.recipients.clone()),
             (2, 1, by_name.recipients.clone())
         );
+        assert!(by_both.is_attempt_logged && !by_name.is_attempt_logged);
         by_log.log_lines = 0;
         assert_eq!(by_name, by_log);
         assert!(by_name.is_sent() && first(&by_name).attempts == 1 && !by_name.is_blank());

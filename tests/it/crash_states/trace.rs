@@ -88,7 +88,8 @@ fn parse_call(process: &str, line: &str) -> Option<Call> {
     let (name, rest) = line.split_once('(')?;
     let (args, result) = rest.rsplit_once(" = ")?;
     let args = args.trim_end().strip_suffix(')')?;
-    let args = args.split(", ").map(|word| word.trim_end_matches("...").to_owned()).collect();
+    // A call that was interrupted after its last argument has a blank there.
+    let args = args.split(", ").map(|word| word.trim_end().trim_end_matches("...").to_owned()).collect();
     // The end of the process has no result; calls that failed have a negative one.
     let digits: String = result.chars().take_while(char::is_ascii_digit).collect();
     let result = if result.starts_with('?') { 0 } else { digits.parse().ok()? };
