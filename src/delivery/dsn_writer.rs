@@ -104,7 +104,11 @@ fn exists(spool: &Spool, id: &QueueId) -> Result<bool> {
             Ok(spool.ensure_durable(state, &name).map(|()| true)?)
         }
         Some(_) => Ok(false),
-        None => Ok(!spool.read_log(id)?.is_empty()),
+        None => {
+            let log = spool.read_log(id)?;
+            // One that a power failure cut short was set aside, and never reached the sender.
+            Ok(!log.is_empty() && !History::is_of_incomplete(&log))
+        }
     }
 }
 

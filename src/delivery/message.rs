@@ -245,9 +245,10 @@ impl<'e> ClaimedMessage<'e> {
                 state.recorded.attempt_marked(attempt, spare);
                 Ok(true)
             }
-            marked => {
+            // Without room in the name, or if the filesystem takes no long names, the log has it.
+            Ok(false) | Err(_) => {
                 spool.give_back(spare);
-                Ok(marked?)
+                Ok(false)
             }
         }
     }
@@ -280,7 +281,9 @@ impl<'e> ClaimedMessage<'e> {
                 decision.text = lifetime_text(queue.lifetime, &decision.text);
                 decision.next = None;
             }
-            decision.remote_id.clone_from(&outcome.result.remote_id);
+            if decision.state.has_message() || decision.state == RecipientState::Async {
+                decision.remote_id.clone_from(&outcome.result.remote_id);
+            }
             if decision.charge != AttemptCost::Full {
                 returned.push(*recipient);
             }

@@ -37,6 +37,10 @@ pub fn conclude(context: &DeliveryContext<'_>, message: ClaimedMessage<'_>) -> R
 
 /// Makes every report that is due on a message, durably.
 pub fn make_reports(context: &DeliveryContext<'_>, message: &ClaimedMessage<'_>) -> Result<()> {
+    // Nothing is reported that is not durable, also if a run that died left it.
+    for event in message.sync_with_names(context.spool)? {
+        context.observer.handled(&event);
+    }
     let mut written = dsn_writer::write(context, message)?;
     UnsyncedMessage::commit(written.iter_mut().filter_map(|one| one.unsynced.take()).collect())?;
     dsn_writer::record_reports(context, message, written)?;

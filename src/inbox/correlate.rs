@@ -38,7 +38,8 @@ use crate::values::printable;
 const MESSAGE_ID_SEARCH_BYTES: usize = 64 << 10;
 
 /// States of messages that a report can be about.
-const REPORTED_ON: [QueueState; 3] = [QueueState::Sent, QueueState::Failed, QueueState::Cur];
+const REPORTED_ON: [QueueState; 5] =
+    [QueueState::Sent, QueueState::Failed, QueueState::Cur, QueueState::Hold, QueueState::New];
 
 /// Index of sent messages by envelope id and Message-ID.
 ///
@@ -231,7 +232,9 @@ fn apply(
     }
     let names = RecipientNames::of(envelope);
     let mut proofs = HashMap::new();
-    let mut log = None;
+    // Records of a run that died may be unsynced, and this one relies on them.
+    let mut log = if history.log_lines > 0 { Some(context.spool.log(&envelope.id)?) } else { None };
+    let mut events = Vec::new();
     for reported in &report.recipients {
         let Some(recipient) = names.find(reported) else { continue };
         // A report can name one recipient a thousand times.
@@ -248,7 +251,7 @@ fn apply(
         if let Some(log) = &mut log {
             log.append(&record)?;
         }
-        context.observer.reported(&RecipientEvent {
+        events.push(RecipientEvent {
             id: envelope.id.clone(),
             address: envelope.recipients[recipient].address.clone(),
             transport: history.recipients[recipient].transport.clone(),
@@ -269,13 +272,14 @@ fn apply(
     }
     if let Some(log) = log {
         log.sync()?;
-        if log.is_new() {
-            context.spool.sync_log_names()?;
-        }
+        context.spool.sync_log_names()?;
     }
+    events.iter().for_each(|event| context.observer.reported(event));
     // A recipient of a finished message did not get it after all. The log can say so already, if an earlier run died here.
     if state == QueueState::Sent && !history.is_sent() {
         claim.finish_failed(Some(context.time().running.after(context.settings.queue.keep_failed)))?;
+        context.spool.sync_state(QueueState::Failed)?;
+        context.spool.sync_state(QueueState::Sent)?;
     }
     Ok(Application::Done)
 }

@@ -206,17 +206,24 @@ fn steps(
     trace.extend(kept_fields.map_or_else(Vec::new, |(fields, _)| fields));
     let delivered = filer.deliver(message, folder.clone(), &trace, rest_at);
     let (path, folder) = delivered.map_err(|cause| FilingError { cause, folder: Some(folder) })?;
-    filer.record(LogEvent::Filed { folder: folder.as_str().to_owned(), class: classification.class.clone() })?;
+    let in_folder = |cause| FilingError { cause, folder: Some(folder.clone()) };
+    let event = LogEvent::Filed { folder: folder.as_str().to_owned(), class: classification.class.clone() };
+    filer.record(event).map_err(in_folder)?;
     let applied = correlate::apply_report(context, index, &received);
     if let Err(error) = &applied {
-        // The message is filed. An error here would file it a second time in the next run.
-        filer.record_problem(format!("cannot apply the report in this message: {error:#}"))?;
+        filer.record_problem(format!("cannot apply the report in this message yet: {error:#}")).map_err(in_folder)?;
+    }
+    if result_after(&applied) == FilingResult::NotNow {
+        // The next run must know that the message is filed, also after a power failure.
+        filer.log.sync().map_err(|error| in_folder(error.into()))?;
+        context.spool.sync_log_names().map_err(|error| in_folder(error.into()))?;
     }
     Ok(Filing { result: result_after(&applied), news: FilingNews::Filed { folder, path, classification } })
 }
 
 fn result_after(applied: &Result<Application>) -> FilingResult {
-    if matches!(applied, Ok(Application::NotNow)) { FilingResult::NotNow } else { FilingResult::Yes }
+    // After an error as well: the message stays, and the next run applies the report. It does not file the message again.
+    if matches!(applied, Ok(Application::Done)) { FilingResult::Yes } else { FilingResult::NotNow }
 }
 
 /// Records a message that its source may send again, so that the copy is recognized.

@@ -76,7 +76,8 @@ impl ProgramRegister {
         let (name, file) = self.file(state)?;
         let registered = RegisteredProgram { register: self, slot: self.take_slot() };
         let boot = self.boot.get_or_init(process::boot_id).as_deref().unwrap_or("unknown");
-        let line = format!("{id} {pid} {} {boot}", process::ticks_now());
+        let namespace = process::pid_namespace().unwrap_or_default();
+        let line = format!("{id} {pid} {} {boot} {namespace}", process::ticks_now());
         debug_assert!(line.len() < SLOT, "{line} fits into a slot");
         let line = format!("{line:<width$.width$}\n", width = SLOT - 1);
         file.write_all_at(line.as_bytes(), (registered.slot * SLOT) as u64).at("write", state.path_of(name))?;
@@ -125,7 +126,9 @@ fn is_running(slot: &str, id: &QueueId) -> bool {
         let is_ours = fields.next()? == id.as_str();
         let (pid, written) = (fields.next()?.parse().ok()?, fields.next()?.parse::<u64>().ok()?);
         let same_boot = fields.next()? == process::boot_id()?;
-        Some(is_ours && same_boot && process::start_ticks(pid)? <= written)
+        // A number of another container stands for another process here.
+        let same_numbers = fields.next() == process::pid_namespace().as_deref();
+        Some(is_ours && same_boot && same_numbers && process::start_ticks(pid)? <= written)
     };
     is_this().unwrap_or(false)
 }

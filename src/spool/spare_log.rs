@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::sys::dir::{self, Dir};
 use crate::sys::error::{AtPath, PathError};
-use crate::sys::random;
+use crate::sys::{lock, random};
 
 /// Beginning of the name of a spare log in `out/tmp`.
 pub(super) const PREFIX: &str = ".log.";
@@ -38,7 +38,9 @@ impl SpareLogs {
         let name = format!("{PREFIX}{:016x}", random());
         let file = tmp.append_to(&name)?;
         // On a filesystem that can reserve, a full disk is found out here.
-        let reserved = dir::reserve(&file, RESERVED).at("write", tmp.path_of(&name));
+        let locked = lock::try_exclusive(&file);
+        // The sweep leaves a file that is locked.
+        let reserved = locked.and_then(|_| dir::reserve(&file, RESERVED)).at("write", tmp.path_of(&name));
         if reserved.is_err() {
             let _ = tmp.remove_if_there(&name);
         }

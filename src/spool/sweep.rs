@@ -46,24 +46,26 @@ impl Spool {
     }
 
     fn sweep_finished(&self, time: SpoolTime) -> Result<(), PathError> {
-        let mut gone = Vec::new();
+        let mut over = Vec::new();
         for state in [QueueState::Sent, QueueState::Failed] {
             for entry in self.entries(state)? {
                 let DirectoryEntry::Message(name) = entry? else { continue };
-                // A message with another name, left by a power failure, would live on under that one.
-                let has_one_name = || {
-                    Ok::<bool, PathError>(
-                        self.messages(state)?.stat_name(&name.to_string())?.is_some_and(|facts| facts.links == 1),
-                    )
-                };
-                if name.is_retention_over(time.now, time.running, time.clock) && has_one_name()? {
-                    if gone.is_empty() {
-                        // A power failure must not restore a message under a name that it had before.
-                        QueueState::WAITING.iter().try_for_each(|waiting| self.sync_state(*waiting))?;
-                    }
-                    self.messages(state)?.remove_if_there(&name.to_string())?;
-                    gone.push(name.id);
+                if name.is_retention_over(time.now, time.running, time.clock) {
+                    over.push((state, name));
                 }
+            }
+        }
+        if !over.is_empty() {
+            // A power failure must not restore a message under a name that it had before.
+            QueueState::WAITING.iter().try_for_each(|waiting| self.sync_state(*waiting))?;
+        }
+        let mut gone = Vec::new();
+        for (state, name) in over {
+            let (dir, text) = (self.messages(state)?, name.to_string());
+            // A message with another name, left by a power failure, would live on under that one.
+            if dir.stat_name(&text)?.is_some_and(|facts| facts.links == 1) {
+                dir.remove_if_there(&text)?;
+                gone.push(name.id);
             }
         }
         if !gone.is_empty() {

@@ -23,8 +23,9 @@ const PLACES: [SpoolDirectory; 8] = [
     SpoolDirectory::Message(QueueState::New),
     SpoolDirectory::Message(QueueState::Cur),
     SpoolDirectory::Message(QueueState::Hold),
-    SpoolDirectory::Message(QueueState::Failed),
     SpoolDirectory::Message(QueueState::Sent),
+    // A report from outside turns a sent message into a failed one.
+    SpoolDirectory::Message(QueueState::Failed),
 ];
 
 /// Name of a message in one of these directories, ordered by how far the message is along.

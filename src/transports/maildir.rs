@@ -65,15 +65,18 @@ impl Maildir {
 
     /// True if a mail program has moved a message of this name into `cur`, with any flags. The name that a message with this
     /// mark is filed under does not count: [`Maildir::file`] judges what has it.
-    fn has(&self, name: &str, mark: ReadMark) -> Result<bool, PathError> {
-        if self.cur.stat_name(name)?.is_some() {
+    /// Nor does a file of fewer bytes than the message has, which is what a power failure left of it.
+    fn has(&self, name: &str, mark: ReadMark, bytes: u64) -> Result<bool, PathError> {
+        let is_whole =
+            |name: &str| Ok::<bool, PathError>(self.cur.stat_name(name)?.is_some_and(|facts| facts.size >= bytes));
+        if is_whole(name)? {
             return Ok(true);
         }
         let own = self.target(name, mark).1;
         for entry in std::fs::read_dir(self.cur.path()).at("list", self.cur.path())? {
             let entry = entry.at("list", self.cur.path())?.file_name();
             let entry = entry.to_string_lossy();
-            if entry != own && entry.strip_prefix(name).is_some_and(|rest| rest.starts_with(':')) {
+            if entry != own && entry.strip_prefix(name).is_some_and(|rest| rest.starts_with(':')) && is_whole(&entry)? {
                 return Ok(true);
             }
         }
@@ -96,6 +99,7 @@ impl Maildir {
         &self,
         name: &str,
         mark: ReadMark,
+        bytes: u64,
         write: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> Result<(), PathError> {
         let (target, target_name) = self.target(name, mark);
@@ -113,7 +117,7 @@ impl Maildir {
         let written = write(&mut file).at("write", self.tmp.path_of(&draft));
         let placed = written.and_then(|()| match earlier {
             None => self.tmp.rename(&draft, target, &target_name),
-            Some(earlier) if is_torn(&earlier, &file).at("read", target.path_of(&target_name))? => {
+            Some(earlier) if is_torn(&earlier, &file, bytes).at("read", target.path_of(&target_name))? => {
                 self.tmp.rename_over(&draft, target, &target_name)
             }
             Some(earlier) => {
@@ -178,14 +182,16 @@ fn file_for(
     header: Option<&Header<'_>>,
 ) -> Result<(), PathError> {
     let name = file_name(hand_off.id, recipient, hand_off.part);
-    if hand_off.earlier_attempt == EarlierAttempt::MaybeDelivered && maildir.has(&name, ReadMark::Unread)? {
+    let kept = header.and_then(|header| Some((header.marker, header.fields_without("Return-Path")?, header.len)));
+    let own_from = hand_off.body_at + kept.as_ref().map_or(0, |(_, _, len)| *len as u64);
+    let bytes = bytes_from(hand_off.input, own_from).at("look at", maildir.new.path())?;
+    if hand_off.earlier_attempt == EarlierAttempt::MaybeDelivered && maildir.has(&name, ReadMark::Unread, bytes)? {
         return Ok(());
     }
     let sender = hand_off.sender.as_str();
     let line_end = header.map_or("\n", Header::line_end);
     let trace = format!("Return-Path: <{sender}>{line_end}Delivered-To: {}{line_end}", address.text());
-    let kept = header.and_then(|header| Some((header.marker, header.fields_without("Return-Path")?, header.len)));
-    maildir.file(&name, ReadMark::Unread, |file| {
+    maildir.file(&name, ReadMark::Unread, bytes, |file| {
         file.write_all(trace.as_bytes())?;
         let Some((marker, fields, len)) = kept else { return copy(hand_off.input, hand_off.body_at, file) };
         file.write_all(marker)?;
@@ -216,8 +222,9 @@ pub struct FiledMessage<'a> {
 /// moved it. Returns the path.
 pub fn file_message(store: &Path, folder: &Folder, message: &FiledMessage<'_>) -> Result<PathBuf, PathError> {
     let maildir = Maildir::folder(store, folder)?;
-    if message.earlier_attempt == EarlierAttempt::NotDelivered || !maildir.has(message.name, message.mark)? {
-        maildir.file(message.name, message.mark, |file| {
+    let bytes = bytes_from(message.input, message.body_at).at("look at", store)?;
+    if message.earlier_attempt == EarlierAttempt::NotDelivered || !maildir.has(message.name, message.mark, bytes)? {
+        maildir.file(message.name, message.mark, bytes, |file| {
             file.write_all(message.head)?;
             copy(message.input, message.body_at, file)
         })?;
@@ -236,14 +243,26 @@ pub fn may_have(store: &Path, folder: &Folder, name: &str) -> bool {
     }
 }
 
-/// True if a file is another one in part: shorter, or with zeros in place of bytes that were not written.
-fn is_torn(file: &File, whole: &File) -> io::Result<bool> {
+/// Returns the number of bytes of a file from an offset on.
+fn bytes_from(input: BorrowedFd<'_>, offset: u64) -> io::Result<u64> {
+    Ok(File::from(input.try_clone_to_owned()?).metadata()?.len().saturating_sub(offset))
+}
+
+/// True if a file is another one in part: shorter, or with zeros in place of bytes that were not written. The last `bytes`
+/// of the whole are the message; the trace before it may be different each time.
+fn is_torn(file: &File, whole: &File, bytes: u64) -> io::Result<bool> {
+    let (have, want) = (file.metadata()?.len(), whole.metadata()?.len());
+    Ok(have < bytes || is_part(file, 0, whole, 0)? || is_part(file, have - bytes, whole, want - bytes.min(want))?)
+}
+
+/// True if a file, from an offset on, has some but not all of the bytes of another one from its offset on.
+fn is_part(file: &File, file_at: u64, whole: &File, whole_at: u64) -> io::Result<bool> {
     let (mut bytes, mut expected) = (vec![0; 64 << 10], vec![0; 64 << 10]);
     let mut at = 0;
     let mut differs = false;
     loop {
-        let count = dir::read_at(whole.as_fd(), &mut expected, at)?;
-        let there = dir::read_at(file.as_fd(), &mut bytes[..count.max(1)], at)?;
+        let count = dir::read_at(whole.as_fd(), &mut expected, whole_at + at)?;
+        let there = dir::read_at(file.as_fd(), &mut bytes[..count.max(1)], file_at + at)?;
         if there > count || bytes[..there].iter().zip(&expected).any(|(byte, whole)| byte != whole && *byte != 0) {
             return Ok(false);
         }

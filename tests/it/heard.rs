@@ -72,8 +72,11 @@ fn who_was_told_by_another_system_is_not_told_again() {
     let id = world.enqueue_bytes(SENT.as_bytes(), &["-f", "joe@example.org", "bob@x", "later@x"]);
     world.mspool(&["flush"]).run().ok();
     assert_eq!((world.state(&id).as_str(), world.recipient(&id, 0).0.as_str()), ("cur", "relayed"));
+    // A message on hold has recipients that were handed over, too.
+    world.mspool(&["hold", &id]).run().ok();
     world.receive(dsn(&world.trace()[0], "", "bob@x", "failed", "5.1.1"), &["-f", ""]);
-    assert_eq!(world.recipient(&id, 0).0, "failed");
+    assert_eq!((world.state(&id).as_str(), world.recipient(&id, 0).0.as_str()), ("hold", "failed"));
+    world.mspool(&["release", &id]).run().ok();
     world.mspool(&["flush", "--force"]).run().ok();
     world.mspool(&["cancel", &id]).run().ok();
     assert_eq!((world.state(&id).as_str(), world.inbox().len()), ("failed", 1), "no bounce of ours about bob");

@@ -73,6 +73,25 @@ fn a_delivery_that_ended_unseen_is_found_again() {
 }
 
 #[test]
+fn a_torn_copy_that_a_mail_program_moved_is_no_delivery() {
+    for kept in [0, 10] {
+        let world = world();
+        let id = world.enqueue(&["bob@x"]);
+        world.flush();
+        world.put_back(&id, "cur", "A");
+        // As if power had failed before the copy was synced, and a mail program had moved what was left of it.
+        let file = &files(&world, "new")[0];
+        let bytes = fs::read(file).unwrap();
+        let name = format!("{}:2,", file.file_name().unwrap().to_str().unwrap());
+        fs::write(world.path("home/Maildir/cur").join(name), &bytes[..kept]).unwrap();
+        fs::remove_file(file).unwrap();
+        world.flush();
+        assert_eq!(world.state(&id), "sent");
+        assert_eq!(fs::read(&files(&world, "new")[0]).unwrap(), bytes, "{kept}");
+    }
+}
+
+#[test]
 fn a_delivery_whose_trace_a_power_cut_took_is_no_failure() {
     let world = world();
     let id = world.enqueue(&["bob@x"]);

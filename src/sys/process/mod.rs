@@ -62,6 +62,11 @@ pub fn ticks_now() -> u64 {
     (time.tv_sec as u64).saturating_mul(ticks) + (time.tv_nsec as u64).saturating_mul(ticks) / 1_000_000_000 + 1
 }
 
+/// Returns the name of the namespace in which our process ids count, such as `pid:[4026531836]`.
+pub fn pid_namespace() -> Option<String> {
+    Some(std::fs::read_link("/proc/self/ns/pid").ok()?.to_string_lossy().into_owned())
+}
+
 /// Returns the id of this boot.
 pub fn boot_id() -> Option<String> {
     Some(std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
