@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use anyhow::{Context, Result};
 
@@ -20,7 +20,7 @@ use crate::mail::history::state::{RecipientState, ReportKind};
 use crate::mail::message::header::{Header, InputSupply, MAX_HEADER_BYTES};
 use crate::spool::claim::Claim;
 use crate::spool::listing::MessageIndex;
-use crate::spool::program_register::RegisteredProgram;
+use crate::spool::program_register::ProgramSlot;
 use crate::spool::work::WorkDir;
 use crate::sys::private_copy;
 use crate::transports::answer::{
@@ -39,8 +39,7 @@ use crate::transports::transport::{Transport, TransportIndex};
 struct StartRecorder<'a, 'e> {
     message: &'a ClaimedMessage<'e>,
     context: &'a DeliveryContext<'e>,
-    /// Program that was started last: a hand-off runs one at a time.
-    running: Mutex<Option<RegisteredProgram<'e>>>,
+    slot: Option<ProgramSlot<'e>>,
 }
 
 impl std::fmt::Debug for StartRecorder<'_, '_> {
@@ -51,9 +50,9 @@ impl std::fmt::Debug for StartRecorder<'_, '_> {
 
 impl ProgramObserver for StartRecorder<'_, '_> {
     fn started(&self, pid: u32) {
-        let registered = self.context.spool.register_program(&self.message.envelope().id, pid);
-        let registered = registered.map_err(|error| self.context.observer.error(&format!("{error:#}")));
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = registered.ok();
+        if let Some(Err(error)) = self.slot.as_ref().map(|slot| slot.started(pid)) {
+            self.context.observer.error(&format!("{error:#}"));
+        }
     }
 }
 
@@ -192,7 +191,12 @@ impl<'e> RunState<'e> {
             work: work.as_ref().map(WorkDir::path),
             limit: filter_output_limit(context.settings.queue.message_limit),
         };
-        let starts = StartRecorder { message, context, running: Mutex::default() };
+        let slot = transport.runs_programs().then(|| context.spool.program_slot(&envelope.id)).transpose();
+        let slot = slot.unwrap_or_else(|error| {
+            context.observer.error(&format!("{error:#}"));
+            None
+        });
+        let starts = StartRecorder { message, context, slot };
         let turn = HandOffTurn { run: self, transport: index, message: message.index };
         let servers = ServerAccess { sessions: context.sessions, turn: &turn };
         let control = ProgramControl { observer: Some(&starts), ..context.program_control() };

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::mail::envelope::id::QueueId;
@@ -26,20 +27,36 @@ const SLOT: usize = 320;
 #[derive(Debug, Default)]
 pub(super) struct ProgramRegister {
     file: OnceLock<(String, File)>,
-    boot: OnceLock<Option<String>>,
+    /// Boot and namespace of the process ids.
+    here: OnceLock<String>,
     /// True for a slot in use.
     slots: Mutex<Vec<bool>>,
 }
 
-/// Program in the register, until this is dropped. Its slot is used again; what it says is not erased, because a program
-/// that has ended is told apart by its process id and start.
+/// Slot for the programs of one hand-off, which run one after another. When this is dropped, the slot is used again; what it
+/// says is not erased, because a program that has ended is told apart by its process id and start.
 #[derive(Debug)]
-pub struct RegisteredProgram<'s> {
+pub struct ProgramSlot<'s> {
     register: &'s ProgramRegister,
+    file: &'s File,
+    path: PathBuf,
+    id: QueueId,
+    /// Boot and namespace of the process ids.
+    here: &'s str,
     slot: usize,
 }
 
-impl Drop for RegisteredProgram<'_> {
+impl ProgramSlot<'_> {
+    /// Registers a program that was started for the message.
+    pub fn started(&self, pid: u32) -> Result<(), PathError> {
+        let line = format!("{} {pid} {} {}", self.id, process::ticks_now(), self.here);
+        debug_assert!(line.len() < SLOT, "{line} fits into a slot");
+        let line = format!("{line:<width$.width$}\n", width = SLOT - 1);
+        self.file.write_all_at(line.as_bytes(), (self.slot * SLOT) as u64).at("write", &self.path)
+    }
+}
+
+impl Drop for ProgramSlot<'_> {
     fn drop(&mut self) {
         if let Some(slot) = self.register.slots().get_mut(self.slot) {
             *slot = false;
@@ -71,17 +88,16 @@ impl ProgramRegister {
         Ok(open)
     }
 
-    /// Registers a program that was started for a message, in a file in this directory.
-    pub(super) fn register(&self, state: &Dir, id: &QueueId, pid: u32) -> Result<RegisteredProgram<'_>, PathError> {
+    /// Takes a slot for the programs of a hand-off, in a file in this directory. What can take time is done here: once a
+    /// program has started, a single write registers it.
+    pub(super) fn slot(&self, state: &Dir, id: &QueueId) -> Result<ProgramSlot<'_>, PathError> {
         let (name, file) = self.file(state)?;
-        let registered = RegisteredProgram { register: self, slot: self.take_slot() };
-        let boot = self.boot.get_or_init(process::boot_id).as_deref().unwrap_or("unknown");
-        let namespace = process::pid_namespace().unwrap_or_default();
-        let line = format!("{id} {pid} {} {boot} {namespace}", process::ticks_now());
-        debug_assert!(line.len() < SLOT, "{line} fits into a slot");
-        let line = format!("{line:<width$.width$}\n", width = SLOT - 1);
-        file.write_all_at(line.as_bytes(), (registered.slot * SLOT) as u64).at("write", state.path_of(name))?;
-        Ok(registered)
+        let here = self.here.get_or_init(|| {
+            let boot = process::boot_id().unwrap_or_else(|| "unknown".to_owned());
+            format!("{boot} {}", process::pid_namespace().unwrap_or_default())
+        });
+        let path = state.path_of(name);
+        Ok(ProgramSlot { register: self, file, path, id: id.clone(), here, slot: self.take_slot() })
     }
 
     /// Removes the file. A run that is killed leaves it, for as long as its programs can run.

@@ -8,7 +8,7 @@ use crate::mail::history::History;
 use crate::sys::error::{AtPath, PathError};
 use crate::sys::{lock, presence};
 
-use crate::spool::program_register::{RegisteredProgram, has_running_program};
+use crate::spool::program_register::{ProgramSlot, has_running_program};
 use crate::spool::queue_file::QueueFile;
 use crate::spool::{Spool, SpoolDirectory};
 
@@ -79,9 +79,9 @@ impl Spool {
 }
 
 impl Spool {
-    /// Registers a program that was started for a message.
-    pub fn register_program(&self, id: &QueueId, pid: u32) -> Result<RegisteredProgram<'_>, PathError> {
-        self.programs.register(self.dir(SpoolDirectory::Transports)?, id, pid)
+    /// Takes a slot in the register for the programs of a hand-off.
+    pub fn program_slot(&self, id: &QueueId) -> Result<ProgramSlot<'_>, PathError> {
+        self.programs.slot(self.dir(SpoolDirectory::Transports)?, id)
     }
 
     /// True if a program of an attempt without a result still runs, although its run died.
