@@ -1,5 +1,6 @@
 //! Delivery of a hand-off to a server: one or more transactions, and a result for each recipient.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -40,7 +41,8 @@ struct Delivery<'a> {
     positions: Vec<usize>,
     results: Vec<Option<TransportResult>>,
     broken: Option<BrokenTransport>,
-    remote_id: Option<String>,
+    /// Ids that the server gave. Each transaction has one of its own, and each recipient of LMTP can have one.
+    remote_ids: BTreeSet<String>,
     /// True if the server was told which reports the sender wants.
     passes_dsn: bool,
 }
@@ -102,7 +104,7 @@ pub(in crate::transports) fn deliver(
         positions,
         results,
         broken: None,
-        remote_id: None,
+        remote_ids: BTreeSet::new(),
         passes_dsn: false,
     }
     .run()
@@ -154,7 +156,9 @@ impl Delivery<'_> {
             TransportResult::new(ResultKind::Deferred(None), Status::LOCAL_TROUBLE, text)
         };
         let results = self.results.into_iter().map(|known| known.unwrap_or_else(unreached)).collect();
-        HandOffResult { results, broken: self.broken, remote_id: self.remote_id }
+        // A hand-off has one id for all its recipients: none is better than that of others.
+        let remote_id = self.remote_ids.pop_first().filter(|_| self.remote_ids.is_empty());
+        HandOffResult { results, broken: self.broken, remote_id }
     }
 
     fn set(&mut self, recipient: usize, result: TransportResult) {
@@ -297,10 +301,9 @@ impl Delivery<'_> {
 
     fn settle(&mut self, recipient: usize, answer: RecipientAnswer, failure: &SessionFailure) {
         let reason = || printable::output(failure_text(failure).as_bytes(), TextLimit::Result);
-        let interrupted = *failure == SessionFailure::Interrupted;
         let result = match answer {
             RecipientAnswer::Accepted(reply) => {
-                self.remote_id = self.remote_id.take().or_else(|| remote_id(&reply));
+                self.remote_ids.extend(remote_id(&reply));
                 let accepted = TransportResult::new(ResultKind::Accepted, reply.status(), reply.text());
                 TransportResult { success_reporter: self.success_reporter(recipient), ..accepted }
             }
@@ -308,8 +311,9 @@ impl Delivery<'_> {
             RecipientAnswer::NotReached | RecipientAnswer::NextTransaction => {
                 return self.not_reached(&[recipient], failure);
             }
-            RecipientAnswer::TextCutOff | RecipientAnswer::MaybeAccepted if interrupted => {
-                TransportResult::new(ResultKind::Busy, Status::NOT_NOW, "interrupted, outcome unknown")
+            // Without the final dot, the server has no message.
+            RecipientAnswer::TextCutOff if *failure == SessionFailure::Interrupted => {
+                TransportResult::new(ResultKind::Busy, Status::NOT_NOW, "interrupted")
             }
             // The message may be the reason: it is charged, so that it cannot hold up the others for ever.
             RecipientAnswer::TextCutOff => {

@@ -130,6 +130,10 @@ fn too_many_recipients_make_a_second_transaction() {
         assert_eq!(world.state(&id), "sent");
         assert_eq!(server.taken().len(), transactions);
         assert_eq!(server.connections(), 1);
+        // Each transaction has an id of its own, and none may stand for the recipients of another one.
+        let has_id = |recipient: &serde_json::Value| !recipient["remote_id"].is_null();
+        let shown = world.report(&id)["recipients"].as_array().unwrap().iter().filter(|one| has_id(one)).count();
+        assert_eq!(shown, if transactions == 1 { recipients.len() } else { 0 });
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use crate::relay::server::{Act, Offer, Server, say};
 use crate::relay::{QUEUE, attempts, configure, status, world};
-use crate::world::World;
+use crate::world::{World, signal_until_it_ends};
 
 fn enqueue_many(world: &World, count: usize) -> Vec<String> {
     (0..count).map(|number| world.enqueue(&[&format!("bob{number}@example.com")])).collect()
@@ -73,6 +73,30 @@ fn trouble_at_every_stage_before_the_text() {
             assert!(server.connections() <= 2, "{stage}");
         }
     }
+}
+
+#[test]
+fn an_interruption_after_the_text_may_have_delivered() {
+    let (asked, has_asked) = std::sync::mpsc::channel();
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let channels = std::sync::Mutex::new((asked, may_go_on));
+    let server = Server::start(Offer::usual(), move |line, _| {
+        (line == ".").then(|| {
+            let (asked, may_go_on) = &*channels.lock().unwrap();
+            asked.send(()).unwrap();
+            let _ = may_go_on.recv();
+            Act::Close
+        })
+    });
+    let world = world(&server, "");
+    let id = world.enqueue(&["bob@example.com"]);
+    let mut child = world.mspool(&["flush"]).start();
+    has_asked.recv().unwrap();
+    signal_until_it_ends(&mut child, "TERM");
+    drop(go_on);
+    let (state, _, text) = world.recipient(&id, 0);
+    assert_eq!((state.as_str(), attempts(&world, &id)), ("owed", 1));
+    assert!(text.starts_with("maybe delivered"), "{text}");
 }
 
 #[test]
