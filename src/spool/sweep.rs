@@ -62,10 +62,15 @@ impl Spool {
         let mut gone = Vec::new();
         for (state, name) in over {
             let (dir, text) = (self.messages(state)?, name.to_string());
-            // A message with another name, left by a power failure, would live on under that one.
-            if dir.stat_name(&text)?.is_some_and(|facts| facts.links == 1) {
-                dir.remove_if_there(&text)?;
-                gone.push(name.id);
+            match dir.stat_name(&text)?.map(|facts| facts.links) {
+                Some(1) => {
+                    dir.remove_if_there(&text)?;
+                    gone.push(name.id);
+                }
+                // A message with another name, left by a power failure, would live on under that one. The next sweep finds
+                // a single name.
+                Some(_) => drop(self.settle_twins(state, &name)?),
+                None => {}
             }
         }
         if !gone.is_empty() {
@@ -89,6 +94,12 @@ impl Spool {
                     orphans.remove(&name.id);
                 }
             }
+        }
+        if !orphans.is_empty() {
+            // The removal of a message by the run that sent it must be durable before its log goes.
+            [QueueState::New, QueueState::Cur, QueueState::Hold]
+                .iter()
+                .try_for_each(|state| self.sync_state(*state))?;
         }
         // A message can have moved from one state to another between the two listings: search for each by id before its
         // log is removed.

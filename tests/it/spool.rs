@@ -80,6 +80,17 @@ fn of_two_names_that_a_power_failure_left_the_younger_counts() {
         assert!(!other.exists(), "{older} {younger}");
         assert_eq!(world.state(&id), "sent", "{older} {younger}");
     }
+    // Finished messages are claimed by no run: the sweep settles them when their time is up.
+    let mut world = World::with_relay("trace go; cat >/dev/null");
+    let id = world.enqueue(&["bob@x"]);
+    world.flush();
+    let sent = world.find(&id).unwrap().1;
+    fs::hard_link(&sent, world.spool().join("out/failed").join(sent.file_name().unwrap())).unwrap();
+    for hours in [9 * 24, 9 * 24 + 2] {
+        world.run_machine_until(NOON + hours * 3600);
+        world.flush();
+    }
+    assert_eq!((world.find(&id), world.trace().len()), (None, 1));
     // A name outside of the spool is no work of a power failure.
     let world = World::with_relay("trace go; cat >/dev/null");
     let id = world.enqueue(&["bob@x"]);
