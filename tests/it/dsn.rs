@@ -1,5 +1,6 @@
 //! Reports to senders: who gets one, when, and what it says.
 
+use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
@@ -206,6 +207,29 @@ fn whatever_a_transport_prints_the_report_stays_in_shape() {
     assert!(text.lines().all(|line| line.len() <= 998), "no line over 998 bytes");
     assert!(!text.contains('\u{1b}') && !text.contains("\nFrom: forged"));
     assert_eq!(actions(&parsed(&world, text)), [("no@x".into(), "failed".into(), "5.1.1".into())]);
+}
+
+#[test]
+fn a_report_that_a_power_failure_cut_short_is_made_again() {
+    let world = world();
+    let id = world.enqueue(&["-f", "joe@example.org", "no@x"]);
+    world.flush_quietly();
+    // As if power had failed between the rename and the sync of the report.
+    let path = world.spool().join("log").join(&id);
+    let log = fs::read_to_string(&path).unwrap();
+    let kept: Vec<&str> = log.lines().take_while(|line| !line.contains("\"event\":\"reported\"")).collect();
+    let begun: Value = serde_json::from_str(kept.last().unwrap()).unwrap();
+    let report = begun["report"].as_str().unwrap();
+    fs::write(&path, kept.join("\n") + "\n").unwrap();
+    world.put_back(&id, "cur", "");
+    fs::write(world.spool().join("in/new").join(report), "").unwrap();
+    fs::remove_file(world.spool().join("log").join(report)).unwrap();
+    for file in world.folder_files("") {
+        fs::remove_file(file).unwrap();
+    }
+    world.flush_quietly();
+    assert_eq!((world.state(&id).as_str(), world.inbox().len()), ("failed", 1), "{log}");
+    assert_eq!(parsed(&world, &world.inbox()[0])["recipients"][0]["address"], "no@x");
 }
 
 #[test]
