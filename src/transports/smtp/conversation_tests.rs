@@ -347,7 +347,7 @@ proptest! {
         prop_assert_eq!((answers, heard, reusable), of(4096));
     }
 
-    /// Whatever a server says: no panic, an end, and success only after the whole text and with a reply of class 2.
+    /// For any reply of a server: no panic, an end, and success only after the whole text and with a reply of class 2.
     #[test]
     fn hostile_replies(
         replies in proptest::collection::vec(

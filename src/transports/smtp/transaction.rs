@@ -228,7 +228,7 @@ impl Transaction {
         }
     }
 
-    /// Returns the answer for each recipient, in the order of the commands: whatever is known when the transaction is
+    /// Returns the answer for each recipient, in the order of the commands: what is known when the transaction is
     /// over, or the connection is lost.
     pub fn answers(&self) -> Vec<RecipientAnswer> {
         let mut accepted = 0;

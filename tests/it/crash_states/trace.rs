@@ -35,7 +35,7 @@ pub enum Operation {
     RemoveDirectory(PathBuf),
     Sync(PathBuf),
     Printed(String),
-    /// A transport has kept the message; the name of its file says of which message, and for whom.
+    /// A transport has kept the message; the name of its file says of which message, and for which recipient.
     Delivered(String),
     Exited,
 }

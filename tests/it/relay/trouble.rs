@@ -1,4 +1,4 @@
-//! Trouble of the relay is not trouble of the message: nobody is charged, and the relay is left alone.
+//! Trouble of the relay is not trouble of the message: no recipient is charged, and the relay is left alone.
 
 use std::net::TcpListener;
 

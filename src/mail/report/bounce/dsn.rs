@@ -131,7 +131,7 @@ impl DsnGroup {
         });
         let from_text = diagnostic.as_deref().and_then(code::find);
         let action = match self.action.as_deref().and_then(|text| text.split([' ', '(', ';']).next()) {
-            // A word that is not known says nothing, whatever the status: `deliverable` is the answer to an address test.
+            // A word that is not known says nothing, with any status: `deliverable` is the answer to an address test.
             Some(word) => ReportedAction::of_delivery(word).unwrap_or(ReportedAction::Other),
             None => ReportedAction::by_status(given.or(from_text)),
         };
